@@ -1,0 +1,106 @@
+//! Texts of pages and of the command line, in English and 简体中文.
+//!
+//! Each area of the product has a file here. A text is one entry with both languages side by side, so a missing
+//! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
+
+mod common;
+
+use serde::{Deserialize, Serialize};
+
+/// A language of the pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lang {
+    /// English.
+    #[default]
+    En,
+    /// 简体中文.
+    Zh,
+}
+
+impl Lang {
+    /// The code in forms, cookies and the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Zh => "zh",
+        }
+    }
+
+    /// The value of a page's `lang` attribute.
+    pub fn html(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Zh => "zh-CN",
+        }
+    }
+
+    /// The language of a code, if it is one of ours.
+    pub fn from_code(code: &str) -> Option<Self> {
+        match code {
+            "en" => Some(Self::En),
+            "zh" => Some(Self::Zh),
+            _ => None,
+        }
+    }
+
+    /// The first of our languages in an `Accept-Language` header (in its order, weights aside) or a `LANG` variable.
+    pub fn negotiate(header: &str) -> Self {
+        header
+            .split(',')
+            .map(|part| part.trim().to_ascii_lowercase())
+            .find_map(|part| match part.get(..2) {
+                Some("zh") => Some(Self::Zh),
+                Some("en") => Some(Self::En),
+                _ => None,
+            })
+            .unwrap_or_default()
+    }
+}
+
+/// Defines the texts of one area: a struct with one method per text.
+///
+/// `name: "English" / "中文";` makes `fn name(&self) -> &'static str`;
+/// `name(count: i64): "{count} keys" / "{count} 个密钥";` makes `fn name(&self, count: i64) -> String`.
+macro_rules! texts {
+    ($(#[$doc:meta])* $area:ident { $($body:tt)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $area(pub $crate::i18n::Lang);
+
+        #[allow(missing_docs, reason = "a text is its own documentation")]
+        impl $area {
+            $crate::i18n::texts!(@methods $($body)*);
+        }
+    };
+    (@methods) => {};
+    (@methods $name:ident: $en:literal / $zh:literal; $($rest:tt)*) => {
+        pub fn $name(&self) -> &'static str {
+            match self.0 { $crate::i18n::Lang::En => $en, $crate::i18n::Lang::Zh => $zh }
+        }
+        $crate::i18n::texts!(@methods $($rest)*);
+    };
+    (@methods $name:ident($($arg:ident: $type:ty),+): $en:literal / $zh:literal; $($rest:tt)*) => {
+        pub fn $name(&self, $($arg: $type),+) -> String {
+            match self.0 { $crate::i18n::Lang::En => format!($en), $crate::i18n::Lang::Zh => format!($zh) }
+        }
+        $crate::i18n::texts!(@methods $($rest)*);
+    };
+}
+pub(crate) use texts;
+
+/// Every text, by area.
+#[derive(Debug, Clone, Copy)]
+pub struct Messages {
+    /// The language.
+    pub lang: Lang,
+    /// Words that many pages share.
+    pub common: common::Common,
+}
+
+impl Messages {
+    /// The texts of a language.
+    pub const fn of(lang: Lang) -> Self {
+        Self { lang, common: common::Common(lang) }
+    }
+}

@@ -1,0 +1,14 @@
+//! OnePool: many upstream LLM keys behind one OpenAI-compatible endpoint.
+//!
+//! The map, from the top layer to the bottom; a layer names only what stands below it (`tests/it/architecture.rs`
+//! checks that, ARCHITECTURE.md explains it):
+//!
+//! ```text
+//! main, cli -> app -> web, jobs -> relay -> storage, upstream -> protocol, scheduler, provider -> model, error
+//!              i18n (web, cli, jobs)    export (cli, web)    config (app, cli only)
+//! ```
+
+pub mod error;
+pub mod i18n;
+pub mod model;
+pub mod storage;

@@ -1,0 +1,183 @@
+//! Channels: upstream endpoints, what they serve, and at what price.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{id::ChannelId, secret::Secret};
+
+/// The wire protocol that an upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// OpenAI's `/chat/completions` and its neighbours.
+    #[default]
+    OpenAi,
+}
+
+impl Protocol {
+    /// The name in the database and in forms.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+        }
+    }
+}
+
+/// One upstream endpoint and its policy.
+#[derive(Debug, Clone)]
+pub struct Channel {
+    /// Its id.
+    pub id: ChannelId,
+    /// The operator's name for it; unique among channels that are not deleted.
+    pub name: String,
+    /// The upstream's base URL as the operator gave it, without a trailing slash; with or without `/v1`.
+    pub base_url: String,
+    /// The protocol that it speaks.
+    pub protocol: Protocol,
+    /// Tier: channels of a higher priority are tried before those of a lower one.
+    pub priority: i64,
+    /// Share of the calls among channels of the same priority; at least 1.
+    pub weight: u32,
+    /// Groups that may use the channel. A token without groups may use every channel.
+    pub groups: Vec<String>,
+    /// Headers to add to every upstream request. Values may be secret.
+    pub headers: Vec<(String, Secret)>,
+    /// Outbound proxy: `http://`, `https://`, `socks5://` or `socks5h://`, perhaps with a password.
+    pub proxy: Option<Secret>,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// Whether the upstream may be on a private, loopback or link-local address.
+    pub allow_private: bool,
+    /// The operator's note.
+    pub note: String,
+    /// Off means: takes no calls.
+    pub enabled: bool,
+    /// The upstream models that are offered under their own names.
+    pub models: Vec<ChannelModel>,
+    /// Further public names, and the upstream models behind them.
+    pub redirects: Vec<Redirect>,
+}
+
+impl Channel {
+    /// The URL of an endpoint below the base, such as `chat/completions`.
+    ///
+    /// `/v1` is added unless the base's path already has a segment that is a version (`v1`, `v1beta`, `v3`).
+    pub fn endpoint_url(&self, path: &str) -> String {
+        endpoint_url(&self.base_url, path)
+    }
+
+    /// What the channel knows of an upstream model, if it is listed.
+    pub fn model(&self, upstream_name: &str) -> Option<&ChannelModel> {
+        self.models.iter().find(|model| model.name == upstream_name)
+    }
+}
+
+/// Joins a base URL and an endpoint path; see [`Channel::endpoint_url`].
+pub fn endpoint_url(base_url: &str, path: &str) -> String {
+    let base = base_url.trim_end_matches('/');
+    let after_scheme = base.split_once("://").map_or(base, |(_, rest)| rest);
+    let versioned = after_scheme.split('/').skip(1).any(|segment| {
+        segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    });
+    if versioned { format!("{base}/{path}") } else { format!("{base}/v1/{path}") }
+}
+
+/// Limits on the phases of an upstream call, in milliseconds. `None` takes the server's default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// Until the connection stands.
+    pub connect_ms: Option<u32>,
+    /// From the request until the first real content.
+    pub first_byte_ms: Option<u32>,
+    /// Between two pieces of an answer.
+    pub idle_ms: Option<u32>,
+}
+
+/// [`Timeouts`] with the defaults filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EffectiveTimeouts {
+    /// Until the connection stands.
+    pub connect: Duration,
+    /// From the request until the first real content.
+    pub first_byte: Duration,
+    /// Between two pieces of an answer.
+    pub idle: Duration,
+}
+
+/// What is known of one upstream model of a channel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelModel {
+    /// The upstream's name for it.
+    pub name: String,
+    /// Context window in tokens, if known.
+    pub context_window: Option<u32>,
+    /// Largest answer in tokens, if known. Reserved from a token's quota when a call names no maximum.
+    pub max_output: Option<u32>,
+    /// Whether it reads images, if known.
+    pub vision: Option<bool>,
+    /// Whether it calls tools, if known.
+    pub tools: Option<bool>,
+    /// Whether it reasons, if known.
+    pub reasoning: Option<bool>,
+    /// Its price; without one a token with a dollar quota cannot use it.
+    pub price: Option<Price>,
+}
+
+/// A price in micro-dollars per million tokens: 150 000 is $0.15 per million.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// For a prompt token that was not cached.
+    pub input: i64,
+    /// For a cached prompt token; `None` means the same as `input`.
+    pub cached: Option<i64>,
+    /// For a completion token.
+    pub output: i64,
+}
+
+impl Price {
+    /// The cost in micro-dollars, rounded up. `cached` is part of `prompt`.
+    pub fn cost_micros(&self, prompt: u64, cached: u64, completion: u64) -> i64 {
+        let cached = cached.min(prompt);
+        let sum = i128::from(prompt - cached) * i128::from(self.input)
+            + i128::from(cached) * i128::from(self.cached.unwrap_or(self.input))
+            + i128::from(completion) * i128::from(self.output);
+        let micros = (sum + 999_999).div_euclid(1_000_000);
+        i64::try_from(micros).unwrap_or(i64::MAX)
+    }
+}
+
+/// A public model name and the upstream model behind it. One public name may occur several times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redirect {
+    /// What clients ask for.
+    pub public: String,
+    /// What the upstream is asked for.
+    pub upstream: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_works_with_and_without_its_version() {
+        let chat = |base| endpoint_url(base, "chat/completions");
+        assert_eq!(chat("https://api.example.com"), "https://api.example.com/v1/chat/completions");
+        assert_eq!(chat("https://api.example.com/v1/"), "https://api.example.com/v1/chat/completions");
+        assert_eq!(chat("https://x.example/api/v1"), "https://x.example/api/v1/chat/completions");
+        assert_eq!(chat("https://x.example/v1beta/openai"), "https://x.example/v1beta/openai/chat/completions");
+        assert_eq!(chat("https://x.example/api/paas/v4"), "https://x.example/api/paas/v4/chat/completions");
+        assert_eq!(chat("http://v1.example"), "http://v1.example/v1/chat/completions");
+    }
+
+    #[test]
+    fn cost_is_rounded_up_and_cached_tokens_are_part_of_the_prompt() {
+        let price = Price { input: 150_000, cached: Some(75_000), output: 600_000 };
+        assert_eq!(price.cost_micros(1_000_000, 0, 0), 150_000);
+        assert_eq!(price.cost_micros(1_000_000, 1_000_000, 0), 75_000);
+        assert_eq!(price.cost_micros(1, 0, 0), 1);
+        assert_eq!(price.cost_micros(0, 0, 0), 0);
+        assert_eq!(price.cost_micros(10, 99, 0), 1);
+    }
+}

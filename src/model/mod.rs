@@ -1,0 +1,15 @@
+//! The vocabulary: plain data that every layer shares.
+//!
+//! Nothing here reads a clock (except [`time::Clock`] itself), a network, a file or a database. Start with
+//! [`catalog::Catalog`], the snapshot that answers "who may ask for what, and who can serve it".
+
+pub mod catalog;
+pub mod channel;
+pub mod id;
+pub mod key;
+pub mod secret;
+pub mod settings;
+pub mod time;
+pub mod token;
+pub mod usage;
+pub mod user;

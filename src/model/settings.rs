@@ -1,0 +1,26 @@
+//! Settings that an operator may change while the server runs. `config` says how each is named, limited and documented.
+
+/// The run-time settings in force; part of every [`Catalog`](super::catalog::Catalog).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeSettings {
+    /// The address that clients and browsers use, such as `https://pool.example.com`, without a trailing slash.
+    pub public_url: Option<String>,
+    /// Days for which usage rows are kept.
+    pub retention_days: u32,
+    /// The most upstream calls that one client call may make.
+    pub max_attempts: u32,
+    /// Seconds in which a call must have found its first content, over all attempts.
+    pub first_content_deadline_s: u32,
+    /// Milliseconds until an upstream connection must stand, for channels that set no limit of their own.
+    pub connect_timeout_ms: u32,
+    /// Milliseconds until an upstream's first content, likewise.
+    pub first_byte_timeout_ms: u32,
+    /// Milliseconds between two pieces of an upstream's answer, likewise.
+    pub idle_timeout_ms: u32,
+    /// Milliseconds after which a waiting stream gets its first keep-alive.
+    pub keepalive_after_ms: u32,
+    /// Milliseconds between keep-alives.
+    pub keepalive_every_ms: u32,
+    /// Whether answers carry `x-onepool-*` and `server-timing`.
+    pub diagnostic_headers: bool,
+}

@@ -1,0 +1,178 @@
+//! Usage: one record per client call, with its attempts.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    id::{ChannelId, KeyId, RequestId, TokenId},
+    time::UnixMs,
+    token::named_enum,
+};
+
+named_enum! {
+    /// Which endpoint a call came in on.
+    Endpoint {
+        /// `/v1/chat/completions`.
+        Chat = "chat",
+        /// `/v1/completions`.
+        Completions = "completions",
+        /// `/v1/embeddings`.
+        Embeddings = "embeddings",
+    }
+}
+
+impl Endpoint {
+    /// The path below `/v1/`, the same for clients and upstreams.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "chat/completions",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+        }
+    }
+}
+
+named_enum! {
+    /// What one upstream answer was taken for.
+    OutcomeClass {
+        /// A usable answer.
+        Success = "success",
+        /// The key, its account or the model may not send for a while.
+        RateLimited = "rate_limited",
+        /// The model is gone, busy or not allowed for this key.
+        ModelUnavailable = "model_unavailable",
+        /// The key is wrong or revoked.
+        KeyInvalid = "key_invalid",
+        /// The key's account has no money or credit left.
+        OutOfCredit = "out_of_credit",
+        /// The host did not answer, answered garbage, or failed.
+        HostError = "host_error",
+        /// The request itself is at fault.
+        ClientError = "client_error",
+        /// The answer does not say what is wrong.
+        Ambiguous = "ambiguous",
+        /// The client left before the answer ended.
+        ClientClosed = "client_closed",
+    }
+}
+
+named_enum! {
+    /// How a client's call ended, for the log and for filters.
+    CallResult {
+        /// Answered completely.
+        Ok = "ok",
+        /// The request was refused as wrong (by us or by the upstream).
+        ClientError = "client_error",
+        /// The token's own quota or rate was used up.
+        TokenLimit = "token_limit",
+        /// Every candidate was limited.
+        PoolExhausted = "pool_exhausted",
+        /// No channel serves the model, or all rest.
+        NoChannel = "no_channel",
+        /// Upstreams failed.
+        UpstreamError = "upstream_error",
+        /// Upstreams were too slow.
+        Timeout = "timeout",
+        /// The answer broke off after its first content.
+        Interrupted = "interrupted",
+        /// The client left before the end.
+        ClientClosed = "client_closed",
+        /// The server was stopping.
+        ShuttingDown = "shutting_down",
+    }
+}
+
+/// Token counts of a call. `cached` is part of `prompt`, `reasoning` part of `completion`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenCounts {
+    /// Prompt tokens, cached ones included.
+    pub prompt: u64,
+    /// Completion tokens, reasoning included.
+    pub completion: u64,
+    /// Prompt tokens that the upstream had cached.
+    pub cached: u64,
+    /// Completion tokens spent on reasoning.
+    pub reasoning: u64,
+}
+
+impl TokenCounts {
+    /// Prompt and completion together.
+    pub fn total(&self) -> u64 {
+        self.prompt.saturating_add(self.completion)
+    }
+}
+
+/// One client call: what a usage row holds. Never any text of a prompt or an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRecord {
+    /// The call; unique.
+    pub request_id: RequestId,
+    /// When it arrived.
+    pub at: UnixMs,
+    /// Who asked.
+    pub token_id: TokenId,
+    /// The channel that served it, or that was tried last.
+    pub channel_id: Option<ChannelId>,
+    /// The key that served it, or that was tried last.
+    pub key_id: Option<KeyId>,
+    /// The model as the client named it (at most 200 characters).
+    pub asked_model: String,
+    /// The upstream's model that served it.
+    pub served_model: Option<String>,
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// Whether the client asked for a stream.
+    pub stream: bool,
+    /// The HTTP status that the client got; 499 if it left first.
+    pub status: u16,
+    /// How it ended.
+    pub result: CallResult,
+    /// Our own code for the error, such as `pool_exhausted`.
+    pub error_code: Option<String>,
+    /// Milliseconds spent waiting for a slot.
+    pub queue_ms: u32,
+    /// Milliseconds from arrival to the first content for the client.
+    pub first_token_ms: Option<u32>,
+    /// Milliseconds from arrival to the end.
+    pub total_ms: u32,
+    /// Token counts.
+    pub tokens: TokenCounts,
+    /// Whether the counts are our estimate, not the upstream's.
+    pub estimated: bool,
+    /// Cost in micro-dollars; 0 without a price.
+    pub cost_micros: i64,
+    /// The client's address.
+    pub client_address: String,
+    /// What kind of client it is, such as `openai-python` or `openclaw`.
+    pub client_kind: String,
+    /// The trace id of a `traceparent` header.
+    pub trace_id: Option<String>,
+    /// What the token's quota is charged: micro-dollars, tokens or requests, by the quota's unit at the time.
+    pub quota_charge: i64,
+    /// The start of the quota period that is charged.
+    pub quota_period: UnixMs,
+    /// Every upstream call that was made, in order.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One upstream call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// The key.
+    pub key_id: KeyId,
+    /// The upstream's model name.
+    pub model: String,
+    /// Milliseconds from the call's arrival to the attempt's start.
+    pub started_ms: u32,
+    /// Milliseconds from the attempt's start to the upstream's first content.
+    pub first_byte_ms: Option<u32>,
+    /// Milliseconds that it took.
+    pub duration_ms: u32,
+    /// The upstream's HTTP status, if it answered.
+    pub status: Option<u16>,
+    /// What it was taken for.
+    pub class: OutcomeClass,
+    /// Why, in our own words and at most 300 characters; may quote a masked upstream text, for operators only.
+    pub detail: String,
+}

@@ -1,0 +1,38 @@
+//! Operators' accounts and sessions.
+
+use super::{
+    id::{SessionId, UserId},
+    time::UnixMs,
+};
+
+/// An operator's account.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// The name to log in with; letter case does not matter.
+    pub name: String,
+    /// Whether the next login must set a new password (after `admin reset-password`).
+    pub must_change_password: bool,
+    /// The language of the pages, `en` or `zh`; `None` follows the browser.
+    pub language: Option<String>,
+    /// `light` or `dark`; `None` follows the system.
+    pub theme: Option<String>,
+}
+
+/// A browser session of an account.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Its id; the cookie's value is a different, random secret of which only the hash is stored.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// When the operator logged in.
+    pub created_at: UnixMs,
+    /// When it was last used, to the minute.
+    pub seen_at: UnixMs,
+    /// The address that it was last used from.
+    pub address: String,
+    /// The browser's `User-Agent`, shortened.
+    pub user_agent: String,
+}

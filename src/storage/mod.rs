@@ -1,0 +1,243 @@
+//! The database: the only room that names `sqlx`.
+//!
+//! One file per table (or per group of tables that change together), each a set of functions on [`Db`]. SQL is kept in
+//! the dialect that SQLite and PostgreSQL share: `$1` placeholders, `RETURNING`, `ON CONFLICT`, times that we supply,
+//! JSON as TEXT. What is secret is sealed here, by the [`Vault`], so there is one write path for secrets.
+//!
+//! Start reading at [`Db::open`].
+
+mod backup;
+pub mod vault;
+
+use std::path::{Path, PathBuf};
+
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    migrate::{Migrate, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::model::time::{Clock, UnixMs};
+use vault::Vault;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Why a storage call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// A name, or another value that must be unique, is taken.
+    #[error("{0} is taken")]
+    Taken(&'static str),
+    /// The row is not there (any more).
+    #[error("no such row")]
+    Missing,
+    /// The database did not do it.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A value in the database, or a sealed secret, does not read back.
+    #[error("unreadable data: {0}")]
+    Unreadable(String),
+}
+
+/// The result of a storage call.
+pub type StorageResult<T> = Result<T, StorageError>;
+
+impl From<StorageError> for crate::error::Error {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Missing => Self::NotFound,
+            other => Self::Internal(other.into()),
+        }
+    }
+}
+
+/// Why the database could not be opened; each text is for the operator and names the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data folder or the file is not usable.
+    #[error("cannot open the database {}: {reason}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says, and the remedy.
+        reason: String,
+    },
+    /// The database was written by a newer OnePool.
+    #[error(
+        "the database {} has schema {found}, this OnePool knows {known}: start the newer version again, or restore the \
+         backup that it made before its migration (the data folder's `backups`)",
+        path.display()
+    )]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The master key is not the one that sealed the database's secrets.
+    #[error(
+        "the master key does not open the secrets in {}: set SECRET_KEY or SECRET_KEY_FILE to the key that this data \
+         folder was made with (by default its file `secret.key`)",
+        path.display()
+    )]
+    WrongMasterKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Anything else.
+    #[error("cannot prepare the database {}: {source}", path.display())]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: StorageError,
+    },
+}
+
+/// The database. Cheap to clone.
+///
+/// SQLite is the one engine so far. A second one becomes a variant beside it and an arm in [`on!`].
+#[derive(Clone)]
+pub struct Db {
+    /// One connection: writes are queued here, in this process, instead of failing in the file's lock.
+    write: Engine,
+    /// Connections that only read.
+    read: Engine,
+    vault: Vault,
+    clock: Clock,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sqlite(SqlitePool),
+}
+
+/// Runs the same query on whichever engine is in use: `on!(self.read, |pool| sqlx::query(SQL).fetch_all(pool))`.
+macro_rules! on {
+    ($engine:expr, |$pool:ident| $body:expr) => {
+        match &$engine {
+            $crate::storage::Engine::Sqlite($pool) => $body.await,
+        }
+    };
+}
+pub(crate) use on;
+
+/// A transaction that has the write lock from its start (`BEGIN IMMEDIATE`), so that it can't fail in an upgrade.
+pub(crate) type WriteTransaction = Transaction<'static, Sqlite>;
+
+impl Db {
+    /// Opens (or creates) the database file, brings its schema up to date (after a backup into `backups` beside it) and
+    /// checks that `vault` holds the key that sealed it.
+    pub async fn open(path: &Path, vault: Vault, clock: Clock) -> Result<Self, OpenError> {
+        let failed = |error: sqlx::Error| OpenError::Failed { path: path.into(), source: error.into() };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(std::time::Duration::from_secs(5))
+            .foreign_keys(true)
+            .pragma("journal_size_limit", "67108864")
+            .pragma("temp_store", "MEMORY");
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await
+            .map_err(|error| unusable(path, &error))?;
+        migrate(&write, path, &clock).await?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(4)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
+            .await
+            .map_err(failed)?;
+        let db = Self { write: Engine::Sqlite(write), read: Engine::Sqlite(read), vault, clock };
+        if !db.check_canary().await.map_err(|source| OpenError::Failed { path: path.into(), source })? {
+            return Err(OpenError::WrongMasterKey { path: path.into() });
+        }
+        Ok(db)
+    }
+
+    /// Whether the database answers, for `/readyz`.
+    pub async fn ping(&self) -> StorageResult<()> {
+        on!(self.read, |pool| sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM meta").fetch_one(pool))?;
+        Ok(())
+    }
+
+    /// Closes all connections; the write-ahead log is folded into the file.
+    pub async fn close(&self) {
+        let (Engine::Sqlite(read), Engine::Sqlite(write)) = (&self.read, &self.write);
+        read.close().await;
+        write.close().await;
+    }
+
+    /// The time that rows are stamped with.
+    pub fn now(&self) -> UnixMs {
+        self.clock.now()
+    }
+
+    /// What seals and opens secrets.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// Begins a transaction that holds the write lock. Dropping it without `commit` rolls it back. Do nothing slow
+    /// while holding it.
+    pub(crate) async fn begin(&self) -> StorageResult<WriteTransaction> {
+        let Engine::Sqlite(pool) = &self.write;
+        Ok(pool.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    async fn check_canary(&self) -> StorageResult<bool> {
+        const NAME: &str = "canary";
+        let mut tx = self.begin().await?;
+        let found: Option<String> =
+            sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(NAME).fetch_optional(&mut *tx).await?;
+        match found {
+            Some(sealed) => Ok(self.vault.opens_canary(&sealed)),
+            None => {
+                sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2)")
+                    .bind(NAME)
+                    .bind(self.vault.canary())
+                    .execute(&mut *tx)
+                    .await?;
+                tx.commit().await?;
+                Ok(true)
+            }
+        }
+    }
+}
+
+fn unusable(path: &Path, error: &sqlx::Error) -> OpenError {
+    OpenError::Unusable {
+        path: path.into(),
+        reason: format!("{error}. Check that the folder exists, is writable and holds an intact database"),
+    }
+}
+
+/// Refuses a newer schema; else backs the file up and runs what is missing, each migration in its transaction.
+async fn migrate(pool: &SqlitePool, path: &Path, clock: &Clock) -> Result<(), OpenError> {
+    let failed = |error: sqlx::Error| OpenError::Failed { path: path.into(), source: error.into() };
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let mut connection = pool.acquire().await.map_err(|error| unusable(path, &error))?;
+    let table = MIGRATIONS.table_name.as_ref();
+    connection.ensure_migrations_table(table).await.map_err(|error| failed(error.into()))?;
+    let applied =
+        connection.list_applied_migrations(table).await.map_err(|error| failed(error.into()))?;
+    drop(connection);
+    let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
+    if found > known {
+        return Err(OpenError::NewerSchema { path: path.into(), found, known });
+    }
+    if found > 0 && found < known {
+        backup::before_migration(pool, path, found, clock.now())
+            .await
+            .map_err(|source| OpenError::Failed { path: path.into(), source })?;
+    }
+    MIGRATIONS.run(pool).await.map_err(|error| failed(error.into()))
+}

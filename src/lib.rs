@@ -8,7 +8,10 @@
 //!              i18n (web, cli, jobs)    export (cli, web)    config (app, cli only)
 //! ```
 
+pub mod config;
 pub mod error;
 pub mod i18n;
 pub mod model;
+pub mod scheduler;
 pub mod storage;
+pub mod web;

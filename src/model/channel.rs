@@ -166,7 +166,10 @@ mod tests {
         assert_eq!(chat("https://api.example.com"), "https://api.example.com/v1/chat/completions");
         assert_eq!(chat("https://api.example.com/v1/"), "https://api.example.com/v1/chat/completions");
         assert_eq!(chat("https://x.example/api/v1"), "https://x.example/api/v1/chat/completions");
-        assert_eq!(chat("https://x.example/v1beta/openai"), "https://x.example/v1beta/openai/chat/completions");
+        assert_eq!(
+            chat("https://x.example/v1beta/openai"),
+            "https://x.example/v1beta/openai/chat/completions"
+        );
         assert_eq!(chat("https://x.example/api/paas/v4"), "https://x.example/api/paas/v4/chat/completions");
         assert_eq!(chat("http://v1.example"), "http://v1.example/v1/chat/completions");
     }

@@ -7,6 +7,11 @@
 //! Start reading at [`Db::open`].
 
 mod backup;
+pub mod catalog;
+mod channels;
+mod settings;
+mod tokens;
+mod users;
 pub mod vault;
 
 use std::path::{Path, PathBuf};
@@ -196,8 +201,10 @@ impl Db {
     async fn check_canary(&self) -> StorageResult<bool> {
         const NAME: &str = "canary";
         let mut tx = self.begin().await?;
-        let found: Option<String> =
-            sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(NAME).fetch_optional(&mut *tx).await?;
+        let found: Option<String> = sqlx::query_scalar("SELECT value FROM meta WHERE name = $1")
+            .bind(NAME)
+            .fetch_optional(&mut *tx)
+            .await?;
         match found {
             Some(sealed) => Ok(self.vault.opens_canary(&sealed)),
             None => {
@@ -227,8 +234,7 @@ async fn migrate(pool: &SqlitePool, path: &Path, clock: &Clock) -> Result<(), Op
     let mut connection = pool.acquire().await.map_err(|error| unusable(path, &error))?;
     let table = MIGRATIONS.table_name.as_ref();
     connection.ensure_migrations_table(table).await.map_err(|error| failed(error.into()))?;
-    let applied =
-        connection.list_applied_migrations(table).await.map_err(|error| failed(error.into()))?;
+    let applied = connection.list_applied_migrations(table).await.map_err(|error| failed(error.into()))?;
     drop(connection);
     let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
     if found > known {

@@ -14,4 +14,5 @@ pub mod i18n;
 pub mod model;
 pub mod scheduler;
 pub mod storage;
+pub mod upstream;
 pub mod web;

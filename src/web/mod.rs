@@ -26,6 +26,7 @@ use crate::{
     model::{catalog::Catalog, id::RequestId, time::Clock},
     scheduler::rest::RestBook,
     storage::{Db, catalog::CatalogStore},
+    upstream::client::Clients,
 };
 
 /// What handlers work with. Cheap to clone; a handler names only the parts that it needs (`State<Db>`).
@@ -41,6 +42,8 @@ pub struct Site {
     pub catalog: CatalogStore,
     /// What rests, and why.
     pub rests: Arc<Mutex<RestBook>>,
+    /// The network to vendors.
+    pub clients: Clients,
     /// What pages share in memory.
     pub admin: Arc<admin::Shared>,
 }
@@ -61,6 +64,7 @@ parts! {
     clock: Clock,
     catalog: CatalogStore,
     rests: Arc<Mutex<RestBook>>,
+    clients: Clients,
     admin: Arc<admin::Shared>,
 }
 

@@ -24,7 +24,7 @@ use axum::{
 use crate::{
     config::Config,
     model::{catalog::Catalog, id::RequestId, time::Clock},
-    scheduler::rest::RestBook,
+    scheduler::ledger::Ledger,
     storage::{Db, catalog::CatalogStore},
     upstream::client::Clients,
 };
@@ -40,8 +40,8 @@ pub struct Site {
     pub clock: Clock,
     /// The snapshot of channels, keys, tokens and run-time settings.
     pub catalog: CatalogStore,
-    /// What rests, and why.
-    pub rests: Arc<Mutex<RestBook>>,
+    /// What each key may do now, and what rests and why.
+    pub ledger: Arc<Mutex<Ledger>>,
     /// The network to vendors.
     pub clients: Clients,
     /// What pages share in memory.
@@ -63,7 +63,7 @@ parts! {
     db: Db,
     clock: Clock,
     catalog: CatalogStore,
-    rests: Arc<Mutex<RestBook>>,
+    ledger: Arc<Mutex<Ledger>>,
     clients: Clients,
     admin: Arc<admin::Shared>,
 }

@@ -11,4 +11,6 @@
 pub mod error;
 pub mod i18n;
 pub mod model;
+pub mod protocol;
 pub mod storage;
+pub mod upstream;

@@ -12,6 +12,7 @@ pub mod config;
 pub mod error;
 pub mod i18n;
 pub mod model;
+pub mod protocol;
 pub mod scheduler;
 pub mod storage;
 pub mod upstream;

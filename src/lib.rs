@@ -10,5 +10,7 @@
 
 pub mod error;
 pub mod i18n;
+pub mod jobs;
 pub mod model;
+pub mod relay;
 pub mod storage;

@@ -7,6 +7,11 @@
 //! Start reading at [`Db::open`].
 
 mod backup;
+pub mod recording;
+pub mod rests;
+pub mod retention;
+pub mod rollups;
+pub mod spending;
 pub mod vault;
 
 use std::path::{Path, PathBuf};

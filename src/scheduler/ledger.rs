@@ -134,7 +134,13 @@ impl Ledger {
     /// Of the highest tier that has a ready candidate, a channel is drawn by weight (`random` is a fresh random number),
     /// and of that channel the key that was used least recently. If all rest and nothing was sent yet, one candidate
     /// whose host or answer was merely doubtful is tried all the same: a call should not fail on a suspicion.
-    pub fn choose(&mut self, candidates: &[Candidate], tried: &mut Tried, now: UnixMs, random: u64) -> Choice {
+    pub fn choose(
+        &mut self,
+        candidates: &[Candidate],
+        tried: &mut Tried,
+        now: UnixMs,
+        random: u64,
+    ) -> Choice {
         let open = |tried: &Tried, candidate: &Candidate| {
             !tried.candidates.contains(&(candidate.key, candidate.model.clone()))
         };

@@ -6,3 +6,4 @@
 pub mod address;
 pub mod client;
 mod inflate;
+pub mod outcome;

@@ -35,7 +35,9 @@ use crate::{
     },
     upstream::{
         client::{SendError, UpstreamCall, UpstreamResponse},
-        outcome::{Answered, Outcome, classify, classify_bad_answer, classify_in_band, sanitized_client_error},
+        outcome::{
+            Answered, Outcome, classify, classify_bad_answer, classify_in_band, sanitized_client_error,
+        },
     },
 };
 
@@ -106,7 +108,8 @@ impl Relay {
     pub(super) async fn find_content(&self, job: &Job, ticket: &mut Ticket) -> Result<Found, Ending> {
         let mut tried = Tried::default();
         let mut failures = Failures::default();
-        while failures.attempts < job.catalog.settings.max_attempts as usize && Instant::now() < job.deadline {
+        while failures.attempts < job.catalog.settings.max_attempts as usize && Instant::now() < job.deadline
+        {
             let now = ticket.now();
             let choice = self.ledger().choose(&job.candidates, &mut tried, now, rand::random());
             let index = match choice {
@@ -130,7 +133,12 @@ impl Relay {
                 }
                 Err(Failure::Refused { ending, .. }) => return Err(ending),
                 Err(Failure::Elsewhere { outcome, status, timeout }) => {
-                    failures.note(self.report(job, index, &outcome, status, ticket.now()), &outcome, status, timeout);
+                    failures.note(
+                        self.report(job, index, &outcome, status, ticket.now()),
+                        &outcome,
+                        status,
+                        timeout,
+                    );
                 }
                 Err(Failure::StreamOptions { .. }) => {}
             }
@@ -160,12 +168,8 @@ impl Relay {
         status: Option<u16>,
         now: UnixMs,
     ) -> Option<UnixMs> {
-        let report = Report {
-            class: outcome.class,
-            asked: outcome.rest_for,
-            status,
-            detail: outcome.detail.clone(),
-        };
+        let report =
+            Report { class: outcome.class, asked: outcome.rest_for, status, detail: outcome.detail.clone() };
         let candidate = &job.candidates[index];
         let rested = self.ledger().fail(candidate, outcome.scope, report, now);
         let (scope, until) = rested?;
@@ -232,7 +236,8 @@ impl Relay {
             body: Some(job.envelope.patched(&target.route.upstream_model, ask_usage)),
             stream: job.envelope.stream,
         };
-        let mut response = before(first_by, self.parts.clients.send(call)).await?.map_err(|error| broken(&error))?;
+        let mut response =
+            before(first_by, self.parts.clients.send(call)).await?.map_err(|error| broken(&error))?;
         let status = response.status();
         if !(200..300).contains(&status) || status == 204 {
             return Err(self.refusal(job, target, response, ask_usage).await);
@@ -298,7 +303,10 @@ impl Relay {
                             return Err(Failure::Elsewhere { outcome, status: Some(200), timeout: false });
                         }
                         if chunk.malformed {
-                            return Err(host_failure(RestScope::ChannelModel, "the stream is not the expected JSON"));
+                            return Err(host_failure(
+                                RestScope::ChannelModel,
+                                "the stream is not the expected JSON",
+                            ));
                         }
                         if let Some(data) = chunk.forward {
                             frames.extend_from_slice(&frame(&data));
@@ -371,8 +379,9 @@ impl Relay {
         asked_usage: bool,
     ) -> Failure {
         let status = response.status();
-        let body =
-            tokio::time::timeout(ERROR_BODY_WAIT, response.read_prefix(MAX_ERROR_BYTES)).await.unwrap_or_default();
+        let body = tokio::time::timeout(ERROR_BODY_WAIT, response.read_prefix(MAX_ERROR_BYTES))
+            .await
+            .unwrap_or_default();
         let outcome = classify(&Answered {
             status,
             headers: response.headers(),
@@ -388,8 +397,7 @@ impl Relay {
             return Failure::StreamOptions { status };
         }
         let text = sanitized_client_error(status, &body, &[&target.key.secret]);
-        let ending =
-            Ending::Refused { status, message: text.message, param: text.param, code: text.code };
+        let ending = Ending::Refused { status, message: text.message, param: text.param, code: text.code };
         Failure::Refused { outcome, ending }
     }
 }

@@ -115,7 +115,17 @@ impl Relay {
         let public_model = model.name.clone();
         let deadline =
             arrived + std::time::Duration::from_secs(catalog.settings.first_content_deadline_s.into());
-        let job = Job { catalog, token, endpoint, envelope, public_model, candidates, targets, deadline, prompt_tokens };
+        let job = Job {
+            catalog,
+            token,
+            endpoint,
+            envelope,
+            public_model,
+            candidates,
+            targets,
+            deadline,
+            prompt_tokens,
+        };
         Ok((job, rate))
     }
 }
@@ -148,8 +158,8 @@ fn reservation(quota: Quota, envelope: &Envelope, prompt_estimate: u64, routes: 
         QuotaUnit::Tokens => {
             worst(&|route| i64::try_from(prompt.saturating_add(output(route))).unwrap_or(i64::MAX))
         }
-        QuotaUnit::Dollars => worst(&|route| {
-            route.model.price.map_or(0, |price| price.cost_micros(prompt, 0, output(route)))
-        }),
+        QuotaUnit::Dollars => {
+            worst(&|route| route.model.price.map_or(0, |price| price.cost_micros(prompt, 0, output(route))))
+        }
     }
 }

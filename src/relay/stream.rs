@@ -13,7 +13,13 @@ use futures_util::{
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Relay, Search, attempt::{Beginning, Found}, ending::Ending, job::Job, ticket::Ticket};
+use super::{
+    Relay, Search,
+    attempt::{Beginning, Found},
+    ending::Ending,
+    job::Job,
+    ticket::Ticket,
+};
 use crate::{
     model::{token::ClientProfile, usage::OutcomeClass},
     protocol::sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME, frame},
@@ -189,7 +195,8 @@ impl Live {
         loop {
             let mut frames = BytesMut::new();
             while !self.beginning.done
-                && let Some(event) = self.beginning.scanner.next() {
+                && let Some(event) = self.beginning.scanner.next()
+            {
                 match event {
                     Err(_) => return Step::Fault("an event of the stream is too long"),
                     Ok(Event::Comment) => {}
@@ -219,7 +226,11 @@ impl Live {
                 return Step::End;
             }
             let Some(response) = &mut self.beginning.response else {
-                return if finished { Step::End } else { Step::Fault("the stream ended without a finish reason") };
+                return if finished {
+                    Step::End
+                } else {
+                    Step::Fault("the stream ended without a finish reason")
+                };
             };
             let by = if finished { self.idle_by.min(Instant::now() + AFTER_FINISH) } else { self.idle_by };
             match tokio::time::timeout_at(by.min(self.ends_by), response.next_chunk()).await {

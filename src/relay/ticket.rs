@@ -227,7 +227,10 @@ impl Ticket {
                 headers.insert(name, value);
             }
         };
-        set("server-timing", format!("queue;dur={}, upstream;dur={upstream}, relay;dur={own}", record.queue_ms));
+        set(
+            "server-timing",
+            format!("queue;dur={}, upstream;dur={upstream}, relay;dur={own}", record.queue_ms),
+        );
         set("x-onepool-attempts", (record.attempts.len() + usize::from(self.open.is_some())).to_string());
         if let Some(entry) = record.channel_id.and_then(|id| catalog.channel(id)) {
             // A name may hold any letters; a header may not.
@@ -248,7 +251,9 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         self.end_attempt(OutcomeClass::ClientClosed, None, "the client left");
-        if let Some(record) = self.close(CallResult::ClientClosed, CLIENT_CLOSED_STATUS, Some("client_closed")) {
+        if let Some(record) =
+            self.close(CallResult::ClientClosed, CLIENT_CLOSED_STATUS, Some("client_closed"))
+        {
             self.recorder.record_detached(record);
         }
     }

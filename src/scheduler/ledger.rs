@@ -292,7 +292,12 @@ mod tests {
         let candidates = [candidate(1, 1, 0, 1), candidate(1, 2, 0, 1)];
         let mut ledger = Ledger::default();
         ledger.fail(&candidates[0], RestScope::Key, bad(OutcomeClass::RateLimited), NOW);
-        ledger.fail(&candidates[1], RestScope::Key, bad(OutcomeClass::RateLimited), NOW + Duration::from_secs(5));
+        ledger.fail(
+            &candidates[1],
+            RestScope::Key,
+            bad(OutcomeClass::RateLimited),
+            NOW + Duration::from_secs(5),
+        );
         let choice = ledger.choose(&candidates, &mut Tried::default(), NOW + Duration::from_secs(6), 0);
         assert_eq!(
             choice,

@@ -5,6 +5,7 @@
 
 pub mod login;
 pub mod preferences;
+pub mod setup_code;
 pub mod visit;
 
 use axum::{
@@ -21,7 +22,10 @@ use crate::error::Error;
 
 /// What pages share in memory: nothing of it outlives the process.
 #[derive(Default)]
-pub struct Shared {}
+pub struct Shared {
+    /// The code of the set-up link, while there is no account.
+    pub setup: setup_code::SetupCode,
+}
 
 impl Shared {
     /// What every page should warn of, if anything.
@@ -59,11 +63,6 @@ async fn draw(State(site): State<Site>, request: Request, next: Next) -> Respons
         *response.status_mut() = status;
         response.headers_mut().extend(headers.into_iter().filter_map(|(name, value)| Some((name?, value))));
     }
-    let headers = response.headers_mut();
-    for (name, value) in visit::PAGE_HEADERS {
-        if let (Ok(name), Ok(value)) = (name.parse::<axum::http::HeaderName>(), value.parse()) {
-            headers.entry(name).or_insert(value);
-        }
-    }
+    visit::set_page_headers(response.headers_mut());
     response
 }

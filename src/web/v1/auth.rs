@@ -5,12 +5,7 @@ use std::{net::Ipv4Addr, sync::Arc};
 use axum::http::{header, request::Parts};
 
 use crate::{
-    model::{
-        catalog::Catalog,
-        secret::SecretHash,
-        time::UnixMs,
-        token::Token,
-    },
+    model::{catalog::Catalog, secret::SecretHash, time::UnixMs, token::Token},
     relay::ending::Ending,
     web::client::ClientAddress,
 };
@@ -20,8 +15,7 @@ use crate::{
 /// The presented value is hashed first and only the hash is looked up.
 pub fn token(parts: &Parts, catalog: &Catalog, now: UnixMs) -> Result<Arc<Token>, Ending> {
     let bad = |message| Ending::BadToken { message };
-    let presented =
-        presented(parts).ok_or(bad("No token: send `Authorization: Bearer sk-...`."))?;
+    let presented = presented(parts).ok_or(bad("No token: send `Authorization: Bearer sk-...`."))?;
     let found = catalog
         .find_credential(&SecretHash::of(presented))
         .filter(|found| found.valid_until.is_none_or(|until| now < until))
@@ -41,10 +35,11 @@ pub fn token(parts: &Parts, catalog: &Catalog, now: UnixMs) -> Result<Arc<Token>
 }
 
 fn presented(parts: &Parts) -> Option<&str> {
-    let bearer = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
+    let bearer =
+        parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        });
     let key = || parts.headers.get("x-api-key").and_then(|value| value.to_str().ok()).map(str::trim);
     bearer.or_else(key).filter(|token| !token.is_empty())
 }

@@ -28,8 +28,9 @@ use crate::{
     error::Error,
     model::{id::RequestId, token::ClientProfile, usage::Endpoint},
     relay::{
-        Answer, AnswerBody, Call, Relay, error_answer,
+        Answer, AnswerBody, Call, Relay,
         ending::{Ending, Told},
+        error_answer,
     },
 };
 
@@ -101,9 +102,7 @@ fn request_id(extensions: &axum::http::Extensions) -> RequestId {
 fn into_response(answer: Answer) -> Response {
     let body = match answer.body {
         AnswerBody::Whole(bytes) => Body::from(bytes),
-        AnswerBody::Events(events) => {
-            Body::from_stream(events.map(Ok::<_, std::convert::Infallible>))
-        }
+        AnswerBody::Events(events) => Body::from_stream(events.map(Ok::<_, std::convert::Infallible>)),
     };
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, body).into_response();
@@ -123,7 +122,9 @@ async fn draw(request: Request, next: Next) -> Response {
     };
     face::log(&error, &request_id.to_string());
     let message = match &*error {
-        Error::NotFound => "There is no such endpoint; see GET /v1/models and the endpoints below /v1.".to_owned(),
+        Error::NotFound => {
+            "There is no such endpoint; see GET /v1/models and the endpoints below /v1.".to_owned()
+        }
         Error::MethodNotAllowed => "This endpoint does not take this method.".to_owned(),
         Error::Internal(_) => "The server could not do this; its log says why.".to_owned(),
         other => other.to_string(),

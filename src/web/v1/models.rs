@@ -32,7 +32,9 @@ pub(super) async fn show(State(site): State<Site>, Path(id): Path<String>, reque
         let catalog = site.catalog.load();
         let id = id.trim_end_matches('/');
         let found = catalog.models_for(token).find(|model| model.name.eq_ignore_ascii_case(id));
-        found.map(|model| describe(model, token)).ok_or(Ending::ModelNotFound { model: id.chars().take(200).collect() })
+        found
+            .map(|model| describe(model, token))
+            .ok_or(Ending::ModelNotFound { model: id.chars().take(200).collect() })
     })
 }
 
@@ -42,8 +44,9 @@ fn answer(
     make: impl FnOnce(&Site, &Token) -> Result<Value, Ending>,
 ) -> Response {
     let (parts, _) = request.into_parts();
-    let refuse =
-        |ending: Ending, profile| into_response(error_answer(&ending.told(profile), request_id(&parts.extensions)));
+    let refuse = |ending: Ending, profile| {
+        into_response(error_answer(&ending.told(profile), request_id(&parts.extensions)))
+    };
     match auth::token(&parts, &site.catalog.load(), site.clock.now()) {
         Ok(token) => match make(site, &token) {
             Ok(value) => Json(value).into_response(),
@@ -57,9 +60,14 @@ fn answer(
 fn describe(model: &PublicModel, token: &Token) -> Value {
     let routes = || {
         let usable = |groups: &[String]| token.allows_groups(groups);
-        model.routes.iter().filter(move |route| usable(&route.channel.channel.groups)).map(|route| &route.model)
+        model
+            .routes
+            .iter()
+            .filter(move |route| usable(&route.channel.channel.groups))
+            .map(|route| &route.model)
     };
-    let least = |value: fn(&crate::model::channel::ChannelModel) -> Option<u32>| routes().filter_map(value).min();
+    let least =
+        |value: fn(&crate::model::channel::ChannelModel) -> Option<u32>| routes().filter_map(value).min();
     let all = |value: fn(&crate::model::channel::ChannelModel) -> Option<bool>| {
         routes().all(|model| value(model) == Some(true))
     };

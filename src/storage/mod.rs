@@ -9,9 +9,10 @@
 mod backup;
 pub mod catalog;
 mod channels;
+pub mod password;
 mod settings;
 mod tokens;
-mod users;
+pub mod users;
 pub mod vault;
 
 use std::path::{Path, PathBuf};

@@ -3,8 +3,11 @@
 //! Every handler that needs an operator takes [`visit::Operator`]; without a session the visitor is sent to the login.
 //! All forms are protected by the Origin / Sec-Fetch-Site check of the router's CSRF layer.
 
+pub mod confirm;
+pub mod grants;
 pub mod login;
 pub mod preferences;
+pub mod throttle;
 pub mod visit;
 
 use axum::{
@@ -21,7 +24,12 @@ use crate::error::Error;
 
 /// What pages share in memory: nothing of it outlives the process.
 #[derive(Default)]
-pub struct Shared {}
+pub struct Shared {
+    /// Checks and hashes passwords.
+    pub passwords: confirm::Passwords,
+    /// What sessions may do because their operator confirmed the password.
+    pub grants: grants::Grants,
+}
 
 impl Shared {
     /// What every page should warn of, if anything.

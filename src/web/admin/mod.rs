@@ -7,6 +7,7 @@ pub mod confirm;
 pub mod grants;
 pub mod login;
 pub mod preferences;
+pub mod setup_code;
 pub mod throttle;
 pub mod visit;
 
@@ -29,6 +30,8 @@ pub struct Shared {
     pub passwords: confirm::Passwords,
     /// What sessions may do because their operator confirmed the password.
     pub grants: grants::Grants,
+    /// The code of the set-up link, while there is no account.
+    pub setup: setup_code::SetupCode,
 }
 
 impl Shared {
@@ -67,11 +70,6 @@ async fn draw(State(site): State<Site>, request: Request, next: Next) -> Respons
         *response.status_mut() = status;
         response.headers_mut().extend(headers.into_iter().filter_map(|(name, value)| Some((name?, value))));
     }
-    let headers = response.headers_mut();
-    for (name, value) in visit::PAGE_HEADERS {
-        if let (Ok(name), Ok(value)) = (name.parse::<axum::http::HeaderName>(), value.parse()) {
-            headers.entry(name).or_insert(value);
-        }
-    }
+    visit::set_page_headers(response.headers_mut());
     response
 }

@@ -5,7 +5,7 @@ use std::{convert::Infallible, net::IpAddr};
 use askama::Template;
 use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{Html, IntoResponse, Redirect, Response},
 };
 use axum_extra::extract::CookieJar;
@@ -35,6 +35,13 @@ pub const PAGE_HEADERS: &[(&str, &str)] = &[
     ("cache-control", "no-store"),
     ("cross-origin-opener-policy", "same-origin"),
 ];
+
+/// Sets the headers of every page that the page has not set itself.
+pub fn set_page_headers(headers: &mut HeaderMap) {
+    for (name, value) in PAGE_HEADERS {
+        headers.entry(*name).or_insert(HeaderValue::from_static(value));
+    }
+}
 
 /// Name of the session cookie; on HTTPS with the `__Host-` prefix, which browsers refuse on plain HTTP.
 pub const SESSION_COOKIE: &str = "onepool_session";

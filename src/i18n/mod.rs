@@ -5,6 +5,10 @@
 
 pub mod cli;
 mod common;
+pub mod account;
+pub mod login;
+pub mod settings;
+pub mod setup;
 
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +101,14 @@ pub struct Messages {
     pub lang: Lang,
     /// Words that many pages share.
     pub common: common::Common,
+    /// The login.
+    pub login: login::Login,
+    /// The first steps.
+    pub setup: setup::Setup,
+    /// The account and its sessions.
+    pub account: account::Account,
+    /// The settings page.
+    pub settings: settings::Settings,
     /// What the command line says.
     pub cli: cli::Cli,
 }
@@ -104,6 +116,6 @@ pub struct Messages {
 impl Messages {
     /// The texts of a language.
     pub const fn of(lang: Lang) -> Self {
-        Self { lang, common: common::Common(lang), cli: cli::Cli(lang) }
+        Self { lang, common: common::Common(lang), login: login::Login(lang), setup: setup::Setup(lang), account: account::Account(lang), settings: settings::Settings(lang), cli: cli::Cli(lang) }
     }
 }

@@ -8,7 +8,8 @@
 
 mod backup;
 pub mod catalog;
-mod channels;
+pub mod channels;
+pub mod keys;
 mod settings;
 mod tokens;
 mod users;

@@ -8,9 +8,10 @@
 
 mod backup;
 pub mod catalog;
-mod channels;
+pub mod channels;
 mod first_account;
 pub mod folder;
+pub mod keys;
 pub mod password;
 pub mod recording;
 pub mod rests;

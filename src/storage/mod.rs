@@ -10,7 +10,7 @@ mod backup;
 pub mod catalog;
 mod channels;
 mod settings;
-mod tokens;
+pub mod tokens;
 mod users;
 pub mod vault;
 

@@ -9,7 +9,12 @@
 mod backup;
 pub mod catalog;
 mod channels;
+pub mod recording;
+pub mod rests;
+pub mod retention;
+pub mod rollups;
 mod settings;
+pub mod spending;
 pub mod tokens;
 mod users;
 pub mod vault;

@@ -24,8 +24,9 @@ use axum::{
 use crate::{
     config::Config,
     model::{catalog::Catalog, id::RequestId, time::Clock},
-    scheduler::rest::RestBook,
+    scheduler::ledger::Ledger,
     storage::{Db, catalog::CatalogStore},
+    upstream::client::Clients,
 };
 
 /// What handlers work with. Cheap to clone; a handler names only the parts that it needs (`State<Db>`).
@@ -39,8 +40,10 @@ pub struct Site {
     pub clock: Clock,
     /// The snapshot of channels, keys, tokens and run-time settings.
     pub catalog: CatalogStore,
-    /// What rests, and why.
-    pub rests: Arc<Mutex<RestBook>>,
+    /// What each key may do now, and what rests and why.
+    pub ledger: Arc<Mutex<Ledger>>,
+    /// The network to vendors.
+    pub clients: Clients,
     /// What pages share in memory.
     pub admin: Arc<admin::Shared>,
 }
@@ -60,7 +63,8 @@ parts! {
     db: Db,
     clock: Clock,
     catalog: CatalogStore,
-    rests: Arc<Mutex<RestBook>>,
+    ledger: Arc<Mutex<Ledger>>,
+    clients: Clients,
     admin: Arc<admin::Shared>,
 }
 

@@ -1,0 +1,5 @@
+//! One relayed call, from a client's request to its answer and its usage row.
+
+pub mod ending;
+pub mod quota;
+pub mod recorder;

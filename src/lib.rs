@@ -10,6 +10,7 @@
 
 pub mod config;
 pub mod error;
+pub mod export;
 pub mod i18n;
 pub mod jobs;
 pub mod model;

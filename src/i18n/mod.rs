@@ -4,6 +4,8 @@
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
 mod common;
+mod openclaw;
+mod tokens;
 
 use serde::{Deserialize, Serialize};
 
@@ -96,11 +98,20 @@ pub struct Messages {
     pub lang: Lang,
     /// Words that many pages share.
     pub common: common::Common,
+    /// The pages of tokens.
+    pub tokens: tokens::Tokens,
+    /// The OpenClaw page.
+    pub openclaw: openclaw::OpenClaw,
 }
 
 impl Messages {
     /// The texts of a language.
     pub const fn of(lang: Lang) -> Self {
-        Self { lang, common: common::Common(lang) }
+        Self {
+            lang,
+            common: common::Common(lang),
+            tokens: tokens::Tokens(lang),
+            openclaw: openclaw::OpenClaw(lang),
+        }
     }
 }

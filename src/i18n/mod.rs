@@ -3,6 +3,7 @@
 //! Each area of the product has a file here. A text is one entry with both languages side by side, so a missing
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
+pub mod cli;
 mod common;
 mod openclaw;
 mod tokens;
@@ -102,6 +103,8 @@ pub struct Messages {
     pub tokens: tokens::Tokens,
     /// The OpenClaw page.
     pub openclaw: openclaw::OpenClaw,
+    /// What the command line says.
+    pub cli: cli::Cli,
 }
 
 impl Messages {
@@ -112,6 +115,7 @@ impl Messages {
             common: common::Common(lang),
             tokens: tokens::Tokens(lang),
             openclaw: openclaw::OpenClaw(lang),
+            cli: cli::Cli(lang),
         }
     }
 }

@@ -11,6 +11,9 @@ pub mod assets;
 pub mod client;
 pub mod face;
 pub mod form;
+pub mod health;
+pub mod listen;
+pub mod setup_gate;
 
 use std::sync::{Arc, Mutex};
 
@@ -46,6 +49,8 @@ pub struct Site {
     pub clients: Clients,
     /// What pages share in memory.
     pub admin: Arc<admin::Shared>,
+    /// Whether the server is stopping, and when running answers must end.
+    pub drain: listen::Drain,
 }
 
 macro_rules! parts {
@@ -66,6 +71,7 @@ parts! {
     ledger: Arc<Mutex<Ledger>>,
     clients: Clients,
     admin: Arc<admin::Shared>,
+    drain: listen::Drain,
 }
 
 impl FromRef<Site> for Arc<Catalog> {
@@ -78,6 +84,8 @@ impl FromRef<Site> for Arc<Catalog> {
 pub fn router(site: Site) -> Router {
     admin::router(site.clone())
         .merge(assets::router())
+        .merge(health::router(site.clone()))
+        .layer(axum::middleware::from_fn_with_state(site.clone(), setup_gate::guard))
         .layer(axum::middleware::from_fn_with_state(site, identify))
 }
 

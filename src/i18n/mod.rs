@@ -3,12 +3,14 @@
 //! Each area of the product has a file here. A text is one entry with both languages side by side, so a missing
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
+mod account;
 pub mod cli;
 mod common;
-pub mod account;
-pub mod login;
-pub mod settings;
-pub mod setup;
+mod login;
+mod openclaw;
+mod settings;
+mod setup;
+mod tokens;
 
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +111,10 @@ pub struct Messages {
     pub account: account::Account,
     /// The settings page.
     pub settings: settings::Settings,
+    /// The pages of tokens.
+    pub tokens: tokens::Tokens,
+    /// The OpenClaw page.
+    pub openclaw: openclaw::OpenClaw,
     /// What the command line says.
     pub cli: cli::Cli,
 }
@@ -116,6 +122,16 @@ pub struct Messages {
 impl Messages {
     /// The texts of a language.
     pub const fn of(lang: Lang) -> Self {
-        Self { lang, common: common::Common(lang), login: login::Login(lang), setup: setup::Setup(lang), account: account::Account(lang), settings: settings::Settings(lang), cli: cli::Cli(lang) }
+        Self {
+            lang,
+            common: common::Common(lang),
+            login: login::Login(lang),
+            setup: setup::Setup(lang),
+            account: account::Account(lang),
+            settings: settings::Settings(lang),
+            tokens: tokens::Tokens(lang),
+            openclaw: openclaw::OpenClaw(lang),
+            cli: cli::Cli(lang),
+        }
     }
 }

@@ -19,7 +19,7 @@ pub mod retention;
 pub mod rollups;
 mod settings;
 pub mod spending;
-mod tokens;
+pub mod tokens;
 pub mod users;
 pub mod vault;
 

@@ -12,6 +12,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod error;
+pub mod export;
 pub mod i18n;
 pub mod jobs;
 pub mod model;

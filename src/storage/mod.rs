@@ -8,9 +8,10 @@
 
 mod backup;
 pub mod catalog;
-mod channels;
+pub mod channels;
 mod first_account;
 pub mod folder;
+pub mod keys;
 pub mod password;
 pub mod recording;
 pub mod rests;
@@ -18,8 +19,8 @@ pub mod retention;
 pub mod rollups;
 mod settings;
 pub mod spending;
-mod tokens;
-mod users;
+pub mod tokens;
+pub mod users;
 pub mod vault;
 
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@
 //! `fake upstream on http://127.0.0.1:PORT`, and runs until its standard input ends or it is killed. `POST /_fake/...`
 //! steers it: see `tests/it/support/upstream/control.rs`.
 
-#[allow(dead_code, reason = "the tests use more of it")]
+#[allow(dead_code, unused_imports, reason = "the tests use more of it")]
 #[path = "../tests/it/support/upstream/mod.rs"]
 mod upstream;
 

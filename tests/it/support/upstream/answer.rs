@@ -216,12 +216,12 @@ impl Answer {
                     }]);
                 }
                 if self.reasoning > 0 {
-                    let thoughts: String = (0..self.reasoning).map(|index| format!("thought{index} ")).collect();
+                    let thoughts: String =
+                        (0..self.reasoning).map(|index| format!("thought{index} ")).collect();
                     message["reasoning_content"] = thoughts.into();
                 }
                 let mut answer = self.envelope("chat.completion");
-                answer["choices"] =
-                    json!([{"index": 0, "message": message, "logprobs": null, "finish_reason": self.finish_reason()}]);
+                answer["choices"] = json!([{"index": 0, "message": message, "logprobs": null, "finish_reason": self.finish_reason()}]);
                 answer["usage"] = self.usage();
                 answer
             }

@@ -42,7 +42,11 @@ pub(super) fn answer(books: &mut Books, method: &str, path: &str, body: &[u8]) -
                 state,
                 requests: body["requests"].as_u64().map(|requests| (requests as usize, window)),
                 concurrency: body["concurrency"].as_u64().map(|concurrency| concurrency as usize),
-                retry_after: if body["retry_after"] == true { RetryAfter::Seconds } else { RetryAfter::Silent },
+                retry_after: if body["retry_after"] == true {
+                    RetryAfter::Seconds
+                } else {
+                    RetryAfter::Silent
+                },
                 forbidden_models: Vec::new(),
             };
             books.vendor.set_key(key, rules);

@@ -37,7 +37,7 @@ use self::{
     reply::Reply,
     serve::{After, Exchange, send},
     vendor::Vendor,
-    wire::{Reader, Request, Writer},
+    wire::{Cut, Reader, Request, Writer},
 };
 
 /// How a call ended, as the upstream saw it.
@@ -340,20 +340,21 @@ async fn serve_connection(mut socket: TcpStream, shared: Arc<Shared>) {
         _ = socket.set_zero_linger();
         return;
     }
-    loop {
+    let after = {
         let (read, write) = socket.split();
         let mut reader = Reader::new(read);
         let mut writer = Writer::new(write);
-        let Ok(Some(request)) = reader.request().await else { return };
-        let after = serve_request(&shared, open.1, request, &mut reader, &mut writer).await;
-        match after {
-            Ok(After::KeepAlive) => {}
-            Ok(After::Reset) => {
-                _ = socket.set_zero_linger();
-                return;
+        loop {
+            let Ok(Some(request)) = reader.request().await else { break After::Close };
+            match serve_request(&shared, open.1, request, &mut reader, &mut writer).await {
+                Ok(After::KeepAlive) => writer.cut = Cut::Whole,
+                Ok(after) => break after,
+                Err(_) => break After::Close,
             }
-            Ok(After::Close) | Err(_) => return,
         }
+    };
+    if after == After::Reset {
+        _ = socket.set_zero_linger();
     }
 }
 
@@ -406,9 +407,10 @@ async fn serve_request(
         let admitted = match (kind, fault) {
             (Some(_), None) => books.vendor.begin(key.as_deref(), &model, now),
             (_, Some(_)) => Ok(()),
-            (None, None) if is_models_list(&request) => {
-                Err(books.vendor.check_key(key.as_deref()).map_or_else(|refusal| refusal, |()| books.vendor.list()))
-            }
+            (None, None) if is_models_list(&request) => Err(books
+                .vendor
+                .check_key(key.as_deref())
+                .map_or_else(|refusal| refusal, |()| books.vendor.list())),
             (None, None) if request.path.starts_with("/redirected/") => {
                 Err(Reply::json(200, &serde_json::json!({"redirected": true})))
             }

@@ -45,7 +45,8 @@ pub fn error(message: &str, kind: &str, code: Value) -> Value {
     json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
 }
 
-const HTML: &str = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>";
+const HTML: &str =
+    "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>";
 
 fn html(status: u16) -> Reply {
     Reply::new(status, "text/html; charset=utf-8", HTML)
@@ -64,8 +65,10 @@ fn now() -> Duration {
 ///
 /// The bodies follow what vendors document or what users quote in public reports.
 pub fn of_fault(fault: Fault, key: &str) -> Option<Reply> {
-    let client_error = |status, message: &str, code: &str| Reply::error(status, message, "invalid_request_error", code);
-    let server_error = |status| Reply::error(status, "The server had an error", "server_error", "server_error");
+    let client_error =
+        |status, message: &str, code: &str| Reply::error(status, message, "invalid_request_error", code);
+    let server_error =
+        |status| Reply::error(status, "The server had an error", "server_error", "server_error");
     Some(match fault {
         Fault::Html200 => html(200),
         Fault::Empty200 => Reply { status: 200, headers: Vec::new(), body: Vec::new() },
@@ -86,9 +89,9 @@ pub fn of_fault(fault: Fault, key: &str) -> Option<Reply> {
             .header("x-ratelimit-limit-requests", "30")
             .header("x-ratelimit-remaining-requests", "0")
             .header("x-ratelimit-reset-requests", "1m2.5s"),
-        Fault::RateLimitedText => {
-            rate_limited("Rate limit reached for requests per min (RPM): Limit 3, Used 3. Please try again in 20s.")
-        }
+        Fault::RateLimitedText => rate_limited(
+            "Rate limit reached for requests per min (RPM): Limit 3, Used 3. Please try again in 20s.",
+        ),
         Fault::RateLimitedDaily => {
             rate_limited("Rate limit reached on requests per day (RPD): Limit 200, Used 200, Requested 1.")
         }
@@ -113,9 +116,9 @@ pub fn of_fault(fault: Fault, key: &str) -> Option<Reply> {
             Reply::json(
                 429,
                 &json!({"error": {"message": "Rate limit exceeded: free-models-per-min. ", "code": 429,
-                    "metadata": {"headers": {
-                        "X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset,
-                    }}}}),
+                "metadata": {"headers": {
+                    "X-RateLimit-Limit": "20", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset,
+                }}}}),
             )
             .header("x-ratelimit-limit", "20")
             .header("x-ratelimit-remaining", "0")
@@ -127,34 +130,39 @@ pub fn of_fault(fault: Fault, key: &str) -> Option<Reply> {
         Fault::GeminiArray429 => Reply::json(
             429,
             &json!([{"error": {"code": 429, "message": "You exceeded your current quota",
-                "status": "RESOURCE_EXHAUSTED", "details": [{
-                    "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17s",
-                }]}}]),
+            "status": "RESOURCE_EXHAUSTED", "details": [{
+                "@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "17s",
+            }]}}]),
         ),
         Fault::RateLimitedZero => rate_limited("Rate limit reached").header("retry-after", "0"),
         Fault::RateLimitedHuge => rate_limited("Rate limit reached").header("retry-after", "999999999"),
         Fault::RateLimitedGarbage => rate_limited("Rate limit reached").header("retry-after", "soon; -5"),
-        Fault::RateLimitedAs400 => {
-            Reply::error(400, "Rate limit exceeded, please slow down", "rate_limit_error", "rate_limit_exceeded")
-        }
+        Fault::RateLimitedAs400 => Reply::error(
+            400,
+            "Rate limit exceeded, please slow down",
+            "rate_limit_error",
+            "rate_limit_exceeded",
+        ),
         Fault::RateLimitedAs200 => {
             Reply::json(200, &json!({"error": {"message": "Rate limit exceeded", "code": 429}}))
         }
         Fault::RateLimitedHtml => html(429).header("retry-after", "5"),
 
         Fault::Unauthorized => client_error(401, "Incorrect API key provided.", "invalid_api_key"),
-        Fault::UnauthorizedEcho => {
-            client_error(401, &format!("Incorrect API key provided: {key}. Find yours at /keys."), "invalid_api_key")
-        }
+        Fault::UnauthorizedEcho => client_error(
+            401,
+            &format!("Incorrect API key provided: {key}. Find yours at /keys."),
+            "invalid_api_key",
+        ),
         Fault::UnauthorizedUnbound => {
             Reply::json(401, &json!({"errors": {"message": "Please bind your account first"}}))
         }
         Fault::KeyInvalidAs400 => Reply::json(
             400,
             &json!([{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.",
-                "status": "INVALID_ARGUMENT", "details": [{
-                    "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID",
-                }]}}]),
+            "status": "INVALID_ARGUMENT", "details": [{
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID",
+            }]}}]),
         ),
         Fault::PaymentRequired => {
             Reply::error(402, "Insufficient Balance", "unknown_error", "invalid_request_error")
@@ -163,7 +171,9 @@ pub fn of_fault(fault: Fault, key: &str) -> Option<Reply> {
             402,
             &json!({"error": {"message": "Insufficient credits. Add more to continue.", "code": 402}}),
         ),
-        Fault::ForbiddenBanned => Reply::error(403, "This account was deactivated.", "access", "account_deactivated"),
+        Fault::ForbiddenBanned => {
+            Reply::error(403, "This account was deactivated.", "access", "account_deactivated")
+        }
         Fault::ForbiddenRegion => Reply::error(
             403,
             "Country, region, or territory not supported",
@@ -175,13 +185,19 @@ pub fn of_fault(fault: Fault, key: &str) -> Option<Reply> {
         }
         Fault::ForbiddenHtml => html(403),
 
-        Fault::ModelNotFound => {
-            client_error(404, "The model `x` does not exist or you do not have access to it.", "model_not_found")
-        }
+        Fault::ModelNotFound => client_error(
+            404,
+            "The model `x` does not exist or you do not have access to it.",
+            "model_not_found",
+        ),
         Fault::NotFoundHtml => html(404),
-        Fault::ModelGone => Reply::json(410, &json!({"status": 410, "title": "Gone", "detail": "end of life"})),
+        Fault::ModelGone => {
+            Reply::json(410, &json!({"status": 410, "title": "Gone", "detail": "end of life"}))
+        }
 
-        Fault::BadRequest => client_error(400, "Invalid value for 'temperature': must be <= 2.", "invalid_value"),
+        Fault::BadRequest => {
+            client_error(400, "Invalid value for 'temperature': must be <= 2.", "invalid_value")
+        }
         Fault::ContextLength400 => client_error(
             400,
             "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
@@ -207,13 +223,16 @@ pub fn of_fault(fault: Fault, key: &str) -> Option<Reply> {
         Fault::Status522 => html(522),
         Fault::Status524 => Reply::new(524, "text/plain", "error code: 524"),
         Fault::Status527 => html(527),
-        Fault::Status529 => {
-            Reply::json(529, &json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}))
-        }
+        Fault::Status529 => Reply::json(
+            529,
+            &json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
+        ),
         Fault::Status999 => Reply::new(999, "text/plain", "no"),
         Fault::NoContent204 => Reply { status: 204, headers: Vec::new(), body: Vec::new() },
 
-        Fault::ErrorInJson200 => Reply::json(200, &error("The server had an error", "server_error", 500.into())),
+        Fault::ErrorInJson200 => {
+            Reply::json(200, &error("The server had an error", "server_error", 500.into()))
+        }
         Fault::ErrorArray200 => {
             Reply::json(200, &json!([error("The server had an error", "server_error", 500.into())]))
         }

@@ -133,7 +133,12 @@ impl Exchange<'_> {
     }
 
     /// The faults below the level of an answer; `None` when the answer itself is to be told.
-    async fn break_http(&self, out: &mut Writer<'_>, fault: Fault, stream: bool) -> io::Result<Option<After>> {
+    async fn break_http(
+        &self,
+        out: &mut Writer<'_>,
+        fault: Fault,
+        stream: bool,
+    ) -> io::Result<Option<After>> {
         let content_type = if stream { "text/event-stream" } else { "application/json" };
         let chunked = [("content-type", content_type), ("transfer-encoding", "chunked")];
         Ok(Some(match fault {
@@ -185,7 +190,8 @@ impl Exchange<'_> {
                 After::Close
             }
             Fault::GarbageBytes => {
-                let bytes: Vec<u8> = (0..4096u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+                let bytes: Vec<u8> =
+                    (0..4096u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
                 out.raw(bytes).await?;
                 After::Close
             }
@@ -193,7 +199,9 @@ impl Exchange<'_> {
                 out.raw("HTTP/1.1 two hundred OK\r\ncontent-length: 2\r\n\r\n{}").await?;
                 After::Close
             }
-            Fault::Redirect307 => self.redirect(out, 307, &format!("{}/redirected/v1/chat/completions", self.origin)).await?,
+            Fault::Redirect307 => {
+                self.redirect(out, 307, &format!("{}/redirected/v1/chat/completions", self.origin)).await?
+            }
             Fault::Redirect302 => {
                 let other = self.origin.replace("127.0.0.1", "localhost");
                 self.redirect(out, 302, &format!("{other}/redirected/v1/chat/completions")).await?
@@ -263,19 +271,27 @@ impl Exchange<'_> {
                 After::Close
             }
             Fault::HugeErrorBody => {
-                out.head(500, &[("content-type", "application/json"), ("transfer-encoding", "chunked")]).await?;
+                out.head(500, &[("content-type", "application/json"), ("transfer-encoding", "chunked")])
+                    .await?;
                 out.begin_body(true, false);
                 flood(out, b'e', 50).await?;
                 out.end_body("").await?;
                 After::Close
             }
             Fault::GzipBomb => {
-                let headers =
-                    [("content-type", content_type), ("content-encoding", "gzip"), ("transfer-encoding", "chunked")];
+                let headers = [
+                    ("content-type", content_type),
+                    ("content-encoding", "gzip"),
+                    ("transfer-encoding", "chunked"),
+                ];
                 out.head(200, &headers).await?;
                 out.begin_body(true, false);
                 let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-                gzip.write_all(if stream { b"data: {\"choices\":[{\"delta\":{\"content\":\"" } else { b"{\"choices\":\"" })?;
+                gzip.write_all(if stream {
+                    b"data: {\"choices\":[{\"delta\":{\"content\":\""
+                } else {
+                    b"{\"choices\":\""
+                })?;
                 let zeros = vec![b'0'; 1 << 20];
                 for _ in 0..300 {
                     gzip.write_all(&zeros)?;
@@ -360,7 +376,8 @@ impl Exchange<'_> {
             _ => Some("application/json"),
         };
         let gzip = self.fault == Some(Fault::Gzipped);
-        let mut headers: Vec<(&str, &str)> = content_type.map(|value| ("content-type", value)).into_iter().collect();
+        let mut headers: Vec<(&str, &str)> =
+            content_type.map(|value| ("content-type", value)).into_iter().collect();
         if gzip {
             headers.push(("content-encoding", "gzip"));
         }
@@ -370,7 +387,12 @@ impl Exchange<'_> {
         let half = body.len() / 2;
         let length = body.len().to_string();
         match self.fault {
-            Some(Fault::ShortBody | Fault::CutAfterContent | Fault::CloseAfterContent | Fault::StallAfterContent) => {
+            Some(
+                Fault::ShortBody
+                | Fault::CutAfterContent
+                | Fault::CloseAfterContent
+                | Fault::StallAfterContent,
+            ) => {
                 headers.push(("content-length", &length));
                 out.head(200, &headers).await?;
                 out.raw(&body[..half]).await?;
@@ -388,7 +410,13 @@ impl Exchange<'_> {
                 out.raw("zz\r\nrest\r\n").await?;
                 Ok(After::Close)
             }
-            Some(Fault::LeadingBlankLines | Fault::SplitUtf8 | Fault::SlowDrip | Fault::Trailers | Fault::Gzipped) => {
+            Some(
+                Fault::LeadingBlankLines
+                | Fault::SplitUtf8
+                | Fault::SlowDrip
+                | Fault::Trailers
+                | Fault::Gzipped,
+            ) => {
                 headers.push(("transfer-encoding", "chunked"));
                 let style = self.style();
                 self.whole(out, &headers, &style, &body).await?;
@@ -411,7 +439,13 @@ impl Exchange<'_> {
         }
     }
 
-    async fn whole(&self, out: &mut Writer<'_>, headers: &[(&str, &str)], style: &Style, body: &[u8]) -> io::Result<()> {
+    async fn whole(
+        &self,
+        out: &mut Writer<'_>,
+        headers: &[(&str, &str)],
+        style: &Style,
+        body: &[u8],
+    ) -> io::Result<()> {
         out.head(200, headers).await?;
         out.begin_body(true, style.gzip);
         out.cut = style.cut;
@@ -523,11 +557,15 @@ impl Exchange<'_> {
                 match style.usage {
                     Usage::Negative => chunk["usage"] = negative_usage(),
                     Usage::Null => chunk["usage"] = Value::Null,
-                    _ => _ = chunk["usage"].as_object_mut().and_then(|usage| usage.remove("completion_tokens")),
+                    _ => {
+                        _ = chunk["usage"].as_object_mut().and_then(|usage| usage.remove("completion_tokens"))
+                    }
                 }
                 Some(chunk)
             }
-            Usage::Cumulative | Usage::Missing | Usage::LastChoice | Usage::InsideChoice | Usage::XGroq => None,
+            Usage::Cumulative | Usage::Missing | Usage::LastChoice | Usage::InsideChoice | Usage::XGroq => {
+                None
+            }
         };
         let last = |data: &str| {
             if self.fault == Some(Fault::NoFinalBlankLine) {
@@ -549,7 +587,13 @@ impl Exchange<'_> {
         Ok(if style.chunked { After::KeepAlive } else { After::Close })
     }
 
-    async fn event(&self, out: &mut Writer<'_>, style: &Style, mut chunk: Value, pieces: usize) -> io::Result<()> {
+    async fn event(
+        &self,
+        out: &mut Writer<'_>,
+        style: &Style,
+        mut chunk: Value,
+        pieces: usize,
+    ) -> io::Result<()> {
         let finish = !chunk["choices"][0]["finish_reason"].is_null();
         match style.usage {
             Usage::Cumulative => chunk["usage"] = self.answer.usage_after(pieces),
@@ -631,7 +675,9 @@ impl Exchange<'_> {
             }
             Fault::CloseAfterContent => After::Close,
             Fault::StallAfterContent => pending().await,
-            Fault::PingsAfterContent => repeat(out, b"e\r\n: keep-alive\n\n\r\n", Duration::from_millis(50)).await?,
+            Fault::PingsAfterContent => {
+                repeat(out, b"e\r\n: keep-alive\n\n\r\n", Duration::from_millis(50)).await?
+            }
             Fault::ErrorAfterContent => {
                 let event = reply::error("The provider failed", "server_error", json!(502)).to_string();
                 out.body((style.frame)(&event).as_bytes()).await?;

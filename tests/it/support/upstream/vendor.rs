@@ -75,7 +75,12 @@ impl Vendor {
     /// The answer that a list request gets: the refusal of the key, or nothing.
     pub fn check_key(&self, key: Option<&str>) -> Result<(), Reply> {
         let Some(name) = key else {
-            return Err(Reply::error(401, "You didn't provide an API key.", "invalid_request_error", "invalid_api_key"));
+            return Err(Reply::error(
+                401,
+                "You didn't provide an API key.",
+                "invalid_request_error",
+                "invalid_api_key",
+            ));
         };
         if self.keys.is_empty() {
             return Ok(());
@@ -90,7 +95,9 @@ impl Vendor {
             KeyState::OutOfCredit => {
                 Reply::error(402, "Insufficient Balance", "unknown_error", "invalid_request_error")
             }
-            KeyState::Banned => Reply::error(403, "This account was deactivated.", "access", "account_deactivated"),
+            KeyState::Banned => {
+                Reply::error(403, "This account was deactivated.", "access", "account_deactivated")
+            }
             KeyState::RegionBlocked => Reply::error(
                 403,
                 "Country, region, or territory not supported",
@@ -109,10 +116,20 @@ impl Vendor {
         }
         let Some(key) = key.and_then(|name| self.keys.get_mut(name)) else { return Ok(()) };
         if key.rules.forbidden_models.iter().any(|forbidden| forbidden == model) {
-            return Err(Reply::error(403, "Your account may not use this model.", "access", "model_not_entitled"));
+            return Err(Reply::error(
+                403,
+                "Your account may not use this model.",
+                "access",
+                "model_not_entitled",
+            ));
         }
         if key.rules.concurrency.is_some_and(|allowed| key.running >= allowed) {
-            return Err(Reply::error(429, "Too many concurrent requests", "requests", "concurrency_limit_exceeded"));
+            return Err(Reply::error(
+                429,
+                "Too many concurrent requests",
+                "requests",
+                "concurrency_limit_exceeded",
+            ));
         }
         if let Some((allowed, window)) = key.rules.requests {
             while key.recent.front().is_some_and(|start| now.duration_since(*start) >= window) {

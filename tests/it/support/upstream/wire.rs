@@ -173,7 +173,11 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a status line and headers, as they are given.
-    pub async fn head<N: AsRef<str>, V: AsRef<str>>(&mut self, status: u16, headers: &[(N, V)]) -> io::Result<()> {
+    pub async fn head<N: AsRef<str>, V: AsRef<str>>(
+        &mut self,
+        status: u16,
+        headers: &[(N, V)],
+    ) -> io::Result<()> {
         let mut head = format!("HTTP/1.1 {status} Fake\r\n");
         for (name, value) in headers {
             head += &format!("{}: {}\r\n", name.as_ref(), value.as_ref());

@@ -171,7 +171,8 @@ fn public_models(channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>) -> BTreeMap<
                 routes.push(Route {
                     channel: entry.clone(),
                     upstream_model: upstream.into(),
-                    model: model.unwrap_or_else(|| ChannelModel { name: upstream.into(), ..Default::default() }),
+                    model: model
+                        .unwrap_or_else(|| ChannelModel { name: upstream.into(), ..Default::default() }),
                 });
             }
         }

@@ -22,6 +22,14 @@ impl Protocol {
             Self::OpenAi => "openai",
         }
     }
+
+    /// The protocol of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "openai" => Some(Self::OpenAi),
+            _ => None,
+        }
+    }
 }
 
 /// One upstream endpoint and its policy.
@@ -166,7 +174,10 @@ mod tests {
         assert_eq!(chat("https://api.example.com"), "https://api.example.com/v1/chat/completions");
         assert_eq!(chat("https://api.example.com/v1/"), "https://api.example.com/v1/chat/completions");
         assert_eq!(chat("https://x.example/api/v1"), "https://x.example/api/v1/chat/completions");
-        assert_eq!(chat("https://x.example/v1beta/openai"), "https://x.example/v1beta/openai/chat/completions");
+        assert_eq!(
+            chat("https://x.example/v1beta/openai"),
+            "https://x.example/v1beta/openai/chat/completions"
+        );
         assert_eq!(chat("https://x.example/api/paas/v4"), "https://x.example/api/paas/v4/chat/completions");
         assert_eq!(chat("http://v1.example"), "http://v1.example/v1/chat/completions");
     }

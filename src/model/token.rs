@@ -139,9 +139,8 @@ impl QuotaReset {
         let first_day = match self {
             Self::Never => return UnixMs(0),
             Self::Day => today,
-            Self::Week => {
-                today.saturating_sub(jiff::Span::new().days(i64::from(today.weekday().to_monday_zero_offset())))
-            }
+            Self::Week => today
+                .saturating_sub(jiff::Span::new().days(i64::from(today.weekday().to_monday_zero_offset()))),
             Self::Month => today.first_of_month(),
         };
         start_of_day(first_day, zone)

@@ -8,7 +8,12 @@ use super::{StorageError, StorageResult};
 use crate::model::time::UnixMs;
 
 /// Copies the database, consistently, to `backups/before-schema-<n>-<time>.db` beside it.
-pub(super) async fn before_migration(pool: &SqlitePool, path: &Path, schema: i64, now: UnixMs) -> StorageResult<()> {
+pub(super) async fn before_migration(
+    pool: &SqlitePool,
+    path: &Path,
+    schema: i64,
+    now: UnixMs,
+) -> StorageResult<()> {
     let folder = path.with_file_name("backups");
     std::fs::create_dir_all(&folder)
         .map_err(|error| StorageError::Unreadable(format!("cannot make {}: {error}", folder.display())))?;

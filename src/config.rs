@@ -1,0 +1,630 @@
+//! Settings: one table that yields the environment, the flags, `--help`, the settings page and `docs/settings.md`.
+//!
+//! To add a setting: add a row to [`TABLE`], and a field to [`Config`] (or to
+//! [`RuntimeSettings`](crate::model::settings::RuntimeSettings), if it may change while the server runs).
+//!
+//! A value comes from a flag, else from the environment, else (run-time settings) from the settings page, else from the
+//! table. Only this module reads the environment.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+
+use crate::{
+    i18n::Lang,
+    model::{secret::Secret, settings::RuntimeSettings},
+};
+
+/// What a setting's value must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A text that pages and logs never show; also readable from the file that `NAME_FILE` names.
+    Secret,
+    /// A path.
+    Path,
+    /// `true` or `false`.
+    Switch,
+    /// A whole number within bounds.
+    Integer {
+        /// The least.
+        min: i64,
+        /// The most.
+        max: i64,
+    },
+    /// `ip:port`.
+    Address,
+    /// An `http://` or `https://` address without a query.
+    Url,
+    /// Networks such as `10.0.0.0/8`, separated by commas.
+    Networks,
+    /// An IANA time zone, or `system`.
+    Zone,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+impl Kind {
+    /// Whether a text is a value of this kind; if not, what one looks like.
+    pub fn check(self, text: &str) -> Result<(), String> {
+        let expected = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
+        match self {
+            Self::Text | Self::Secret => Ok(()),
+            Self::Path => expected(!text.is_empty(), "give a path"),
+            Self::Switch => expected(matches!(text, "true" | "false"), "give true or false"),
+            Self::Integer { min, max } => expected(
+                text.parse().is_ok_and(|number: i64| (min..=max).contains(&number)),
+                &format!("give a whole number from {min} to {max}"),
+            ),
+            Self::Address => expected(
+                text.parse::<SocketAddr>().is_ok(),
+                "give an address and a port, such as 127.0.0.1:3000 or [::]:3000",
+            ),
+            Self::Url => expected(
+                url::Url::parse(text).is_ok_and(|url| {
+                    matches!(url.scheme(), "http" | "https")
+                        && url.has_host()
+                        && url.query().is_none()
+                        && url.fragment().is_none()
+                        && url.username().is_empty()
+                }),
+                "give an address such as https://pool.example.com, without a query",
+            ),
+            Self::Networks => expected(
+                networks(text).is_some(),
+                "give addresses or networks separated by commas, such as 172.16.0.0/12",
+            ),
+            Self::Zone => {
+                expected(zone(text).is_some(), "give an IANA time zone such as Asia/Shanghai, or system")
+            }
+            Self::Choice(words) => {
+                expected(words.contains(&text), &format!("give one of: {}", words.join(", ")))
+            }
+        }
+    }
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// The environment variable; the flag is the same in lower case, with dashes.
+    pub name: &'static str,
+    /// What values look like.
+    pub kind: Kind,
+    /// The value if nobody gives one; empty means none.
+    pub default: &'static str,
+    /// The unit of a number; empty if it has none.
+    pub unit: &'static str,
+    /// Whether the settings page can change it while the server runs.
+    pub at_run_time: bool,
+    /// What it does, in English and Chinese.
+    pub doc: (&'static str, &'static str),
+}
+
+impl Setting {
+    /// The flag's name without its dashes, such as `data-dir`.
+    pub fn flag(&self) -> String {
+        self.name.to_ascii_lowercase().replace('_', "-")
+    }
+
+    /// What it does.
+    pub fn doc(&self, lang: Lang) -> &'static str {
+        match lang {
+            Lang::En => self.doc.0,
+            Lang::Zh => self.doc.1,
+        }
+    }
+}
+
+macro_rules! setting {
+    ($name:literal, $kind:expr, $default:literal, $unit:literal, $when:ident, $en:literal, $zh:literal) => {
+        Setting {
+            name: $name,
+            kind: $kind,
+            default: $default,
+            unit: $unit,
+            at_run_time: setting!(@$when),
+            doc: ($en, $zh),
+        }
+    };
+    (@start) => { false };
+    (@run) => { true };
+}
+
+const fn integer(min: i64, max: i64) -> Kind {
+    Kind::Integer { min, max }
+}
+
+/// Every setting.
+pub static TABLE: &[Setting] = &[
+    setting!(
+        "DATA_DIR",
+        Kind::Path,
+        "./data",
+        "",
+        start,
+        "Folder of the database, the master key and the journal. Made with mode 0700 if it is missing.",
+        "存放数据库、主密钥和日志文件的目录。不存在时以 0700 权限创建。"
+    ),
+    setting!(
+        "LISTEN",
+        Kind::Address,
+        "127.0.0.1:3000",
+        "",
+        start,
+        "Address and port to listen on. In a container: 0.0.0.0:3000.",
+        "监听的地址和端口。在容器中使用 0.0.0.0:3000。"
+    ),
+    setting!(
+        "PORT",
+        integer(0, 65535),
+        "",
+        "",
+        start,
+        "Port to listen on, in place of the one in LISTEN. 0 takes a free one.",
+        "监听端口，替代 LISTEN 中的端口。0 表示任选空闲端口。"
+    ),
+    setting!(
+        "PUBLIC_URL",
+        Kind::Url,
+        "",
+        "",
+        run,
+        "Address under which clients and browsers reach the server. Used in snippets and links.",
+        "客户端和浏览器访问本服务的地址，用于配置片段和链接。"
+    ),
+    setting!(
+        "SECRET_KEY",
+        Kind::Secret,
+        "",
+        "",
+        start,
+        "Master key that seals upstream keys and tokens: at least 32 random characters. Without one, a key is generated \
+         into the data folder's `secret.key`.",
+        "用于加密上游密钥和令牌的主密钥：至少 32 个随机字符。未提供时自动生成到数据目录的 `secret.key`。"
+    ),
+    setting!(
+        "ADMIN_PASSWORD",
+        Kind::Secret,
+        "",
+        "",
+        start,
+        "Creates the account `admin` with this password at the first start, in place of the set-up link.",
+        "首次启动时以此密码创建账户 `admin`，代替初始化链接。"
+    ),
+    setting!(
+        "TRUSTED_PROXIES",
+        Kind::Networks,
+        "",
+        "",
+        start,
+        "Reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Nobody's by default.",
+        "信任其 X-Forwarded-For 和 X-Forwarded-Proto 的反向代理。默认不信任任何来源。"
+    ),
+    setting!(
+        "TZ",
+        Kind::Zone,
+        "system",
+        "",
+        start,
+        "Time zone of quota resets and of the times on pages.",
+        "额度重置和页面时间所用的时区。"
+    ),
+    setting!(
+        "RUST_LOG",
+        Kind::Text,
+        "info",
+        "",
+        start,
+        "What to log: a level, or a list such as info,onepool::relay=debug.",
+        "日志级别，或列表，例如 info,onepool::relay=debug。"
+    ),
+    setting!(
+        "LOG_FORMAT",
+        Kind::Choice(&["text", "json"]),
+        "text",
+        "",
+        start,
+        "How to write the log.",
+        "日志格式。"
+    ),
+    setting!(
+        "DRAIN_SECONDS",
+        integer(0, 3600),
+        "25",
+        "s",
+        start,
+        "How long running answers may go on after SIGTERM.",
+        "收到 SIGTERM 后，正在进行的回答还可继续的时间。"
+    ),
+    setting!(
+        "MAX_CONNECTIONS",
+        integer(1, 1_000_000),
+        "8192",
+        "",
+        start,
+        "The most client connections at a time; further ones wait to be accepted.",
+        "同时允许的最大客户端连接数；超出的连接排队等待。"
+    ),
+    setting!(
+        "HEADER_TIMEOUT_SECONDS",
+        integer(1, 600),
+        "15",
+        "s",
+        start,
+        "How long a client may take to send a request's headers; also how long an unused connection is kept.",
+        "客户端发送请求头的时限；也是空闲连接保留的时间。"
+    ),
+    setting!(
+        "BODY_TIMEOUT_SECONDS",
+        integer(1, 3600),
+        "30",
+        "s",
+        start,
+        "The longest pause in a request's body, or in a client's reading of its answer.",
+        "请求体传输或客户端读取回答时允许的最长停顿。"
+    ),
+    setting!(
+        "MAX_BODY_MB",
+        integer(1, 1024),
+        "64",
+        "MB",
+        start,
+        "The largest request body.",
+        "请求体的最大大小。"
+    ),
+    setting!(
+        "RETENTION_DAYS",
+        integer(1, 3650),
+        "30",
+        "d",
+        run,
+        "How long the rows of the usage log are kept. Sums are kept for good.",
+        "用量日志明细的保留天数。汇总数据永久保留。"
+    ),
+    setting!(
+        "MAX_ATTEMPTS",
+        integer(1, 100),
+        "6",
+        "",
+        run,
+        "The most upstream calls that one client call may cause.",
+        "一次客户端调用最多触发的上游调用次数。"
+    ),
+    setting!(
+        "FIRST_CONTENT_DEADLINE_SECONDS",
+        integer(1, 3600),
+        "120",
+        "s",
+        run,
+        "How long all attempts of a call may take until the first content.",
+        "一次调用的全部尝试在得到首个内容前可用的总时间。"
+    ),
+    setting!(
+        "CONNECT_TIMEOUT_MS",
+        integer(1, 600_000),
+        "15000",
+        "ms",
+        run,
+        "How long an upstream connection may take, unless the channel says otherwise.",
+        "连接上游的时限，渠道可单独设置。"
+    ),
+    setting!(
+        "FIRST_BYTE_TIMEOUT_MS",
+        integer(1, 3_600_000),
+        "120000",
+        "ms",
+        run,
+        "How long an upstream may take until its first content, unless the channel says otherwise.",
+        "等待上游首个内容的时限，渠道可单独设置。"
+    ),
+    setting!(
+        "IDLE_TIMEOUT_MS",
+        integer(1, 3_600_000),
+        "300000",
+        "ms",
+        run,
+        "The longest pause in an upstream's answer, unless the channel says otherwise.",
+        "上游回答中允许的最长停顿，渠道可单独设置。"
+    ),
+    setting!(
+        "KEEPALIVE_AFTER_MS",
+        integer(1, 600_000),
+        "10000",
+        "ms",
+        run,
+        "When a stream that waits for its first content gets its first keep-alive. Until then a failure keeps its status.",
+        "流式调用等待首个内容多久后发送第一个保活信号。在此之前失败仍以原状态码返回。"
+    ),
+    setting!(
+        "KEEPALIVE_EVERY_MS",
+        integer(1, 600_000),
+        "15000",
+        "ms",
+        run,
+        "The time between keep-alives.",
+        "保活信号的间隔。"
+    ),
+    setting!(
+        "DIAGNOSTIC_HEADERS",
+        Kind::Switch,
+        "true",
+        "",
+        run,
+        "Whether answers name the channel, the upstream model and the attempts (x-onepool-*), and how long each part \
+         took (server-timing).",
+        "回答是否带有渠道、上游模型、尝试次数（x-onepool-*）以及各阶段耗时（server-timing）的响应头。"
+    ),
+];
+
+/// The setting of a name.
+pub fn setting(name: &str) -> Option<&'static Setting> {
+    TABLE.iter().find(|setting| setting.name == name)
+}
+
+/// A setting that cannot be used, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {problem}")]
+pub struct ConfigError {
+    /// The setting.
+    pub name: String,
+    /// What is wrong, and the remedy.
+    pub problem: String,
+}
+
+/// The settings that hold from start to end, and which run-time ones the environment or a flag decides.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Folder of the database, the master key and the journal.
+    pub data_dir: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The master key, if it is given.
+    pub secret_key: Option<Secret>,
+    /// The first account's password, if it is given.
+    pub admin_password: Option<Secret>,
+    /// Proxies whose forwarded addresses are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Time zone of quota resets and pages.
+    pub zone: jiff::tz::TimeZone,
+    /// What to log.
+    pub log_filter: String,
+    /// Whether the log is JSON.
+    pub log_json: bool,
+    /// How long running answers may go on after SIGTERM.
+    pub drain: Duration,
+    /// The most connections at a time.
+    pub max_connections: usize,
+    /// How long headers may take, and an unused connection lasts.
+    pub header_timeout: Duration,
+    /// The longest pause in a body, in either direction.
+    pub body_timeout: Duration,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    fixed: BTreeMap<&'static str, String>,
+}
+
+impl Config {
+    /// Reads every setting: from `flag`, else from `env`. Both take the setting's environment name.
+    ///
+    /// `NAME_FILE` in the environment names a file for a [`Kind::Secret`]; a trailing line break is dropped.
+    pub fn load(
+        flag: impl Fn(&str) -> Option<String>,
+        env: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let mut given = BTreeMap::new();
+        for setting in TABLE {
+            let mut value = flag(setting.name).or_else(|| env(setting.name).filter(|text| !text.is_empty()));
+            if value.is_none() && setting.kind == Kind::Secret {
+                value = secret_file(setting.name, &env)?;
+            }
+            let Some(value) = value else { continue };
+            setting.kind.check(&value).map_err(|remedy| ConfigError {
+                name: setting.name.to_owned(),
+                problem: if setting.kind == Kind::Secret {
+                    remedy
+                } else {
+                    format!("`{}` does not do; {remedy}", value.escape_debug())
+                },
+            })?;
+            given.insert(setting.name, value);
+        }
+        Self::from_values(given)
+    }
+
+    fn from_values(given: BTreeMap<&'static str, String>) -> Result<Self, ConfigError> {
+        let text = |name: &str| -> &str {
+            given
+                .get(name)
+                .map_or_else(|| setting(name).map_or("", |setting| setting.default), String::as_str)
+        };
+        let number = |name: &str| -> u64 { text(name).parse().unwrap_or_default() };
+        let secret = |name: &str| Some(text(name)).filter(|text| !text.is_empty()).map(Secret::new);
+        let unusable =
+            |name: &str, problem: &str| ConfigError { name: name.to_owned(), problem: problem.to_owned() };
+
+        let mut listen: SocketAddr =
+            text("LISTEN").parse().map_err(|_| unusable("LISTEN", "give an address and a port"))?;
+        if let Ok(port) = text("PORT").parse() {
+            listen.set_port(port);
+        }
+        let secret_key = secret("SECRET_KEY");
+        if secret_key.as_ref().is_some_and(|key| key.expose().chars().count() < 32) {
+            return Err(unusable(
+                "SECRET_KEY",
+                "it is shorter than 32 characters; make one with `openssl rand -base64 32`",
+            ));
+        }
+        let admin_password = secret("ADMIN_PASSWORD");
+        if admin_password.as_ref().is_some_and(|password| password.expose().chars().count() < 8) {
+            return Err(unusable("ADMIN_PASSWORD", "it is shorter than 8 characters; choose a longer one"));
+        }
+        Ok(Self {
+            data_dir: text("DATA_DIR").into(),
+            listen,
+            secret_key,
+            admin_password,
+            trusted_proxies: networks(text("TRUSTED_PROXIES")).unwrap_or_default(),
+            zone: zone(text("TZ")).unwrap_or(jiff::tz::TimeZone::UTC),
+            log_filter: text("RUST_LOG").to_owned(),
+            log_json: text("LOG_FORMAT") == "json",
+            drain: Duration::from_secs(number("DRAIN_SECONDS")),
+            max_connections: number("MAX_CONNECTIONS") as usize,
+            header_timeout: Duration::from_secs(number("HEADER_TIMEOUT_SECONDS")),
+            body_timeout: Duration::from_secs(number("BODY_TIMEOUT_SECONDS")),
+            max_body_bytes: (number("MAX_BODY_MB") as usize) << 20,
+            fixed: given,
+        })
+    }
+
+    /// The value that the environment or a flag gives a setting; the settings page then shows it as locked.
+    pub fn fixed(&self, name: &str) -> Option<&str> {
+        self.fixed.get(name).map(String::as_str)
+    }
+
+    /// The run-time settings in force, from what is [fixed](Self::fixed), else `saved` (the settings page), else the
+    /// defaults. A saved value that no longer passes its check is ignored.
+    pub fn runtime(&self, saved: &BTreeMap<String, String>) -> RuntimeSettings {
+        let text = |name: &str| -> String {
+            let Some(setting) = setting(name) else { return String::new() };
+            let saved = saved.get(name).filter(|value| setting.kind.check(value).is_ok());
+            self.fixed(name).or(saved.map(String::as_str)).unwrap_or(setting.default).to_owned()
+        };
+        let number = |name: &str| -> u32 { text(name).parse().unwrap_or_default() };
+        RuntimeSettings {
+            public_url: Some(text("PUBLIC_URL").trim_end_matches('/').to_owned())
+                .filter(|url| !url.is_empty()),
+            retention_days: number("RETENTION_DAYS"),
+            max_attempts: number("MAX_ATTEMPTS"),
+            first_content_deadline_s: number("FIRST_CONTENT_DEADLINE_SECONDS"),
+            connect_timeout_ms: number("CONNECT_TIMEOUT_MS"),
+            first_byte_timeout_ms: number("FIRST_BYTE_TIMEOUT_MS"),
+            idle_timeout_ms: number("IDLE_TIMEOUT_MS"),
+            keepalive_after_ms: number("KEEPALIVE_AFTER_MS"),
+            keepalive_every_ms: number("KEEPALIVE_EVERY_MS"),
+            diagnostic_headers: text("DIAGNOSTIC_HEADERS") == "true",
+        }
+    }
+
+    /// Whether a forwarded address from this peer is believed.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted_proxies.iter().any(|net| net.contains(&peer))
+    }
+}
+
+/// The process environment, for [`Config::load`].
+pub fn environment(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    let value = std::env::var(name);
+    value.ok()
+}
+
+fn secret_file(name: &str, env: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
+    let variable = format!("{name}_FILE");
+    let Some(path) = env(&variable).filter(|path| !path.is_empty()) else { return Ok(None) };
+    let problem = |problem: String| ConfigError { name: variable.clone(), problem };
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| problem(format!("cannot read `{path}`: {error}; name a readable file")))?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(problem(format!("`{path}` is empty; put the value into it")));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn networks(text: &str) -> Option<Vec<IpNet>> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| part.parse().or_else(|_| part.parse::<IpAddr>().map(IpNet::from)).ok())
+        .collect()
+}
+
+fn zone(text: &str) -> Option<jiff::tz::TimeZone> {
+    match text {
+        "system" => Some(jiff::tz::TimeZone::system()),
+        name => jiff::tz::TimeZone::get(name).ok(),
+    }
+}
+
+/// The page `docs/settings.md` (or `docs/settings.zh-CN.md`), made from the table.
+pub fn reference(lang: Lang) -> String {
+    let (title, intro, header, at_run_time, none) = match lang {
+        Lang::En => (
+            "Settings",
+            "Each setting is an environment variable and a flag of `onepool serve` (`DATA_DIR` is `--data-dir`). A flag \
+             wins over the environment, the environment over the settings page. `NAME_FILE` reads a secret from a file. \
+             This page is made from the program's own table.",
+            "| setting | default | page | what it does |",
+            "yes",
+            "none",
+        ),
+        Lang::Zh => (
+            "设置",
+            "每项设置既是环境变量，也是 `onepool serve` 的命令行参数（`DATA_DIR` 对应 `--data-dir`）。命令行参数优先于环境变量，\
+             环境变量优先于设置页面。`NAME_FILE` 从文件读取机密值。本页由程序自身的设置表生成。",
+            "| 设置项 | 默认值 | 页面可改 | 作用 |",
+            "是",
+            "无",
+        ),
+    };
+    let mut page = format!("# {title}\n\n{intro}\n\n{header}\n|---|---|---|---|\n");
+    for setting in TABLE {
+        let default = match (setting.default, setting.unit) {
+            ("", _) => none.to_owned(),
+            (value, "") => format!("`{value}`"),
+            (value, unit) => format!("`{value}` {unit}"),
+        };
+        let page_cell = if setting.at_run_time { at_run_time } else { "" };
+        let _ = writeln!(page, "| `{}` | {default} | {page_cell} | {} |", setting.name, setting.doc(lang));
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let pairs = pairs.to_vec();
+        Config::load(
+            |_| None,
+            move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
+        )
+    }
+
+    #[test]
+    fn every_default_passes_its_own_check() {
+        for setting in TABLE.iter().filter(|setting| !setting.default.is_empty()) {
+            assert_eq!(setting.kind.check(setting.default), Ok(()), "{}", setting.name);
+        }
+        assert_eq!(load(&[]).unwrap().listen.to_string(), "127.0.0.1:3000");
+    }
+
+    #[test]
+    fn a_bad_value_is_named_with_its_remedy() {
+        let error = load(&[("LISTEN", "everywhere")]).unwrap_err().to_string();
+        assert!(error.starts_with("LISTEN: `everywhere` does not do; give an address"), "{error}");
+        let error = load(&[("SECRET_KEY", "short")]).unwrap_err().to_string();
+        assert!(error.contains("32 characters") && !error.contains("short`"), "{error}");
+        assert!(load(&[("TZ", "Mars/Olympus")]).is_err());
+        assert!(load(&[("ADMIN_PASSWORD_FILE", "/no/such/file")]).is_err());
+    }
+
+    #[test]
+    fn the_environment_locks_a_run_time_setting_against_the_page() {
+        let config = load(&[("RETENTION_DAYS", "7")]).unwrap();
+        let saved = BTreeMap::from([("RETENTION_DAYS".to_owned(), "90".to_owned())]);
+        assert_eq!(config.runtime(&saved).retention_days, 7);
+        assert_eq!(load(&[]).unwrap().runtime(&saved).retention_days, 90);
+        assert_eq!(config.fixed("RETENTION_DAYS"), Some("7"));
+    }
+}

@@ -1,0 +1,191 @@
+//! Rests: a key, a model or a host that answered badly takes no calls until a time.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    id::{ChannelId, KeyId},
+    time::UnixMs,
+    usage::OutcomeClass,
+};
+
+/// What rests.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// One key, for every model.
+    Key(KeyId),
+    /// Every key of a quota group of a channel.
+    Group(ChannelId, String),
+    /// One upstream model on one key.
+    KeyModel(KeyId, String),
+    /// One upstream model on every key of a channel.
+    ChannelModel(ChannelId, String),
+    /// The whole channel: its host does not answer.
+    Channel(ChannelId),
+}
+
+/// Why and until when something rests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rest {
+    /// What the last bad answer was taken for.
+    pub class: OutcomeClass,
+    /// When it began.
+    pub since: UnixMs,
+    /// When calls may be tried again.
+    pub until: UnixMs,
+    /// Bad answers in a row, this one included.
+    pub strikes: u32,
+    /// The upstream's status, if it answered.
+    pub status: Option<u16>,
+    /// Why, for the operator.
+    pub detail: String,
+}
+
+/// A bad answer, as reported to the book.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What it was taken for.
+    pub class: OutcomeClass,
+    /// How long the upstream asks to wait, if it says so.
+    pub asked: Option<Duration>,
+    /// The upstream's status, if it answered.
+    pub status: Option<u16>,
+    /// Why, for the operator.
+    pub detail: String,
+}
+
+/// All rests. Entries whose time is over are kept while they count strikes, and dropped a day later.
+#[derive(Debug, Default)]
+pub struct RestBook {
+    rests: HashMap<Scope, Rest>,
+    changes: u64,
+}
+
+impl RestBook {
+    /// Takes over what an earlier process saved.
+    pub fn restore(&mut self, saved: impl IntoIterator<Item = (Scope, Rest)>) {
+        self.rests.extend(saved);
+    }
+
+    /// The rest of a scope that is in force now.
+    pub fn active(&self, scope: &Scope, now: UnixMs) -> Option<&Rest> {
+        self.rests.get(scope).filter(|rest| rest.until > now)
+    }
+
+    /// Notes a bad answer and returns until when the scope rests.
+    pub fn report(&mut self, scope: Scope, report: Report, now: UnixMs) -> UnixMs {
+        let strikes = self.rests.get(&scope).map_or(0, |rest| {
+            // Calls that were already under way when the rest began say nothing new.
+            if rest.until > now { rest.strikes.saturating_sub(1) } else { rest.strikes }
+        }) + 1;
+        let rest_for = report.asked.unwrap_or_else(|| own_rest(report.class, strikes));
+        let previous = self.rests.get(&scope).filter(|rest| rest.until > now);
+        let since = previous.map_or(now, |rest| rest.since);
+        let until = previous.map_or(now, |rest| rest.until).max(now + rest_for);
+        self.rests.insert(
+            scope,
+            Rest { class: report.class, since, until, strikes, status: report.status, detail: report.detail },
+        );
+        self.changes += 1;
+        until
+    }
+
+    /// Notes a good answer: strikes of the scope are forgotten. A rest that is in force stays: the good answer was
+    /// asked for before it began.
+    pub fn succeed(&mut self, scope: &Scope, now: UnixMs) {
+        if self.rests.get(scope).is_some_and(|rest| rest.until <= now) {
+            self.rests.remove(scope);
+            self.changes += 1;
+        }
+    }
+
+    /// Ends a rest at once, on an operator's word.
+    pub fn clear(&mut self, scope: &Scope) -> bool {
+        let cleared = self.rests.remove(scope).is_some();
+        self.changes += u64::from(cleared);
+        cleared
+    }
+
+    /// Every rest that is in force now.
+    pub fn all_active(&self, now: UnixMs) -> impl Iterator<Item = (&Scope, &Rest)> {
+        self.rests.iter().filter(move |(_, rest)| rest.until > now)
+    }
+
+    /// Everything worth saving, after dropping what ended more than a day ago.
+    pub fn snapshot(&mut self, now: UnixMs) -> Vec<(Scope, Rest)> {
+        self.rests.retain(|_, rest| rest.until + Duration::from_secs(86_400) > now);
+        self.rests.iter().map(|(scope, rest)| (scope.clone(), rest.clone())).collect()
+    }
+
+    /// A number that grows with every change, so that a saver knows when there is something to save.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+}
+
+/// How long to rest when the upstream does not say.
+///
+/// Limits come back within a minute, so they are tried again soon and then less often; a revoked key or an empty
+/// account is the operator's to mend and is looked at hourly, later daily.
+fn own_rest(class: OutcomeClass, strikes: u32) -> Duration {
+    let steps: &[u64] = match class {
+        OutcomeClass::RateLimited => &[5, 15, 60, 300],
+        OutcomeClass::ModelUnavailable => &[60, 300, 1800, 3600],
+        OutcomeClass::KeyInvalid | OutcomeClass::OutOfCredit => &[3600, 6 * 3600, 24 * 3600],
+        OutcomeClass::HostError => &[2, 5, 15, 60, 300],
+        OutcomeClass::Ambiguous => &[1, 5, 15, 60],
+        OutcomeClass::Success | OutcomeClass::ClientError | OutcomeClass::ClientClosed => &[0],
+    };
+    let step = (strikes.max(1) as usize - 1).min(steps.len() - 1);
+    Duration::from_secs(steps[step])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T0: UnixMs = UnixMs(1_000_000);
+
+    fn limited(asked: Option<u64>) -> Report {
+        Report {
+            class: OutcomeClass::RateLimited,
+            asked: asked.map(Duration::from_secs),
+            status: Some(429),
+            detail: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_key_rests_as_long_as_the_upstream_asks_and_comes_back_by_itself() {
+        let mut book = RestBook::default();
+        let scope = Scope::Key(KeyId(1));
+        book.report(scope.clone(), limited(Some(30)), T0);
+        assert!(book.active(&scope, T0 + Duration::from_millis(29_999)).is_some());
+        assert!(book.active(&scope, T0 + Duration::from_secs(30)).is_none());
+    }
+
+    #[test]
+    fn rests_grow_with_bad_answers_in_a_row_and_start_over_after_a_good_one() {
+        let mut book = RestBook::default();
+        let scope = Scope::Key(KeyId(1));
+        let first = book.report(scope.clone(), limited(None), T0);
+        assert_eq!(first.since(T0), Duration::from_secs(5));
+        let second = book.report(scope.clone(), limited(None), first);
+        assert_eq!(second.since(first), Duration::from_secs(15));
+        book.succeed(&scope, second);
+        let third = book.report(scope.clone(), limited(None), second);
+        assert_eq!(third.since(second), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn answers_to_calls_that_were_under_way_do_not_lengthen_a_rest_step_by_step() {
+        let mut book = RestBook::default();
+        let scope = Scope::Key(KeyId(1));
+        for _ in 0..20 {
+            book.report(scope.clone(), limited(None), T0);
+        }
+        assert!(book.active(&scope, T0 + Duration::from_secs(5)).is_none());
+    }
+}

@@ -1,0 +1,75 @@
+//! The operator's pages. Each page is a file: handlers beside the template structs that they fill.
+//!
+//! Every handler that needs an operator takes [`visit::Operator`]; without a session the visitor is sent to the login.
+//! All forms are protected by the Origin / Sec-Fetch-Site check of the router's CSRF layer.
+
+pub mod confirm;
+pub mod grants;
+pub mod login;
+pub mod preferences;
+pub mod setup_code;
+pub mod throttle;
+pub mod visit;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use tower_http::csrf::CsrfLayer;
+
+use super::{Site, face};
+use crate::error::Error;
+
+/// What pages share in memory: nothing of it outlives the process.
+#[derive(Default)]
+pub struct Shared {
+    /// Checks and hashes passwords.
+    pub passwords: confirm::Passwords,
+    /// What sessions may do because their operator confirmed the password.
+    pub grants: grants::Grants,
+    /// The code of the set-up link, while there is no account.
+    pub setup: setup_code::SetupCode,
+}
+
+impl Shared {
+    /// What every page should warn of, if anything.
+    pub fn alarm(&self, _t: crate::i18n::Messages) -> Option<String> {
+        None
+    }
+}
+
+/// All pages.
+pub fn router(site: Site) -> Router {
+    let csrf = CsrfLayer::new()
+        .with_rejection_response(|_| Error::Forbidden("the request came from another site").into_response());
+    Router::new()
+        .route("/", get(async || Redirect::to("/channels")))
+        .merge(login::router())
+        .merge(preferences::router())
+        .fallback(async || Error::NotFound)
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(csrf)
+        .layer(axum::middleware::from_fn_with_state(site.clone(), draw))
+        .with_state(site)
+}
+
+/// Draws errors as pages in the visitor's language, and sets the headers that every page has.
+async fn draw(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let visit = visit::Visit::of(&mut parts, &site).await;
+    parts.extensions.insert(visit.clone());
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(face::Undrawn(error)) = response.extensions_mut().remove::<face::Undrawn>() {
+        face::log(&error, &visit.request_id);
+        let status = response.status();
+        let headers = std::mem::take(response.headers_mut());
+        response = visit::error_page(visit, &error);
+        *response.status_mut() = status;
+        response.headers_mut().extend(headers.into_iter().filter_map(|(name, value)| Some((name?, value))));
+    }
+    visit::set_page_headers(response.headers_mut());
+    response
+}

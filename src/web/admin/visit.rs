@@ -1,0 +1,410 @@
+//! One visit of a page: who looks at it, in which language, and the frame that is drawn around it.
+
+use std::{convert::Infallible, net::IpAddr};
+
+use askama::Template;
+use axum::{
+    extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use axum_extra::extract::CookieJar;
+
+use crate::{
+    error::Error,
+    i18n::{Lang, Messages},
+    model::{
+        id::{RequestId, SessionId},
+        secret::SecretHash,
+        user::User,
+    },
+    storage::StorageResult,
+    web::{Site, assets, client::ClientAddress},
+};
+
+/// Headers of every page. Scripts and styles come from ourselves only, and nobody may frame a page.
+pub const PAGE_HEADERS: &[(&str, &str)] = &[
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+         form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cache-control", "no-store"),
+    ("cross-origin-opener-policy", "same-origin"),
+];
+
+/// Sets the headers of every page that the page has not set itself.
+pub fn set_page_headers(headers: &mut HeaderMap) {
+    for (name, value) in PAGE_HEADERS {
+        headers.entry(*name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+/// Name of the session cookie; on HTTPS with the `__Host-` prefix, which browsers refuse on plain HTTP.
+pub const SESSION_COOKIE: &str = "onepool_session";
+const FLASH_COOKIE: &str = "onepool_flash";
+
+/// What is known of a visitor before anybody logs in.
+#[derive(Clone)]
+pub struct Visit {
+    /// Texts in the visitor's language.
+    pub t: Messages,
+    /// `light` or `dark`; `None` follows the system.
+    pub theme: Option<&'static str>,
+    /// Where the visitor comes from.
+    pub ip: IpAddr,
+    /// Whether cookies may be `Secure`.
+    pub https: bool,
+    /// Path and query of the page.
+    pub path: String,
+    /// For messages and the log.
+    pub request_id: String,
+    /// The browser's name for itself, at most 200 characters.
+    pub user_agent: String,
+    flash: Option<Flash>,
+    operator: Option<(User, SessionId)>,
+    alarm: Option<String>,
+}
+
+impl Visit {
+    /// Reads cookies and headers, and looks the session up.
+    pub async fn of(parts: &mut Parts, site: &Site) -> Self {
+        let cookies = CookieJar::from_headers(&parts.headers);
+        let client = parts.extensions.get::<ClientAddress>().copied();
+        let https = client.is_some_and(|client| client.https);
+        let header = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let ip = client.map_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |client| client.ip);
+        let operator = match cookies.get(&session_cookie_name(https)) {
+            Some(cookie) => find_operator(site, cookie.value(), ip).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "could not look a session up");
+                None
+            }),
+            None => None,
+        };
+        let language = operator
+            .as_ref()
+            .and_then(|(user, _)| user.language.as_deref())
+            .or_else(|| cookies.get("onepool_language").map(|cookie| cookie.value()))
+            .and_then(Lang::from_code)
+            .unwrap_or_else(|| Lang::negotiate(header(header::ACCEPT_LANGUAGE).unwrap_or_default()));
+        let theme = operator
+            .as_ref()
+            .and_then(|(user, _)| user.theme.as_deref())
+            .or_else(|| cookies.get("onepool_theme").map(|cookie| cookie.value()));
+        Self {
+            t: Messages::of(language),
+            theme: match theme {
+                Some("light") => Some("light"),
+                Some("dark") => Some("dark"),
+                _ => None,
+            },
+            ip,
+            https,
+            path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            request_id: parts.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default(),
+            user_agent: header(header::USER_AGENT).unwrap_or_default().chars().take(200).collect(),
+            flash: cookies.get(FLASH_COOKIE).and_then(|cookie| Flash::decode(cookie.value())),
+            alarm: site.admin.alarm(Messages::of(language)),
+            operator,
+        }
+    }
+
+    /// The frame of a page in a section of the navigation.
+    pub fn chrome(&self, section: Section) -> Chrome {
+        Chrome {
+            t: self.t,
+            theme: self.theme,
+            flash: self.flash.clone(),
+            operator: self.operator.as_ref().map(|(user, _)| user.name.clone()),
+            alarm: self.alarm.clone(),
+            path: self.path.clone(),
+            section,
+        }
+    }
+
+    /// Whether what the visitor types can be read on its way: neither encrypted nor on this machine.
+    pub fn is_exposed(&self) -> bool {
+        !self.https && !self.ip.is_loopback()
+    }
+
+    /// The visitor's session, if there is one.
+    pub fn session(&self) -> Option<SessionId> {
+        self.operator.as_ref().map(|(_, session)| *session)
+    }
+
+    /// The logged-in account, if there is one.
+    pub fn user(&self) -> Option<&User> {
+        self.operator.as_ref().map(|(user, _)| user)
+    }
+}
+
+async fn find_operator(site: &Site, cookie: &str, ip: IpAddr) -> StorageResult<Option<(User, SessionId)>> {
+    let now = site.clock.now();
+    let Some((user, session)) = site.db.find_session(&SecretHash::of(cookie), now).await? else {
+        return Ok(None);
+    };
+    if let Err(error) = site.db.touch_session(&session, &ip.to_string(), now).await {
+        tracing::error!(%error, "could not note that a session is in use");
+    }
+    Ok(Some((user, session.id)))
+}
+
+impl<S> FromRequestParts<S> for Visit
+where
+    S: Send + Sync,
+    Site: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        match parts.extensions.get::<Self>() {
+            Some(visit) => Ok(visit.clone()),
+            None => Ok(Self::of(parts, &Site::from_ref(state)).await),
+        }
+    }
+}
+
+/// A visit by a logged-in operator. As an extractor it sends everybody else to the login.
+#[derive(Clone)]
+pub struct Operator {
+    /// The visit.
+    pub visit: Visit,
+    /// The account.
+    pub user: User,
+    /// The session.
+    pub session: SessionId,
+}
+
+impl Operator {
+    /// Texts in the operator's language.
+    pub fn t(&self) -> Messages {
+        self.visit.t
+    }
+
+    /// The frame of a page in a section of the navigation.
+    pub fn chrome(&self, section: Section) -> Chrome {
+        self.visit.chrome(section)
+    }
+}
+
+impl<S> FromRequestParts<S> for Operator
+where
+    S: Send + Sync,
+    Site: FromRef<S>,
+{
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let Ok(visit) = <Visit as FromRequestParts<S>>::from_request_parts(parts, state).await;
+        let Some((user, session)) = visit.operator.clone() else {
+            let next: String = form_urlencoded::byte_serialize(visit.path.as_bytes()).collect();
+            let target = if parts.method == axum::http::Method::GET {
+                format!("/login?next={next}")
+            } else {
+                "/login".into()
+            };
+            return Err(see_other(&target));
+        };
+        if user.must_change_password && !parts.uri.path().starts_with("/account/password") {
+            return Err(see_other("/account/password"));
+        }
+        Ok(Self { visit, user, session })
+    }
+}
+
+impl<S> OptionalFromRequestParts<S> for Operator
+where
+    S: Send + Sync,
+    Site: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Infallible> {
+        Ok(<Self as FromRequestParts<S>>::from_request_parts(parts, state).await.ok())
+    }
+}
+
+/// Sections of the navigation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Outside the navigation: login, set-up, errors.
+    None,
+    /// Channels and their keys.
+    Channels,
+    /// Tokens.
+    Tokens,
+    /// The usage log.
+    Log,
+    /// Usage per token, key, channel and model.
+    Usage,
+    /// The OpenClaw page.
+    OpenClaw,
+    /// Settings.
+    Settings,
+    /// The account and its sessions.
+    Account,
+}
+
+/// The frame around a page; templates call it `c`.
+pub struct Chrome {
+    /// Texts in the visitor's language.
+    pub t: Messages,
+    /// `light` or `dark`; `None` follows the system.
+    pub theme: Option<&'static str>,
+    /// What the last form did.
+    pub flash: Option<Flash>,
+    /// The logged-in account's name.
+    pub operator: Option<String>,
+    /// Something that the operator should know at once.
+    pub alarm: Option<String>,
+    /// Path and query of this page.
+    pub path: String,
+    section: Section,
+}
+
+/// An entry of the navigation.
+pub struct NavigationItem {
+    /// Where it leads.
+    pub href: &'static str,
+    /// Its text.
+    pub label: &'static str,
+    /// Whether the page belongs to it.
+    pub current: bool,
+}
+
+impl Chrome {
+    /// The entries of the navigation.
+    pub fn navigation(&self) -> Vec<NavigationItem> {
+        let t = &self.t.common;
+        [
+            (Section::Channels, "/channels", t.nav_channels()),
+            (Section::Tokens, "/tokens", t.nav_tokens()),
+            (Section::Log, "/log", t.nav_log()),
+            (Section::Usage, "/usage", t.nav_usage()),
+            (Section::OpenClaw, "/openclaw", t.nav_openclaw()),
+            (Section::Settings, "/settings", t.nav_settings()),
+            (Section::Account, "/account", t.nav_account()),
+        ]
+        .into_iter()
+        .map(|(section, href, label)| NavigationItem { href, label, current: section == self.section })
+        .collect()
+    }
+
+    /// The URL of an embedded file.
+    pub fn asset(&self, path: &str) -> String {
+        assets::url(path)
+    }
+}
+
+/// A message about what the last form did, shown once on the next page.
+#[derive(Debug, Clone)]
+pub struct Flash {
+    /// Good or bad news.
+    pub kind: FlashKind,
+    /// The text, in the visitor's language.
+    pub text: String,
+}
+
+/// Good or bad news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlashKind {
+    /// It worked.
+    Ok,
+    /// It did not.
+    Bad,
+}
+
+impl FlashKind {
+    /// The style sheet's class.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+impl Flash {
+    fn encode(&self) -> String {
+        let text: String = self.text.chars().take(500).collect();
+        let text: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        format!("{}.{text}", self.kind.class())
+    }
+
+    fn decode(value: &str) -> Option<Self> {
+        let (kind, text) = value.split_once('.')?;
+        let kind = match kind {
+            "ok" => FlashKind::Ok,
+            "bad" => FlashKind::Bad,
+            _ => return None,
+        };
+        let (text, _) = form_urlencoded::parse(text.as_bytes()).next()?;
+        Some(Self { kind, text: text.into_owned() })
+    }
+}
+
+/// Sends the browser on to a page after a form did its work (303).
+pub fn see_other(path: &str) -> Response {
+    Redirect::to(path).into_response()
+}
+
+/// The same, with a message on the next page.
+pub fn see_other_with(path: &str, kind: FlashKind, text: impl Into<String>) -> Response {
+    let cookie = format!(
+        "{FLASH_COOKIE}={}; Path=/; Max-Age=60; HttpOnly; SameSite=Strict",
+        Flash { kind, text: text.into() }.encode()
+    );
+    let mut response = see_other(path);
+    if let Ok(value) = cookie.parse() {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    response
+}
+
+/// Renders a page with status 200.
+pub fn render(page: &impl Template) -> Result<Response, Error> {
+    render_with(StatusCode::OK, page)
+}
+
+/// Renders a page; a form that comes back with messages has 422. The flash message has been seen by then.
+pub fn render_with(status: StatusCode, page: &impl Template) -> Result<Response, Error> {
+    let html = page.render().map_err(|error| Error::Internal(error.into()))?;
+    let forget = format!("{FLASH_COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+    Ok((status, [(header::SET_COOKIE, forget)], Html(html)).into_response())
+}
+
+/// A local path to go on to after the login; anything else becomes the start page.
+pub fn local_path(next: &str) -> &str {
+    let local = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
+    if local { next } else { "/" }
+}
+
+/// The name of the session cookie on a plain or an encrypted connection.
+pub fn session_cookie_name(https: bool) -> String {
+    if https { format!("__Host-{SESSION_COOKIE}") } else { SESSION_COOKIE.to_owned() }
+}
+
+#[derive(Template)]
+#[template(path = "pages/error.html")]
+struct ErrorPage<'a> {
+    c: Chrome,
+    title: &'a str,
+    text: String,
+    request_id: &'a str,
+}
+
+/// The page of an error.
+pub fn error_page(visit: Visit, error: &Error) -> Response {
+    let t = visit.t.common;
+    let (title, text) = match error {
+        Error::NotFound | Error::MethodNotAllowed => (t.not_found_title(), t.not_found_text().to_owned()),
+        Error::Forbidden(_) => (t.forbidden_title(), t.forbidden_text().to_owned()),
+        Error::BadRequest(text) => (t.error_title(), text.clone()),
+        _ => (t.error_title(), t.error_text().to_owned()),
+    };
+    let page = ErrorPage { c: visit.chrome(Section::None), title, text, request_id: &visit.request_id };
+    render_with(error.status(), &page).unwrap_or_else(|_| error.status().into_response())
+}

@@ -1,0 +1,114 @@
+//! The web: the only room that names `axum` and `askama`.
+//!
+//! - [`v1`]: the endpoints of clients, OpenAI-shaped.
+//! - [`admin`]: the operator's pages; a page is a file: its handlers beside its template structs.
+//! - [`listen`]: the accept loop with its limits and its draining.
+//!
+//! `web/admin` does not call `relay`; `relay` does not know that HTML exists.
+
+pub mod admin;
+pub mod assets;
+pub mod client;
+pub mod face;
+pub mod form;
+pub mod health;
+pub mod listen;
+pub mod setup_gate;
+pub mod v1;
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    extract::{FromRef, Request},
+    middleware::Next,
+    response::Response,
+};
+
+use crate::{
+    config::Config,
+    model::{catalog::Catalog, id::RequestId, time::Clock},
+    relay::{Relay, quota::TokenMeters},
+    scheduler::ledger::Ledger,
+    storage::{Db, catalog::CatalogStore},
+    upstream::client::Clients,
+};
+
+/// What handlers work with. Cheap to clone; a handler names only the parts that it needs (`State<Db>`).
+#[derive(Clone)]
+pub struct Site {
+    /// The settings that hold from start to end.
+    pub config: Arc<Config>,
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+    /// The snapshot of channels, keys, tokens and run-time settings.
+    pub catalog: CatalogStore,
+    /// What each key may do now, and what rests and why.
+    pub ledger: Arc<Mutex<Ledger>>,
+    /// The network to vendors.
+    pub clients: Clients,
+    /// The relay, for the endpoints of clients; pages do not call it.
+    pub relay: Arc<Relay>,
+    /// What tokens have spent.
+    pub meters: TokenMeters,
+    /// What pages share in memory.
+    pub admin: Arc<admin::Shared>,
+    /// Whether the server is stopping, and when running answers must end.
+    pub drain: listen::Drain,
+}
+
+macro_rules! parts {
+    ($($field:ident: $type:ty),* $(,)?) => {$(
+        impl FromRef<Site> for $type {
+            fn from_ref(site: &Site) -> Self {
+                site.$field.clone()
+            }
+        }
+    )*};
+}
+
+parts! {
+    config: Arc<Config>,
+    db: Db,
+    clock: Clock,
+    catalog: CatalogStore,
+    ledger: Arc<Mutex<Ledger>>,
+    clients: Clients,
+    admin: Arc<admin::Shared>,
+    drain: listen::Drain,
+}
+
+impl FromRef<Site> for Arc<Catalog> {
+    fn from_ref(site: &Site) -> Self {
+        site.catalog.load()
+    }
+}
+
+/// Everything that the server answers.
+pub fn router(site: Site) -> Router {
+    admin::router(site.clone())
+        .merge(assets::router())
+        .merge(v1::router(site.clone()))
+        .merge(health::router(site.clone()))
+        .layer(axum::middleware::from_fn_with_state(site.clone(), setup_gate::guard))
+        .layer(axum::middleware::from_fn_with_state(site, identify))
+}
+
+/// Gives each request its id and its client's address, and tells the client the id.
+async fn identify(
+    axum::extract::State(site): axum::extract::State<Site>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let id = RequestId(uuid::Uuid::now_v7());
+    let client = client::ClientAddress::of(&request, &site.config);
+    request.extensions_mut().insert(id);
+    request.extensions_mut().insert(client);
+    let mut response = next.run(request).await;
+    if let Ok(value) = id.to_string().parse() {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}

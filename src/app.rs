@@ -242,6 +242,11 @@ impl App {
         &self.site
     }
 
+    /// Waits until every call that has ended is in the database, where pages and queries see it.
+    pub async fn flush_usage(&self) {
+        self.recorder.flush().await;
+    }
+
     /// Waits until the server no longer accepts connections. Without a [`shutdown`](Self::shutdown) that is a fault.
     /// Can be dropped and called again.
     pub async fn stopped(&mut self) {

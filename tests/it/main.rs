@@ -3,3 +3,4 @@
 mod architecture;
 mod fake_upstream;
 mod support;
+mod v1;

@@ -46,7 +46,9 @@ async fn run(stream: bool, good_channel_beside: bool) {
     let mut failures = Vec::new();
     for group in cases.chunks(12) {
         let runs = group.iter().map(|&fault| async move {
-            let app = TestApp::start().await;
+            // Short limits only where a limit is what is tested: this machine may be slow.
+            let limit = if fault.waits_for_a_time_limit() { "600" } else { "20000" };
+            let app = TestApp::start_with(&[("FIRST_BYTE_TIMEOUT_MS", limit), ("IDLE_TIMEOUT_MS", limit)]).await;
             app.token().await;
             let bad = Upstream::start();
             bad.fail_all(fault);
@@ -63,7 +65,7 @@ async fn run(stream: bool, good_channel_beside: bool) {
                 problem.get_or_insert(format!("the row is {row}"));
             }
             app.stop().await;
-            problem.map(|problem| format!("{fault:?}: {problem}"))
+            problem.map(|problem| format!("{fault:?}: {problem}; row {row}"))
         });
         failures.extend(futures_util::future::join_all(runs).await.into_iter().flatten());
     }

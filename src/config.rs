@@ -268,8 +268,9 @@ pub static TABLE: &[Setting] = &[
         "30",
         "s",
         start,
-        "The longest pause in a request's body, or in a client's reading of its answer.",
-        "请求体传输或客户端读取回答时允许的最长停顿。"
+        "The longest pause in a request's body (less than 1 KB in this time is one), or in a client's reading of its \
+         answer.",
+        "请求体传输（此时间内不足 1 KB 即视为停顿）或客户端读取回答时允许的最长停顿。"
     ),
     setting!(
         "MAX_BODY_MB",
@@ -561,8 +562,9 @@ pub fn reference(lang: Lang) -> String {
         Lang::En => (
             "Settings",
             "Each setting is an environment variable and a flag of `onepool serve` (`DATA_DIR` is `--data-dir`). A flag \
-             wins over the environment, the environment over the settings page. `NAME_FILE` reads a secret from a file. \
-             This page is made from the program's own table.",
+             wins over the environment, the environment over the settings page. `NAME_FILE` and \
+             `--name-file` read a secret from a file; on the command line itself a secret cannot be given. This page is \
+             made from the program's own table.",
             "| setting | default | page | what it does |",
             "yes",
             "none",
@@ -570,7 +572,8 @@ pub fn reference(lang: Lang) -> String {
         Lang::Zh => (
             "设置",
             "每项设置既是环境变量，也是 `onepool serve` 的命令行参数（`DATA_DIR` 对应 `--data-dir`）。命令行参数优先于环境变量，\
-             环境变量优先于设置页面。`NAME_FILE` 从文件读取机密值。本页由程序自身的设置表生成。",
+             环境变量优先于设置页面。`NAME_FILE` 和 `--name-file` 从文件读取机密值，\
+             机密值不能直接写在命令行中。本页由程序自身的设置表生成。",
             "| 设置项 | 默认值 | 页面可改 | 作用 |",
             "是",
             "无",

@@ -17,7 +17,7 @@ texts! {
         heading_settings: "Settings (flag, else environment)" / "设置（命令行参数优先于环境变量）";
         heading_options: "Options" / "选项";
         heading_commands: "Commands" / "命令";
-        usage: "Usage:" / "用法：";
+        usage: "Usage: " / "用法：";
         help_environment(name: &str): "[env: {name}]" / "[环境变量：{name}]";
         help_default(value: &str): "[default: {value}]" / "[默认值：{value}]";
 

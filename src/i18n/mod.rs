@@ -3,8 +3,14 @@
 //! Each area of the product has a file here. A text is one entry with both languages side by side, so a missing
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
+mod account;
 pub mod cli;
 mod common;
+mod login;
+mod openclaw;
+mod settings;
+mod setup;
+mod tokens;
 
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +103,18 @@ pub struct Messages {
     pub lang: Lang,
     /// Words that many pages share.
     pub common: common::Common,
+    /// The login.
+    pub login: login::Login,
+    /// The first steps.
+    pub setup: setup::Setup,
+    /// The account and its sessions.
+    pub account: account::Account,
+    /// The settings page.
+    pub settings: settings::Settings,
+    /// The pages of tokens.
+    pub tokens: tokens::Tokens,
+    /// The OpenClaw page.
+    pub openclaw: openclaw::OpenClaw,
     /// What the command line says.
     pub cli: cli::Cli,
 }
@@ -104,6 +122,16 @@ pub struct Messages {
 impl Messages {
     /// The texts of a language.
     pub const fn of(lang: Lang) -> Self {
-        Self { lang, common: common::Common(lang), cli: cli::Cli(lang) }
+        Self {
+            lang,
+            common: common::Common(lang),
+            login: login::Login(lang),
+            setup: setup::Setup(lang),
+            account: account::Account(lang),
+            settings: settings::Settings(lang),
+            tokens: tokens::Tokens(lang),
+            openclaw: openclaw::OpenClaw(lang),
+            cli: cli::Cli(lang),
+        }
     }
 }

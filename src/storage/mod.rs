@@ -8,13 +8,19 @@
 
 mod backup;
 pub mod catalog;
-mod channels;
+pub mod channels;
 mod first_account;
 pub mod folder;
+pub mod keys;
 pub mod password;
+pub mod recording;
+pub mod rests;
+pub mod retention;
+pub mod rollups;
 mod settings;
-mod tokens;
-mod users;
+pub mod spending;
+pub mod tokens;
+pub mod users;
 pub mod vault;
 
 use std::path::{Path, PathBuf};
@@ -154,7 +160,12 @@ impl Db {
         Self::open_with(path, vault, clock, false).await
     }
 
-    async fn open_with(path: &Path, vault: Vault, clock: Clock, may_migrate: bool) -> Result<Self, OpenError> {
+    async fn open_with(
+        path: &Path,
+        vault: Vault,
+        clock: Clock,
+        may_migrate: bool,
+    ) -> Result<Self, OpenError> {
         let failed = |error: sqlx::Error| OpenError::Failed { path: path.into(), source: error.into() };
         let options = SqliteConnectOptions::new()
             .filename(path)

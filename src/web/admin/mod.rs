@@ -3,9 +3,12 @@
 //! Every handler that needs an operator takes [`visit::Operator`]; without a session the visitor is sent to the login.
 //! All forms are protected by the Origin / Sec-Fetch-Site check of the router's CSRF layer.
 
+pub mod confirm;
+pub mod grants;
 pub mod login;
 pub mod preferences;
 pub mod setup_code;
+pub mod throttle;
 pub mod visit;
 
 use axum::{
@@ -23,6 +26,10 @@ use crate::error::Error;
 /// What pages share in memory: nothing of it outlives the process.
 #[derive(Default)]
 pub struct Shared {
+    /// Checks and hashes passwords.
+    pub passwords: confirm::Passwords,
+    /// What sessions may do because their operator confirmed the password.
+    pub grants: grants::Grants,
     /// The code of the set-up link, while there is no account.
     pub setup: setup_code::SetupCode,
 }

@@ -2,4 +2,5 @@
 
 mod architecture;
 mod fake_upstream;
+mod start;
 mod support;

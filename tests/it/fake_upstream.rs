@@ -187,7 +187,7 @@ async fn faults_hold_for_a_key_a_model_or_the_next_calls() {
     let mut gone = body.clone();
     gone["model"] = "gone".into();
     assert_eq!(status(&upstream, "good", &gone).await, 404);
-    gone["model"] = "fault:status_503".into();
+    gone["model"] = "fault:status503".into();
     assert_eq!(status(&upstream, "good", &gone).await, 503);
     upstream.heal();
     assert_eq!(status(&upstream, "bad", &body).await, 200);
@@ -216,7 +216,11 @@ async fn every_fault_ends_or_hangs_and_leaves_the_fake_alive() {
             Fault::ResetOnAccept | Fault::ResetBeforeHeaders | Fault::CloseBeforeHeaders => {
                 assert!(seen.is_empty())
             }
-            Fault::SplitUtf8 | Fault::SlowDrip | Fault::Gzipped | Fault::StreamOptionsRejected => {
+            Fault::SplitUtf8
+            | Fault::SlowDrip
+            | Fault::Gzipped
+            | Fault::LargeEvent
+            | Fault::StreamOptionsRejected => {
                 assert!(text.starts_with("HTTP/1.1 "), "{fault:?}");
             }
             Fault::HangBeforeHeaders => assert!(seen.is_empty()),

@@ -175,7 +175,7 @@ const RULES: &[Rule] = &[
         verdict: Verdict::new(HostError, Channel).permanent(),
     },
     Rule {
-        statuses: &[400, 403, 404, 422, 500, 0],
+        statuses: &[400, 403, 422, 500, 0],
         codes: &["invalid_api_key", "api_key_invalid"],
         phrases: &[
             "api key not valid",
@@ -288,7 +288,7 @@ const PERIODS: &[(LimitPeriod, &[&str])] = &[
 ];
 
 /// Statuses whose text may quote the request, so that a client could write what it likes into it.
-const QUOTING: &[u16] = &[400, 404, 413, 422, 500];
+const QUOTING: &[u16] = &[400, 413, 422, 500];
 
 /// Texts by which a request is longer than a model's context, in lower case.
 const CONTEXT_PHRASES: &[&str] = &[

@@ -110,6 +110,10 @@ impl Vendor {
     /// Books the start of an inference call, or refuses it.
     pub fn begin(&mut self, key: Option<&str>, model: &str, now: Instant) -> Result<(), Reply> {
         self.check_key(key)?;
+        if let Some(name) = model.strip_prefix("fault:") {
+            let text = format!("The fake upstream has no fault `{name}`.");
+            return Err(Reply::error(404, &text, "invalid_request_error", "model_not_found"));
+        }
         if !self.models.is_empty() && !self.models.iter().any(|known| known == model) {
             let text = format!("The model `{model}` does not exist or you do not have access to it.");
             return Err(Reply::error(404, &text, "invalid_request_error", "model_not_found"));

@@ -135,7 +135,7 @@ fn a_bad_value_stops_the_start_and_names_the_setting_and_the_remedy() {
     assert!(error.contains("DRAIN_SECONDS"), "{error}");
     let (code, _, error) = run(data.path(), &["--log-format", "xml"], &[("LANG", "zh_CN.UTF-8")]);
     assert_eq!(code, Some(2));
-    assert!(error.contains("设置项 LOG_FORMAT 无效"), "{error}");
+    assert!(error.contains("设置项 LOG_FORMAT 无效") && error.contains("以下值之一：text, json"), "{error}");
     assert_eq!(run(data.path(), &["surve"], &[]).0, Some(2));
 }
 

@@ -2,5 +2,6 @@
 
 mod architecture;
 mod fake_upstream;
+mod start;
 mod support;
 mod v1;

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod channel;
 pub mod id;
 pub mod key;
+pub mod recording;
 pub mod secret;
 pub mod settings;
 pub mod time;

@@ -484,7 +484,8 @@ fn in_band(error: &InBandError, now: UnixMs, secrets: &[&Secret]) -> Failure {
     let outcome = classify_in_band(error, now, secrets);
     if outcome.pass_through {
         let text = sanitized_client_error(400, &error.raw, secrets);
-        let ending = Ending::Refused { status: 400, message: text.message, param: text.param, code: text.code };
+        let ending =
+            Ending::Refused { status: 400, message: text.message, param: text.param, code: text.code };
         return Failure::Refused { outcome, ending };
     }
     Failure::Elsewhere { outcome, status: Some(200), timeout: false }

@@ -21,7 +21,10 @@ use axum::{
 };
 use futures_util::StreamExt;
 use tokio::time::Instant;
-use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowHeaders, Any, CorsLayer},
+};
 
 use super::{Site, client::ClientAddress, face};
 use crate::{
@@ -59,6 +62,7 @@ pub fn router(site: Site) -> Router {
         .route("/v1/", any(async || Error::NotFound))
         .route("/v1/{*rest}", any(async || Error::NotFound))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(CatchPanicLayer::custom(face::panicked))
         .layer(axum::middleware::from_fn(draw))
         .layer(cors)
         .with_state(site)

@@ -229,7 +229,11 @@ impl Reply {
 
     /// The data of each event, `[DONE]` included.
     pub fn events(&self) -> Vec<String> {
-        self.text().split("\n\n").filter_map(|event| event.strip_prefix("data: ")).map(str::to_owned).collect()
+        self.text()
+            .split("\n\n")
+            .filter_map(|event| event.strip_prefix("data: "))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The data of each event that is JSON.

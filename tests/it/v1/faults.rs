@@ -34,10 +34,11 @@ fn wrong(reply: &Reply, stream: bool, seen: Seen) -> Option<String> {
             reply.status == 200 && last["error"]["code"].is_string() && !reply.text().contains("[DONE]")
         }
     };
-    let leaked = ["sk-upstream", "upstream-model-secret"].iter().any(|secret| {
-        reply.text().contains(secret) || format!("{:?}", reply.headers).contains(secret)
-    });
-    (!right || leaked).then(|| format!("{seen:?} expected, leaked={leaked}, got {} {}", reply.status, reply.text()))
+    let leaked = ["sk-upstream", "upstream-model-secret"]
+        .iter()
+        .any(|secret| reply.text().contains(secret) || format!("{:?}", reply.headers).contains(secret));
+    (!right || leaked)
+        .then(|| format!("{seen:?} expected, leaked={leaked}, got {} {}", reply.status, reply.text()))
 }
 
 /// Runs every fault in one constellation on a fresh server each, some at a time.
@@ -48,11 +49,15 @@ async fn run(stream: bool, good_channel_beside: bool) {
         let runs = group.iter().map(|&fault| async move {
             // Short limits only where a limit is what is tested: this machine may be slow.
             let limit = if fault.waits_for_a_time_limit() { "600" } else { "20000" };
-            let app = TestApp::start_with(&[("FIRST_BYTE_TIMEOUT_MS", limit), ("IDLE_TIMEOUT_MS", limit)]).await;
+            let app =
+                TestApp::start_with(&[("FIRST_BYTE_TIMEOUT_MS", limit), ("IDLE_TIMEOUT_MS", limit)]).await;
             app.token().await;
             let bad = Upstream::start();
             bad.fail_all(fault);
-            app.channel_with("bad", &bad.base_url(), &["sk-upstream-bad-key-0001"], |channel| channel.priority = 1).await;
+            app.channel_with("bad", &bad.base_url(), &["sk-upstream-bad-key-0001"], |channel| {
+                channel.priority = 1
+            })
+            .await;
             let good = Upstream::start();
             if good_channel_beside {
                 app.channel("good", &good, &["sk-upstream-good-key-0001"]).await;

@@ -3,6 +3,7 @@
 //! Each area of the product has a file here. A text is one entry with both languages side by side, so a missing
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
+mod channels;
 mod common;
 
 use serde::{Deserialize, Serialize};
@@ -96,11 +97,13 @@ pub struct Messages {
     pub lang: Lang,
     /// Words that many pages share.
     pub common: common::Common,
+    /// Channels, keys and models.
+    pub channels: channels::Channels,
 }
 
 impl Messages {
     /// The texts of a language.
     pub const fn of(lang: Lang) -> Self {
-        Self { lang, common: common::Common(lang) }
+        Self { lang, common: common::Common(lang), channels: channels::Channels(lang) }
     }
 }

@@ -8,8 +8,11 @@
 //!              i18n (web, cli, jobs)    export (cli, web)    config (app, cli only)
 //! ```
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod error;
+pub mod export;
 pub mod i18n;
 pub mod jobs;
 pub mod model;

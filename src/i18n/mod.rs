@@ -3,8 +3,15 @@
 //! Each area of the product has a file here. A text is one entry with both languages side by side, so a missing
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
+mod account;
 mod channels;
+pub mod cli;
 mod common;
+mod login;
+mod openclaw;
+mod settings;
+mod setup;
+mod tokens;
 
 use serde::{Deserialize, Serialize};
 
@@ -99,11 +106,36 @@ pub struct Messages {
     pub common: common::Common,
     /// Channels, keys and models.
     pub channels: channels::Channels,
+    /// The login.
+    pub login: login::Login,
+    /// The first steps.
+    pub setup: setup::Setup,
+    /// The account and its sessions.
+    pub account: account::Account,
+    /// The settings page.
+    pub settings: settings::Settings,
+    /// The pages of tokens.
+    pub tokens: tokens::Tokens,
+    /// The OpenClaw page.
+    pub openclaw: openclaw::OpenClaw,
+    /// What the command line says.
+    pub cli: cli::Cli,
 }
 
 impl Messages {
     /// The texts of a language.
     pub const fn of(lang: Lang) -> Self {
-        Self { lang, common: common::Common(lang), channels: channels::Channels(lang) }
+        Self {
+            lang,
+            common: common::Common(lang),
+            channels: channels::Channels(lang),
+            login: login::Login(lang),
+            setup: setup::Setup(lang),
+            account: account::Account(lang),
+            settings: settings::Settings(lang),
+            tokens: tokens::Tokens(lang),
+            openclaw: openclaw::OpenClaw(lang),
+            cli: cli::Cli(lang),
+        }
     }
 }

@@ -15,9 +15,11 @@ pub fn parse(text: &str, places: u32) -> Option<i64> {
         return None;
     }
     let padding = std::iter::repeat_n(b'0', places - kept.len());
-    whole.bytes().chain(kept.bytes()).chain(padding).try_fold(0_i64, |value, digit| {
-        value.checked_mul(10)?.checked_add(i64::from(digit - b'0'))
-    })
+    whole
+        .bytes()
+        .chain(kept.bytes())
+        .chain(padding)
+        .try_fold(0_i64, |value, digit| value.checked_mul(10)?.checked_add(i64::from(digit - b'0')))
 }
 
 /// Writes what [`parse`] reads, without needless zeros: `1_250_000` with 6 `places` is `1.25`.

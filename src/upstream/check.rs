@@ -65,17 +65,19 @@ pub async fn check_key(
             break;
         }
         let started = Instant::now();
-        let result = match tokio::time::timeout(timeouts.first_byte, trial.run(kind == CheckKind::Stream)).await {
-            Ok(result) => result,
-            Err(_) => Err(FetchFailure::late(timeouts.first_byte)),
-        };
+        let result =
+            match tokio::time::timeout(timeouts.first_byte, trial.run(kind == CheckKind::Stream)).await {
+                Ok(result) => result,
+                Err(_) => Err(FetchFailure::late(timeouts.first_byte)),
+            };
         steps.push(step(kind, started, result));
     }
     KeyCheck { at, steps }
 }
 
 fn step(kind: CheckKind, started: Instant, result: StepResult) -> CheckStep {
-    let duration_ms = u32::try_from(started.elapsed().max(Duration::from_millis(1)).as_millis()).unwrap_or(u32::MAX);
+    let duration_ms =
+        u32::try_from(started.elapsed().max(Duration::from_millis(1)).as_millis()).unwrap_or(u32::MAX);
     match result {
         Ok((status, text)) => CheckStep {
             kind,
@@ -146,7 +148,11 @@ impl Trial<'_> {
                 secrets: &secrets,
             };
             let class = classify(&answered).class;
-            return Err(FetchFailure { status: Some(status), class: Some(class), text: shown(&body, &secrets) });
+            return Err(FetchFailure {
+                status: Some(status),
+                class: Some(class),
+                text: shown(&body, &secrets),
+            });
         }
         let is_stream = response
             .headers()

@@ -102,10 +102,10 @@ pub(super) async fn fetch_list(
                 text: shown(&body, &secrets),
             });
         }
-        let body = response.read_all(MAX_LIST_BYTES).await.map_err(|error| FetchFailure {
-            status: Some(status),
-            ..FetchFailure::unsent(&error)
-        })?;
+        let body = response
+            .read_all(MAX_LIST_BYTES)
+            .await
+            .map_err(|error| FetchFailure { status: Some(status), ..FetchFailure::unsent(&error) })?;
         let text = shown(&body, &secrets);
         match read_list(&body) {
             Some(models) => Ok((models, text)),
@@ -159,7 +159,8 @@ fn read_list(body: &[u8]) -> Option<Vec<ChannelModel>> {
 /// `supported_parameters`, `pricing`: <https://openrouter.ai/docs/api-reference/list-available-models>), vLLM
 /// (`max_model_len`), Groq (`context_window`, `max_completion_tokens`), Mistral (`max_context_length`, `capabilities`).
 fn read_model(entry: &Value) -> Option<ChannelModel> {
-    let name = entry.as_str().or_else(|| entry.get("id")?.as_str()).or_else(|| entry.get("name")?.as_str())?;
+    let name =
+        entry.as_str().or_else(|| entry.get("id")?.as_str()).or_else(|| entry.get("name")?.as_str())?;
     let unusable = |c: char| c.is_whitespace() || c.is_control();
     if name.is_empty() || name.chars().count() > 200 || name.contains(unusable) {
         return None;
@@ -184,7 +185,11 @@ fn read_model(entry: &Value) -> Option<ChannelModel> {
             "/max_context_length",
             "/top_provider/context_length",
         ]),
-        max_output: number(&["/top_provider/max_completion_tokens", "/max_completion_tokens", "/max_output_tokens"]),
+        max_output: number(&[
+            "/top_provider/max_completion_tokens",
+            "/max_completion_tokens",
+            "/max_output_tokens",
+        ]),
         vision: lists("/architecture/input_modalities", &["image"]).or_else(|| flag("/capabilities/vision")),
         tools: lists("/supported_parameters", &["tools"]).or_else(|| flag("/capabilities/function_calling")),
         reasoning: lists("/supported_parameters", &["reasoning", "include_reasoning"]),

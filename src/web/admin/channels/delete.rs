@@ -167,7 +167,8 @@ pub(super) async fn delete_key(
     {
         let mut ledger = ledger(&site);
         let now = site.clock.now();
-        let of_key = |scope: &&Scope| matches!(scope, Scope::Key(id) | Scope::KeyModel(id, _) if *id == key.id);
+        let of_key =
+            |scope: &&Scope| matches!(scope, Scope::Key(id) | Scope::KeyModel(id, _) if *id == key.id);
         let gone: Vec<Scope> =
             ledger.rests().all_active(now).map(|(scope, _)| scope).filter(of_key).cloned().collect();
         for scope in &gone {

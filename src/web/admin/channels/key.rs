@@ -7,7 +7,9 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, find_key, key_name, keys::MAX_NAME_CHARS, ledger, patient, show::CheckSummary, state};
+use super::{
+    find_channel, find_key, key_name, keys::MAX_NAME_CHARS, ledger, patient, show::CheckSummary, state,
+};
 use crate::{
     error::{Error, Result},
     i18n::Messages,
@@ -31,6 +33,7 @@ struct KeyPage {
     title: String,
     channel: String,
     channel_path: String,
+    rests_path: String,
     path: String,
     enabled: bool,
     badge: state::Badge,
@@ -39,8 +42,7 @@ struct KeyPage {
     group: String,
     errors: FieldErrors,
     rests: Vec<state::RestRow>,
-    models: Vec<(String, String)>,
-    model: String,
+    models: Vec<String>,
     check: CheckSummary,
     steps: Vec<StepRow>,
 }
@@ -109,6 +111,7 @@ async fn page(
     let catalog = site.catalog.load();
     let now = site.clock.now();
     let models = test_models(entry);
+    let channel_path = format!("/channels/{}", entry.channel.id);
     let page = {
         let ledger = ledger(site);
         let book = ledger.rests();
@@ -116,7 +119,8 @@ async fn page(
             c: operator.chrome(Section::Channels),
             title: t.channels.key_title(&key_name(key)),
             channel: entry.channel.name.clone(),
-            channel_path: format!("/channels/{}", entry.channel.id),
+            rests_path: format!("{channel_path}/rests"),
+            channel_path,
             path: key_path(entry, key),
             enabled: key.enabled,
             badge: state::of_key(t, entry, key, book, now),
@@ -125,8 +129,7 @@ async fn page(
             group,
             errors,
             rests: state::rest_rows(t, entry, Some(key), book, now),
-            model: models.first().cloned().unwrap_or_default(),
-            models: models.into_iter().map(|model| (model.clone(), model)).collect(),
+            models,
             check: CheckSummary::of(t, row.last_check.as_ref(), &catalog.zone),
             steps: row
                 .last_check
@@ -259,11 +262,8 @@ async fn run(
     if answered(&check) {
         wake(site, entry, key, model);
     }
-    let (kind, text) = if check.passed() {
-        (FlashKind::Ok, t.test_passed())
-    } else {
-        (FlashKind::Bad, t.test_failed())
-    };
+    let (kind, text) =
+        if check.passed() { (FlashKind::Ok, t.test_passed()) } else { (FlashKind::Bad, t.test_failed()) };
     Ok(see_other_with(&key_path(entry, key), kind, text))
 }
 

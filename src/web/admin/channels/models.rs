@@ -78,19 +78,11 @@ impl ModelsForm {
         let column = |name| fields.all(name).map(str::to_owned).collect::<Vec<_>>();
         let removed: std::collections::HashSet<usize> =
             fields.all("remove").filter_map(|row| row.parse().ok()).collect();
-        let mut columns: HashMap<&str, std::vec::IntoIter<String>> = [
-            "context",
-            "max_output",
-            "vision",
-            "tools",
-            "reasoning",
-            "input",
-            "cached",
-            "output",
-        ]
-        .into_iter()
-        .map(|name| (name, column(name).into_iter()))
-        .collect();
+        let mut columns: HashMap<&str, std::vec::IntoIter<String>> =
+            ["context", "max_output", "vision", "tools", "reasoning", "input", "cached", "output"]
+                .into_iter()
+                .map(|name| (name, column(name).into_iter()))
+                .collect();
         let mut next = |name| columns.get_mut(name).and_then(Iterator::next).unwrap_or_default();
         let rows = column("model")
             .into_iter()
@@ -167,7 +159,8 @@ impl ModelRow {
             None => String::new(),
             Some(value) => value.to_string(),
         };
-        let price = |value: Option<i64>| value.map_or_else(String::new, |value| decimal::show(value, PRICE_PLACES));
+        let price =
+            |value: Option<i64>| value.map_or_else(String::new, |value| decimal::show(value, PRICE_PLACES));
         Self {
             name: model.name.clone(),
             context: count(model.context_window),
@@ -300,8 +293,7 @@ pub(super) async fn fetch(
         return Ok(see_other_with(&back, FlashKind::Bad, t.channels.fetch_no_key()));
     };
     let timeouts = patient(&catalog, &entry);
-    let fetched =
-        fetch_models(&site.clients, &entry.channel, &key.secret, timeouts, site.clock.now()).await;
+    let fetched = fetch_models(&site.clients, &entry.channel, &key.secret, timeouts, site.clock.now()).await;
     let mut fetched_page = FetchedPage {
         c: operator.chrome(Section::Channels),
         title: t.channels.fetch_title(&entry.channel.name),
@@ -457,7 +449,8 @@ mod tests {
     #[test]
     fn rows_without_a_name_and_removed_ones_are_left_out() {
         let prices = "input=&cached=&output=";
-        let form = sent(&format!("model=a&{ROW}&{prices}&model=&{ROW}&{prices}&model=b&{ROW}&{prices}&remove=0"));
+        let form =
+            sent(&format!("model=a&{ROW}&{prices}&model=&{ROW}&{prices}&model=b&{ROW}&{prices}&remove=0"));
         let names: Vec<_> = form.validate(t()).unwrap().into_iter().map(|model| model.name).collect();
         assert_eq!(names, ["b"]);
         assert!(sent(&format!("model=a&{ROW}&{prices}&model=a&{ROW}&{prices}")).validate(t()).is_err());

@@ -23,7 +23,8 @@ use crate::{
 #[template(path = "pages/channels/show.html")]
 struct ShowPage {
     c: Chrome,
-    id: String,
+    path: String,
+    rests_path: String,
     name: String,
     enabled: bool,
     badge: state::Badge,
@@ -32,6 +33,7 @@ struct ShowPage {
     keys: Vec<KeyLine>,
     paste: PasteForm,
     models: ModelsForm,
+    messages: Vec<String>,
 }
 
 struct KeyLine {
@@ -147,7 +149,8 @@ pub(super) async fn page(
             .collect();
         ShowPage {
             c: operator.chrome(Section::Channels),
-            id: entry.channel.id.to_string(),
+            path: format!("/channels/{}", entry.channel.id),
+            rests_path: format!("/channels/{}/rests", entry.channel.id),
             name: entry.channel.name.clone(),
             enabled: entry.channel.enabled,
             badge: state::of_channel(t, entry, book, now),
@@ -155,6 +158,7 @@ pub(super) async fn page(
             rests: state::rest_rows(t, entry, None, book, now),
             keys,
             paste,
+            messages: models.messages(t),
             models,
         }
     };

@@ -124,7 +124,9 @@ pub(super) fn rest_rows(
 ) -> Vec<RestRow> {
     let mut rows: Vec<(UnixMs, RestRow)> = book
         .all_active(now)
-        .filter(|(scope, _)| only.map_or_else(|| concerns(entry, scope), |key| concerns_key(entry, key, scope)))
+        .filter(|(scope, _)| {
+            only.map_or_else(|| concerns(entry, scope), |key| concerns_key(entry, key, scope))
+        })
         .filter_map(|(scope, rest)| {
             let row = RestRow {
                 what: what(t, entry, scope),

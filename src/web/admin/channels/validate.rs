@@ -231,7 +231,9 @@ fn check_base_url(t: Messages, text: &str, allow_private: bool) -> Result<(), St
     }
     let url = url::Url::parse(text).ok();
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let Some(url) = url.filter(|_| !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\')) else {
+    let Some(url) =
+        url.filter(|_| !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\'))
+    else {
         return Err(c.url_invalid().into());
     };
     if !url.username().is_empty() || url.password().is_some() {
@@ -321,11 +323,7 @@ fn masked(value: &Secret) -> String {
     format!("{MASK}{}", value.last4())
 }
 
-fn parse_headers(
-    t: Messages,
-    text: &str,
-    old: &[(String, Secret)],
-) -> Result<Vec<(String, Secret)>, String> {
+fn parse_headers(t: Messages, text: &str, old: &[(String, Secret)]) -> Result<Vec<(String, Secret)>, String> {
     let c = t.channels;
     let mut headers: Vec<(String, Secret)> = Vec::new();
     let lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
@@ -340,7 +338,9 @@ fn parse_headers(
             return Err(c.header_refused(name));
         }
         let value = if value.contains('•') {
-            let kept = old.iter().find(|(known, secret)| known.eq_ignore_ascii_case(name) && masked(secret) == value);
+            let kept = old
+                .iter()
+                .find(|(known, secret)| known.eq_ignore_ascii_case(name) && masked(secret) == value);
             kept.map(|(_, secret)| secret.clone()).ok_or_else(|| c.header_masked(name))?
         } else {
             // Values of printable ASCII only: what else a header may carry, upstreams read in different ways.
@@ -412,7 +412,11 @@ mod tests {
     }
 
     fn form() -> ChannelForm {
-        ChannelForm { name: "Example".into(), base_url: "https://api.example.com/v1/".into(), ..ChannelForm::blank() }
+        ChannelForm {
+            name: "Example".into(),
+            base_url: "https://api.example.com/v1/".into(),
+            ..ChannelForm::blank()
+        }
     }
 
     fn message(form: &ChannelForm, field: &str) -> String {
@@ -463,7 +467,9 @@ mod tests {
 
     #[test]
     fn a_private_address_needs_its_switch() {
-        for url in ["http://127.0.0.1:11434", "http://localhost/v1", "http://[::1]:8000", "http://192.168.1.5"] {
+        for url in
+            ["http://127.0.0.1:11434", "http://localhost/v1", "http://[::1]:8000", "http://192.168.1.5"]
+        {
             assert_eq!(message(&with_url(url), "base_url"), t().channels.url_private(), "{url}");
             assert!(ChannelForm { allow_private: true, ..with_url(url) }.validate(t(), None).is_ok());
         }
@@ -522,7 +528,12 @@ mod tests {
 
     #[test]
     fn a_proxy_is_one_of_the_four_kinds() {
-        for good in ["http://10.0.0.1:3128", "https://p.example", "socks5://u:p@127.0.0.1:1080", "socks5h://p.example/"] {
+        for good in [
+            "http://10.0.0.1:3128",
+            "https://p.example",
+            "socks5://u:p@127.0.0.1:1080",
+            "socks5h://p.example/",
+        ] {
             assert!(parse_proxy(t(), good, None).is_ok(), "{good}");
         }
         for bad in ["10.0.0.1:3128", "ftp://p.example", "http://p.example/path", "socks5://"] {

@@ -3,6 +3,7 @@
 //! Every handler that needs an operator takes [`visit::Operator`]; without a session the visitor is sent to the login.
 //! All forms are protected by the Origin / Sec-Fetch-Site check of the router's CSRF layer.
 
+pub mod channels;
 pub mod confirm;
 pub mod grants;
 pub mod login;
@@ -60,6 +61,7 @@ pub fn router(site: Site) -> Router {
         .with_rejection_response(|_| Error::Forbidden("the request came from another site").into_response());
     Router::new()
         .route("/", get(async || Redirect::to("/channels")))
+        .merge(channels::router())
         .merge(login::router())
         .merge(preferences::router())
         .fallback(async || Error::NotFound)

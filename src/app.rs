@@ -20,7 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::Config,
     model::{secret::Secret, time::Clock},
-    scheduler::rest::RestBook,
+    scheduler::ledger::Ledger,
     storage::{
         Db, OpenError, StorageError,
         catalog::CatalogStore,
@@ -28,6 +28,7 @@ use crate::{
         password,
         vault::Vault,
     },
+    upstream::client::Clients,
     web::{
         self, Site,
         admin::{self, setup_code::SetupCode},
@@ -152,7 +153,8 @@ impl App {
             db,
             clock,
             catalog,
-            rests: Arc::new(Mutex::new(RestBook::default())),
+            ledger: Arc::new(Mutex::new(Ledger::default())),
+            clients: Clients::new(),
             admin: Arc::new(admin::Shared { setup, ..admin::Shared::default() }),
             drain: drain.clone(),
         };

@@ -101,6 +101,8 @@ pub struct Messages {
     pub common: common::Common,
     /// The pages of tokens.
     pub tokens: tokens::Tokens,
+    /// The form of a token.
+    pub token_form: tokens::TokenForm,
     /// The OpenClaw page.
     pub openclaw: openclaw::OpenClaw,
     /// What the command line says.
@@ -114,6 +116,7 @@ impl Messages {
             lang,
             common: common::Common(lang),
             tokens: tokens::Tokens(lang),
+            token_form: tokens::TokenForm(lang),
             openclaw: openclaw::OpenClaw(lang),
             cli: cli::Cli(lang),
         }

@@ -6,10 +6,14 @@
 pub mod confirm;
 pub mod grants;
 pub mod login;
+pub mod openclaw;
 pub mod preferences;
 pub mod setup_code;
 pub mod throttle;
+pub mod tokens;
 pub mod visit;
+
+use std::sync::OnceLock;
 
 use axum::{
     Router,
@@ -21,7 +25,10 @@ use axum::{
 use tower_http::csrf::CsrfLayer;
 
 use super::{Site, face};
-use crate::error::Error;
+use crate::{error::Error, model::id::TokenId};
+
+/// Resets what is counted in memory of a token's spending.
+pub type SpendingReset = Box<dyn Fn(TokenId) + Send + Sync>;
 
 /// What pages share in memory: nothing of it outlives the process.
 #[derive(Default)]
@@ -32,6 +39,8 @@ pub struct Shared {
     pub grants: grants::Grants,
     /// The code of the set-up link, while there is no account.
     pub setup: setup_code::SetupCode,
+    /// Told when an operator resets what a token has spent, so that counts in memory are reset as well.
+    pub spending_reset: OnceLock<SpendingReset>,
 }
 
 impl Shared {
@@ -48,7 +57,9 @@ pub fn router(site: Site) -> Router {
     Router::new()
         .route("/", get(async || Redirect::to("/channels")))
         .merge(login::router())
+        .merge(openclaw::router())
         .merge(preferences::router())
+        .merge(tokens::router())
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(csrf)

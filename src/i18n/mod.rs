@@ -3,9 +3,13 @@
 //! Each area of the product has a file here. A text is one entry with both languages side by side, so a missing
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
+mod account;
 pub mod cli;
 mod common;
+mod login;
 mod openclaw;
+mod settings;
+mod setup;
 mod tokens;
 
 use serde::{Deserialize, Serialize};
@@ -99,6 +103,14 @@ pub struct Messages {
     pub lang: Lang,
     /// Words that many pages share.
     pub common: common::Common,
+    /// The login.
+    pub login: login::Login,
+    /// The first steps.
+    pub setup: setup::Setup,
+    /// The account and its sessions.
+    pub account: account::Account,
+    /// The settings page.
+    pub settings: settings::Settings,
     /// The pages of tokens.
     pub tokens: tokens::Tokens,
     /// The form of a token.
@@ -115,6 +127,10 @@ impl Messages {
         Self {
             lang,
             common: common::Common(lang),
+            login: login::Login(lang),
+            setup: setup::Setup(lang),
+            account: account::Account(lang),
+            settings: settings::Settings(lang),
             tokens: tokens::Tokens(lang),
             token_form: tokens::TokenForm(lang),
             openclaw: openclaw::OpenClaw(lang),

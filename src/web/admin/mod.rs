@@ -13,8 +13,6 @@ pub mod throttle;
 pub mod tokens;
 pub mod visit;
 
-use std::sync::OnceLock;
-
 use axum::{
     Router,
     extract::{Request, State},
@@ -25,10 +23,7 @@ use axum::{
 use tower_http::csrf::CsrfLayer;
 
 use super::{Site, face};
-use crate::{error::Error, model::id::TokenId};
-
-/// Resets what is counted in memory of a token's spending.
-pub type SpendingReset = Box<dyn Fn(TokenId) + Send + Sync>;
+use crate::error::Error;
 
 /// What pages share in memory: nothing of it outlives the process.
 #[derive(Default)]
@@ -39,8 +34,6 @@ pub struct Shared {
     pub grants: grants::Grants,
     /// The code of the set-up link, while there is no account.
     pub setup: setup_code::SetupCode,
-    /// Told when an operator resets what a token has spent, so that counts in memory are reset as well.
-    pub spending_reset: OnceLock<SpendingReset>,
 }
 
 impl Shared {

@@ -1,7 +1,8 @@
 //! The OpenClaw page: choose a token and its models, get `openclaw.json` and the command that applies it.
 //!
 //! The form is a GET: the choice stands in the URL, and works without a script. The models are sent in the order in
-//! which the page lists them, so the order is the choice of primary and fallbacks.
+//! which the page lists them, so the order is the choice of primary and fallbacks. `GET /openclaw.json5?model=...`
+//! answers the command.
 
 use std::{collections::HashSet, sync::Arc};
 

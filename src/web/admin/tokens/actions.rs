@@ -90,9 +90,7 @@ async fn reset_quota(
     if let Some(quota) = token.quota {
         let start = quota.reset.period_start(site.clock.now(), &site.catalog.load().zone);
         site.db.reset_spending(id, start).await?;
-        if let Some(reset) = site.admin.spending_reset.get() {
-            reset(id);
-        }
+        site.meters.reset(id);
     }
     Ok(back(id, operator.t().tokens.spent_was_reset()))
 }

@@ -1,0 +1,4 @@
+//! What the tests share.
+
+#[allow(dead_code, unused_imports, reason = "the example `fake_upstream` is built from the same file")]
+pub mod upstream;

@@ -4,6 +4,7 @@
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
 mod account;
+mod channels;
 pub mod cli;
 mod common;
 mod login;
@@ -119,6 +120,8 @@ pub struct Messages {
     pub openclaw: openclaw::OpenClaw,
     /// What the command line says.
     pub cli: cli::Cli,
+    /// Channels, keys and models.
+    pub channels: channels::Channels,
 }
 
 impl Messages {
@@ -127,6 +130,7 @@ impl Messages {
         Self {
             lang,
             common: common::Common(lang),
+            channels: channels::Channels(lang),
             login: login::Login(lang),
             setup: setup::Setup(lang),
             account: account::Account(lang),

@@ -9,6 +9,7 @@ use super::dollars;
 use crate::{
     i18n::Messages,
     model::{
+        decimal,
         id::TokenId,
         secret::Secret,
         time::UnixMs,
@@ -379,16 +380,7 @@ fn input_time(at: UnixMs, zone: &jiff::tz::TimeZone) -> String {
 
 /// A decimal of dollars as micro-dollars; above zero, at most six decimals.
 fn micros(text: &str) -> Option<i64> {
-    let (whole, fraction) =
-        text.strip_prefix('$').unwrap_or(text).split_once('.').unwrap_or((text.trim_start_matches('$'), ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) || fraction.len() > 6 || (whole.is_empty() && fraction.is_empty())
-    {
-        return None;
-    }
-    let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let fraction: i64 = format!("{fraction:0<6}").parse().ok()?;
-    let micros = whole.checked_mul(1_000_000)?.checked_add(fraction)?;
+    let micros = decimal::parse(text.strip_prefix('$').unwrap_or(text), 6)?;
     (1..=MAX_DOLLARS_MICROS).contains(&micros).then_some(micros)
 }
 

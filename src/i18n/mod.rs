@@ -68,8 +68,8 @@ impl Lang {
 
 /// Defines the texts of one area: a struct with one method per text.
 ///
-/// `name: "English" / "中文";` makes `fn name(&self) -> &'static str`;
-/// `name(count: i64): "{count} keys" / "{count} 个密钥";` makes `fn name(&self, count: i64) -> String`.
+/// `name: "English" / "中文";` makes `fn name(self) -> &'static str`;
+/// `name(count: i64): "{count} keys" / "{count} 个密钥";` makes `fn name(self, count: i64) -> String`.
 macro_rules! texts {
     (
         $(#[$doc:meta])*
@@ -85,12 +85,12 @@ macro_rules! texts {
         }
     };
     (@text $name:ident [] $en:literal / $zh:literal) => {
-        pub fn $name(&self) -> &'static str {
+        pub fn $name(self) -> &'static str {
             match self.0 { $crate::i18n::Lang::En => $en, $crate::i18n::Lang::Zh => $zh }
         }
     };
     (@text $name:ident [$($arg:ident: $type:ty),+] $en:literal / $zh:literal) => {
-        pub fn $name(&self, $($arg: $type),+) -> String {
+        pub fn $name(self, $($arg: $type),+) -> String {
             match self.0 { $crate::i18n::Lang::En => format!($en), $crate::i18n::Lang::Zh => format!($zh) }
         }
     };

@@ -113,7 +113,9 @@ async fn show(
     // Without a choice of its own the command gives what the token may use at the time when it runs.
     let all = fields.all("model").next().is_none();
     page.apply = apply_command(&url.url, if all { &[] } else { &chosen });
-    page.onboard = onboard_command(&url.base_url(), chosen.first().map_or("MODEL", String::as_str));
+    if let Some(primary) = chosen.first() {
+        page.onboard = onboard_command(&url.base_url(), primary);
+    }
     render(&page)
 }
 

@@ -3,4 +3,6 @@
 mod admin;
 mod architecture;
 mod fake_upstream;
+mod start;
 mod support;
+mod v1;

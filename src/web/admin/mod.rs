@@ -7,9 +7,11 @@ pub mod channels;
 pub mod confirm;
 pub mod grants;
 pub mod login;
+pub mod openclaw;
 pub mod preferences;
 pub mod setup_code;
 pub mod throttle;
+pub mod tokens;
 pub mod visit;
 
 use axum::{
@@ -63,7 +65,9 @@ pub fn router(site: Site) -> Router {
         .route("/", get(async || Redirect::to("/channels")))
         .merge(channels::router())
         .merge(login::router())
+        .merge(openclaw::router())
         .merge(preferences::router())
+        .merge(tokens::router())
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(csrf)

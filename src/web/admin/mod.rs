@@ -3,11 +3,15 @@
 //! Every handler that needs an operator takes [`visit::Operator`]; without a session the visitor is sent to the login.
 //! All forms are protected by the Origin / Sec-Fetch-Site check of the router's CSRF layer.
 
+pub mod account;
 pub mod confirm;
 pub mod grants;
 pub mod login;
 pub mod preferences;
+pub mod settings;
+pub mod setup;
 pub mod setup_code;
+pub mod snippets;
 pub mod throttle;
 pub mod visit;
 
@@ -49,6 +53,9 @@ pub fn router(site: Site) -> Router {
         .route("/", get(async || Redirect::to("/channels")))
         .merge(login::router())
         .merge(preferences::router())
+        .merge(setup::router())
+        .merge(account::router())
+        .merge(settings::router())
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(csrf)

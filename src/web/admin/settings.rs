@@ -161,7 +161,8 @@ async fn save(
     let mut typed = BTreeMap::new();
     let mut saved = db.settings().await?;
     // What the environment decides is not in the form; its saved value waits for the day when it is decided here again.
-    for setting in TABLE.iter().filter(|setting| setting.at_run_time && config.fixed(setting.name).is_none()) {
+    for setting in TABLE.iter().filter(|setting| setting.at_run_time && config.fixed(setting.name).is_none())
+    {
         let value = match setting.kind {
             Kind::Switch => fields.checked(setting.name).to_string(),
             _ => fields.text(setting.name).to_owned(),

@@ -19,7 +19,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::Config,
+    jobs,
     model::{secret::Secret, time::Clock},
+    relay::{
+        self, Relay,
+        quota::TokenMeters,
+        recorder::{self, Recorder},
+    },
     scheduler::ledger::Ledger,
     storage::{
         Db, OpenError, StorageError,
@@ -38,6 +44,8 @@ use crate::{
 
 /// The account that `ADMIN_PASSWORD` creates.
 pub const FIRST_ACCOUNT: &str = "admin";
+/// How long the start waits for rows of an earlier run to reach the database.
+const REPLAY: Duration = Duration::from_secs(30);
 /// How long background tasks may take to finish after the last connection has ended.
 const TASKS_FINISH: Duration = Duration::from_secs(5);
 
@@ -113,6 +121,7 @@ pub struct App {
     site: Site,
     tasks: Tasks,
     serving: JoinHandle<()>,
+    recorder: Recorder,
     _lock: FolderLock,
 }
 
@@ -147,21 +156,64 @@ impl App {
         .map_err(unreadable)?;
 
         let tasks = Tasks::default();
+        let stop_on_error = tasks.stopping().drop_guard();
         let drain = Drain::default();
+        let (recorder, copying) = Recorder::start(recorder::Options {
+            folder: config.data_dir.join("journal"),
+            db: db.clone(),
+            clock: clock.clone(),
+            limits: recorder::Limits::default(),
+        });
+        tasks.spawn("recorder", copying);
+        // What an earlier run left in the journal counts before the first call does.
+        if tokio::time::timeout(REPLAY, recorder.flush()).await.is_err() {
+            tracing::error!(
+                "the journal of the last run is not yet in the database; quotas may be understated"
+            );
+        }
+        let meters = TokenMeters::default();
+        meters.restore(db.all_spending().await.map_err(unreadable)?);
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        jobs::rests::restore(&db, &ledger).await.map_err(unreadable)?;
+        tasks.spawn("rests", jobs::rests::run(db.clone(), ledger.clone(), clock.clone(), tasks.stopping()));
+        let retention = catalog.clone();
+        tasks.spawn(
+            "retention",
+            jobs::retention::run(
+                db.clone(),
+                move || retention.load().settings.retention_days,
+                clock.clone(),
+                tasks.stopping(),
+            ),
+        );
+        let clients = Clients::new();
+        let relay = Arc::new(Relay::new(relay::Parts {
+            catalog: catalog.clone(),
+            clients: clients.clone(),
+            ledger: ledger.clone(),
+            meters: meters.clone(),
+            recorder: recorder.clone(),
+            clock: clock.clone(),
+            draining: drain.started.clone(),
+            drained: drain.deadline.clone(),
+        }));
         let site = Site {
             config: config.clone(),
             db,
             clock,
             catalog,
-            ledger: Arc::new(Mutex::new(Ledger::default())),
-            clients: Clients::new(),
+            ledger,
+            clients,
+            relay,
+            meters,
             admin: Arc::new(admin::Shared { setup, ..admin::Shared::default() }),
             drain: drain.clone(),
         };
 
         let router = web::router(site.clone());
         let serving = tasks.spawn("accept loop", listen::serve(listener, router, Limits::of(&config), drain));
-        Ok(Self { address, site, tasks, serving, _lock: lock })
+        stop_on_error.disarm();
+        Ok(Self { address, site, tasks, serving, recorder, _lock: lock })
     }
 
     /// Where the server listens; with port 0 in the settings, the port that it got.
@@ -192,10 +244,17 @@ impl App {
         &self.site
     }
 
+    /// Waits until every call that has ended is in the database, where pages and queries see it.
+    pub async fn flush_usage(&self) {
+        self.recorder.flush().await;
+    }
+
     /// Waits until the server no longer accepts connections. Without a [`shutdown`](Self::shutdown) that is a fault.
     /// Can be dropped and called again.
     pub async fn stopped(&mut self) {
-        let _ = (&mut self.serving).await;
+        if !self.serving.is_finished() {
+            let _ = (&mut self.serving).await;
+        }
     }
 
     /// Stops: no new calls, running answers get their time, background tasks finish, the database is closed. Takes at
@@ -205,6 +264,7 @@ impl App {
         if !self.serving.is_finished() {
             let _ = self.serving.await;
         }
+        self.recorder.shutdown().await;
         self.tasks.finish().await;
         self.site.db.close().await;
     }

@@ -71,9 +71,12 @@ pub struct Envelope {
     pub choices: u32,
     body: Bytes,
     model_span: Range<usize>,
-    usage_patch: Option<(Range<usize>, &'static str)>,
+    usage_patch: Option<UsagePatch>,
     texts: Vec<(Range<usize>, TextKind)>,
 }
+
+/// Where to write what, so that a stream reports its usage.
+type UsagePatch = (Range<usize>, &'static str);
 
 /// How the text of a field is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,11 +275,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether usage is asked for, and the patch that asks for it.
-    fn usage(
-        &self,
-        text: &str,
-        model_end: usize,
-    ) -> Result<(bool, Option<(Range<usize>, &'static str)>), EnvelopeError> {
+    fn usage(&self, text: &str, model_end: usize) -> Result<(bool, Option<UsagePatch>), EnvelopeError> {
         let Some(options) = self.stream_options else {
             return Ok((false, Some((model_end..model_end, r#","stream_options":{"include_usage":true}"#))));
         };

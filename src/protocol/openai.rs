@@ -174,7 +174,7 @@ impl AnswerPeek<'_> {
     fn usage(&self) -> Option<TokenCounts> {
         let choices = self.choices.iter().flatten().filter_map(|choice| choice.usage);
         let groq = self.x_groq.as_ref().and_then(|groq| groq.usage);
-        self.usage.into_iter().chain(groq).chain(choices).find_map(|raw| usage::read(raw))
+        self.usage.into_iter().chain(groq).chain(choices).find_map(usage::read)
     }
 }
 

@@ -148,9 +148,10 @@ impl Ending {
         };
         let openclaw = profile == ClientProfile::OpenClaw;
         match self {
-            Self::BadRequest { message, param } => {
-                Told { param: param.clone(), ..told(400, "invalid_request_error", "invalid_request_error", message.clone()) }
-            }
+            Self::BadRequest { message, param } => Told {
+                param: param.clone(),
+                ..told(400, "invalid_request_error", "invalid_request_error", message.clone())
+            },
             Self::Refused { status, message, param, code } => Told {
                 param: param.clone(),
                 ..told(
@@ -213,9 +214,19 @@ impl Ending {
                 }),
                 should_retry: Some(false),
                 ..if openclaw {
-                    told(429, "rate_limit_error", "rate_limit_exceeded", "Usage limit of this token reached.".into())
+                    told(
+                        429,
+                        "rate_limit_error",
+                        "rate_limit_exceeded",
+                        "Usage limit of this token reached.".into(),
+                    )
                 } else {
-                    told(429, "insufficient_quota", "insufficient_quota", "This token's quota has no room for this call.".into())
+                    told(
+                        429,
+                        "insufficient_quota",
+                        "insufficient_quota",
+                        "This token's quota has no room for this call.".into(),
+                    )
                 }
             },
             Self::PoolExhausted { retry_after } => {
@@ -237,7 +248,12 @@ impl Ending {
             Self::NoChannel { retry_after } => Told {
                 retry_after: Some(retry_after.unwrap_or(WORTH_WAITING)),
                 should_retry: retry_after.is_none_or(|wait| wait > WORTH_WAITING).then_some(false),
-                ..told(503, "server_error", "no_available_channel", "No channel can serve this model now.".into())
+                ..told(
+                    503,
+                    "server_error",
+                    "no_available_channel",
+                    "No channel can serve this model now.".into(),
+                )
             },
             Self::UpstreamFailed if openclaw => openclaw_outage("Every upstream of this model failed.", None),
             Self::UpstreamFailed => {
@@ -259,12 +275,20 @@ impl Ending {
                 "upstream_interrupted",
                 "The upstream broke the answer off; try again in 120 s.".into(),
             ),
-            Self::Interrupted => {
-                told(502, "upstream_error", "upstream_interrupted", "The upstream broke the answer off.".into())
-            }
+            Self::Interrupted => told(
+                502,
+                "upstream_error",
+                "upstream_interrupted",
+                "The upstream broke the answer off.".into(),
+            ),
             Self::ShuttingDown => Told {
                 retry_after: Some(Duration::from_secs(5)),
-                ..told(503, "server_error", "shutting_down", "The server is stopping; try again in a moment.".into())
+                ..told(
+                    503,
+                    "server_error",
+                    "shutting_down",
+                    "The server is stopping; try again in a moment.".into(),
+                )
             },
             Self::NotRecording => Told {
                 retry_after: Some(Duration::from_secs(10)),

@@ -110,7 +110,14 @@ impl TokenMeters {
             return Err(OverLimit::Quota { resets_in });
         }
         spending.reserved += amount;
-        Ok(Reservation { meters: self.clone(), token: token.id, period, unit: quota.unit, amount, open: true })
+        Ok(Reservation {
+            meters: self.clone(),
+            token: token.id,
+            period,
+            unit: quota.unit,
+            amount,
+            open: true,
+        })
     }
 
     /// Forgets what a token spent (an operator's reset), reservations aside.
@@ -210,7 +217,8 @@ mod tests {
         let utc = jiff::tz::TimeZone::UTC;
         let daily = quota(1, QuotaReset::Day);
         meters.reserve(&token(None), daily, 1, NOW, &utc).unwrap().settle(1);
-        let Err(OverLimit::Quota { resets_in: Some(wait) }) = meters.reserve(&token(None), daily, 1, NOW, &utc)
+        let Err(OverLimit::Quota { resets_in: Some(wait) }) =
+            meters.reserve(&token(None), daily, 1, NOW, &utc)
         else {
             panic!("the quota is used up")
         };
@@ -221,13 +229,8 @@ mod tests {
     fn spending_from_before_a_restart_counts() {
         let meters = TokenMeters::default();
         meters.restore([(TokenId(1), UnixMs(0), QuotaUnit::Requests, 10)]);
-        let refused = meters.reserve(
-            &token(None),
-            quota(10, QuotaReset::Never),
-            1,
-            NOW,
-            &jiff::tz::TimeZone::UTC,
-        );
+        let refused =
+            meters.reserve(&token(None), quota(10, QuotaReset::Never), 1, NOW, &jiff::tz::TimeZone::UTC);
         assert!(refused.is_err());
     }
 

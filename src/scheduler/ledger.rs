@@ -45,11 +45,11 @@ impl Candidate {
     }
 }
 
-/// Which part of a candidate a bad answer speaks about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
-    /// Nothing: the request itself is at fault.
-    Nothing,
+/// Which part of a candidate rests after a bad answer, from the narrowest to the widest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RestScope {
+    /// Nothing: only this request does not fit this candidate.
+    Request,
     /// This model on this key.
     KeyModel,
     /// The key, for every model.
@@ -62,11 +62,11 @@ pub enum Blame {
     Channel,
 }
 
-impl Blame {
+impl RestScope {
     /// What of a candidate rests.
-    pub fn scope(self, candidate: &Candidate) -> Option<Scope> {
+    pub fn of(self, candidate: &Candidate) -> Option<Scope> {
         Some(match (self, &candidate.group) {
-            (Self::Nothing, _) => return None,
+            (Self::Request, _) => return None,
             (Self::KeyModel, _) => Scope::KeyModel(candidate.key, candidate.model.to_string()),
             (Self::Group, Some(group)) => Scope::Group(candidate.channel, group.clone()),
             (Self::Key | Self::Group, _) => Scope::Key(candidate.key),
@@ -211,11 +211,11 @@ impl Ledger {
     pub fn fail(
         &mut self,
         candidate: &Candidate,
-        blame: Blame,
+        scope: RestScope,
         report: Report,
         now: UnixMs,
     ) -> Option<(Scope, UnixMs)> {
-        let scope = blame.scope(candidate)?;
+        let scope = scope.of(candidate)?;
         let until = self.rests.report(scope.clone(), report, now);
         Some((scope, until))
     }
@@ -283,7 +283,7 @@ mod tests {
         assert_eq!(ledger.choose(&candidates, &mut tried, NOW, 0), Choice::Send(1));
         assert_eq!(ledger.choose(&candidates, &mut tried, NOW, 0), Choice::Send(0));
         assert_eq!(ledger.choose(&candidates, &mut tried, NOW, 0), Choice::Nothing);
-        ledger.fail(&candidates[1], Blame::Key, bad(OutcomeClass::RateLimited), NOW);
+        ledger.fail(&candidates[1], RestScope::Key, bad(OutcomeClass::RateLimited), NOW);
         assert_eq!(sent(&mut ledger, &candidates, 0), 0);
     }
 
@@ -291,8 +291,13 @@ mod tests {
     fn a_call_to_a_pool_that_rests_is_told_when_the_first_key_comes_back() {
         let candidates = [candidate(1, 1, 0, 1), candidate(1, 2, 0, 1)];
         let mut ledger = Ledger::default();
-        ledger.fail(&candidates[0], Blame::Key, bad(OutcomeClass::RateLimited), NOW);
-        ledger.fail(&candidates[1], Blame::Key, bad(OutcomeClass::RateLimited), NOW + Duration::from_secs(5));
+        ledger.fail(&candidates[0], RestScope::Key, bad(OutcomeClass::RateLimited), NOW);
+        ledger.fail(
+            &candidates[1],
+            RestScope::Key,
+            bad(OutcomeClass::RateLimited),
+            NOW + Duration::from_secs(5),
+        );
         let choice = ledger.choose(&candidates, &mut Tried::default(), NOW + Duration::from_secs(6), 0);
         assert_eq!(
             choice,
@@ -304,7 +309,7 @@ mod tests {
     fn a_host_in_doubt_is_tried_once_when_nothing_else_is_left() {
         let candidates = [candidate(1, 1, 0, 1), candidate(1, 2, 0, 1)];
         let mut ledger = Ledger::default();
-        ledger.fail(&candidates[0], Blame::Channel, bad(OutcomeClass::HostError), NOW);
+        ledger.fail(&candidates[0], RestScope::Channel, bad(OutcomeClass::HostError), NOW);
         let mut tried = Tried::default();
         assert!(matches!(ledger.choose(&candidates, &mut tried, NOW, 0), Choice::Send(_)));
         assert!(matches!(ledger.choose(&candidates, &mut tried, NOW, 0), Choice::Wait { .. }));
@@ -316,7 +321,7 @@ mod tests {
         candidates[0].group = Some("account".into());
         candidates[1].group = Some("account".into());
         let mut ledger = Ledger::default();
-        ledger.fail(&candidates[0], Blame::Group, bad(OutcomeClass::RateLimited), NOW);
+        ledger.fail(&candidates[0], RestScope::Group, bad(OutcomeClass::RateLimited), NOW);
         assert!(ledger.earliest(&candidates[1], NOW).1.is_some());
         assert!(ledger.earliest(&candidates[2], NOW).1.is_none());
     }

@@ -161,7 +161,12 @@ impl Db {
         Self::open_with(path, vault, clock, false).await
     }
 
-    async fn open_with(path: &Path, vault: Vault, clock: Clock, may_migrate: bool) -> Result<Self, OpenError> {
+    async fn open_with(
+        path: &Path,
+        vault: Vault,
+        clock: Clock,
+        may_migrate: bool,
+    ) -> Result<Self, OpenError> {
         let failed = |error: sqlx::Error| OpenError::Failed { path: path.into(), source: error.into() };
         let options = SqliteConnectOptions::new()
             .filename(path)

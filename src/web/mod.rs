@@ -14,6 +14,7 @@ pub mod form;
 pub mod health;
 pub mod listen;
 pub mod setup_gate;
+pub mod v1;
 
 use std::sync::{Arc, Mutex};
 
@@ -27,6 +28,7 @@ use axum::{
 use crate::{
     config::Config,
     model::{catalog::Catalog, id::RequestId, time::Clock},
+    relay::{Relay, quota::TokenMeters},
     scheduler::ledger::Ledger,
     storage::{Db, catalog::CatalogStore},
     upstream::client::Clients,
@@ -47,6 +49,10 @@ pub struct Site {
     pub ledger: Arc<Mutex<Ledger>>,
     /// The network to vendors.
     pub clients: Clients,
+    /// The relay, for the endpoints of clients; pages do not call it.
+    pub relay: Arc<Relay>,
+    /// What tokens have spent.
+    pub meters: TokenMeters,
     /// What pages share in memory.
     pub admin: Arc<admin::Shared>,
     /// Whether the server is stopping, and when running answers must end.
@@ -84,6 +90,7 @@ impl FromRef<Site> for Arc<Catalog> {
 pub fn router(site: Site) -> Router {
     admin::router(site.clone())
         .merge(assets::router())
+        .merge(v1::router(site.clone()))
         .merge(health::router(site.clone()))
         .layer(axum::middleware::from_fn_with_state(site.clone(), setup_gate::guard))
         .layer(axum::middleware::from_fn_with_state(site, identify))

@@ -80,6 +80,3 @@ async fn draw(State(site): State<Site>, request: Request, next: Next) -> Respons
     visit::set_page_headers(response.headers_mut());
     response
 }
-
-#[cfg(test)]
-mod tests;

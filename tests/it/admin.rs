@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -15,64 +14,58 @@ use axum::{
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
-use super::{Shared, setup_code::SetupCode};
-use crate::{
+use onepool::{
+    app::App,
     config::Config,
     model::{
         id::SessionId,
-        secret::Secret,
         time::{Clock, UnixMs},
     },
-    scheduler::ledger::Ledger,
-    storage::{Db, catalog::CatalogStore, password, vault::Vault},
-    upstream::client::Clients,
-    web::{self, Site, client::Peer, listen::Drain},
+    storage::password,
+    web::{
+        self, Site,
+        admin::{grants::GRANT_LIFETIME, throttle::PER_NAME},
+        client::Peer,
+    },
 };
 
 const PASSWORD: &str = "correct horse battery";
 
-/// A server without a socket, on a clock that the test moves.
+/// A server whose pages are asked without a socket, from any address, on a clock that the test moves.
 struct Server {
-    site: Site,
+    app: App,
+    clock: Clock,
     router: Router,
     _folder: tempfile::TempDir,
 }
 
 impl Server {
-    async fn new(settings: &[(&str, &str)], setup: SetupCode) -> Self {
+    async fn new(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(UnixMs(1_800_000_000_000));
-        let vault = Vault::new(&Secret::new("a master key of a test, long enough"));
-        let db = Db::open(&folder.path().join("onepool.db"), vault, clock.clone()).await.unwrap();
-        let find =
-            |name: &str| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        let config = Arc::new(Config::load(|_| None, find).unwrap());
-        let in_force = config.clone();
-        let catalog = CatalogStore::open(
-            db.clone(),
-            Arc::new(move |saved| in_force.runtime(saved)),
-            jiff::tz::TimeZone::UTC,
-        )
-        .await
-        .unwrap();
-        let site = Site {
-            config,
-            db,
-            clock,
-            catalog,
-            ledger: Arc::new(Mutex::new(Ledger::default())),
-            clients: Clients::new(),
-            admin: Arc::new(Shared { setup, ..Shared::default() }),
-            drain: Drain::default(),
+        let data = folder.path().join("data").to_string_lossy().into_owned();
+        let all = [("LISTEN", "127.0.0.1:0"), ("TZ", "UTC"), ("DATA_DIR", data.as_str())];
+        let find = |name: &str| {
+            let mut pairs = settings.iter().chain(&all);
+            pairs.find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
-        Self { router: web::router(site.clone()), site, _folder: folder }
+        let app = App::start(Config::load(|_| None, find).unwrap(), clock.clone()).await.unwrap();
+        Self { router: web::router(app.site().clone()), app, clock, _folder: folder }
     }
 
-    /// A server with the account `admin`.
+    /// A server with the account `admin`, and what the settings say.
+    async fn with(settings: &[(&str, &str)]) -> Self {
+        let mut settings = settings.to_vec();
+        settings.push(("ADMIN_PASSWORD", PASSWORD));
+        Self::new(&settings).await
+    }
+
     async fn with_account() -> Self {
-        let server = Self::new(&[], SetupCode::default()).await;
-        server.site.db.create_account("admin", &password::hash(PASSWORD), false).await.unwrap();
-        server
+        Self::with(&[]).await
+    }
+
+    fn site(&self) -> &Site {
+        self.app.site()
     }
 
     fn browser(&self, ip: &str) -> Browser {
@@ -194,8 +187,7 @@ async fn a_login_goes_on_to_local_pages_only_and_makes_a_new_session() {
 
 #[tokio::test]
 async fn behind_https_the_cookie_is_bound_to_the_host() {
-    let server = Server::new(&[("TRUSTED_PROXIES", "127.0.0.1")], SetupCode::default()).await;
-    server.site.db.create_account("admin", &password::hash(PASSWORD), false).await.unwrap();
+    let server = Server::with(&[("TRUSTED_PROXIES", "127.0.0.1")]).await;
     let mut browser = server.browser("127.0.0.1");
     let request = |method, uri| {
         Request::builder()
@@ -225,10 +217,10 @@ async fn too_many_tries_wait_whether_the_user_exists_or_not_and_others_are_not_l
     let mut pages = Vec::new();
     for name in ["admin", "nobody"] {
         let mut browser = server.browser("192.0.2.7");
-        for _ in 0..super::throttle::PER_NAME {
+        for _ in 0..PER_NAME {
             let page = browser.log_in(name, "wrong").await;
             assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
-            pages.push(page.html.replace(name, "NAME"));
+            pages.push(page.html.replace(&format!("value=\"{name}\""), "value"));
         }
         let page = browser.log_in(name, PASSWORD).await;
         assert_eq!((page.status, page.retry_after.as_str()), (StatusCode::TOO_MANY_REQUESTS, "6"));
@@ -238,7 +230,7 @@ async fn too_many_tries_wait_whether_the_user_exists_or_not_and_others_are_not_l
     assert_eq!(pages.len(), 1, "a page tells whether the user exists");
 
     assert_eq!(server.browser("192.0.2.8").log_in("admin", PASSWORD).await.status, StatusCode::SEE_OTHER);
-    server.site.clock.advance(Duration::from_secs(6));
+    server.clock.advance(Duration::from_secs(6));
     assert_eq!(server.browser("192.0.2.7").log_in("admin", PASSWORD).await.status, StatusCode::SEE_OTHER);
 }
 
@@ -249,13 +241,13 @@ async fn a_session_ends_when_it_is_unused_for_a_week_or_thirty_days_old() {
     let mut idle = server.operator().await;
     let mut busy = server.operator().await;
     for _ in 0..4 {
-        server.site.clock.advance(6 * day);
+        server.clock.advance(6 * day);
         assert_eq!(busy.get("/account").await.status, StatusCode::OK);
     }
     assert_eq!(idle.get("/account").await.status, StatusCode::SEE_OTHER);
-    server.site.clock.advance(5 * day);
+    server.clock.advance(5 * day);
     assert_eq!(busy.get("/account").await.status, StatusCode::OK);
-    server.site.clock.advance(day);
+    server.clock.advance(day);
     assert_eq!(busy.get("/account").await.status, StatusCode::SEE_OTHER);
 }
 
@@ -271,13 +263,13 @@ async fn a_form_of_another_site_is_refused() {
     let page = browser.send(request, "MAX_ATTEMPTS=3".into()).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
     assert!(page.html.contains("another site"), "{}", page.html);
-    assert!(server.site.db.settings().await.unwrap().is_empty());
+    assert!(server.site().db.settings().await.unwrap().is_empty());
 }
 
 #[tokio::test]
 async fn after_a_reset_only_the_password_page_opens_until_the_password_is_changed() {
     let server = Server::with_account().await;
-    server.site.db.reset_password("admin", &password::hash("made by the reset")).await.unwrap();
+    server.site().db.reset_password("admin", &password::hash("made by the reset")).await.unwrap();
     let mut browser = server.browser("127.0.0.1");
     browser.log_in("admin", "made by the reset").await;
     assert_eq!(browser.get("/settings").await.location, "/account/password");
@@ -344,11 +336,11 @@ async fn settings_are_checked_saved_and_in_force_at_once() {
     let page = browser.post("/settings", &[("MAX_ATTEMPTS", "0"), ("RETENTION_DAYS", "12")]).await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(page.html.contains("from 1 to 100") && page.html.contains(r#"value="12""#), "{}", page.html);
-    assert_eq!(server.site.catalog.load().settings.retention_days, 30);
+    assert_eq!(server.site().catalog.load().settings.retention_days, 30);
 
     let page = browser.post("/settings", &[("MAX_ATTEMPTS", "3"), ("PUBLIC_URL", "https://a.example")]).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER);
-    let settings = server.site.catalog.load().settings.clone();
+    let settings = server.site().catalog.load().settings.clone();
     assert_eq!(settings.max_attempts, 3);
     assert_eq!(settings.public_url.as_deref(), Some("https://a.example"));
     assert!(!settings.diagnostic_headers, "a box that is not ticked means off");
@@ -357,21 +349,20 @@ async fn settings_are_checked_saved_and_in_force_at_once() {
 #[tokio::test]
 async fn what_the_environment_sets_is_locked_and_secrets_are_not_shown() {
     let settings = [("MAX_ATTEMPTS", "7"), ("SECRET_KEY", "0123456789abcdef0123456789abcdef!")];
-    let server = Server::new(&settings, SetupCode::default()).await;
-    server.site.db.create_account("admin", &password::hash(PASSWORD), false).await.unwrap();
+    let server = Server::with(&settings).await;
     let mut browser = server.operator().await;
     let page = browser.get("/settings").await;
     assert!(page.html.contains("Locked: MAX_ATTEMPTS is set in the environment"), "{}", page.html);
     assert!(!page.html.contains("0123456789abcdef"));
     browser.post("/settings", &[("MAX_ATTEMPTS", "3")]).await;
-    assert_eq!(server.site.catalog.load().settings.max_attempts, 7);
-    assert!(!server.site.db.settings().await.unwrap().contains_key("MAX_ATTEMPTS"));
+    assert_eq!(server.site().catalog.load().settings.max_attempts, 7);
+    assert!(!server.site().db.settings().await.unwrap().contains_key("MAX_ATTEMPTS"));
 }
 
 #[tokio::test]
 async fn the_setup_needs_its_code_and_closes_behind_the_first_account() {
-    let server = Server::new(&[], SetupCode::new()).await;
-    let link = server.site.admin.setup.path().unwrap();
+    let server = Server::new(&[]).await;
+    let link = server.site().admin.setup.path().unwrap();
     let code = link.split_once("code=").unwrap().1.to_owned();
     let account =
         |code, name, repeat| [("code", code), ("name", name), ("password", PASSWORD), ("repeat", repeat)];
@@ -380,7 +371,7 @@ async fn the_setup_needs_its_code_and_closes_behind_the_first_account() {
     assert_eq!(stranger.get("/setup").await.status, StatusCode::FORBIDDEN);
     let page = stranger.post("/setup", &account("wrong", "eve", PASSWORD)).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
-    assert!(!server.site.db.has_account().await.unwrap());
+    assert!(!server.site().db.has_account().await.unwrap());
 
     let mut browser = server.browser("127.0.0.1");
     assert_eq!(browser.get(&link).await.status, StatusCode::OK);
@@ -412,7 +403,7 @@ async fn the_setup_leads_from_a_channel_to_a_token_that_waits_for_its_first_call
     assert!(browser.get("/setup/token").await.html.contains("2 keys, 2 models"));
     let page = browser.post("/setup/channel", &good).await;
     assert!(page.html.contains("This name is taken"), "{}", page.html);
-    assert!(server.site.catalog.load().model("large-model").is_some());
+    assert!(server.site().catalog.load().model("large-model").is_some());
 
     let page = browser.post("/setup/token", &[("name", "laptop")]).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER);
@@ -425,7 +416,7 @@ async fn the_setup_leads_from_a_channel_to_a_token_that_waits_for_its_first_call
 
     // Another session, and this one after some minutes, no longer see the value.
     assert!(!server.operator().await.get(&page.location).await.html.contains("sk-"));
-    server.site.clock.advance(super::grants::GRANT_LIFETIME);
+    server.clock.advance(GRANT_LIFETIME);
     assert!(!browser.get(&page.location).await.html.contains("sk-"));
 }
 

@@ -4,6 +4,7 @@
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
 mod account;
+mod channels;
 pub mod cli;
 mod common;
 mod login;
@@ -70,28 +71,27 @@ impl Lang {
 /// `name: "English" / "中文";` makes `fn name(&self) -> &'static str`;
 /// `name(count: i64): "{count} keys" / "{count} 个密钥";` makes `fn name(&self, count: i64) -> String`.
 macro_rules! texts {
-    ($(#[$doc:meta])* $area:ident { $($body:tt)* }) => {
+    ($(#[$doc:meta])* $area:ident {
+        $($name:ident $(($($arg:ident: $type:ty),+))?: $en:literal / $zh:literal;)*
+    }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
         pub struct $area(pub $crate::i18n::Lang);
 
         #[allow(missing_docs, reason = "a text is its own documentation")]
         impl $area {
-            $crate::i18n::texts!(@methods $($body)*);
+            $($crate::i18n::texts!(@method $name $(($($arg: $type),+))?: $en / $zh);)*
         }
     };
-    (@methods) => {};
-    (@methods $name:ident: $en:literal / $zh:literal; $($rest:tt)*) => {
+    (@method $name:ident: $en:literal / $zh:literal) => {
         pub fn $name(&self) -> &'static str {
             match self.0 { $crate::i18n::Lang::En => $en, $crate::i18n::Lang::Zh => $zh }
         }
-        $crate::i18n::texts!(@methods $($rest)*);
     };
-    (@methods $name:ident($($arg:ident: $type:ty),+): $en:literal / $zh:literal; $($rest:tt)*) => {
+    (@method $name:ident($($arg:ident: $type:ty),+): $en:literal / $zh:literal) => {
         pub fn $name(&self, $($arg: $type),+) -> String {
             match self.0 { $crate::i18n::Lang::En => format!($en), $crate::i18n::Lang::Zh => format!($zh) }
         }
-        $crate::i18n::texts!(@methods $($rest)*);
     };
 }
 pub(crate) use texts;
@@ -103,6 +103,8 @@ pub struct Messages {
     pub lang: Lang,
     /// Words that many pages share.
     pub common: common::Common,
+    /// Channels, keys and models.
+    pub channels: channels::Channels,
     /// The login.
     pub login: login::Login,
     /// The first steps.
@@ -125,6 +127,7 @@ impl Messages {
         Self {
             lang,
             common: common::Common(lang),
+            channels: channels::Channels(lang),
             login: login::Login(lang),
             setup: setup::Setup(lang),
             account: account::Account(lang),

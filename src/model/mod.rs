@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod channel;
+pub mod decimal;
 pub mod id;
 pub mod key;
 pub mod secret;

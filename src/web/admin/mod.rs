@@ -4,6 +4,7 @@
 //! All forms are protected by the Origin / Sec-Fetch-Site check of the router's CSRF layer.
 
 pub mod account;
+pub mod channels;
 pub mod confirm;
 pub mod grants;
 pub mod login;
@@ -51,6 +52,7 @@ pub fn router(site: Site) -> Router {
         .with_rejection_response(|_| Error::Forbidden("the request came from another site").into_response());
     Router::new()
         .route("/", get(async || Redirect::to("/channels")))
+        .merge(channels::router())
         .merge(login::router())
         .merge(preferences::router())
         .merge(setup::router())

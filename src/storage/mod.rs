@@ -10,6 +10,7 @@ mod backup;
 pub mod catalog;
 pub mod channels;
 mod first_account;
+pub mod first_call;
 pub mod folder;
 pub mod keys;
 pub mod password;

@@ -16,6 +16,7 @@ use crate::{
     model::{
         id::{RequestId, SessionId},
         secret::SecretHash,
+        settings::RuntimeSettings,
         user::User,
     },
     storage::StorageResult,
@@ -58,6 +59,8 @@ pub struct Visit {
     pub ip: IpAddr,
     /// Whether cookies may be `Secure`.
     pub https: bool,
+    /// What the browser calls this server: `Host`, if it is one.
+    pub host: Option<String>,
     /// Path and query of the page.
     pub path: String,
     /// For messages and the log.
@@ -103,6 +106,7 @@ impl Visit {
             },
             ip,
             https,
+            host: header(header::HOST).filter(|host| is_host(host)).map(str::to_owned),
             path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
             request_id: parts.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default(),
             user_agent: header(header::USER_AGENT).unwrap_or_default().chars().take(200).collect(),
@@ -130,6 +134,15 @@ impl Visit {
         !self.https && !self.ip.is_loopback()
     }
 
+    /// This server's address for clients, without a slash at its end: `PUBLIC_URL`, else what the browser calls it.
+    pub fn origin(&self, settings: &RuntimeSettings) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        match (&settings.public_url, &self.host) {
+            (Some(url), _) => url.clone(),
+            (None, host) => format!("{scheme}://{}", host.as_deref().unwrap_or("localhost")),
+        }
+    }
+
     /// The visitor's session, if there is one.
     pub fn session(&self) -> Option<SessionId> {
         self.operator.as_ref().map(|(_, session)| *session)
@@ -139,6 +152,11 @@ impl Visit {
     pub fn user(&self) -> Option<&User> {
         self.operator.as_ref().map(|(user, _)| user)
     }
+}
+
+/// Whether a text can be a host with a port, so that it may stand in an example to paste.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]_".contains(c))
 }
 
 async fn find_operator(site: &Site, cookie: &str, ip: IpAddr) -> StorageResult<Option<(User, SessionId)>> {
@@ -200,6 +218,10 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let Ok(visit) = <Visit as FromRequestParts<S>>::from_request_parts(parts, state).await;
         let Some((user, session)) = visit.operator.clone() else {
+            if parts.headers.contains_key("hx-request") {
+                // A fragment of a page whose session has ended: the whole page is to be loaded anew.
+                return Err((StatusCode::UNAUTHORIZED, [("hx-refresh", "true")]).into_response());
+            }
             let next: String = form_urlencoded::byte_serialize(visit.path.as_bytes()).collect();
             let target = if parts.method == axum::http::Method::GET {
                 format!("/login?next={next}")
@@ -403,6 +425,9 @@ pub fn error_page(visit: Visit, error: &Error) -> Response {
         Error::NotFound | Error::MethodNotAllowed => (t.not_found_title(), t.not_found_text().to_owned()),
         Error::Forbidden(_) => (t.forbidden_title(), t.forbidden_text().to_owned()),
         Error::BadRequest(text) => (t.error_title(), text.clone()),
+        Error::TooManyRequests { retry_after_s } => {
+            (t.error_title(), visit.t.login.throttled(*retry_after_s))
+        }
         _ => (t.error_title(), t.error_text().to_owned()),
     };
     let page = ErrorPage { c: visit.chrome(Section::None), title, text, request_id: &visit.request_id };

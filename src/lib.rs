@@ -11,7 +11,9 @@
 pub mod config;
 pub mod error;
 pub mod i18n;
+pub mod jobs;
 pub mod model;
+pub mod relay;
 pub mod scheduler;
 pub mod storage;
 pub mod web;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     id::{ChannelId, KeyId, RequestId, TokenId},
     time::UnixMs,
-    token::named_enum,
+    token::{QuotaUnit, named_enum},
 };
 
 named_enum! {
@@ -146,7 +146,9 @@ pub struct UsageRecord {
     pub client_kind: String,
     /// The trace id of a `traceparent` header.
     pub trace_id: Option<String>,
-    /// What the token's quota is charged: micro-dollars, tokens or requests, by the quota's unit at the time.
+    /// What the token's quota counted at the time; `None` without a quota, and then nothing is charged.
+    pub quota_unit: Option<QuotaUnit>,
+    /// What the token's quota is charged: micro-dollars, tokens or requests, by `quota_unit`.
     pub quota_charge: i64,
     /// The start of the quota period that is charged.
     pub quota_period: UnixMs,

@@ -9,8 +9,14 @@
 mod backup;
 pub mod catalog;
 mod channels;
+pub mod recording;
+pub mod rests;
+pub mod retention;
+pub mod rollups;
 mod settings;
+pub mod spending;
 mod tokens;
+pub mod usage_query;
 mod users;
 pub mod vault;
 
@@ -36,6 +42,9 @@ pub enum StorageError {
     /// The row is not there (any more).
     #[error("no such row")]
     Missing,
+    /// The question would take the database longer than a page may.
+    #[error("the question takes the database too long")]
+    TooSlow,
     /// The database did not do it.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
@@ -51,6 +60,7 @@ impl From<StorageError> for crate::error::Error {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Missing => Self::NotFound,
+            StorageError::TooSlow => Self::Unavailable("the question takes the database too long"),
             other => Self::Internal(other.into()),
         }
     }

@@ -11,6 +11,8 @@ pub mod rows;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
+#[cfg(test)]
+mod tests;
 
 use crate::model::{
     id::{ChannelId, KeyId, TokenId},
@@ -175,7 +177,7 @@ fn pattern(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+mod pattern_tests {
     use super::*;
 
     #[test]

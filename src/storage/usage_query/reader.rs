@@ -55,9 +55,7 @@ impl Drop for BoundedReader {
 /// The error of a statement under a limit. SQLite's code for an interrupted statement is 9, `SQLITE_INTERRUPT`
 /// (<https://www.sqlite.org/rescode.html#interrupt>).
 pub(super) fn bounded(error: sqlx::Error) -> StorageError {
-    let interrupted = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| code == "9");
+    let interrupted =
+        error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "9");
     if interrupted { StorageError::TooSlow } else { error.into() }
 }

@@ -302,7 +302,8 @@ async fn sum_calls(
         if result != CallResult::Ok {
             point.failed = point.failed.saturating_add(row.requests);
         }
-        let key = Some(std::mem::take(&mut row.group_key)).filter(|key| groups.contains_key(&Some(key.clone())));
+        let key =
+            Some(std::mem::take(&mut row.group_key)).filter(|key| groups.contains_key(&Some(key.clone())));
         let (text, sums, _) = groups.entry(key).or_default();
         std::mem::take(&mut row.group_text).clone_into(text);
         sums.add(&row, result, &first_token, &total);

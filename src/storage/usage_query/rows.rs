@@ -281,10 +281,7 @@ impl TryFrom<RawRow> for UsageRow {
         };
         Ok(Self {
             id: raw.id,
-            request_id: raw
-                .request_id
-                .parse()
-                .map_err(|_| unknown("request id", &raw.request_id))?,
+            request_id: raw.request_id.parse().map_err(|_| unknown("request id", &raw.request_id))?,
             at: UnixMs(raw.at),
             token: Named { id: TokenId(raw.token_id), name: raw.token_name, deleted: raw.token_deleted },
             channel: raw.channel_id.map(|id| Named {

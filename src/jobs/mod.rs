@@ -1,0 +1,3 @@
+//! What runs by the clock. Each job is a future that the app spawns and cancels; none of them answers a request.
+
+pub mod retention;

@@ -1,0 +1,98 @@
+//! Deletes old usage rows, and other rows that nobody can use any more. Roll-ups are kept for good.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    model::time::{Clock, UnixMs},
+    storage::{Db, StorageResult},
+};
+
+/// Time between two runs.
+const EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Rows per transaction: few enough that a usage row or a form never waits noticeably for the write lock.
+const ROWS_AT_A_TIME: u32 = 500;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a replaced token value is kept after its grace time, so that its last uses can still be looked into.
+const KEEP_TOKEN_VALUES: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// How long the spending of a past quota period is kept; three of the longest periods.
+const KEEP_SPENDING: Duration = Duration::from_secs(93 * 24 * 60 * 60);
+
+/// What a run deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// Usage rows.
+    pub usage_rows: u64,
+    /// Sessions that had ended.
+    pub sessions: u64,
+    /// Replaced token values.
+    pub token_values: u64,
+}
+
+/// Deletes usage rows older than `retention_days`, sessions that have ended, token values whose grace time ended 30
+/// days ago, and the spending of quota periods that are long over. May be dropped at any time; what is deleted by then
+/// stays deleted.
+pub async fn run_once(db: &Db, now: UnixMs, retention_days: u32) -> StorageResult<Deleted> {
+    let mut deleted = Deleted::default();
+    let oldest = now - DAY * retention_days;
+    loop {
+        let rows = db.delete_usage_before(oldest, ROWS_AT_A_TIME).await?;
+        deleted.usage_rows += rows;
+        if rows < u64::from(ROWS_AT_A_TIME) {
+            break;
+        }
+    }
+    deleted.sessions = db.delete_ended_sessions(now).await?;
+    deleted.token_values = db.delete_replaced_token_values(now - KEEP_TOKEN_VALUES).await?;
+    db.delete_spending_before(now - KEEP_SPENDING).await?;
+    Ok(deleted)
+}
+
+/// Runs at once and then every hour until it is cancelled. `retention_days` is asked before each run. A run that fails
+/// is logged, and the next one catches up.
+pub async fn run(db: Db, retention_days: impl Fn() -> u32, clock: Clock, cancellation: CancellationToken) {
+    let runs = async {
+        loop {
+            match run_once(&db, clock.now(), retention_days()).await {
+                Ok(deleted) if deleted == Deleted::default() => {}
+                Ok(deleted) => tracing::info!(?deleted, "deleted old rows"),
+                Err(error) => tracing::warn!(%error, "could not delete old rows"),
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    };
+    cancellation.run_until_cancelled(runs).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::usage::UsageRecord,
+        storage::recording::tests::{number, open, record},
+    };
+
+    #[tokio::test]
+    async fn old_rows_go_with_their_attempts_and_the_roll_ups_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let now = record(0).at + DAY * 40;
+        let old = (1..=1_100).map(record);
+        let young = (2_001..=2_003).map(|n| UsageRecord { at: now - DAY * 29, ..record(n) });
+        db.insert_usage(&old.chain(young).collect::<Vec<_>>()).await.unwrap();
+
+        let deleted = run_once(&db, now, 30).await.unwrap();
+
+        assert_eq!(deleted.usage_rows, 1_100);
+        assert_eq!(number(&db, "SELECT COUNT(*) FROM usage").await, 3);
+        assert_eq!(number(&db, "SELECT COUNT(*) FROM attempts").await, 6);
+        assert_eq!(number(&db, "SELECT SUM(requests) FROM rollups").await, 1_103);
+        assert_eq!(number(&db, "SELECT SUM(attempts) FROM attempt_rollups").await, 2_206);
+        assert_eq!(run_once(&db, now, 30).await.unwrap(), Deleted::default());
+    }
+}

@@ -1,0 +1,41 @@
+//! The rests of keys, models and hosts, so that a restart does not send at once what was just refused.
+
+use super::{Db, StorageResult, on};
+
+impl Db {
+    /// Replaces all saved rests; each is a scope and a rest, both JSON. All or nothing.
+    pub async fn save_rests(&self, rests: &[(String, String)]) -> StorageResult<()> {
+        const SQL: &str = "INSERT INTO rests (scope, rest) VALUES ($1, $2) \
+                           ON CONFLICT (scope) DO UPDATE SET rest = excluded.rest";
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM rests").execute(&mut *tx).await?;
+        for (scope, rest) in rests {
+            sqlx::query(SQL).bind(scope).bind(rest).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Every saved rest, as [`save_rests`](Self::save_rests) took it.
+    pub async fn load_rests(&self) -> StorageResult<Vec<(String, String)>> {
+        Ok(on!(self.read, |pool| sqlx::query_as("SELECT scope, rest FROM rests ORDER BY scope")
+            .fetch_all(pool))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::storage::recording::tests::open;
+
+    #[tokio::test]
+    async fn saving_replaces_the_rests_that_were_saved_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let rest = |scope: &str| (scope.to_owned(), r#"{"until":5}"#.to_owned());
+        db.save_rests(&[rest("a"), rest("b")]).await.unwrap();
+        db.save_rests(&[rest("c"), rest("b")]).await.unwrap();
+        assert_eq!(db.load_rests().await.unwrap(), [rest("b"), rest("c")]);
+        db.save_rests(&[]).await.unwrap();
+        assert_eq!(db.load_rests().await.unwrap(), []);
+    }
+}

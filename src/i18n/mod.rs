@@ -4,6 +4,9 @@
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
 mod common;
+mod format;
+mod log;
+mod usage;
 
 use serde::{Deserialize, Serialize};
 
@@ -96,11 +99,23 @@ pub struct Messages {
     pub lang: Lang,
     /// Words that many pages share.
     pub common: common::Common,
+    /// How numbers and times read.
+    pub format: format::Format,
+    /// The usage log.
+    pub log: log::Log,
+    /// The usage page.
+    pub usage: usage::Usage,
 }
 
 impl Messages {
     /// The texts of a language.
     pub const fn of(lang: Lang) -> Self {
-        Self { lang, common: common::Common(lang) }
+        Self {
+            lang,
+            common: common::Common(lang),
+            format: format::Format(lang),
+            log: log::Log(lang),
+            usage: usage::Usage(lang),
+        }
     }
 }

@@ -11,6 +11,7 @@ pub mod assets;
 pub mod client;
 pub mod face;
 pub mod form;
+pub mod format;
 
 use std::sync::{Arc, Mutex};
 

@@ -35,6 +35,8 @@ pub struct UsageFilter {
     pub key: Option<KeyId>,
     /// The model as asked or as served; `*` stands for any text, (ASCII) letter case does not matter.
     pub model: Option<String>,
+    /// The model as asked, the whole name; (ASCII) letter case does not matter.
+    pub asked_model: Option<String>,
     /// The upstream's model, exactly.
     pub served_model: Option<String>,
     /// The endpoint.
@@ -115,6 +117,9 @@ impl Conditions {
                 r"(LOWER(u.asked_model) LIKE LOWER(?) ESCAPE '\' OR LOWER(u.served_model) LIKE LOWER(?) ESCAPE '\')",
                 Value::Text(pattern(model)),
             );
+        }
+        if let Some(model) = &filter.asked_model {
+            conditions.add("LOWER(u.asked_model) = LOWER(?)", Value::Text(model.clone()));
         }
         if let Some(model) = &filter.served_model {
             conditions.add("u.served_model = ?", Value::Text(model.clone()));

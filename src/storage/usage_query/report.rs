@@ -10,6 +10,7 @@ use std::{
 };
 
 use futures_util::TryStreamExt;
+use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 use super::{

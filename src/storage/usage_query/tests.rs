@@ -128,6 +128,8 @@ async fn every_filter_finds_its_rows_and_no_others() {
         (UsageFilter { model: text("gpt_4%"), ..any() }, vec![3]),
         (UsageFilter { model: text("gpt_4_"), ..any() }, vec![]),
         (UsageFilter { model: text("%"), ..any() }, vec![]),
+        (UsageFilter { asked_model: text("llama"), ..any() }, vec![2, 1]),
+        (UsageFilter { asked_model: text("lla*"), ..any() }, vec![]),
         (UsageFilter { served_model: text("llama"), ..any() }, vec![2, 1]),
         (UsageFilter { endpoint: Some(Endpoint::Embeddings), ..any() }, vec![3]),
         (UsageFilter { stream: Some(true), ..any() }, vec![2]),

@@ -3,8 +3,10 @@
 //! Every handler that needs an operator takes [`visit::Operator`]; without a session the visitor is sent to the login.
 //! All forms are protected by the Origin / Sec-Fetch-Site check of the router's CSRF layer.
 
+pub mod log;
 pub mod login;
 pub mod preferences;
+pub mod usage;
 pub mod visit;
 
 use axum::{
@@ -36,8 +38,10 @@ pub fn router(site: Site) -> Router {
         .with_rejection_response(|_| Error::Forbidden("the request came from another site").into_response());
     Router::new()
         .route("/", get(async || Redirect::to("/channels")))
+        .merge(log::router())
         .merge(login::router())
         .merge(preferences::router())
+        .merge(usage::router())
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(csrf)

@@ -50,6 +50,7 @@ texts! {
         client_kind: "Client" / "客户端";
         client_hint: "Such as openclaw, or openai-*." / "例如 openclaw 或 openai-*。";
         search: "Request id or trace id" / "请求编号或追踪编号";
+        check_filters: "Some filters need a look; nothing was searched." / "有筛选条件需要修改，尚未查询。";
         unknown_choice: "This choice does not exist; choose another." / "该选项不存在，请重新选择。";
         too_slow: "This takes the database too long. Choose a shorter period, or fewer conditions with * and parts of ids." / "查询耗时过长。请缩短时间范围，或减少带 * 的条件和编号片段。";
         first_and_total: "First token / total" / "首字 / 总耗时";

@@ -12,9 +12,9 @@ texts! {
         by_key: "Key" / "密钥";
         by_model: "Model asked for" / "请求的模型";
         by_upstream: "Upstream model" / "上游模型";
-        from_to(from: &str, to: &str, zone: &str): "{from} to {to} ({zone})" / "{from} 至 {to}（{zone}）";
+        span(from: &str, to: &str, zone: &str): "{from} to {to} ({zone})" / "{from} 至 {to}（{zone}）";
         until_now: "now" / "现在";
-        from_start: "the start" / "最初";
+        since_start: "the start" / "最初";
         own_period: "Own period" / "自定义时间范围";
         requests: "Requests" / "请求数";
         failed_of_them(failed: &str): "{failed} failed" / "失败 {failed}";

@@ -61,7 +61,7 @@ async fn download(
     let (t, now) = (operator.t(), clock.now());
     let q = LogQuery::read(&query.unwrap_or_default(), now, &config.zone, t);
     if !q.errors.is_empty() {
-        return Err(Error::BadRequest(t.common.check_fields().into()));
+        return Err(Error::BadRequest(t.log.check_filters().into()));
     }
     let mut file = File {
         db,

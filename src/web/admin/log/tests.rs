@@ -95,7 +95,7 @@ fn calls_on(page: &Page) -> Vec<u128> {
     ids.map(|rest| rest.split('"').next().unwrap().parse::<uuid::Uuid>().unwrap().as_u128()).collect()
 }
 
-fn link<'a>(page: &'a Page, rel: &str) -> Option<String> {
+fn link(page: &Page, rel: &str) -> Option<String> {
     let before = page.text.split(&format!("rel=\"{rel}\" href=\"")).nth(1)?;
     Some(before.split('"').next()?.replace("&#38;", "&"))
 }

@@ -241,7 +241,7 @@ async fn show(
 
     let chart = Chart::new(t, &report.series, &period, now, zone);
     let exact = |at: UnixMs| at.zoned(zone).strftime("%Y-%m-%d %H:%M").to_string();
-    let from = period.from.map_or_else(|| t.usage.from_start().to_owned(), exact);
+    let from = period.from.map_or_else(|| t.usage.since_start().to_owned(), exact);
     let to = period.to.map_or_else(|| t.usage.until_now().to_owned(), exact);
     let by = |by: GroupBy| ("by", by.as_str().to_owned());
     let none = match group_by {
@@ -276,7 +276,7 @@ async fn show(
             .collect(),
         group_by,
         group_label: tab_label(t, group_by),
-        from_to: t.usage.from_to(&from, &to, zone.iana_name().unwrap_or("UTC")),
+        from_to: t.usage.span(&from, &to, zone.iana_name().unwrap_or("UTC")),
         errors,
         problem,
         sums: SumsView::new(t, &report.sums),

@@ -11,10 +11,13 @@ pub mod assets;
 pub mod client;
 pub mod face;
 pub mod form;
+pub mod format;
 pub mod health;
 pub mod listen;
 pub mod public_url;
 pub mod setup_gate;
+#[cfg(test)]
+mod test_site;
 pub mod v1;
 
 use std::sync::{Arc, Mutex};

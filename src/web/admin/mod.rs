@@ -7,6 +7,7 @@ pub mod account;
 pub mod channels;
 pub mod confirm;
 pub mod grants;
+pub mod log;
 pub mod login;
 pub mod openclaw;
 pub mod preferences;
@@ -16,6 +17,7 @@ pub mod setup_code;
 pub mod snippets;
 pub mod throttle;
 pub mod tokens;
+pub mod usage;
 pub mod visit;
 
 use axum::{
@@ -68,6 +70,7 @@ pub fn router(site: Site) -> Router {
     Router::new()
         .route("/", get(async || Redirect::to("/channels")))
         .merge(channels::router())
+        .merge(log::router())
         .merge(login::router())
         .merge(openclaw::router())
         .merge(preferences::router())
@@ -75,6 +78,7 @@ pub fn router(site: Site) -> Router {
         .merge(setup::router())
         .merge(account::router())
         .merge(settings::router())
+        .merge(usage::router())
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(csrf)

@@ -8,12 +8,17 @@
 //!              i18n (web, cli, jobs)    export (cli, web)    config (app, cli only)
 //! ```
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod error;
+pub mod export;
 pub mod i18n;
 pub mod jobs;
 pub mod model;
+pub mod protocol;
 pub mod relay;
 pub mod scheduler;
 pub mod storage;
+pub mod upstream;
 pub mod web;

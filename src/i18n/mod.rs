@@ -3,9 +3,16 @@
 //! Each area of the product has a file here. A text is one entry with both languages side by side, so a missing
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
+mod account;
+pub mod cli;
 mod common;
 mod format;
 mod log;
+mod login;
+mod openclaw;
+mod settings;
+mod setup;
+mod tokens;
 mod usage;
 
 use serde::{Deserialize, Serialize};
@@ -105,6 +112,20 @@ pub struct Messages {
     pub log: log::Log,
     /// The usage page.
     pub usage: usage::Usage,
+    /// The login.
+    pub login: login::Login,
+    /// The first steps.
+    pub setup: setup::Setup,
+    /// The account and its sessions.
+    pub account: account::Account,
+    /// The settings page.
+    pub settings: settings::Settings,
+    /// The pages of tokens.
+    pub tokens: tokens::Tokens,
+    /// The OpenClaw page.
+    pub openclaw: openclaw::OpenClaw,
+    /// What the command line says.
+    pub cli: cli::Cli,
 }
 
 impl Messages {
@@ -116,6 +137,13 @@ impl Messages {
             format: format::Format(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),
+            login: login::Login(lang),
+            setup: setup::Setup(lang),
+            account: account::Account(lang),
+            settings: settings::Settings(lang),
+            tokens: tokens::Tokens(lang),
+            openclaw: openclaw::OpenClaw(lang),
+            cli: cli::Cli(lang),
         }
     }
 }

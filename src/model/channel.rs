@@ -22,6 +22,14 @@ impl Protocol {
             Self::OpenAi => "openai",
         }
     }
+
+    /// The protocol of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "openai" => Some(Self::OpenAi),
+            _ => None,
+        }
+    }
 }
 
 /// One upstream endpoint and its policy.

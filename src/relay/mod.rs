@@ -1,3 +1,255 @@
 //! One relayed call, from a client's request to its answer and its usage row.
+//!
+//! The walk, in the order of the files: [`Relay::serve`] checks the call against its token ([`quota`]) and the catalog
+//! (`job`); `attempt` sends to one candidate after the other until one has real content; `stream` pipes that on, or
+//! the answer goes out whole; `ticket` keeps the books and hands the row to the [`recorder`]. How a call may end otherwise,
+//! and what the client is told then, is in [`ending`].
+//!
+//! Nothing here knows that HTML exists.
 
+mod attempt;
+pub mod ending;
+mod job;
+pub mod quota;
 pub mod recorder;
+mod stream;
+mod ticket;
+
+use std::{
+    collections::HashSet,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
+use http::{HeaderMap, HeaderValue, header};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    model::{
+        id::{ChannelId, RequestId},
+        time::{Clock, UnixMs},
+        token::{ClientProfile, Token},
+        usage::Endpoint,
+    },
+    scheduler::ledger::Ledger,
+    storage::catalog::CatalogStore,
+    upstream::client::Clients,
+};
+use attempt::Found;
+use ending::Ending;
+use job::Job;
+use quota::{RateState, TokenMeters};
+use recorder::Recorder;
+use ticket::Ticket;
+
+/// What the relay works with.
+pub struct Parts {
+    /// Channels, keys, tokens and settings.
+    pub catalog: CatalogStore,
+    /// The network to vendors.
+    pub clients: Clients,
+    /// What each key may do now.
+    pub ledger: Arc<Mutex<Ledger>>,
+    /// What each token may spend.
+    pub meters: TokenMeters,
+    /// Where usage rows go.
+    pub recorder: Recorder,
+    /// The time.
+    pub clock: Clock,
+    /// Set when the server is stopping: no new calls.
+    pub draining: CancellationToken,
+    /// Set when calls that still run must end.
+    pub drained: CancellationToken,
+}
+
+/// Relays calls. Shared by all of them.
+pub struct Relay {
+    parts: Parts,
+    /// Upstream models that refuse `stream_options`, so that it is not sent there again.
+    without_stream_options: Mutex<HashSet<(ChannelId, Arc<str>)>>,
+}
+
+/// A client's call whose token was accepted.
+pub struct Call {
+    /// Its id.
+    pub request_id: RequestId,
+    /// Who asks.
+    pub token: Arc<Token>,
+    /// On which endpoint.
+    pub endpoint: Endpoint,
+    /// The body, as it came.
+    pub body: Bytes,
+    /// When the request arrived.
+    pub at: UnixMs,
+    /// The same, on the clock that durations are measured with.
+    pub arrived: Instant,
+    /// Where it came from.
+    pub client_address: IpAddr,
+    /// What kind of client it is, such as `openai-python`.
+    pub client_kind: String,
+    /// The trace id of its `traceparent`.
+    pub trace_id: Option<String>,
+}
+
+/// What goes back to the client.
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, without those of the connection.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: AnswerBody,
+}
+
+/// The body of an [`Answer`].
+pub enum AnswerBody {
+    /// All of it.
+    Whole(Bytes),
+    /// Events. Dropping the stream cancels the upstream call and records what was used.
+    Events(BoxStream<'static, Bytes>),
+}
+
+/// A search for content that is under way; it gives its job and ticket back.
+type Search = BoxFuture<'static, (Result<Found, Ending>, Job, Ticket)>;
+
+impl Relay {
+    /// A relay with nothing under way.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, without_stream_options: Mutex::default() }
+    }
+
+    /// Serves a call. Whatever happens, one usage row is written, also if the future or the answer's body is dropped
+    /// because the client left.
+    pub async fn serve(self: &Arc<Self>, call: Call) -> Answer {
+        let catalog = self.parts.catalog.load();
+        let mut ticket = Ticket::open(self.parts.recorder.clone(), self.parts.clock.clone(), &call);
+        let profile = call.token.profile;
+        let (job, rate) = match self.prepare(call, catalog, &mut ticket) {
+            Ok(prepared) => prepared,
+            Err(ending) => return refuse(ticket, &ending, profile).await,
+        };
+        let stream = job.envelope.stream;
+        let keepalive_after = Duration::from_millis(job.catalog.settings.keepalive_after_ms.into());
+        let mut search = self.clone().search(job, ticket);
+        let mut answer = tokio::select! {
+            (found, job, ticket) = &mut search => match found {
+                Ok(Found::Whole(whole)) => whole_answer(whole, job, ticket).await,
+                Ok(Found::Stream(live)) => {
+                    let headers = headers(&job, &ticket, "text/event-stream");
+                    let events = stream::events(live, self.clone(), job, ticket);
+                    Answer { status: 200, headers, body: AnswerBody::Events(events) }
+                }
+                Err(ending) => refuse(ticket, &ending, profile).await,
+            },
+            // From here on the status is 200, and a failure becomes an error event.
+            () = tokio::time::sleep(keepalive_after), if stream => {
+                let mut headers = HeaderMap::new();
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+                let events = stream::events_after_waiting(search, self.clone(), profile);
+                Answer { status: 200, headers, body: AnswerBody::Events(events) }
+            }
+        };
+        if let Some(rate) = rate {
+            rate_headers(&mut answer.headers, rate);
+        }
+        if matches!(answer.body, AnswerBody::Events(_)) {
+            answer.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+            answer.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        }
+        answer
+    }
+
+    /// Whether new calls may come now.
+    fn open(&self) -> Result<(), Ending> {
+        if self.parts.draining.is_cancelled() {
+            return Err(Ending::ShuttingDown);
+        }
+        if !self.parts.recorder.accepting() {
+            return Err(Ending::NotRecording);
+        }
+        Ok(())
+    }
+
+    /// Searches for content; ends early when the server must stop.
+    fn search(self: Arc<Self>, job: Job, mut ticket: Ticket) -> Search {
+        async move {
+            let drained = self.parts.drained.clone();
+            let found = tokio::select! {
+                found = self.find_content(&job, &mut ticket) => found,
+                () = drained.cancelled() => Err(Ending::ShuttingDown),
+            };
+            (found, job, ticket)
+        }
+        .boxed()
+    }
+
+    /// The time between two keep-alives.
+    fn keepalive_every(&self) -> Duration {
+        Duration::from_millis(self.parts.catalog.load().settings.keepalive_every_ms.into())
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.parts.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn takes_stream_options(&self, channel: ChannelId, model: &Arc<str>) -> bool {
+        let refusing = self.without_stream_options.lock().unwrap_or_else(PoisonError::into_inner);
+        !refusing.contains(&(channel, model.clone()))
+    }
+
+    fn refuses_stream_options(&self, channel: ChannelId, model: &Arc<str>) {
+        let mut refusing = self.without_stream_options.lock().unwrap_or_else(PoisonError::into_inner);
+        refusing.insert((channel, model.clone()));
+    }
+}
+
+/// Books a call that ends without an answer, and says so.
+async fn refuse(mut ticket: Ticket, ending: &Ending, profile: ClientProfile) -> Answer {
+    let told = ending.told(profile);
+    ticket.fail(ending, told.status, &told.code).await;
+    error_answer(&told, ticket.request_id())
+}
+
+/// The answer to a call that was refused or failed.
+pub fn error_answer(told: &ending::Told, request_id: RequestId) -> Answer {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(seconds) = told.retry_after_s() {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    if let Some(should_retry) = told.should_retry {
+        let text = if should_retry { "true" } else { "false" };
+        headers.insert("x-should-retry", HeaderValue::from_static(text));
+    }
+    let body = told.json(&request_id.to_string()).to_string();
+    Answer { status: told.status, headers, body: AnswerBody::Whole(body.into()) }
+}
+
+async fn whole_answer(whole: attempt::Whole, job: Job, mut ticket: Ticket) -> Answer {
+    let headers = headers(&job, &ticket, "application/json");
+    let output = if job.endpoint == Endpoint::Embeddings { 0 } else { whole.output_estimate };
+    ticket.book(whole.usage, job.prompt_tokens(), output);
+    ticket.succeed().await;
+    Answer { status: 200, headers, body: AnswerBody::Whole(whole.body) }
+}
+
+fn headers(job: &Job, ticket: &Ticket, content_type: &'static str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if job.catalog.settings.diagnostic_headers {
+        ticket.diagnose(&mut headers, &job.catalog);
+    }
+    headers
+}
+
+fn rate_headers(headers: &mut HeaderMap, rate: RateState) {
+    headers.insert("x-ratelimit-limit-requests", rate.limit.into());
+    headers.insert("x-ratelimit-remaining-requests", rate.remaining.into());
+    if let Ok(reset) = HeaderValue::from_str(&format!("{}s", rate.reset.as_secs())) {
+        headers.insert("x-ratelimit-reset-requests", reset);
+    }
+}

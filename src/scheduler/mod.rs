@@ -1,6 +1,8 @@
 //! Who gets the next call: pure bookkeeping.
 //!
 //! Nothing here reads a clock, a network, a database or a random source: `now` and random numbers are arguments, so the
-//! same inputs always give the same plan. [`rest::RestBook`] knows what takes no calls, and until when.
+//! same inputs always give the same plan. [`ledger::Ledger`] knows what each candidate may do now and whose turn
+//! it is; [`rest::RestBook`] what takes no calls, and until when.
 
+pub mod ledger;
 pub mod rest;

@@ -8,16 +8,20 @@
 
 mod backup;
 pub mod catalog;
-mod channels;
+pub mod channels;
+mod first_account;
+pub mod folder;
+pub mod keys;
+pub mod password;
 pub mod recording;
 pub mod rests;
 pub mod retention;
 pub mod rollups;
 mod settings;
 pub mod spending;
-mod tokens;
+pub mod tokens;
 pub mod usage_query;
-mod users;
+pub mod users;
 pub mod vault;
 
 use std::path::{Path, PathBuf};
@@ -91,6 +95,12 @@ pub enum OpenError {
         /// Ours.
         known: i64,
     },
+    /// The database was written by an older OnePool, and the caller may not migrate it.
+    #[error("the database {} has an older schema: start this version of the server once, then try again", path.display())]
+    OlderSchema {
+        /// The file.
+        path: PathBuf,
+    },
     /// The master key is not the one that sealed the database's secrets.
     #[error(
         "the master key does not open the secrets in {}: set SECRET_KEY or SECRET_KEY_FILE to the key that this data \
@@ -146,10 +156,25 @@ impl Db {
     /// Opens (or creates) the database file, brings its schema up to date (after a backup into `backups` beside it) and
     /// checks that `vault` holds the key that sealed it.
     pub async fn open(path: &Path, vault: Vault, clock: Clock) -> Result<Self, OpenError> {
+        Self::open_with(path, vault, clock, true).await
+    }
+
+    /// Opens the database of a server that may be running: does not create it, and refuses an older schema, since a
+    /// migration would pull the rug from under that server.
+    pub async fn open_existing(path: &Path, vault: Vault, clock: Clock) -> Result<Self, OpenError> {
+        Self::open_with(path, vault, clock, false).await
+    }
+
+    async fn open_with(
+        path: &Path,
+        vault: Vault,
+        clock: Clock,
+        may_migrate: bool,
+    ) -> Result<Self, OpenError> {
         let failed = |error: sqlx::Error| OpenError::Failed { path: path.into(), source: error.into() };
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(true)
+            .create_if_missing(may_migrate)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(std::time::Duration::from_secs(5))
@@ -163,7 +188,7 @@ impl Db {
             .connect_with(options.clone())
             .await
             .map_err(|error| unusable(path, &error))?;
-        migrate(&write, path, &clock).await?;
+        migrate(&write, path, &clock, may_migrate).await?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)
             .idle_timeout(None)
@@ -237,8 +262,8 @@ fn unusable(path: &Path, error: &sqlx::Error) -> OpenError {
     }
 }
 
-/// Refuses a newer schema; else backs the file up and runs what is missing, each migration in its transaction.
-async fn migrate(pool: &SqlitePool, path: &Path, clock: &Clock) -> Result<(), OpenError> {
+/// Refuses a newer schema, and an older one unless `may_migrate`; else backs the file up and runs what is missing, each migration in its transaction.
+async fn migrate(pool: &SqlitePool, path: &Path, clock: &Clock, may_migrate: bool) -> Result<(), OpenError> {
     let failed = |error: sqlx::Error| OpenError::Failed { path: path.into(), source: error.into() };
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     let mut connection = pool.acquire().await.map_err(|error| unusable(path, &error))?;
@@ -249,6 +274,9 @@ async fn migrate(pool: &SqlitePool, path: &Path, clock: &Clock) -> Result<(), Op
     let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
     if found > known {
         return Err(OpenError::NewerSchema { path: path.into(), found, known });
+    }
+    if found < known && !may_migrate {
+        return Err(OpenError::OlderSchema { path: path.into() });
     }
     if found > 0 && found < known {
         backup::before_migration(pool, path, found, clock.now())

@@ -1,18 +1,614 @@
-//! Tokens and their values.
+//! Tokens, their values, and what they have spent.
+//!
+//! A value is stored twice: as a hash, by which a call's credential is looked up, and sealed, so that the operator can
+//! copy it again. A replaced value stays valid until its grace time ends; the row with `valid_until` NULL is the present
+//! one.
 
-use super::{Db, StorageResult};
-use crate::model::{id::TokenId, secret::SecretHash, time::UnixMs, token::Token};
+use std::{collections::HashMap, time::Duration};
+
+use ipnet::IpNet;
+use rand::distr::{Alphanumeric, SampleString};
+use sqlx::Row;
+
+use super::{Db, StorageError, StorageResult, WriteTransaction, on};
+use crate::model::{
+    id::TokenId,
+    secret::{Secret, SecretHash},
+    time::UnixMs,
+    token::{ClientProfile, Quota, QuotaReset, QuotaUnit, Token},
+};
+
+/// Random characters of a generated value, after `sk-`: 285 bits.
+const RANDOM_CHARACTERS: usize = 48;
+/// The length in characters of a value that is taken over from elsewhere.
+pub const VALUE_LENGTH: std::ops::RangeInclusive<usize> = 32..=128;
+
+/// A token that is to be made.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    /// The operator's name for it.
+    pub name: String,
+    /// What clients present: [`new_value`], or one that passed [`check_value`].
+    pub value: Secret,
+    /// Models that it may ask for: names, or prefixes written `prefix*`. Empty means all.
+    pub models: Vec<String>,
+    /// Channel groups that it may use. Empty means all.
+    pub groups: Vec<String>,
+    /// Addresses that it may come from. Empty means all.
+    pub cidrs: Vec<IpNet>,
+    /// When it ends.
+    pub expires_at: Option<UnixMs>,
+    /// How much it may spend.
+    pub quota: Option<Quota>,
+    /// How many requests it may make in any 60 seconds.
+    pub requests_per_minute: Option<u32>,
+    /// How its client reads errors.
+    pub profile: ClientProfile,
+    /// The operator's note.
+    pub note: String,
+    /// Off means: refused.
+    pub enabled: bool,
+}
+
+impl NewToken {
+    /// A token that is on and may do everything.
+    pub fn unlimited(name: impl Into<String>, value: Secret) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            models: Vec::new(),
+            groups: Vec::new(),
+            cidrs: Vec::new(),
+            expires_at: None,
+            quota: None,
+            requests_per_minute: None,
+            profile: ClientProfile::Generic,
+            note: String::new(),
+            enabled: true,
+        }
+    }
+}
+
+/// Why a value cannot be taken over from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ValueProblem {
+    /// Its length is not in [`VALUE_LENGTH`].
+    #[error("a token's value has 32 to 128 characters")]
+    Length,
+    /// It has a character that is not visible ASCII, such as a space.
+    #[error("a token's value has visible ASCII characters only, and no space")]
+    Characters,
+}
+
+/// A fresh value: `sk-` and 48 characters of `0-9A-Za-z`, evenly distributed, from the system-seeded generator.
+pub fn new_value() -> Secret {
+    let mut value = String::with_capacity(3 + RANDOM_CHARACTERS);
+    value.push_str("sk-");
+    Alphanumeric.append_string(&mut rand::rng(), &mut value, RANDOM_CHARACTERS);
+    Secret::new(value)
+}
+
+/// Whether a value from elsewhere can be a token's: 32 to 128 visible ASCII characters.
+pub fn check_value(value: &str) -> Result<(), ValueProblem> {
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(ValueProblem::Characters);
+    }
+    if VALUE_LENGTH.contains(&value.len()) { Ok(()) } else { Err(ValueProblem::Length) }
+}
+
+/// A token on the index page.
+#[derive(Debug, Clone)]
+pub struct TokenRow {
+    /// The token.
+    pub token: Token,
+    /// When its last call came in, as far as the usage log reaches.
+    pub last_used_at: Option<UnixMs>,
+    /// What it has spent in the present period of its quota, in the quota's unit; 0 without a quota.
+    pub spent: i64,
+}
+
+/// A replaced value that still works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviousValue {
+    /// Its last four characters.
+    pub last4: String,
+    /// When it was made.
+    pub created_at: UnixMs,
+    /// When it ends.
+    pub valid_until: UnixMs,
+}
+
+const COLUMNS: &str =
+    "SELECT t.id, t.name, t.models, t.channel_groups, t.cidrs, t.expires_at, t.quota_unit, t.quota_limit,
+        t.quota_reset, t.requests_per_minute, t.profile, t.note, t.enabled, t.created_at, v.last4
+    FROM tokens t JOIN token_values v ON v.token_id = t.id AND v.valid_until IS NULL
+    WHERE t.deleted_at IS NULL";
 
 impl Db {
-    /// Every token that is not deleted.
+    /// Every token that is not deleted, by name.
     pub async fn tokens(&self) -> StorageResult<Vec<Token>> {
-        Ok(Vec::new())
+        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} ORDER BY LOWER(t.name), t.id"));
+        let rows = on!(self.read, |pool| sqlx::query(sql).fetch_all(pool))?;
+        rows.iter().map(read_token).collect()
     }
 
-    /// The hash of every value, its token, and when the value ends if it was replaced.
+    /// The token of an id, unless it is deleted.
+    pub async fn find_token(&self, id: TokenId) -> StorageResult<Option<Token>> {
+        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} AND t.id = $1"));
+        let row = on!(self.read, |pool| sqlx::query(sql).bind(id.0).fetch_optional(pool))?;
+        row.as_ref().map(read_token).transpose()
+    }
+
+    /// The hash of every value that is valid now, its token, and when the value ends if it was replaced.
     pub(crate) async fn token_credentials(
         &self,
     ) -> StorageResult<Vec<(SecretHash, TokenId, Option<UnixMs>)>> {
-        Ok(Vec::new())
+        let rows: Vec<(Vec<u8>, i64, Option<i64>)> = on!(self.read, |pool| {
+            sqlx::query_as(
+                "SELECT v.hash, v.token_id, v.valid_until
+                 FROM token_values v JOIN tokens t ON t.id = v.token_id
+                 WHERE t.deleted_at IS NULL AND (v.valid_until IS NULL OR v.valid_until > $1)",
+            )
+            .bind(self.now().0)
+            .fetch_all(pool)
+        })?;
+        rows.into_iter()
+            .map(|(hash, id, valid_until)| {
+                let hash = hash.try_into().map_err(|_| {
+                    StorageError::Unreadable(format!("a hash of token {id} is not 32 bytes long"))
+                })?;
+                Ok((SecretHash(hash), TokenId(id), valid_until.map(UnixMs)))
+            })
+            .collect()
+    }
+
+    /// Every token with its last use and with what it has spent in the quota period that `now` lies in, in `zone`.
+    pub async fn token_rows(&self, now: UnixMs, zone: &jiff::tz::TimeZone) -> StorageResult<Vec<TokenRow>> {
+        let used: Vec<(i64, Option<i64>)> = on!(self.read, |pool| {
+            sqlx::query_as(
+                "SELECT t.id, (SELECT MAX(u.at) FROM usage u WHERE u.token_id = t.id)
+                 FROM tokens t WHERE t.deleted_at IS NULL",
+            )
+            .fetch_all(pool)
+        })?;
+        let used: HashMap<i64, Option<i64>> = used.into_iter().collect();
+        // A token's period is one of these four; there are never more rows than tokens for each.
+        let start = |reset: QuotaReset| reset.period_start(now, zone).0;
+        let spent: Vec<(i64, i64, String, i64)> = on!(self.read, |pool| {
+            sqlx::query_as(
+                "SELECT token_id, period_start, unit, spent FROM token_spending
+                 WHERE period_start IN ($1, $2, $3, $4)",
+            )
+            .bind(start(QuotaReset::Never))
+            .bind(start(QuotaReset::Day))
+            .bind(start(QuotaReset::Week))
+            .bind(start(QuotaReset::Month))
+            .fetch_all(pool)
+        })?;
+        let spent: HashMap<(i64, i64, String), i64> =
+            spent.into_iter().map(|(id, start, unit, spent)| ((id, start, unit), spent)).collect();
+        let rows = self.tokens().await?.into_iter().map(|token| {
+            let spent = token.quota.and_then(|quota| {
+                spent.get(&(token.id.0, start(quota.reset), quota.unit.as_str().to_owned())).copied()
+            });
+            TokenRow {
+                last_used_at: used.get(&token.id.0).copied().flatten().map(UnixMs),
+                spent: spent.unwrap_or(0),
+                token,
+            }
+        });
+        Ok(rows.collect())
+    }
+
+    /// How many calls a token has made since a time, as far as the usage log reaches.
+    pub async fn token_call_count(&self, id: TokenId, since: UnixMs) -> StorageResult<i64> {
+        Ok(on!(self.read, |pool| {
+            sqlx::query_scalar("SELECT COUNT(*) FROM usage WHERE token_id = $1 AND at >= $2")
+                .bind(id.0)
+                .bind(since.0)
+                .fetch_one(pool)
+        })?)
+    }
+
+    /// The replaced values of a token that still work, the one that ends last first.
+    pub async fn previous_values(&self, id: TokenId) -> StorageResult<Vec<PreviousValue>> {
+        let rows: Vec<(String, i64, i64)> = on!(self.read, |pool| {
+            sqlx::query_as(
+                "SELECT last4, created_at, valid_until FROM token_values
+                 WHERE token_id = $1 AND valid_until > $2 ORDER BY valid_until DESC",
+            )
+            .bind(id.0)
+            .bind(self.now().0)
+            .fetch_all(pool)
+        })?;
+        Ok(rows
+            .into_iter()
+            .map(|(last4, created_at, valid_until)| PreviousValue {
+                last4,
+                created_at: UnixMs(created_at),
+                valid_until: UnixMs(valid_until),
+            })
+            .collect())
+    }
+
+    /// Makes a token. [`StorageError::Taken`] says `name` or `value`. Reload the catalog afterwards.
+    pub async fn create_token(&self, token: &NewToken) -> StorageResult<TokenId> {
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        let id: i64 = sqlx::query_scalar(
+            "INSERT INTO tokens (name, models, channel_groups, cidrs, expires_at, quota_unit, quota_limit, quota_reset,
+                 requests_per_minute, profile, note, enabled, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13) RETURNING id",
+        )
+        .bind(&token.name)
+        .bind(json(&token.models)?)
+        .bind(json(&token.groups)?)
+        .bind(json(&token.cidrs)?)
+        .bind(token.expires_at.map(|at| at.0))
+        .bind(token.quota.map(|quota| quota.unit.as_str()))
+        .bind(token.quota.map(|quota| quota.limit))
+        .bind(token.quota.map(|quota| quota.reset.as_str()))
+        .bind(token.requests_per_minute.map(i64::from))
+        .bind(token.profile.as_str())
+        .bind(&token.note)
+        .bind(token.enabled)
+        .bind(now.0)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(|error| taken(error, "name"))?;
+        self.add_value(&mut tx, TokenId(id), &token.value, now).await?;
+        tx.commit().await?;
+        Ok(TokenId(id))
+    }
+
+    /// Saves a token's name, scope, limits, note and state; its value, `last4` and `created_at` stay as they are.
+    /// [`StorageError::Taken`] says `name`. Reload the catalog afterwards.
+    pub async fn update_token(&self, token: &Token) -> StorageResult<()> {
+        let done = on!(self.write, |pool| {
+            sqlx::query(
+                "UPDATE tokens SET name = $2, models = $3, channel_groups = $4, cidrs = $5, expires_at = $6,
+                     quota_unit = $7, quota_limit = $8, quota_reset = $9, requests_per_minute = $10, profile = $11,
+                     note = $12, enabled = $13, updated_at = $14
+                 WHERE id = $1 AND deleted_at IS NULL",
+            )
+            .bind(token.id.0)
+            .bind(&token.name)
+            .bind(json(&token.models)?)
+            .bind(json(&token.groups)?)
+            .bind(json(&token.cidrs)?)
+            .bind(token.expires_at.map(|at| at.0))
+            .bind(token.quota.map(|quota| quota.unit.as_str()))
+            .bind(token.quota.map(|quota| quota.limit))
+            .bind(token.quota.map(|quota| quota.reset.as_str()))
+            .bind(token.requests_per_minute.map(i64::from))
+            .bind(token.profile.as_str())
+            .bind(&token.note)
+            .bind(token.enabled)
+            .bind(self.now().0)
+            .execute(pool)
+        })
+        .map_err(|error| taken(error, "name"))?;
+        found(done.rows_affected())
+    }
+
+    /// Switches a token on or off. Reload the catalog afterwards.
+    pub async fn set_token_enabled(&self, id: TokenId, enabled: bool) -> StorageResult<()> {
+        let done = on!(self.write, |pool| {
+            sqlx::query(
+                "UPDATE tokens SET enabled = $2, updated_at = $3 WHERE id = $1 AND deleted_at IS NULL",
+            )
+            .bind(id.0)
+            .bind(enabled)
+            .bind(self.now().0)
+            .execute(pool)
+        })?;
+        found(done.rows_affected())
+    }
+
+    /// Gives a token a new value. The present one stays valid for `grace`; without grace it ends at once. Earlier
+    /// values keep the end that they have. [`StorageError::Taken`] says `value`. Reload the catalog afterwards.
+    pub async fn rotate_token(&self, id: TokenId, value: &Secret, grace: Duration) -> StorageResult<()> {
+        let now = self.now();
+        let mut tx = self.begin().await?;
+        let done = sqlx::query("UPDATE tokens SET updated_at = $2 WHERE id = $1 AND deleted_at IS NULL")
+            .bind(id.0)
+            .bind(now.0)
+            .execute(&mut *tx)
+            .await?;
+        found(done.rows_affected())?;
+        sqlx::query("UPDATE token_values SET valid_until = $2 WHERE token_id = $1 AND valid_until IS NULL")
+            .bind(id.0)
+            .bind((now + grace).0)
+            .execute(&mut *tx)
+            .await?;
+        self.add_value(&mut tx, id, value, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Ends every replaced value of a token at once; says how many there were. Reload the catalog afterwards.
+    pub async fn revoke_previous_values(&self, id: TokenId) -> StorageResult<u64> {
+        let done = on!(self.write, |pool| {
+            sqlx::query("DELETE FROM token_values WHERE token_id = $1 AND valid_until IS NOT NULL")
+                .bind(id.0)
+                .execute(pool)
+        })?;
+        Ok(done.rows_affected())
+    }
+
+    /// Deletes a token: its values are erased, its name stays for the usage log. Reload the catalog afterwards.
+    pub async fn delete_token(&self, id: TokenId) -> StorageResult<()> {
+        let mut tx = self.begin().await?;
+        let done = sqlx::query(
+            "UPDATE tokens SET deleted_at = $2, enabled = FALSE WHERE id = $1 AND deleted_at IS NULL",
+        )
+        .bind(id.0)
+        .bind(self.now().0)
+        .execute(&mut *tx)
+        .await?;
+        found(done.rows_affected())?;
+        sqlx::query("DELETE FROM token_values WHERE token_id = $1").bind(id.0).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The present value of a token, opened. Only for an operator who has just confirmed the password.
+    pub async fn reveal_token(&self, id: TokenId) -> StorageResult<Secret> {
+        let sealed: Option<Vec<u8>> = on!(self.read, |pool| {
+            sqlx::query_scalar("SELECT sealed FROM token_values WHERE token_id = $1 AND valid_until IS NULL")
+                .bind(id.0)
+                .fetch_optional(pool)
+        })?;
+        self.vault().open(&context(id), &sealed.ok_or(StorageError::Missing)?)
+    }
+
+    /// Makes `value` the present one, and erases values whose grace time is over.
+    async fn add_value(
+        &self,
+        tx: &mut WriteTransaction,
+        id: TokenId,
+        value: &Secret,
+        now: UnixMs,
+    ) -> StorageResult<()> {
+        sqlx::query("DELETE FROM token_values WHERE valid_until <= $1")
+            .bind(now.0)
+            .execute(&mut **tx)
+            .await?;
+        sqlx::query(
+            "INSERT INTO token_values (hash, token_id, sealed, last4, created_at) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(&SecretHash::of(value.expose()).0[..])
+        .bind(id.0)
+        .bind(self.vault().seal(&context(id), value.expose()))
+        .bind(value.last4())
+        .bind(now.0)
+        .execute(&mut **tx)
+        .await
+        .map_err(|error| taken(error, "value"))?;
+        Ok(())
+    }
+}
+
+fn context(id: TokenId) -> String {
+    format!("token:{id}")
+}
+
+fn found(rows: u64) -> StorageResult<()> {
+    if rows == 0 { Err(StorageError::Missing) } else { Ok(()) }
+}
+
+fn taken(error: sqlx::Error, what: &'static str) -> StorageError {
+    let unique = error.as_database_error().is_some_and(|error| error.is_unique_violation());
+    if unique { StorageError::Taken(what) } else { error.into() }
+}
+
+fn json(value: &impl serde::Serialize) -> StorageResult<String> {
+    serde_json::to_string(value).map_err(|error| StorageError::Unreadable(error.to_string()))
+}
+
+fn read_token<R>(row: &R) -> StorageResult<Token>
+where
+    R: Row,
+    for<'a> &'a str: sqlx::ColumnIndex<R>,
+    for<'a> i64: sqlx::Decode<'a, R::Database> + sqlx::Type<R::Database>,
+    for<'a> bool: sqlx::Decode<'a, R::Database> + sqlx::Type<R::Database>,
+    for<'a> String: sqlx::Decode<'a, R::Database> + sqlx::Type<R::Database>,
+{
+    let id: i64 = row.try_get("id")?;
+    let unreadable = |column: &str| StorageError::Unreadable(format!("{column} of token {id}"));
+    let text = |column: &str| row.try_get::<String, _>(column);
+    let list = |column: &str| -> StorageResult<Vec<String>> {
+        serde_json::from_str(&text(column)?).map_err(|_| unreadable(column))
+    };
+    let quota = match row.try_get::<Option<String>, _>("quota_unit")? {
+        None => None,
+        Some(unit) => Some(Quota {
+            unit: QuotaUnit::from_name(&unit).ok_or_else(|| unreadable("quota_unit"))?,
+            limit: row.try_get("quota_limit")?,
+            reset: QuotaReset::from_name(&text("quota_reset")?).ok_or_else(|| unreadable("quota_reset"))?,
+        }),
+    };
+    let requests_per_minute = row
+        .try_get::<Option<i64>, _>("requests_per_minute")?
+        .map(|rate| u32::try_from(rate).map_err(|_| unreadable("requests_per_minute")))
+        .transpose()?;
+    Ok(Token {
+        id: TokenId(id),
+        name: text("name")?,
+        last4: text("last4")?,
+        models: list("models")?,
+        groups: list("channel_groups")?,
+        cidrs: serde_json::from_str(&text("cidrs")?).map_err(|_| unreadable("cidrs"))?,
+        expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(UnixMs),
+        quota,
+        requests_per_minute,
+        profile: ClientProfile::from_name(&text("profile")?).ok_or_else(|| unreadable("profile"))?,
+        note: text("note")?,
+        enabled: row.try_get("enabled")?,
+        created_at: UnixMs(row.try_get("created_at")?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::time::Clock, storage::vault::Vault};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    async fn database() -> (Db, Clock, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(UnixMs(1_800_000_000_000));
+        let vault = Vault::new(&Secret::new("a master key for the tests"));
+        let db = Db::open(&folder.path().join("test.db"), vault, clock.clone()).await.unwrap();
+        (db, clock, folder)
+    }
+
+    async fn valid(db: &Db, value: &Secret) -> bool {
+        let hash = SecretHash::of(value.expose());
+        db.token_credentials().await.unwrap().iter().any(|(known, ..)| *known == hash)
+    }
+
+    #[test]
+    fn a_generated_value_is_sk_and_48_letters_and_digits_and_never_the_same() {
+        let (one, two) = (new_value(), new_value());
+        let random = one.expose().strip_prefix("sk-").unwrap();
+        assert_eq!(random.len(), 48);
+        assert!(random.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_ne!(one, two);
+        assert_eq!(check_value(one.expose()), Ok(()));
+    }
+
+    #[test]
+    fn a_value_from_elsewhere_is_32_to_128_visible_characters() {
+        assert_eq!(check_value(&"x".repeat(31)), Err(ValueProblem::Length));
+        assert_eq!(check_value(&"x".repeat(32)), Ok(()));
+        assert_eq!(check_value(&"x".repeat(128)), Ok(()));
+        assert_eq!(check_value(&"x".repeat(129)), Err(ValueProblem::Length));
+        assert_eq!(
+            check_value(&format!("{} {}", "x".repeat(20), "y".repeat(20))),
+            Err(ValueProblem::Characters)
+        );
+        assert_eq!(check_value(&"é".repeat(40)), Err(ValueProblem::Characters));
+    }
+
+    #[tokio::test]
+    async fn every_field_of_a_token_reads_back_as_it_was_saved() {
+        let (db, clock, _folder) = database().await;
+        let value = new_value();
+        let id = db
+            .create_token(&NewToken {
+                models: vec!["gpt-*".into(), "qwen".into()],
+                groups: vec!["free".into()],
+                cidrs: vec!["10.0.0.0/8".parse().unwrap()],
+                expires_at: Some(UnixMs(1_900_000_000_000)),
+                quota: Some(Quota { unit: QuotaUnit::Dollars, limit: 5_000_000, reset: QuotaReset::Month }),
+                requests_per_minute: Some(60),
+                profile: ClientProfile::OpenClaw,
+                note: "für Lin 的令牌".into(),
+                enabled: false,
+                ..NewToken::unlimited("Laptop", value.clone())
+            })
+            .await
+            .unwrap();
+        let mut token = db.find_token(id).await.unwrap().unwrap();
+        assert_eq!(token.last4, value.last4());
+        assert_eq!(token.models, ["gpt-*", "qwen"]);
+        assert_eq!(token.cidrs, ["10.0.0.0/8".parse::<IpNet>().unwrap()]);
+        assert_eq!(token.quota.unwrap().limit, 5_000_000);
+        assert_eq!(token.profile, ClientProfile::OpenClaw);
+        assert_eq!((token.requests_per_minute, token.enabled), (Some(60), false));
+        assert_eq!(token.created_at, clock.now());
+
+        token.name = "Desktop".into();
+        token.quota = None;
+        token.enabled = true;
+        db.update_token(&token).await.unwrap();
+        let again = db.find_token(id).await.unwrap().unwrap();
+        assert_eq!((again.name.as_str(), again.quota, again.enabled), ("Desktop", None, true));
+        assert_eq!(again.note, "für Lin 的令牌");
+        assert_eq!(db.reveal_token(id).await.unwrap(), value);
+    }
+
+    #[tokio::test]
+    async fn a_taken_name_and_a_taken_value_are_told_apart() {
+        let (db, _clock, _folder) = database().await;
+        let value = new_value();
+        db.create_token(&NewToken::unlimited("Laptop", value.clone())).await.unwrap();
+        let same_name = db.create_token(&NewToken::unlimited("LAPTOP", new_value())).await;
+        assert!(matches!(same_name, Err(StorageError::Taken("name"))), "{same_name:?}");
+        let same_value = db.create_token(&NewToken::unlimited("Desktop", value)).await;
+        assert!(matches!(same_value, Err(StorageError::Taken("value"))), "{same_value:?}");
+        assert_eq!(db.tokens().await.unwrap().len(), 1, "a refused token leaves nothing behind");
+    }
+
+    #[tokio::test]
+    async fn a_replaced_value_works_until_its_grace_time_ends() {
+        let (db, clock, _folder) = database().await;
+        let (old, new) = (new_value(), new_value());
+        let id = db.create_token(&NewToken::unlimited("t", old.clone())).await.unwrap();
+        db.rotate_token(id, &new, HOUR).await.unwrap();
+        assert!(valid(&db, &old).await && valid(&db, &new).await);
+        assert_eq!(db.reveal_token(id).await.unwrap(), new);
+        let previous = db.previous_values(id).await.unwrap();
+        assert_eq!((previous.len(), previous[0].valid_until), (1, clock.now() + HOUR));
+        assert_eq!(previous[0].last4, old.last4());
+        clock.advance(HOUR);
+        assert!(!valid(&db, &old).await && valid(&db, &new).await);
+        assert!(db.previous_values(id).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn without_grace_or_after_revocation_a_replaced_value_is_gone_at_once() {
+        let (db, _clock, _folder) = database().await;
+        let values = [new_value(), new_value(), new_value()];
+        let id = db.create_token(&NewToken::unlimited("t", values[0].clone())).await.unwrap();
+        db.rotate_token(id, &values[1], Duration::ZERO).await.unwrap();
+        assert!(!valid(&db, &values[0]).await);
+        db.rotate_token(id, &values[2], HOUR).await.unwrap();
+        assert_eq!(db.revoke_previous_values(id).await.unwrap(), 1);
+        assert!(!valid(&db, &values[1]).await && valid(&db, &values[2]).await);
+    }
+
+    #[tokio::test]
+    async fn a_deleted_token_is_gone_with_its_values_and_frees_its_name() {
+        let (db, _clock, _folder) = database().await;
+        let value = new_value();
+        let id = db.create_token(&NewToken::unlimited("t", value.clone())).await.unwrap();
+        db.delete_token(id).await.unwrap();
+        assert!(!valid(&db, &value).await);
+        assert!(db.find_token(id).await.unwrap().is_none());
+        assert!(matches!(db.reveal_token(id).await, Err(StorageError::Missing)));
+        assert!(matches!(db.delete_token(id).await, Err(StorageError::Missing)));
+        assert!(matches!(db.set_token_enabled(id, true).await, Err(StorageError::Missing)));
+        assert!(matches!(db.rotate_token(id, &new_value(), HOUR).await, Err(StorageError::Missing)));
+        db.create_token(&NewToken::unlimited("t", value)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_index_shows_what_was_spent_in_the_present_period_only() {
+        let (db, clock, _folder) = database().await;
+        let quota = Quota { unit: QuotaUnit::Tokens, limit: 1000, reset: QuotaReset::Day };
+        let token = NewToken { quota: Some(quota), ..NewToken::unlimited("t", new_value()) };
+        let id = db.create_token(&token).await.unwrap();
+        let zone = jiff::tz::TimeZone::UTC;
+        let today = QuotaReset::Day.period_start(clock.now(), &zone).0;
+        let mut tx = db.begin().await.unwrap();
+        for (start, unit, spent) in
+            [(today, "tokens", 250_i64), (today, "requests", 9), (today - 86_400_000, "tokens", 7)]
+        {
+            sqlx::query("INSERT INTO token_spending VALUES ($1, $2, $3, $4)")
+                .bind(id.0)
+                .bind(start)
+                .bind(unit)
+                .bind(spent)
+                .execute(&mut *tx)
+                .await
+                .unwrap();
+        }
+        tx.commit().await.unwrap();
+        let rows = db.token_rows(clock.now(), &zone).await.unwrap();
+        assert_eq!((rows.len(), rows[0].spent, rows[0].last_used_at), (1, 250, None));
+        assert_eq!(db.token_call_count(id, UnixMs(0)).await.unwrap(), 0);
     }
 }

@@ -8,10 +8,16 @@
 
 pub mod admin;
 pub mod assets;
+#[cfg(test)]
+pub(crate) mod browser;
 pub mod client;
 pub mod face;
 pub mod form;
 pub mod format;
+pub mod health;
+pub mod listen;
+pub mod setup_gate;
+pub mod v1;
 
 use std::sync::{Arc, Mutex};
 
@@ -25,8 +31,10 @@ use axum::{
 use crate::{
     config::Config,
     model::{catalog::Catalog, id::RequestId, time::Clock},
-    scheduler::rest::RestBook,
+    relay::{Relay, quota::TokenMeters},
+    scheduler::ledger::Ledger,
     storage::{Db, catalog::CatalogStore},
+    upstream::client::Clients,
 };
 
 /// What handlers work with. Cheap to clone; a handler names only the parts that it needs (`State<Db>`).
@@ -40,10 +48,18 @@ pub struct Site {
     pub clock: Clock,
     /// The snapshot of channels, keys, tokens and run-time settings.
     pub catalog: CatalogStore,
-    /// What rests, and why.
-    pub rests: Arc<Mutex<RestBook>>,
+    /// What each key may do now, and what rests and why.
+    pub ledger: Arc<Mutex<Ledger>>,
+    /// The network to vendors.
+    pub clients: Clients,
+    /// The relay, for the endpoints of clients; pages do not call it.
+    pub relay: Arc<Relay>,
+    /// What tokens have spent.
+    pub meters: TokenMeters,
     /// What pages share in memory.
     pub admin: Arc<admin::Shared>,
+    /// Whether the server is stopping, and when running answers must end.
+    pub drain: listen::Drain,
 }
 
 macro_rules! parts {
@@ -61,8 +77,10 @@ parts! {
     db: Db,
     clock: Clock,
     catalog: CatalogStore,
-    rests: Arc<Mutex<RestBook>>,
+    ledger: Arc<Mutex<Ledger>>,
+    clients: Clients,
     admin: Arc<admin::Shared>,
+    drain: listen::Drain,
 }
 
 impl FromRef<Site> for Arc<Catalog> {
@@ -75,6 +93,9 @@ impl FromRef<Site> for Arc<Catalog> {
 pub fn router(site: Site) -> Router {
     admin::router(site.clone())
         .merge(assets::router())
+        .merge(v1::router(site.clone()))
+        .merge(health::router(site.clone()))
+        .layer(axum::middleware::from_fn_with_state(site.clone(), setup_gate::guard))
         .layer(axum::middleware::from_fn_with_state(site, identify))
 }
 

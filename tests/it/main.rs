@@ -1,2 +1,7 @@
-//! Integration tests.
-fn main(){}
+//! Integration tests, in one binary: each module is one room of the program, seen from outside.
+
+mod architecture;
+mod fake_upstream;
+mod start;
+mod support;
+mod v1;

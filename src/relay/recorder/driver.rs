@@ -69,12 +69,8 @@ async fn copy_rows(shared: &Arc<Shared>) {
                 return tokio::time::sleep(shared.limits.retry).await;
             }
             shared.clear(&shared.database_trouble, Broken::Database);
-            shared.copied.send_if_modified(|copied| {
-                *copied < REPLAYED && {
-                    *copied = REPLAYED;
-                    true
-                }
-            });
+            // A whole pass has copied what earlier runs left, also if that was nothing.
+            shared.copied.send_modify(|copied| *copied = REPLAYED.max(*copied));
             shared.journaled.notified().await;
             let collected = tokio::time::sleep(shared.limits.collect);
             tokio::pin!(collected);

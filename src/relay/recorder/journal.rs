@@ -43,7 +43,7 @@ struct Current {
 pub(super) struct Segment {
     /// Where it is.
     pub path: PathBuf,
-    /// The number of its last row; see [`super::Queue`].
+    /// The number of its last row, see [`super::Queue`]; 0 for a segment of an earlier run.
     pub last_row: u64,
 }
 
@@ -67,7 +67,7 @@ pub(super) enum Damage {
     Lines(usize),
 }
 
-/// The number that segments of an earlier run count as.
+/// The number that all rows of earlier runs together count as, which are copied when the last of their segments is.
 pub(super) const REPLAYED: u64 = 1;
 
 impl Journal {
@@ -182,7 +182,7 @@ impl Open {
             }
         }
         found.sort();
-        let sealed = found.into_iter().map(|(_, path)| Segment { path, last_row: REPLAYED }).collect();
+        let sealed = found.into_iter().map(|(_, path)| Segment { path, last_row: 0 }).collect();
         Ok(Self { _lock: lock, next: last + 1, current: None, sealed })
     }
 }

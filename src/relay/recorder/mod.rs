@@ -6,7 +6,7 @@
 //! so that none counts twice. While the journal can't be written, rows wait in bounded memory; while the database can't,
 //! they stay in the journal. Both try again by themselves and raise an [`Alarm`] meanwhile.
 //!
-//! Start reading at [`Recorder::start`]. [`journal`] knows the files, `driver` moves the rows.
+//! Start reading at [`Recorder::start`]. `journal` knows the files, `driver` moves the rows.
 
 mod driver;
 mod journal;

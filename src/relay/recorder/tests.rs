@@ -17,9 +17,13 @@ struct Running {
 
 impl Running {
     async fn start(folder: &Path, collect: Duration) -> Self {
+        Self::start_waiting(folder, collect, Duration::from_secs(30)).await
+    }
+
+    async fn start_waiting(folder: &Path, collect: Duration, wait: Duration) -> Self {
         let limits = Limits {
             waiting_rows: 4,
-            wait: Duration::from_millis(100),
+            wait,
             retry: Duration::from_millis(20),
             database_grace: Duration::from_millis(50),
             shutdown: Duration::from_millis(300),
@@ -115,6 +119,8 @@ async fn a_row_is_queued_by_the_call_itself_even_if_nobody_waits_for_it() {
 async fn what_a_killed_process_had_confirmed_is_counted_exactly_once_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path(), NEVER).await;
+    // The first look into the journal is over then, and the next one is far away.
+    running.recorder.flush().await;
     for n in 1..=20 {
         assert_eq!(running.recorder.record(record(n)).await, Durable::Journaled);
     }
@@ -131,6 +137,8 @@ async fn what_a_killed_process_had_confirmed_is_counted_exactly_once_after_a_res
 async fn a_journal_that_was_copied_but_not_deleted_adds_nothing_twice() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path(), NEVER).await;
+    // The first look into the journal is over then, and the next one is far away.
+    running.recorder.flush().await;
     for n in 1..=20 {
         running.recorder.record(record(n)).await;
     }
@@ -213,7 +221,7 @@ async fn an_unwritable_journal_delays_a_call_only_shortly_and_recovers_by_itself
     let folder = tempfile::tempdir().unwrap();
     // A file where the folder should be: unlike permissions, that stops root as well.
     std::fs::write(folder.path().join("journal"), "").unwrap();
-    let running = Running::start(folder.path(), SOON).await;
+    let running = Running::start_waiting(folder.path(), SOON, Duration::from_millis(50)).await;
     let asked = Instant::now();
     assert_eq!(running.recorder.record(record(1)).await, Durable::InMemory);
     assert!(asked.elapsed() < Duration::from_secs(2));

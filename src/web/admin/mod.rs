@@ -3,9 +3,13 @@
 //! Every handler that needs an operator takes [`visit::Operator`]; without a session the visitor is sent to the login.
 //! All forms are protected by the Origin / Sec-Fetch-Site check of the router's CSRF layer.
 
+pub mod confirm;
+pub mod grants;
 pub mod log;
 pub mod login;
 pub mod preferences;
+pub mod setup_code;
+pub mod throttle;
 pub mod usage;
 pub mod visit;
 
@@ -23,7 +27,14 @@ use crate::error::Error;
 
 /// What pages share in memory: nothing of it outlives the process.
 #[derive(Default)]
-pub struct Shared {}
+pub struct Shared {
+    /// Checks and hashes passwords.
+    pub passwords: confirm::Passwords,
+    /// What sessions may do because their operator confirmed the password.
+    pub grants: grants::Grants,
+    /// The code of the set-up link, while there is no account.
+    pub setup: setup_code::SetupCode,
+}
 
 impl Shared {
     /// What every page should warn of, if anything.
@@ -63,11 +74,6 @@ async fn draw(State(site): State<Site>, request: Request, next: Next) -> Respons
         *response.status_mut() = status;
         response.headers_mut().extend(headers.into_iter().filter_map(|(name, value)| Some((name?, value))));
     }
-    let headers = response.headers_mut();
-    for (name, value) in visit::PAGE_HEADERS {
-        if let (Ok(name), Ok(value)) = (name.parse::<axum::http::HeaderName>(), value.parse()) {
-            headers.entry(name).or_insert(value);
-        }
-    }
+    visit::set_page_headers(response.headers_mut());
     response
 }

@@ -5,7 +5,7 @@ use std::{convert::Infallible, net::IpAddr};
 use askama::Template;
 use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{Html, IntoResponse, Redirect, Response},
 };
 use axum_extra::extract::CookieJar;
@@ -18,6 +18,7 @@ use crate::{
         secret::SecretHash,
         user::User,
     },
+    storage::StorageResult,
     web::{Site, assets, client::ClientAddress},
 };
 
@@ -34,6 +35,13 @@ pub const PAGE_HEADERS: &[(&str, &str)] = &[
     ("cache-control", "no-store"),
     ("cross-origin-opener-policy", "same-origin"),
 ];
+
+/// Sets the headers of every page that the page has not set itself.
+pub fn set_page_headers(headers: &mut HeaderMap) {
+    for (name, value) in PAGE_HEADERS {
+        headers.entry(*name).or_insert(HeaderValue::from_static(value));
+    }
+}
 
 /// Name of the session cookie; on HTTPS with the `__Host-` prefix, which browsers refuse on plain HTTP.
 pub const SESSION_COOKIE: &str = "onepool_session";
@@ -68,15 +76,12 @@ impl Visit {
         let client = parts.extensions.get::<ClientAddress>().copied();
         let https = client.is_some_and(|client| client.https);
         let header = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let ip = client.map_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |client| client.ip);
         let operator = match cookies.get(&session_cookie_name(https)) {
-            Some(cookie) => {
-                site.db.find_session(&SecretHash::of(cookie.value()), site.clock.now()).await.unwrap_or_else(
-                    |error| {
-                        tracing::error!(%error, "could not look a session up");
-                        None
-                    },
-                )
-            }
+            Some(cookie) => find_operator(site, cookie.value(), ip).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "could not look a session up");
+                None
+            }),
             None => None,
         };
         let language = operator
@@ -96,7 +101,7 @@ impl Visit {
                 Some("dark") => Some("dark"),
                 _ => None,
             },
-            ip: client.map_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), |client| client.ip),
+            ip,
             https,
             path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
             request_id: parts.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default(),
@@ -120,10 +125,31 @@ impl Visit {
         }
     }
 
+    /// Whether what the visitor types can be read on its way: neither encrypted nor on this machine.
+    pub fn is_exposed(&self) -> bool {
+        !self.https && !self.ip.is_loopback()
+    }
+
+    /// The visitor's session, if there is one.
+    pub fn session(&self) -> Option<SessionId> {
+        self.operator.as_ref().map(|(_, session)| *session)
+    }
+
     /// The logged-in account, if there is one.
     pub fn user(&self) -> Option<&User> {
         self.operator.as_ref().map(|(user, _)| user)
     }
+}
+
+async fn find_operator(site: &Site, cookie: &str, ip: IpAddr) -> StorageResult<Option<(User, SessionId)>> {
+    let now = site.clock.now();
+    let Some((user, session)) = site.db.find_session(&SecretHash::of(cookie), now).await? else {
+        return Ok(None);
+    };
+    if let Err(error) = site.db.touch_session(&session, &ip.to_string(), now).await {
+        tracing::error!(%error, "could not note that a session is in use");
+    }
+    Ok(Some((user, session.id)))
 }
 
 impl<S> FromRequestParts<S> for Visit

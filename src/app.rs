@@ -1,0 +1,297 @@
+//! The running server: builds every part, and stops them in order.
+//!
+//! [`App::start`] is the one place where parts meet. A new part (a store, a background task) is built there, is put into
+//! [`Site`] if handlers need it, and runs on [`Tasks`] if it works by itself.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::FutureExt as _;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::Config,
+    jobs,
+    model::{secret::Secret, time::Clock},
+    relay::{
+        self, Relay,
+        quota::TokenMeters,
+        recorder::{self, Recorder},
+    },
+    scheduler::ledger::Ledger,
+    storage::{
+        Db, OpenError, StorageError,
+        catalog::CatalogStore,
+        folder::{DataFolder, FolderError, FolderLock},
+        password,
+        vault::Vault,
+    },
+    upstream::client::Clients,
+    web::{
+        self, Site,
+        admin::{self, setup_code::SetupCode},
+        listen::{self, Drain, Limits},
+    },
+};
+
+/// The account that `ADMIN_PASSWORD` creates.
+pub const FIRST_ACCOUNT: &str = "admin";
+/// How long the start waits for rows of an earlier run to reach the database.
+const REPLAY: Duration = Duration::from_secs(30);
+/// How long background tasks may take to finish after the last connection has ended.
+const TASKS_FINISH: Duration = Duration::from_secs(5);
+
+/// Why the server could not start; each text is for the operator and names the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder or the master key.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// The database.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A query of the start.
+    #[error("cannot read the database {}: {source}", path.display())]
+    Storage {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: StorageError,
+    },
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}. Set LISTEN or PORT to an address that is free")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Background tasks: known by name, told to stop, and waited for. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    /// Runs a task. Its panic is logged loudly: a task that died in silence is found weeks later. A task that would run
+    /// for ever must end when [`stopping`](Self::stopping) is cancelled.
+    pub fn spawn(
+        &self,
+        name: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> JoinHandle<()> {
+        self.tracker.spawn(async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                tracing::error!(
+                    task = name,
+                    "a background task panicked and no longer runs; restart the server"
+                );
+            }
+        })
+    }
+
+    /// Cancelled once no connection is left: time to finish.
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    async fn finish(&self) {
+        self.stop.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(TASKS_FINISH, self.tracker.wait()).await.is_err() {
+            tracing::error!(tasks = self.tracker.len(), "background tasks did not finish in time");
+        }
+    }
+}
+
+/// A running server.
+pub struct App {
+    address: SocketAddr,
+    site: Site,
+    tasks: Tasks,
+    serving: JoinHandle<()>,
+    recorder: Recorder,
+    _lock: FolderLock,
+}
+
+impl App {
+    /// Starts a server: claims the data folder, opens the database, creates the first account if `ADMIN_PASSWORD` is
+    /// given, and listens. Returns when connections are accepted.
+    ///
+    /// On an error nothing is left running.
+    pub async fn start(config: Config, clock: Clock) -> Result<Self, StartError> {
+        // Fails if a provider is installed already, as in the second server of a test; that one does as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+
+        let config = Arc::new(config);
+        let folder = DataFolder::create(&config.data_dir)?;
+        let lock = folder.lock()?;
+        let listener = bind(config.listen).await?;
+        let address =
+            listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
+
+        let master_key = folder.master_key(config.secret_key.clone())?;
+        let database = folder.prepare_database()?;
+        let unreadable = |source| StartError::Storage { path: database.clone(), source };
+        let db = Db::open(&database, Vault::new(&master_key), clock.clone()).await?;
+        let setup = first_account(&db, config.admin_password.clone()).await.map_err(unreadable)?;
+        let settings = config.clone();
+        let catalog = CatalogStore::open(
+            db.clone(),
+            Arc::new(move |saved| settings.runtime(saved)),
+            config.zone.clone(),
+        )
+        .await
+        .map_err(unreadable)?;
+
+        let tasks = Tasks::default();
+        let stop_on_error = tasks.stopping().drop_guard();
+        let drain = Drain::default();
+        let (recorder, copying) = Recorder::start(recorder::Options {
+            folder: config.data_dir.join("journal"),
+            db: db.clone(),
+            clock: clock.clone(),
+            limits: recorder::Limits::default(),
+        });
+        tasks.spawn("recorder", copying);
+        // What an earlier run left in the journal counts before the first call does.
+        if tokio::time::timeout(REPLAY, recorder.flush()).await.is_err() {
+            tracing::error!(
+                "the journal of the last run is not yet in the database; quotas may be understated"
+            );
+        }
+        let meters = TokenMeters::default();
+        meters.restore(db.all_spending().await.map_err(unreadable)?);
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        jobs::rests::restore(&db, &ledger).await.map_err(unreadable)?;
+        tasks.spawn("rests", jobs::rests::run(db.clone(), ledger.clone(), clock.clone(), tasks.stopping()));
+        let retention = catalog.clone();
+        tasks.spawn(
+            "retention",
+            jobs::retention::run(
+                db.clone(),
+                move || retention.load().settings.retention_days,
+                clock.clone(),
+                tasks.stopping(),
+            ),
+        );
+        let clients = Clients::new();
+        let relay = Arc::new(Relay::new(relay::Parts {
+            catalog: catalog.clone(),
+            clients: clients.clone(),
+            ledger: ledger.clone(),
+            meters: meters.clone(),
+            recorder: recorder.clone(),
+            clock: clock.clone(),
+            draining: drain.started.clone(),
+            drained: drain.deadline.clone(),
+        }));
+        let site = Site {
+            config: config.clone(),
+            db,
+            clock,
+            catalog,
+            ledger,
+            clients,
+            relay,
+            meters,
+            admin: Arc::new(admin::Shared { setup, ..admin::Shared::default() }),
+            drain: drain.clone(),
+        };
+
+        let router = web::router(site.clone());
+        let serving = tasks.spawn("accept loop", listen::serve(listener, router, Limits::of(&config), drain));
+        stop_on_error.disarm();
+        Ok(Self { address, site, tasks, serving, recorder, _lock: lock })
+    }
+
+    /// Where the server listens; with port 0 in the settings, the port that it got.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address for people: `PUBLIC_URL`, else the one it listens on; no slash at its end.
+    pub fn url(&self) -> String {
+        let public = self.site.catalog.load().settings.public_url.clone();
+        public.unwrap_or_else(|| {
+            let mut address = self.address;
+            // Nobody can open "all addresses" in a browser.
+            if address.ip().is_unspecified() {
+                address.set_ip(loopback_of(address));
+            }
+            format!("http://{address}")
+        })
+    }
+
+    /// The one-time link that creates the first account; `None` if there is an account.
+    pub fn setup_link(&self) -> Option<String> {
+        self.site.admin.setup.path().map(|path| self.url() + &path)
+    }
+
+    /// What handlers work with.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Waits until every call that has ended is in the database, where pages and queries see it.
+    pub async fn flush_usage(&self) {
+        self.recorder.flush().await;
+    }
+
+    /// Waits until the server no longer accepts connections. Without a [`shutdown`](Self::shutdown) that is a fault.
+    /// Can be dropped and called again.
+    pub async fn stopped(&mut self) {
+        if !self.serving.is_finished() {
+            let _ = (&mut self.serving).await;
+        }
+    }
+
+    /// Stops: no new calls, running answers get their time, background tasks finish, the database is closed. Takes at
+    /// most the drain time and a few seconds.
+    pub async fn shutdown(self) {
+        self.site.drain.started.cancel();
+        if !self.serving.is_finished() {
+            let _ = self.serving.await;
+        }
+        self.recorder.shutdown().await;
+        self.tasks.finish().await;
+        self.site.db.close().await;
+    }
+}
+
+/// The loopback address of the same family, for addresses such as `0.0.0.0` that mean all of them.
+pub(crate) fn loopback_of(address: SocketAddr) -> std::net::IpAddr {
+    match address {
+        SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+/// Creates the first account from the settings, or opens the set-up if there is nothing to create it from.
+async fn first_account(db: &Db, password: Option<Secret>) -> Result<SetupCode, StorageError> {
+    if db.has_account().await? {
+        return Ok(SetupCode::default());
+    }
+    let Some(password) = password else { return Ok(SetupCode::new()) };
+    let hash = tokio::task::spawn_blocking(move || password::hash(password.expose()))
+        .await
+        .map_err(|error| StorageError::Unreadable(format!("the password could not be hashed: {error}")))?;
+    db.create_account(FIRST_ACCOUNT, &hash, false).await?;
+    tracing::info!(account = FIRST_ACCOUNT, "created the first account with ADMIN_PASSWORD");
+    Ok(SetupCode::default())
+}

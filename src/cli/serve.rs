@@ -1,0 +1,71 @@
+//! `onepool serve`: runs the server until a signal.
+
+use std::io::Write as _;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Failure, logging, runtime};
+use crate::{app::App, config::Config, i18n::cli::Cli, model::time::Clock};
+
+/// Starts the server, prints its address (and the set-up link, if there is no account), and runs it until SIGTERM or
+/// SIGINT. The first signal drains, a second one stops at once.
+pub fn run(config: Config, t: Cli) -> Result<(), Failure> {
+    logging::start(&config)?;
+    let runtime = runtime(t)?;
+    let result = runtime.block_on(serve(config, t));
+    // A second signal must not wait for tasks that hang.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(config: Config, t: Cli) -> Result<(), Failure> {
+    let mut signals = Signals::new().map_err(|error| Failure::Text(t.system_failed(&error.to_string())))?;
+    let mut app = tokio::select! {
+        app = App::start(config, Clock::system()) => app?,
+        () = signals.next() => return Ok(()),
+    };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %app.address(), "listening");
+    announce(&t.listening(&format!("http://{}", app.address())));
+    if let Some(link) = app.setup_link() {
+        announce(&t.set_up_here(&link));
+    }
+    let signalled = tokio::select! {
+        () = signals.next() => true,
+        () = app.stopped() => false,
+    };
+    tokio::select! {
+        () = app.shutdown() => {}
+        () = signals.next() => return Err(Failure::Text(t.stopped_at_once().to_owned())),
+    }
+    if !signalled {
+        return Err(Failure::Text(t.stopped_by_fault().to_owned()));
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Prints a line on stdout, where it is read even if the log is off.
+fn announce(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    // A server whose output nobody reads runs all the same.
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+/// The signals that ask a server to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Configuration files of clients, made from the catalog. Pure: no clock, no network, no database.
+
+pub mod openclaw;

@@ -1,0 +1,705 @@
+//! What a client asks: the few fields that routing and booking need, read from a body that otherwise passes untouched.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::model::usage::Endpoint;
+
+use super::{
+    estimate::TextMeter,
+    json::{entries, quoted, span},
+};
+
+/// The longest model name that is accepted, in characters.
+pub const MAX_MODEL_CHARS: usize = 200;
+
+/// How deeply arrays and objects may be nested, as in most JSON parsers.
+pub const MAX_DEPTH: usize = 128;
+
+/// The largest `max_tokens` that is believed; larger ones count as this.
+pub const MAX_BELIEVED_TOKENS: u64 = 1_000_000_000;
+
+/// The most choices that one request may ask for
+/// (<https://platform.openai.com/docs/api-reference/chat/create#chat-create-n>).
+pub const MAX_CHOICES: u64 = 128;
+
+/// What an image costs in the estimate. OpenAI's vision guide has 85 to about 1500 tokens, by size
+/// (<https://platform.openai.com/docs/guides/images-vision#calculating-costs>).
+const IMAGE_TOKENS: u64 = 1000;
+
+/// What a message costs beside its text: three tokens and its role
+/// (<https://github.com/openai/openai-cookbook/blob/main/examples/How_to_count_tokens_with_tiktoken.ipynb>).
+const MESSAGE_TOKENS: u64 = 4;
+
+/// Why a body was refused; for a 400 `invalid_request_error`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct EnvelopeError {
+    /// What is wrong and what to send instead. Quotes nothing of the body.
+    pub message: String,
+    /// The field that is at fault, such as `stream_options.include_usage`.
+    pub param: Option<&'static str>,
+}
+
+impl EnvelopeError {
+    fn body(message: impl Into<String>) -> Self {
+        Self { message: message.into(), param: None }
+    }
+
+    fn field(param: &'static str, rule: &str) -> Self {
+        Self { message: format!("Invalid value for '{param}': {rule}."), param: Some(param) }
+    }
+}
+
+/// A client's request: its bytes, and what was read from them.
+#[derive(Debug, Clone)]
+pub struct Envelope {
+    /// The endpoint that it came in on.
+    pub endpoint: Endpoint,
+    /// The model that is asked for: 1 to [`MAX_MODEL_CHARS`] characters without control characters.
+    pub model: String,
+    /// Whether the answer shall be a stream.
+    pub stream: bool,
+    /// Whether the client wants the usage of a stream (`stream_options.include_usage`).
+    pub include_usage: bool,
+    /// The most completion tokens per choice: the larger of `max_completion_tokens` and `max_tokens`, at most
+    /// [`MAX_BELIEVED_TOKENS`]. `None` if there is no bound, also for a negative number, which some servers take for that.
+    pub max_tokens: Option<u64>,
+    /// How many answers are generated: the larger of `n` and, for legacy completions, `best_of`; 1 to [`MAX_CHOICES`].
+    pub choices: u32,
+    body: Bytes,
+    model_span: Range<usize>,
+    usage_patch: Option<UsagePatch>,
+    texts: Vec<(Range<usize>, TextKind)>,
+}
+
+/// Where to write what, so that a stream reports its usage.
+type UsagePatch = (Range<usize>, &'static str);
+
+/// How the text of a field is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TextKind {
+    /// Messages: string values, images at a fixed cost.
+    Messages,
+    /// A prompt or an input: strings, or token numbers.
+    Prompt,
+    /// Definitions of tools and schemas, which reach the model as JSON: everything.
+    Schema,
+}
+
+impl Envelope {
+    /// Reads a request body.
+    ///
+    /// # Errors
+    /// The body is not a JSON object in UTF-8, is nested more than [`MAX_DEPTH`] deep, lacks `model` or the field that
+    /// holds its text, names a field that is read here twice, or gives one of them a wrong type or value.
+    pub fn read(endpoint: Endpoint, body: Bytes) -> Result<Self, EnvelopeError> {
+        let text = std::str::from_utf8(&body).map_err(|error| {
+            EnvelopeError::body(format!(
+                "The request body is not valid UTF-8 (byte {}).",
+                error.valid_up_to()
+            ))
+        })?;
+        if text.trim_ascii_start().is_empty() {
+            return Err(EnvelopeError::body("The request body is empty; send a JSON object."));
+        }
+        if depth(text.as_bytes()) > MAX_DEPTH {
+            return Err(EnvelopeError::body(format!(
+                "The request body is nested more than {MAX_DEPTH} levels deep."
+            )));
+        }
+        if !text.trim_ascii_start().starts_with('{') {
+            return Err(EnvelopeError::body("The request body must be a JSON object."));
+        }
+        let fields = entries(text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            EnvelopeError::body(format!("The request body is not valid JSON (line {line}, column {column})."))
+        })?;
+        let mut read = Fields::default();
+        for (key, value) in &fields {
+            read.take(endpoint, key, value)?;
+        }
+        let content = read.content(endpoint, text)?;
+        let Some(model_value) = read.model else {
+            return Err(EnvelopeError {
+                message: "Missing required parameter: 'model'.".to_owned(),
+                param: Some("model"),
+            });
+        };
+        let model = model_name(model_value)?;
+        let model_span = span(text, model_value.get());
+        let stream = flag(read.stream, "stream")?.unwrap_or(false);
+        if stream && endpoint == Endpoint::Embeddings {
+            return Err(EnvelopeError::field("stream", "embeddings cannot be streamed"));
+        }
+        let (include_usage, usage_patch) = read.usage(text, model_span.end)?;
+        let max_tokens =
+            [(read.max_completion_tokens, "max_completion_tokens"), (read.max_tokens, "max_tokens")];
+        let [newer, older] = max_tokens.map(|(value, param)| token_bound(value, param));
+        let (newer, older) = (newer?, older?);
+        let choices = choice_count(read.n, "n")?.max(choice_count(read.best_of, "best_of")?);
+        Ok(Self {
+            endpoint,
+            model,
+            stream,
+            include_usage,
+            max_tokens: newer.max(older),
+            choices,
+            model_span,
+            usage_patch: usage_patch.filter(|_| stream),
+            texts: content,
+            body,
+        })
+    }
+
+    /// The body as the client sent it.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// An estimate of the prompt in tokens: messages, prompt or input, and the definitions of tools and schemas. An image
+    /// or a file costs a fixed amount, whatever its size. One pass over the body's text; not remembered.
+    pub fn prompt_estimate(&self) -> u64 {
+        let mut meter = TextMeter::default();
+        for (range, kind) in &self.texts {
+            count(&self.body[range.clone()], *kind, &mut meter);
+        }
+        meter.tokens()
+    }
+
+    /// The body for an upstream: `model` replaced, and with `ask_usage` a stream's `stream_options.include_usage` set to
+    /// true. Every other byte stays as the client sent it.
+    pub fn patched(&self, upstream_model: &str, ask_usage: bool) -> Bytes {
+        let model = quoted(upstream_model);
+        let mut patches: Vec<(Range<usize>, &str)> = Vec::with_capacity(2);
+        if self.body[self.model_span.clone()] != *model.as_bytes() {
+            patches.push((self.model_span.clone(), &model));
+        }
+        if let Some((range, text)) = self.usage_patch.as_ref().filter(|_| ask_usage) {
+            patches.push((range.clone(), text));
+        }
+        if patches.is_empty() {
+            return self.body.clone();
+        }
+        patches.sort_by_key(|(range, _)| range.start);
+        let added: usize = patches.iter().map(|(_, text)| text.len()).sum();
+        let mut patched = Vec::with_capacity(self.body.len() + added);
+        let mut from = 0;
+        for (range, text) in patches {
+            patched.extend_from_slice(&self.body[from..range.start]);
+            patched.extend_from_slice(text.as_bytes());
+            from = range.end;
+        }
+        patched.extend_from_slice(&self.body[from..]);
+        patched.into()
+    }
+}
+
+/// The raw values of the fields that are read.
+#[derive(Default)]
+struct Fields<'a> {
+    model: Option<&'a RawValue>,
+    stream: Option<&'a RawValue>,
+    stream_options: Option<&'a RawValue>,
+    max_tokens: Option<&'a RawValue>,
+    max_completion_tokens: Option<&'a RawValue>,
+    n: Option<&'a RawValue>,
+    best_of: Option<&'a RawValue>,
+    messages: Option<&'a RawValue>,
+    prompt: Option<&'a RawValue>,
+    input: Option<&'a RawValue>,
+    schemas: Vec<&'a RawValue>,
+}
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, endpoint: Endpoint, key: &str, value: &'a RawValue) -> Result<(), EnvelopeError> {
+        let generates = endpoint != Endpoint::Embeddings;
+        let (slot, param) = match key {
+            "model" => (&mut self.model, "model"),
+            "stream" => (&mut self.stream, "stream"),
+            "stream_options" if generates => (&mut self.stream_options, "stream_options"),
+            "max_tokens" if generates => (&mut self.max_tokens, "max_tokens"),
+            "max_completion_tokens" if generates => {
+                (&mut self.max_completion_tokens, "max_completion_tokens")
+            }
+            "n" if generates => (&mut self.n, "n"),
+            "best_of" if endpoint == Endpoint::Completions => (&mut self.best_of, "best_of"),
+            "messages" => (&mut self.messages, "messages"),
+            "prompt" => (&mut self.prompt, "prompt"),
+            "input" => (&mut self.input, "input"),
+            "tools" | "functions" | "response_format" => {
+                self.schemas.push(value);
+                return Ok(());
+            }
+            // Some servers match keys without regard to case and would take this one for the real one.
+            _ if key.eq_ignore_ascii_case("model") => {
+                return Err(EnvelopeError::field("model", "write the field's name in lower case"));
+            }
+            _ if key.eq_ignore_ascii_case("stream") => {
+                return Err(EnvelopeError::field("stream", "write the field's name in lower case"));
+            }
+            _ => return Ok(()),
+        };
+        if slot.replace(value).is_some() {
+            return Err(EnvelopeError::field(param, "the field appears twice; send it once"));
+        }
+        Ok(())
+    }
+
+    /// The fields with text, checked for presence and type.
+    fn content(
+        &self,
+        endpoint: Endpoint,
+        text: &str,
+    ) -> Result<Vec<(Range<usize>, TextKind)>, EnvelopeError> {
+        let (value, param, rule) = match endpoint {
+            Endpoint::Chat => (self.messages, "messages", "it must be an array of messages"),
+            Endpoint::Completions => (self.prompt, "prompt", "it must be a string or an array"),
+            Endpoint::Embeddings => (self.input, "input", "it must be a string or an array"),
+        };
+        let Some(value) = value else {
+            return Err(EnvelopeError {
+                message: format!("Missing required parameter: '{param}'."),
+                param: Some(param),
+            });
+        };
+        let string_allowed = endpoint != Endpoint::Chat;
+        if !(value.get().starts_with('[') || string_allowed && value.get().starts_with('"')) {
+            return Err(EnvelopeError::field(param, rule));
+        }
+        let kind = if endpoint == Endpoint::Chat { TextKind::Messages } else { TextKind::Prompt };
+        let schemas = self.schemas.iter().map(|value| (span(text, value.get()), TextKind::Schema));
+        Ok(std::iter::once((span(text, value.get()), kind)).chain(schemas).collect())
+    }
+
+    /// Whether usage is asked for, and the patch that asks for it.
+    fn usage(&self, text: &str, model_end: usize) -> Result<(bool, Option<UsagePatch>), EnvelopeError> {
+        let Some(options) = self.stream_options else {
+            return Ok((false, Some((model_end..model_end, r#","stream_options":{"include_usage":true}"#))));
+        };
+        let whole = span(text, options.get());
+        if options.get() == "null" {
+            return Ok((false, Some((whole, r#"{"include_usage":true}"#))));
+        }
+        if !options.get().starts_with('{') {
+            return Err(EnvelopeError::field("stream_options", "it must be an object"));
+        }
+        let inside = entries(options.get()).unwrap_or_default();
+        let mut asked = None;
+        for (_, value) in inside.iter().filter(|(key, _)| key == "include_usage") {
+            if asked.replace(*value).is_some() {
+                return Err(EnvelopeError::field(
+                    "stream_options.include_usage",
+                    "the field appears twice; send it once",
+                ));
+            }
+        }
+        let Some(value) = asked else {
+            let patch =
+                if inside.is_empty() { r#""include_usage":true"# } else { r#""include_usage":true,"# };
+            return Ok((false, Some((whole.start + 1..whole.start + 1, patch))));
+        };
+        let wanted = flag(Some(value), "stream_options.include_usage")?.unwrap_or(false);
+        Ok((wanted, (!wanted).then(|| (span(text, value.get()), "true"))))
+    }
+}
+
+fn model_name(value: &RawValue) -> Result<String, EnvelopeError> {
+    let rule = |rule: &str| EnvelopeError::field("model", rule);
+    if !value.get().starts_with('"') {
+        return Err(rule("it must be a string"));
+    }
+    let model: String =
+        serde_json::from_str(value.get()).map_err(|_| rule("it must be a string of valid characters"))?;
+    if model.trim().is_empty() {
+        return Err(rule("it must not be empty"));
+    }
+    if model.chars().count() > MAX_MODEL_CHARS {
+        return Err(rule("it must have at most 200 characters"));
+    }
+    if model.chars().any(char::is_control) {
+        return Err(rule("it must not contain control characters"));
+    }
+    Ok(model)
+}
+
+fn flag(value: Option<&RawValue>, param: &'static str) -> Result<Option<bool>, EnvelopeError> {
+    match value.map(RawValue::get) {
+        None | Some("null") => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(EnvelopeError::field(param, "it must be true or false")),
+    }
+}
+
+/// A whole number, `1e3` and `10.0` included; `None` for null.
+fn whole_number(value: Option<&RawValue>, param: &'static str) -> Result<Option<f64>, EnvelopeError> {
+    let Some(text) = value.map(RawValue::get).filter(|text| *text != "null") else {
+        return Ok(None);
+    };
+    text.parse::<f64>()
+        .ok()
+        .filter(|number| number.fract() == 0.0)
+        .map(Some)
+        .ok_or_else(|| EnvelopeError::field(param, "it must be a whole number"))
+}
+
+fn token_bound(value: Option<&RawValue>, param: &'static str) -> Result<Option<u64>, EnvelopeError> {
+    let number = whole_number(value, param)?.filter(|number| *number >= 0.0);
+    Ok(number.map(|number| (number as u64).min(MAX_BELIEVED_TOKENS)))
+}
+
+fn choice_count(value: Option<&RawValue>, param: &'static str) -> Result<u32, EnvelopeError> {
+    match whole_number(value, param)? {
+        None => Ok(1),
+        Some(number) if (1.0..=MAX_CHOICES as f64).contains(&number) => Ok(number as u32),
+        Some(_) => Err(EnvelopeError::field(param, "it must be a whole number from 1 to 128")),
+    }
+}
+
+/// The end of a JSON string: the index after its closing quote, given the index after the opening one.
+fn string_end(json: &[u8], mut at: usize) -> usize {
+    while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if json[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    json.len()
+}
+
+/// How deeply a text is nested, if it is JSON.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut at) = (0_usize, 0, 0);
+    while let Some(byte) = json.get(at) {
+        at += 1;
+        match byte {
+            b'"' => at = string_end(json, at),
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// Adds what a piece of valid JSON is worth.
+fn count(json: &[u8], kind: TextKind, meter: &mut TextMeter) {
+    if kind == TextKind::Schema {
+        let mut at = 0;
+        while let Some(byte) = json.get(at) {
+            let from = at;
+            at += 1;
+            if *byte == b'"' {
+                at = string_end(json, at);
+                meter.add_json(&json[from..at]);
+            } else if !byte.is_ascii_whitespace() {
+                meter.add_text(&json[from..at]);
+            }
+        }
+        return;
+    }
+    let (mut at, mut depth) = (0, 0_usize);
+    let mut key: &[u8] = b"";
+    while let Some(byte) = json.get(at) {
+        let from = at;
+        at += 1;
+        match byte {
+            b'"' => {
+                at = string_end(json, at);
+                let string = &json[from + 1..at.saturating_sub(1).max(from + 1)];
+                let after = json[at..].trim_ascii_start();
+                if after.first() == Some(&b':') {
+                    key = string;
+                } else if kind == TextKind::Messages && is_medium(key, string) {
+                    meter.add_tokens(IMAGE_TOKENS);
+                } else {
+                    meter.add_json(string);
+                }
+            }
+            b'[' | b'{' => {
+                depth += 1;
+                if kind == TextKind::Messages && depth == 2 {
+                    meter.add_tokens(MESSAGE_TOKENS);
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'-' | b'0'..=b'9' => {
+                while json
+                    .get(at)
+                    .is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+                {
+                    at += 1;
+                }
+                if kind == TextKind::Prompt {
+                    meter.add_tokens(1);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a string is an image, a sound or a file rather than text: a data URL, a link in an `image_url`, or the bare
+/// base64 of `input_audio.data`.
+fn is_medium(key: &[u8], string: &[u8]) -> bool {
+    let start = &string[..string.len().min(200)];
+    match key {
+        b"url" | b"image_url" if start.starts_with(b"http") => true,
+        b"data" | b"file_data" => string.len() >= 256 && !start.contains(&b' '),
+        _ => start.starts_with(b"data:") && start.windows(8).any(|part| part == b";base64,"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn chat(body: &str) -> Result<Envelope, EnvelopeError> {
+        Envelope::read(Endpoint::Chat, Bytes::copy_from_slice(body.as_bytes()))
+    }
+
+    fn refused(body: &str) -> (String, Option<&'static str>) {
+        let error = chat(body).unwrap_err();
+        (error.message, error.param)
+    }
+
+    #[test]
+    fn reads_the_fields_that_routing_needs() {
+        let envelope = chat(
+            r#"{"model":"glm","messages":[],"stream":true,"stream_options":{"include_usage":true},
+                "max_tokens":10,"max_completion_tokens":2e1,"n":3}"#,
+        )
+        .unwrap();
+        assert_eq!(envelope.model, "glm");
+        assert!(envelope.stream && envelope.include_usage);
+        assert_eq!((envelope.max_tokens, envelope.choices), (Some(20), 3));
+        let bare =
+            chat(r#"{"messages":[],"stream":null,"n":null,"max_tokens":null,"model":"\u0067lm"}"#).unwrap();
+        assert_eq!((bare.model.as_str(), bare.stream, bare.include_usage), ("glm", false, false));
+        assert_eq!((bare.max_tokens, bare.choices), (None, 1));
+        let huge = chat(r#"{"model":"m","messages":[],"max_tokens":1e300}"#).unwrap();
+        assert_eq!(huge.max_tokens, Some(MAX_BELIEVED_TOKENS));
+        assert_eq!(chat(r#"{"model":"m","messages":[],"max_tokens":-1}"#).unwrap().max_tokens, None);
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_with_the_remedy() {
+        for (body, param, words) in [
+            (r#"{"messages":[]}"#, "model", "Missing"),
+            (r#"{"model":5,"messages":[]}"#, "model", "string"),
+            (r#"{"model":" ","messages":[]}"#, "model", "empty"),
+            (r#"{"model":"a\nb","messages":[]}"#, "model", "control"),
+            (r#"{"model":"\ud800","messages":[]}"#, "model", "valid characters"),
+            (r#"{"model":"m"}"#, "messages", "Missing"),
+            (r#"{"model":"m","messages":"hi"}"#, "messages", "array"),
+            (r#"{"model":"m","messages":[],"stream":"yes"}"#, "stream", "true or false"),
+            (r#"{"model":"m","messages":[],"stream_options":[]}"#, "stream_options", "object"),
+            (
+                r#"{"model":"m","messages":[],"stream_options":{"include_usage":1}}"#,
+                "stream_options.include_usage",
+                "true",
+            ),
+            (r#"{"model":"m","messages":[],"max_tokens":"5"}"#, "max_tokens", "whole number"),
+            (
+                r#"{"model":"m","messages":[],"max_completion_tokens":1.5}"#,
+                "max_completion_tokens",
+                "whole number",
+            ),
+            (r#"{"model":"m","messages":[],"n":0}"#, "n", "1 to 128"),
+            (r#"{"model":"m","messages":[],"n":1e9}"#, "n", "1 to 128"),
+            (r#"{"model":"m","model":"n","messages":[]}"#, "model", "twice"),
+            (r#"{"model":"m","mod\u0065l":"n","messages":[]}"#, "model", "twice"),
+            (r#"{"model":"m","Model":"n","messages":[]}"#, "model", "lower case"),
+            (r#"{"model":"m","messages":[],"stream":false,"stream":true}"#, "stream", "twice"),
+            (r#"{"model":"m","messages":[],"messages":[]}"#, "messages", "twice"),
+        ] {
+            let (message, found) = refused(body);
+            assert_eq!(found, Some(param), "{body}");
+            assert!(message.contains(words), "{body}: {message}");
+        }
+        let long = json!({"model": "模".repeat(201), "messages": []}).to_string();
+        assert!(refused(&long).0.contains("200"));
+        assert!(chat(&json!({"model": "模".repeat(200), "messages": []}).to_string()).is_ok());
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_object_is_refused_without_quoting_it() {
+        for body in [
+            "",
+            "  ",
+            "[]",
+            "\"secret\"",
+            "{\"model\":\"secret\"",
+            "{'model':1}",
+            "{} x",
+            "nul",
+            "{\"a\":tru}",
+        ] {
+            let (message, param) = refused(body);
+            assert!(message.starts_with("The request body"), "{body}: {message}");
+            assert!(param.is_none() && !message.contains("secret"));
+        }
+        let error = Envelope::read(Endpoint::Chat, Bytes::from_static(b"{\"model\":\"\xff\"}")).unwrap_err();
+        assert!(error.message.contains("UTF-8"));
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_and_brackets_in_strings_are_not_nesting() {
+        let nested = |levels: usize| {
+            format!(r#"{{"model":"m","messages":[],"x":{}{}}}"#, "[".repeat(levels), "]".repeat(levels))
+        };
+        assert!(chat(&nested(127)).is_ok());
+        assert!(refused(&nested(128)).0.contains("nested"));
+        assert!(refused(&nested(200_000)).0.contains("nested"));
+        assert!(chat(&format!(r#"{{"model":"m","messages":[],"x":"\"{}"}}"#, "[".repeat(500))).is_ok());
+    }
+
+    #[test]
+    fn embeddings_and_legacy_completions_have_their_own_fields() {
+        let read =
+            |endpoint, body: &'static str| Envelope::read(endpoint, Bytes::from_static(body.as_bytes()));
+        assert!(read(Endpoint::Embeddings, r#"{"model":"e","input":"hi","stream":false}"#).is_ok());
+        let error = read(Endpoint::Embeddings, r#"{"model":"e","input":"hi","stream":true}"#).unwrap_err();
+        assert_eq!(error.param, Some("stream"));
+        assert_eq!(read(Endpoint::Embeddings, r#"{"model":"e"}"#).unwrap_err().param, Some("input"));
+        let legacy =
+            read(Endpoint::Completions, r#"{"model":"c","prompt":[1,2],"best_of":4,"n":2}"#).unwrap();
+        assert_eq!((legacy.choices, legacy.prompt_estimate()), (4, 2));
+    }
+
+    #[test]
+    fn only_the_model_changes_and_numbers_order_and_spaces_stay() {
+        let body = "{ \"temperature\": 0.10000000000000000001, \"messages\" :[ {\"model\":\"inner\"} ],\n \"model\" :\t\"glm\" , \"seed\":12345678901234567890123, \"enable_thinking\":false}";
+        let patched = chat(body).unwrap().patched("z/\"glm\"", false);
+        assert_eq!(patched, body.replace("\"glm\"", r#""z/\"glm\"""#));
+        let same = chat(body).unwrap();
+        assert_eq!(same.patched("glm", true).as_ptr(), same.body().as_ptr());
+    }
+
+    #[test]
+    fn usage_is_asked_for_in_every_state_of_stream_options() {
+        for (options, patched) in [
+            ("", r#","stream_options":{"include_usage":true}"#),
+            (r#","stream_options":null"#, r#","stream_options":{"include_usage":true}"#),
+            (r#","stream_options":{}"#, r#","stream_options":{"include_usage":true}"#),
+            (r#","stream_options":{ "x":1}"#, r#","stream_options":{"include_usage":true, "x":1}"#),
+            (r#","stream_options":{"include_usage": false}"#, r#","stream_options":{"include_usage": true}"#),
+            (
+                r#","stream_options":{"include_usage":null,"x":1}"#,
+                r#","stream_options":{"include_usage":true,"x":1}"#,
+            ),
+            (r#","stream_options":{"include_usage":true}"#, r#","stream_options":{"include_usage":true}"#),
+        ] {
+            let body = format!(r#"{{"messages":[],"stream":true,"model":"a"{options}}}"#);
+            let expected = format!(r#"{{"messages":[],"stream":true,"model":"bb"{patched}}}"#);
+            assert_eq!(chat(&body).unwrap().patched("bb", true), expected);
+            assert_eq!(chat(&body).unwrap().patched("bb", false), body.replace("\"a\"", "\"bb\""));
+        }
+        let plain = r#"{"messages":[],"model":"a"}"#;
+        assert_eq!(chat(plain).unwrap().patched("a", true), plain);
+    }
+
+    #[test]
+    fn stream_options_before_the_model_are_patched_too() {
+        let body = r#"{"stream_options":{},"stream":true,"messages":[],"model":"a"}"#;
+        let expected = r#"{"stream_options":{"include_usage":true},"stream":true,"messages":[],"model":"b"}"#;
+        assert_eq!(chat(body).unwrap().patched("b", true), expected);
+    }
+
+    #[test]
+    fn the_prompt_estimate_counts_text_and_tools_but_images_at_a_fixed_cost() {
+        let estimate = |body: Value| chat(&body.to_string()).unwrap().prompt_estimate();
+        let hello =
+            estimate(json!({"model": "m", "messages": [{"role": "user", "content": "你好你好你好你好"}]}));
+        assert!((12..=16).contains(&hello), "{hello}");
+        let image = format!("data:image/png;base64,{}", "A".repeat(4_000_000));
+        let part =
+            json!([{"type": "image_url", "image_url": {"url": image}}, {"type": "text", "text": "what?"}]);
+        let seen = estimate(json!({"model": "m", "messages": [{"role": "user", "content": part}]}));
+        assert!((1000..1100).contains(&seen), "{seen}");
+        let sound =
+            json!([{"type": "input_audio", "input_audio": {"data": "A".repeat(9000), "format": "wav"}}]);
+        assert!(estimate(json!({"model": "m", "messages": [{"role": "user", "content": sound}]})) < 1100);
+        let tools =
+            json!([{"type": "function", "function": {"name": "f", "parameters": {"city": "x".repeat(400)}}}]);
+        let with_tools = estimate(json!({"model": "m", "messages": [], "tools": tools}));
+        assert!((110..150).contains(&with_tools), "{with_tools}");
+        let escaped = r#"{"model":"m","messages":[{"role":"user","content":"\u4f60\u597d"}]}"#;
+        let plain = r#"{"model":"m","messages":[{"role":"user","content":"你好"}]}"#;
+        assert_eq!(chat(escaped).unwrap().prompt_estimate(), chat(plain).unwrap().prompt_estimate());
+    }
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[a-z\"\\\\你🦀{}\\[\\]:,]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec(("[a-z\"\\\\]{1,6}", inner), 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_patched_body_differs_in_model_and_stream_options_only(
+            fields in prop::collection::vec(("[f-k\"\\\\]{2,6}", json_value()), 0..5),
+            at in any::<prop::sample::Index>(),
+            options in prop::option::of(json_value().prop_filter("an object", Value::is_object)),
+            name in "[a-z/\"\\\\你]{1,12}",
+            pretty in any::<bool>(),
+        ) {
+            let mut fields: Vec<(String, Value)> = fields;
+            fields.insert(at.index(fields.len() + 1), ("model".into(), json!("public")));
+            fields.push(("messages".into(), json!([{"role": "user", "content": "model"}])));
+            fields.push(("stream".into(), json!(true)));
+            if let Some(options) = options {
+                fields.insert(at.index(fields.len() + 1), ("stream_options".into(), options));
+            }
+            let value = Value::Object(fields.into_iter().collect());
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
+            let envelope = chat(&text).unwrap();
+            let patched = envelope.patched(&name, false);
+            prop_assert_eq!(&patched, &text.replacen("\"public\"", &quoted(&name), 1));
+            let asked = envelope.patched(&name, true);
+            let mut expected = value;
+            expected["model"] = json!(name);
+            expected["stream_options"]["include_usage"] = json!(true);
+            prop_assert_eq!(serde_json::from_slice::<Value>(&asked).unwrap(), expected);
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            for endpoint in Endpoint::ALL {
+                let _ = Envelope::read(*endpoint, Bytes::from(body.clone()));
+            }
+        }
+
+        #[test]
+        fn broken_json_never_panics(cut in any::<prop::sample::Index>(), replacement in any::<u8>()) {
+            let mut body = br#"{"model":"m","messages":[{"role":"user","content":[{"text":"a\u4f60"}]}],"stream":true,"tools":[{"a":"\\"}],"stream_options":{"include_usage":false},"n":1,"max_tokens":5}"#.to_vec();
+            let at = cut.index(body.len());
+            body[at] = replacement;
+            if let Ok(envelope) = Envelope::read(Endpoint::Chat, Bytes::from(body.clone())) {
+                envelope.prompt_estimate();
+                prop_assert!(serde_json::from_slice::<&RawValue>(&envelope.patched("x", true)).is_ok());
+            }
+            body.truncate(at);
+            prop_assert!(Envelope::read(Endpoint::Chat, Bytes::from(body)).is_err());
+        }
+    }
+}

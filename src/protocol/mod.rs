@@ -1,0 +1,12 @@
+//! The wire formats: bytes in, meaning out.
+//!
+//! Nothing here owns a clock, a network, a database or randomness. Bodies are never re-serialised: what is not
+//! understood passes byte by byte, and what must change is patched in place. Start with [`envelope::Envelope`] (what a
+//! client asks), then [`sse::Scanner`] and [`openai::ChunkReader`] (what an upstream answers).
+
+pub mod envelope;
+pub mod error_body;
+pub mod estimate;
+mod json;
+pub mod openai;
+pub mod sse;

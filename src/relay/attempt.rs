@@ -1,0 +1,516 @@
+//! Sends a call to one candidate after the other, until one answers with real content.
+//!
+//! Until then nothing has gone to the client, so every fault is tried elsewhere, also an error inside a 200 and an empty
+//! answer. Only what the request itself is to blame for goes back as it is.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::Method;
+use tokio::time::Instant;
+
+use super::{
+    Relay,
+    ending::Ending,
+    job::{Job, Target},
+    stream::push_frame,
+    ticket::Ticket,
+};
+use crate::{
+    model::{
+        secret::Secret,
+        time::UnixMs,
+        token::ClientProfile,
+        usage::{OutcomeClass, TokenCounts},
+    },
+    protocol::{
+        error_body::MAX_ERROR_BYTES,
+        openai::{
+            ChunkReader, InBandError,
+            answer::{BadAnswer, answer_as_chunks, read_answer},
+        },
+        sse::{Event, Scanner},
+    },
+    scheduler::{
+        ledger::{Choice, RestScope, Tried},
+        rest::Report,
+    },
+    upstream::{
+        client::{SendError, UpstreamCall, UpstreamResponse},
+        outcome::{
+            Answered, Outcome, classify, classify_bad_answer, classify_in_band, sanitized_client_error,
+        },
+    },
+};
+
+/// The largest answer in one piece; embeddings of a large batch stay well below.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// The most that is held back of a stream before its first content: roles and comments need next to nothing. An event that
+/// is still incomplete is bounded by the scanner.
+const MAX_HELD_BYTES: usize = 16 << 20;
+
+/// How long the body of an error may take: its status has already been seen.
+const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
+
+/// The longest time that an OpenClaw call waits inside for a limited key to come back; see [`super::ending`].
+const OPENCLAW_WAIT: Duration = Duration::from_secs(60);
+
+/// An answer that has content.
+pub(super) enum Found {
+    /// All of it.
+    Whole(Whole),
+    /// The beginning of a stream.
+    Stream(Box<Beginning>),
+}
+
+/// A complete answer.
+pub(super) struct Whole {
+    pub body: Bytes,
+    pub usage: Option<TokenCounts>,
+    pub output_estimate: u64,
+}
+
+/// A stream whose first content is there.
+pub(super) struct Beginning {
+    /// The frames up to the first content.
+    pub frames: Bytes,
+    /// Where the rest comes from; `None` if that was all.
+    pub response: Option<UpstreamResponse>,
+    pub scanner: Scanner,
+    pub reader: ChunkReader,
+    /// Whether `[DONE]` has come.
+    pub done: bool,
+    /// The usage, if it is known by another way than the reader's.
+    pub usage: Option<TokenCounts>,
+    /// Which candidate it comes from.
+    pub index: usize,
+}
+
+/// Why an attempt found nothing.
+enum Failure {
+    /// Try elsewhere.
+    Elsewhere { outcome: Outcome, status: Option<u16>, timeout: bool },
+    /// The request itself is refused.
+    Refused { outcome: Outcome, ending: Ending },
+    /// Only `stream_options`, which we added, was refused.
+    StreamOptions { status: u16 },
+}
+
+/// What the attempts of a call came to.
+#[derive(Default)]
+struct Failures {
+    attempts: usize,
+    timeouts: usize,
+    gone: usize,
+    limited_until: Option<UnixMs>,
+}
+
+impl Relay {
+    /// Finds content for a call, or says how it ends without.
+    pub(super) async fn find_content(&self, job: &Job, ticket: &mut Ticket) -> Result<Found, Ending> {
+        let mut tried = Tried::default();
+        let mut failures = Failures::default();
+        while failures.attempts < job.catalog.settings.max_attempts as usize && Instant::now() < job.deadline
+        {
+            let now = ticket.now();
+            let choice = self.ledger().choose(&job.candidates, &mut tried, now, rand::random());
+            let index = match choice {
+                Choice::Send(index) => index,
+                Choice::Wait { .. } | Choice::Nothing => {
+                    let rest = self.first_back(job, now);
+                    let Some(wait) = worth_waiting(job, rest, now) else {
+                        return Err(failures.ending(job, rest, now));
+                    };
+                    tokio::time::sleep(wait).await;
+                    ticket.queued(wait);
+                    tried = Tried::default();
+                    continue;
+                }
+            };
+            failures.attempts += 1;
+            match self.attempt(job, index, ticket).await {
+                Ok(found) => {
+                    self.ledger().succeed(&job.candidates[index], ticket.now());
+                    return Ok(found);
+                }
+                Err(Failure::Refused { ending, .. }) => return Err(ending),
+                Err(Failure::Elsewhere { outcome, status, timeout }) => {
+                    failures.note(
+                        self.report(job, index, &outcome, status, ticket.now()),
+                        &outcome,
+                        status,
+                        timeout,
+                    );
+                }
+                Err(Failure::StreamOptions { .. }) => {}
+            }
+        }
+        let now = ticket.now();
+        Err(failures.ending(job, self.first_back(job, now), now))
+    }
+
+    /// When the first candidate comes back, and why it rests.
+    fn first_back(&self, job: &Job, now: UnixMs) -> Option<(UnixMs, OutcomeClass)> {
+        let ledger = self.ledger();
+        job.candidates
+            .iter()
+            .filter_map(|candidate| match ledger.earliest(candidate, now) {
+                (until, Some(rest)) => Some((until, rest.class)),
+                (_, None) => None,
+            })
+            .min()
+    }
+
+    /// Tells the ledger of a bad answer; returns until when the candidate rests.
+    fn report(
+        &self,
+        job: &Job,
+        index: usize,
+        outcome: &Outcome,
+        status: Option<u16>,
+        now: UnixMs,
+    ) -> Option<UnixMs> {
+        let report =
+            Report { class: outcome.class, asked: outcome.rest_for, status, detail: outcome.detail.clone() };
+        let candidate = &job.candidates[index];
+        let rested = self.ledger().fail(candidate, outcome.scope, report, now);
+        let (scope, until) = rested?;
+        tracing::info!(
+            ?scope, class = %outcome.class, status, rest_s = until.since(now).as_secs_f32(), detail = outcome.detail,
+            "rests after a bad answer"
+        );
+        Some(until)
+    }
+
+    /// Notes that a stream broke off after its first content.
+    pub(super) fn report_interruption(&self, job: &Job, index: usize, detail: &str, now: UnixMs) {
+        let outcome = host_error(RestScope::KeyModel, detail);
+        self.report(job, index, &outcome, None, now);
+    }
+
+    /// One attempt, and its entry in the books. An upstream that refuses `stream_options` is asked again without.
+    async fn attempt(&self, job: &Job, index: usize, ticket: &mut Ticket) -> Result<Found, Failure> {
+        let target = &job.targets[index];
+        let (channel, model) = (&target.route.channel.channel, &target.route.upstream_model);
+        loop {
+            let ask_usage = job.envelope.stream && self.takes_stream_options(channel.id, model);
+            ticket.begin_attempt(target);
+            let mut found = self.try_target(job, target, index, ask_usage).await;
+            match &mut found {
+                Ok(_) => ticket.first_content(200),
+                Err(Failure::StreamOptions { status }) => {
+                    let why = "400: stream_options is not supported; asked again without";
+                    ticket.end_attempt(OutcomeClass::ClientError, Some(*status), why);
+                    self.refuses_stream_options(channel.id, model);
+                    continue;
+                }
+                Err(Failure::Refused { outcome, ending }) => {
+                    let status = match ending {
+                        Ending::Refused { status, .. } => Some(*status),
+                        _ => None,
+                    };
+                    ticket.end_attempt(outcome.class, status, &outcome.detail);
+                }
+                Err(Failure::Elsewhere { outcome, status, .. }) => {
+                    ticket.end_attempt(outcome.class, *status, &outcome.detail);
+                }
+            }
+            return found;
+        }
+    }
+
+    async fn try_target(
+        &self,
+        job: &Job,
+        target: &Target,
+        index: usize,
+        ask_usage: bool,
+    ) -> Result<Found, Failure> {
+        let channel = &target.route.channel.channel;
+        let timeouts = job.catalog.timeouts(channel);
+        let first_by = (Instant::now() + timeouts.first_byte).min(job.deadline);
+        let call = UpstreamCall {
+            channel,
+            key: &target.key.secret,
+            timeouts,
+            method: Method::POST,
+            path: job.endpoint.path(),
+            body: Some(job.envelope.patched(&target.route.upstream_model, ask_usage)),
+            stream: job.envelope.stream,
+        };
+        let mut response =
+            before(first_by, self.parts.clients.send(call)).await?.map_err(|error| broken(&error))?;
+        let status = response.status();
+        if !(200..300).contains(&status) || status == 204 {
+            return Err(self.refusal(job, target, response, ask_usage).await);
+        }
+        if job.envelope.stream {
+            self.stream_beginning(job, target, index, response, first_by).await
+        } else {
+            let body = read_whole(&mut response, first_by, timeouts.idle).await?;
+            let answer = read_answer(job.endpoint, &job.public_model, &body)
+                .map_err(|bad| self.bad_answer(target, &bad))?;
+            let (usage, output_estimate) = (answer.usage, answer.output_estimate);
+            Ok(Found::Whole(Whole { body: answer.body, usage, output_estimate }))
+        }
+    }
+
+    /// Reads a stream up to its first content.
+    async fn stream_beginning(
+        &self,
+        job: &Job,
+        target: &Target,
+        index: usize,
+        mut response: UpstreamResponse,
+        first_by: Instant,
+    ) -> Result<Found, Failure> {
+        let now = self.parts.clock.now();
+        let secrets = [&target.key.secret];
+        let mut scanner = Scanner::new();
+        let mut reader = ChunkReader::new(job.endpoint, &job.public_model, job.envelope.include_usage);
+        let mut frames = BytesMut::new();
+        let mut sniffed = false;
+        loop {
+            let chunk = before(first_by, response.next_chunk()).await?.map_err(|error| broken(&error))?;
+            let ended = chunk.is_none();
+            match chunk {
+                Some(chunk) => {
+                    if !sniffed && let Some(&first) = chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
+                        sniffed = true;
+                        if matches!(first, b'{' | b'[' | b'<') {
+                            return self.not_a_stream(job, target, index, chunk, response, first_by).await;
+                        }
+                    }
+                    scanner.push(chunk);
+                }
+                None => scanner.finish(),
+            }
+            let mut done = false;
+            while let Some(event) = scanner.next() {
+                let Ok(event) = event else {
+                    return Err(host_failure(RestScope::ChannelModel, "an event of the stream is too long"));
+                };
+                match event {
+                    Event::Comment => {}
+                    Event::Done => {
+                        done = true;
+                        break;
+                    }
+                    Event::Data { data, .. } => {
+                        let chunk = reader.read(data);
+                        if let Some(error) = chunk.error {
+                            return Err(in_band(&error, now, &secrets));
+                        }
+                        if chunk.malformed {
+                            return Err(host_failure(
+                                RestScope::ChannelModel,
+                                "the stream is not the expected JSON",
+                            ));
+                        }
+                        if let Some(data) = chunk.forward {
+                            push_frame(&mut frames, &data);
+                        }
+                    }
+                }
+            }
+            if ended && !done && !reader.has_finished() {
+                return Err(host_failure(RestScope::KeyModel, "the stream ended without a finish reason"));
+            }
+            if (done || ended) && reader.is_empty_answer() {
+                return Err(host_failure(RestScope::Request, "the answer is empty"));
+            }
+            if done || ended || reader.has_content() {
+                let response = (!ended).then_some(response);
+                let frames = frames.freeze();
+                let beginning = Beginning { frames, response, scanner, reader, done, usage: None, index };
+                return Ok(Found::Stream(Box::new(beginning)));
+            }
+            if frames.len() > MAX_HELD_BYTES {
+                return Err(host_failure(RestScope::ChannelModel, "the stream brings no content"));
+            }
+        }
+    }
+
+    /// A stream was asked for, and JSON or a page came: a complete answer becomes a stream, all else is a fault.
+    async fn not_a_stream(
+        &self,
+        job: &Job,
+        target: &Target,
+        index: usize,
+        first: Bytes,
+        mut response: UpstreamResponse,
+        first_by: Instant,
+    ) -> Result<Found, Failure> {
+        let idle = job.catalog.timeouts(&target.route.channel.channel).idle;
+        let mut body = BytesMut::from(&first[..]);
+        body.extend_from_slice(&read_whole(&mut response, first_by.max(Instant::now() + idle), idle).await?);
+        let answer =
+            answer_as_chunks(job.endpoint, &job.public_model, &body.freeze(), job.envelope.include_usage)
+                .map_err(|bad| self.bad_answer(target, &bad))?;
+        let mut reader = ChunkReader::new(job.endpoint, &job.public_model, true);
+        let mut frames = BytesMut::new();
+        for chunk in &answer.chunks {
+            reader.read(chunk.clone());
+            push_frame(&mut frames, chunk);
+        }
+        Ok(Found::Stream(Box::new(Beginning {
+            frames: frames.freeze(),
+            response: None,
+            scanner: Scanner::new(),
+            reader,
+            done: true,
+            usage: answer.usage,
+            index,
+        })))
+    }
+
+    fn bad_answer(&self, target: &Target, bad: &BadAnswer) -> Failure {
+        let (now, secrets) = (self.parts.clock.now(), [&target.key.secret]);
+        if let BadAnswer::InBandError(error) = bad {
+            return in_band(error, now, &secrets);
+        }
+        let outcome = classify_bad_answer(bad, now, &secrets);
+        Failure::Elsewhere { outcome, status: Some(200), timeout: false }
+    }
+
+    /// Reads and classifies an answer with a status of failure.
+    async fn refusal(
+        &self,
+        job: &Job,
+        target: &Target,
+        mut response: UpstreamResponse,
+        asked_usage: bool,
+    ) -> Failure {
+        let status = response.status();
+        let body = tokio::time::timeout(ERROR_BODY_WAIT, response.read_prefix(MAX_ERROR_BYTES))
+            .await
+            .unwrap_or_default();
+        let outcome = classify(&Answered {
+            status,
+            headers: response.headers(),
+            body: &body,
+            now: self.parts.clock.now(),
+            secrets: &[&target.key.secret],
+        });
+        if !outcome.pass_through {
+            return Failure::Elsewhere { outcome, status: Some(status), timeout: false };
+        }
+        let added = asked_usage && !job.envelope.include_usage;
+        if added && String::from_utf8_lossy(&body).contains("stream_options") {
+            return Failure::StreamOptions { status };
+        }
+        let text = sanitized_client_error(status, &body, &[&target.key.secret]);
+        let ending = Ending::Refused { status, message: text.message, param: text.param, code: text.code };
+        Failure::Refused { outcome, ending }
+    }
+}
+
+/// How long an OpenClaw call waits for the first limited candidate. Other clients are told to come back.
+fn worth_waiting(job: &Job, rest: Option<(UnixMs, OutcomeClass)>, now: UnixMs) -> Option<Duration> {
+    let (until, class) = rest?;
+    let wait = until.since(now);
+    let patient = job.token.profile == ClientProfile::OpenClaw && class == OutcomeClass::RateLimited;
+    (patient && wait <= OPENCLAW_WAIT && Instant::now() + wait < job.deadline).then_some(wait)
+}
+
+impl Failures {
+    fn note(&mut self, until: Option<UnixMs>, outcome: &Outcome, status: Option<u16>, timeout: bool) {
+        self.timeouts += usize::from(timeout);
+        match outcome.class {
+            OutcomeClass::RateLimited => {
+                let until = until.unwrap_or_default();
+                self.limited_until = Some(self.limited_until.map_or(until, |earlier| earlier.min(until)));
+            }
+            OutcomeClass::ModelUnavailable if matches!(status, Some(404 | 410)) => self.gone += 1,
+            _ => {}
+        }
+    }
+
+    /// How the call ends; `rest` is the first candidate to come back.
+    fn ending(&self, job: &Job, rest: Option<(UnixMs, OutcomeClass)>, now: UnixMs) -> Ending {
+        let limited = match rest {
+            Some((until, OutcomeClass::RateLimited)) => Some(until),
+            _ => None,
+        };
+        if let Some(until) = self.limited_until.or(limited.filter(|_| self.attempts == 0)) {
+            return Ending::PoolExhausted { retry_after: until.since(now) };
+        }
+        match self.attempts {
+            0 => Ending::NoChannel { retry_after: rest.map(|(until, _)| until.since(now)) },
+            attempts if self.timeouts == attempts => Ending::UpstreamTimeout,
+            attempts if self.gone == attempts => Ending::ModelNotFound { model: job.envelope.model.clone() },
+            _ => Ending::UpstreamFailed,
+        }
+    }
+}
+
+/// Reads a complete body: its first byte (white space is none: some upstreams send it to keep the connection) before
+/// `first_by`, every further piece within `idle`.
+async fn read_whole(
+    response: &mut UpstreamResponse,
+    first_by: Instant,
+    idle: Duration,
+) -> Result<Bytes, Failure> {
+    let mut body = BytesMut::new();
+    let mut by = first_by;
+    while let Some(chunk) = before(by, response.next_chunk()).await?.map_err(|error| broken(&error))? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(broken(&SendError::TooLarge(MAX_ANSWER_BYTES)));
+        }
+        if chunk.iter().all(u8::is_ascii_whitespace) {
+            if body.is_empty() {
+                continue;
+            }
+        } else {
+            by = Instant::now() + idle;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// Awaits something until a point in time.
+async fn before<T>(by: Instant, future: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::time::timeout_at(by, future).await.map_err(|_| Failure::Elsewhere {
+        outcome: host_error(RestScope::ChannelModel, "no content within the limit"),
+        status: None,
+        timeout: true,
+    })
+}
+
+/// An error that came with status 200. If it says that the request is at fault, it is answered as a 400.
+fn in_band(error: &InBandError, now: UnixMs, secrets: &[&Secret]) -> Failure {
+    let outcome = classify_in_band(error, now, secrets);
+    if outcome.pass_through {
+        let text = sanitized_client_error(400, &error.raw, secrets);
+        let ending = Ending::Refused { status: 400, message: text.message, param: text.param, code: text.code };
+        return Failure::Refused { outcome, ending };
+    }
+    Failure::Elsewhere { outcome, status: Some(200), timeout: false }
+}
+
+fn broken(error: &SendError) -> Failure {
+    let scope = match error {
+        SendError::TooLarge(_) => RestScope::Request,
+        _ => RestScope::Channel,
+    };
+    let outcome = host_error(scope, &error.to_string());
+    Failure::Elsewhere { outcome, status: None, timeout: *error == SendError::ConnectTimeout }
+}
+
+fn host_failure(scope: RestScope, detail: &str) -> Failure {
+    Failure::Elsewhere { outcome: host_error(scope, detail), status: Some(200), timeout: false }
+}
+
+fn host_error(scope: RestScope, detail: &str) -> Outcome {
+    Outcome {
+        class: OutcomeClass::HostError,
+        scope,
+        rest_for: None,
+        period: None,
+        permanent: false,
+        pass_through: false,
+        detail: detail.to_owned(),
+    }
+}

@@ -1,0 +1,377 @@
+//! How a relayed call ends other than well, and what each kind of client is told.
+//!
+//! One table, [`Ending::told`], maps each ending to status, code, text and `Retry-After`, per client profile.
+//! docs/errors.md is the same table for readers.
+
+use std::time::Duration;
+
+use crate::model::{token::ClientProfile, usage::CallResult};
+
+/// A way in which a call ends without an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The request is malformed. `param` is the field.
+    BadRequest {
+        /// What is wrong, and the remedy.
+        message: String,
+        /// The field.
+        param: Option<String>,
+    },
+    /// The upstream refused the request itself (400, 413, 422); its text was cleaned.
+    Refused {
+        /// 400, 413 or 422.
+        status: u16,
+        /// The cleaned text.
+        message: String,
+        /// The field.
+        param: Option<String>,
+        /// A stable code such as `context_length_exceeded`.
+        code: Option<String>,
+    },
+    /// The body is larger than the limit, in bytes.
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// No token, or one that is unknown, switched off or has ended.
+    BadToken {
+        /// Which of these, for the owner of the token.
+        message: &'static str,
+    },
+    /// The token may not be used from this address.
+    AddressNotAllowed,
+    /// The model is not in the token's scope.
+    ModelNotAllowed {
+        /// The model.
+        model: String,
+    },
+    /// The token counts dollars, and the model has no price.
+    NoPrice {
+        /// The model.
+        model: String,
+    },
+    /// No channel that the token may use serves the model.
+    ModelNotFound {
+        /// The model.
+        model: String,
+    },
+    /// The token made too many requests in the last minute.
+    TokenRate {
+        /// Until the next one fits.
+        retry_after: Duration,
+    },
+    /// The token's quota has no room for the call.
+    TokenQuota {
+        /// Until the quota starts anew, if it does.
+        resets_in: Option<Duration>,
+    },
+    /// Every key that could serve the call is limited.
+    PoolExhausted {
+        /// Until the first one comes back.
+        retry_after: Duration,
+    },
+    /// Channels serve the model, but all rest or have no usable key.
+    NoChannel {
+        /// Until the first one comes back, if it does.
+        retry_after: Option<Duration>,
+    },
+    /// Every upstream that was tried failed.
+    UpstreamFailed,
+    /// Every upstream that was tried was too slow.
+    UpstreamTimeout,
+    /// The answer broke off after its first content.
+    Interrupted,
+    /// The server is stopping.
+    ShuttingDown,
+    /// Usage rows cannot be saved; no new call starts.
+    NotRecording,
+}
+
+/// What the client is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The HTTP status.
+    pub status: u16,
+    /// `error.type`.
+    pub kind: &'static str,
+    /// `error.code`.
+    pub code: String,
+    /// `error.message`, without the request id.
+    pub message: String,
+    /// `error.param`.
+    pub param: Option<String>,
+    /// `Retry-After`.
+    pub retry_after: Option<Duration>,
+    /// `x-should-retry`: whether the official SDKs should retry by themselves; `None` leaves it to the status.
+    pub should_retry: Option<bool>,
+}
+
+/// OpenClaw falls back to its next model at once when it is asked to wait longer than a minute; after a shorter
+/// `Retry-After`, or a 5xx, it retries the same model for one to two minutes. Observed with OpenClaw 2026.9.
+const OPENCLAW_FALL_BACK: Duration = Duration::from_secs(61);
+
+/// The official SDKs give up when `Retry-After` is long; above this we tell them not to try at all.
+const WORTH_WAITING: Duration = Duration::from_secs(60);
+
+impl Ending {
+    /// How the usage log files it.
+    pub fn result(&self) -> CallResult {
+        match self {
+            Self::BadRequest { .. }
+            | Self::Refused { .. }
+            | Self::TooLarge { .. }
+            | Self::BadToken { .. }
+            | Self::AddressNotAllowed
+            | Self::ModelNotAllowed { .. }
+            | Self::NoPrice { .. }
+            | Self::ModelNotFound { .. } => CallResult::ClientError,
+            Self::TokenRate { .. } | Self::TokenQuota { .. } => CallResult::TokenLimit,
+            Self::PoolExhausted { .. } => CallResult::PoolExhausted,
+            Self::NoChannel { .. } | Self::NotRecording => CallResult::NoChannel,
+            Self::UpstreamFailed => CallResult::UpstreamError,
+            Self::UpstreamTimeout => CallResult::Timeout,
+            Self::Interrupted => CallResult::Interrupted,
+            Self::ShuttingDown => CallResult::ShuttingDown,
+        }
+    }
+
+    /// The table: status, type, code, text and `Retry-After` for a client of this profile.
+    pub fn told(&self, profile: ClientProfile) -> Told {
+        let told = |status, kind, code: &str, message: String| Told {
+            status,
+            kind,
+            code: code.to_owned(),
+            message,
+            param: None,
+            retry_after: None,
+            should_retry: None,
+        };
+        let openclaw = profile == ClientProfile::OpenClaw;
+        match self {
+            Self::BadRequest { message, param } => Told {
+                param: param.clone(),
+                ..told(400, "invalid_request_error", "invalid_request_error", message.clone())
+            },
+            Self::Refused { status, message, param, code } => Told {
+                param: param.clone(),
+                ..told(
+                    *status,
+                    "invalid_request_error",
+                    code.as_deref().unwrap_or("invalid_request_error"),
+                    message.clone(),
+                )
+            },
+            Self::TooLarge { limit } => told(
+                413,
+                "invalid_request_error",
+                "request_too_large",
+                format!("The request is larger than {} MB; send less.", limit >> 20),
+            ),
+            Self::BadToken { message } => {
+                told(401, "authentication_error", "invalid_api_key", (*message).to_owned())
+            }
+            Self::AddressNotAllowed => told(
+                403,
+                "permission_error",
+                "ip_not_allowed",
+                "This token may not be used from your address.".into(),
+            ),
+            // A 403 makes OpenClaw rest the whole provider; a 404 leads to its next model at once.
+            Self::ModelNotAllowed { model } => told(
+                if openclaw { 404 } else { 403 },
+                "invalid_request_error",
+                if openclaw { "model_not_found" } else { "model_not_allowed" },
+                format!("This token may not use the model `{model}`; ask for one that GET /v1/models lists."),
+            ),
+            Self::NoPrice { model } => told(
+                if openclaw { 404 } else { 403 },
+                "invalid_request_error",
+                if openclaw { "model_not_found" } else { "model_without_price" },
+                format!("This token's quota is in dollars, and the model `{model}` has no price."),
+            ),
+            Self::ModelNotFound { model } => told(
+                404,
+                "invalid_request_error",
+                "model_not_found",
+                format!("The model `{model}` does not exist; GET /v1/models lists those that do."),
+            ),
+            Self::TokenRate { retry_after } => Told {
+                retry_after: Some(*retry_after),
+                ..told(
+                    429,
+                    "rate_limit_error",
+                    "rate_limit_exceeded",
+                    "This token's requests per minute are used up.".into(),
+                )
+            },
+            // OpenClaw takes `insufficient_quota` for a billing problem and blocks every model of the provider for ten
+            // minutes and more, also after the quota was raised.
+            Self::TokenQuota { resets_in } => Told {
+                retry_after: Some(match resets_in {
+                    Some(wait) if openclaw => (*wait).max(OPENCLAW_FALL_BACK),
+                    Some(wait) => *wait,
+                    None => Duration::from_secs(3600),
+                }),
+                should_retry: Some(false),
+                ..if openclaw {
+                    told(
+                        429,
+                        "rate_limit_error",
+                        "rate_limit_exceeded",
+                        "Usage limit of this token reached.".into(),
+                    )
+                } else {
+                    told(
+                        429,
+                        "insufficient_quota",
+                        "insufficient_quota",
+                        "This token's quota has no room for this call.".into(),
+                    )
+                }
+            },
+            Self::PoolExhausted { retry_after } => {
+                let wait = if openclaw { (*retry_after).max(OPENCLAW_FALL_BACK) } else { *retry_after };
+                Told {
+                    retry_after: Some(wait),
+                    should_retry: (wait > WORTH_WAITING).then_some(false),
+                    ..told(
+                        429,
+                        "rate_limit_error",
+                        "pool_exhausted",
+                        "Every key for this model is at its limit.".into(),
+                    )
+                }
+            }
+            Self::NoChannel { retry_after } if openclaw => {
+                openclaw_outage("No channel can serve this model now.", *retry_after)
+            }
+            Self::NoChannel { retry_after } => Told {
+                retry_after: Some(retry_after.unwrap_or(WORTH_WAITING)),
+                should_retry: retry_after.is_none_or(|wait| wait > WORTH_WAITING).then_some(false),
+                ..told(
+                    503,
+                    "server_error",
+                    "no_available_channel",
+                    "No channel can serve this model now.".into(),
+                )
+            },
+            Self::UpstreamFailed if openclaw => openclaw_outage("Every upstream of this model failed.", None),
+            Self::UpstreamFailed => {
+                told(502, "upstream_error", "upstream_error", "Every upstream of this model failed.".into())
+            }
+            Self::UpstreamTimeout if openclaw => {
+                openclaw_outage("Every upstream of this model was too slow.", None)
+            }
+            Self::UpstreamTimeout => told(
+                504,
+                "upstream_error",
+                "upstream_timeout",
+                "Every upstream of this model was too slow.".into(),
+            ),
+            // Inside a stream the text decides: this one leads OpenClaw to its next model within a second.
+            Self::Interrupted if openclaw => told(
+                429,
+                "rate_limit_error",
+                "upstream_interrupted",
+                "The upstream broke the answer off; try again in 120 s.".into(),
+            ),
+            Self::Interrupted => told(
+                502,
+                "upstream_error",
+                "upstream_interrupted",
+                "The upstream broke the answer off.".into(),
+            ),
+            Self::ShuttingDown => Told {
+                retry_after: Some(Duration::from_secs(5)),
+                ..told(
+                    503,
+                    "server_error",
+                    "shutting_down",
+                    "The server is stopping; try again in a moment.".into(),
+                )
+            },
+            Self::NotRecording => Told {
+                retry_after: Some(Duration::from_secs(10)),
+                ..told(
+                    503,
+                    "server_error",
+                    "not_recording",
+                    "The server cannot save its usage log and takes no calls; its operator sees why.".into(),
+                )
+            },
+        }
+    }
+}
+
+fn openclaw_outage(message: &str, retry_after: Option<Duration>) -> Told {
+    Told {
+        status: 429,
+        kind: "rate_limit_error",
+        code: "model_cooldown".into(),
+        message: message.into(),
+        param: None,
+        retry_after: Some(retry_after.unwrap_or_default().max(OPENCLAW_FALL_BACK)),
+        should_retry: Some(false),
+    }
+}
+
+impl Told {
+    /// OpenAI's error object; the message ends with the request id.
+    pub fn json(&self, request_id: &str) -> serde_json::Value {
+        serde_json::json!({
+            "error": {
+                "message": format!("{} (request id: {request_id})", self.message),
+                "type": self.kind,
+                "param": self.param,
+                "code": self.code,
+            }
+        })
+    }
+
+    /// `Retry-After` in whole seconds, rounded up, at least 1.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.retry_after.map(|wait| (wait.as_millis().div_ceil(1000) as u64).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outages() -> Vec<Ending> {
+        vec![
+            Ending::PoolExhausted { retry_after: Duration::from_secs(3) },
+            Ending::NoChannel { retry_after: None },
+            Ending::NoChannel { retry_after: Some(Duration::from_secs(2)) },
+            Ending::UpstreamFailed,
+            Ending::UpstreamTimeout,
+            Ending::TokenQuota { resets_in: None },
+            Ending::TokenQuota { resets_in: Some(Duration::from_secs(5)) },
+        ]
+    }
+
+    #[test]
+    fn openclaw_is_never_told_anything_that_makes_it_retry_for_minutes_or_block_the_provider() {
+        for ending in outages() {
+            let told = ending.told(ClientProfile::OpenClaw);
+            assert_eq!(told.status, 429, "{ending:?}");
+            assert!(told.retry_after_s().unwrap() > 60, "{ending:?}");
+            let text = told.json("x").to_string().to_lowercase();
+            for word in ["insufficient_quota", "billing", "401", "403", "credit", "expired"] {
+                assert!(!text.contains(word), "{word} in {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_429_or_a_503_always_says_when_to_come_back() {
+        for ending in outages().into_iter().chain([Ending::ShuttingDown, Ending::NotRecording]) {
+            for profile in [ClientProfile::Generic, ClientProfile::OpenClaw] {
+                let told = ending.told(profile);
+                if matches!(told.status, 429 | 503) {
+                    assert!(told.retry_after_s().is_some_and(|seconds| seconds >= 1), "{ending:?}");
+                }
+            }
+        }
+    }
+}

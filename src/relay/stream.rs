@@ -1,0 +1,282 @@
+//! The rest of a stream, after its first content: piped on, watched, and booked before its end goes out.
+//!
+//! From here on there is no second upstream. A fault becomes an error event without `[DONE]`, so that no client takes a
+//! part for the whole.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{
+    FutureExt, StreamExt,
+    stream::{self, BoxStream},
+};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Relay, Search,
+    attempt::{Beginning, Found},
+    ending::Ending,
+    job::Job,
+    ticket::Ticket,
+};
+use crate::{
+    model::{token::ClientProfile, usage::OutcomeClass},
+    protocol::sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME, frame},
+};
+
+/// How long a stream may go on after its finish reason: a usage chunk and `[DONE]` follow at once, or never.
+const AFTER_FINISH: Duration = Duration::from_secs(5);
+
+/// The longest stream, however lively it is.
+const MAX_STREAM: Duration = Duration::from_secs(2 * 3600);
+
+/// A stream on its way to the client. Dropping it cancels the upstream call and books what was used.
+struct Live {
+    beginning: Box<Beginning>,
+    job: Job,
+    ticket: Ticket,
+    drained: CancellationToken,
+    relay: Arc<Relay>,
+    idle: Duration,
+    keepalive: Duration,
+    /// When the upstream must have sent a piece of its answer; comments do not count.
+    idle_by: Instant,
+    ends_by: Instant,
+    started: bool,
+    over: bool,
+}
+
+/// What came from the upstream.
+enum Step {
+    Frames(Bytes),
+    End,
+    Fault(&'static str),
+}
+
+/// The events of a stream whose first content is there.
+pub(super) fn events(
+    beginning: Box<Beginning>,
+    relay: Arc<Relay>,
+    job: Job,
+    ticket: Ticket,
+) -> BoxStream<'static, Bytes> {
+    let live = Live::new(beginning, relay, job, ticket);
+    stream::unfold(live, |mut live| async move { live.next().await.map(|bytes| (bytes, live)) }).boxed()
+}
+
+/// The events of a stream that has been waiting for its first content for so long that it gets keep-alives.
+pub(super) fn events_after_waiting(
+    search: Search,
+    relay: Arc<Relay>,
+    profile: ClientProfile,
+) -> BoxStream<'static, Bytes> {
+    enum State {
+        Waiting { search: Search, relay: Arc<Relay>, ping_at: Instant },
+        Live(Box<Live>),
+        Over,
+    }
+    let begin = State::Waiting { search, relay, ping_at: Instant::now() };
+    stream::unfold(begin, move |state| async move {
+        match state {
+            State::Waiting { mut search, relay, ping_at } => tokio::select! {
+                (found, job, mut ticket) = &mut search => match found {
+                    Ok(Found::Stream(beginning)) => {
+                        let mut live = Box::new(Live::new(beginning, relay, job, ticket));
+                        let bytes = live.next().await?;
+                        Some((bytes, State::Live(live)))
+                    }
+                    // A call for a stream finds a stream; and if not, it failed.
+                    Ok(Found::Whole(_)) => None,
+                    Err(ending) => {
+                        let event = error_event(&mut ticket, &ending, profile).await;
+                        Some((event, State::Over))
+                    }
+                },
+                () = tokio::time::sleep_until(ping_at) => {
+                    let every = relay.keepalive_every();
+                    let next = State::Waiting { search, relay, ping_at: Instant::now() + every };
+                    Some((keepalive(profile), next))
+                }
+            },
+            State::Live(mut live) => live.next().await.map(|bytes| (bytes, State::Live(live))),
+            State::Over => None,
+        }
+    })
+    .boxed()
+}
+
+/// A sign of life. OpenClaw's watchdog does not count comments, so it gets a chunk without choices.
+fn keepalive(profile: ClientProfile) -> Bytes {
+    match profile {
+        ClientProfile::Generic => KEEP_ALIVE_FRAME,
+        ClientProfile::OpenClaw => Bytes::from_static(
+            b"data: {\"id\":\"keep-alive\",\"object\":\"chat.completion.chunk\",\"created\":0,\"model\":\"\",\"choices\":[]}\n\n",
+        ),
+    }
+}
+
+/// Appends an event. JSON that came in several lines goes out in one: a line break between its tokens is only white
+/// space, and many clients read one line an event.
+pub(super) fn push_frame(frames: &mut BytesMut, data: &[u8]) {
+    frames.extend_from_slice(b"data: ");
+    let begin = frames.len();
+    frames.extend_from_slice(data);
+    for byte in &mut frames[begin..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    frames.extend_from_slice(b"\n\n");
+}
+
+/// Books a failed stream and returns the event that says so.
+async fn error_event(ticket: &mut Ticket, ending: &Ending, profile: ClientProfile) -> Bytes {
+    let told = ending.told(profile);
+    ticket.fail(ending, 200, &told.code).await;
+    frame(told.json(&ticket.request_id().to_string()).to_string().as_bytes())
+}
+
+impl Live {
+    fn new(beginning: Box<Beginning>, relay: Arc<Relay>, job: Job, ticket: Ticket) -> Self {
+        let timeouts = job.catalog.timeouts(&job.targets[beginning.index].route.channel.channel);
+        let now = Instant::now();
+        Self {
+            drained: relay.parts.drained.clone(),
+            idle: timeouts.idle,
+            keepalive: Duration::from_millis(job.catalog.settings.keepalive_every_ms.into()),
+            idle_by: now + timeouts.idle,
+            ends_by: now + MAX_STREAM,
+            relay,
+            beginning,
+            job,
+            ticket,
+            started: false,
+            over: false,
+        }
+    }
+
+    /// The next bytes for the client; `None` after the last ones.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.over {
+            return None;
+        }
+        if !self.started {
+            self.started = true;
+            if !self.beginning.frames.is_empty() {
+                return Some(std::mem::take(&mut self.beginning.frames));
+            }
+        }
+        let drained = self.drained.clone();
+        // A lively upstream must not keep the server from stopping: see to that first.
+        let quiet_until = Instant::now() + self.keepalive;
+        let profile = self.job.token.profile;
+        let step = tokio::select! {
+            biased;
+            () = drained.cancelled() => {
+                self.over = true;
+                self.book();
+                return Some(error_event(&mut self.ticket, &Ending::ShuttingDown, profile).await);
+            }
+            step = self.step() => step,
+            () = tokio::time::sleep_until(quiet_until) => return Some(keepalive(profile)),
+        };
+        match step {
+            Step::Frames(frames) => Some(frames),
+            Step::End => {
+                self.over = true;
+                self.book();
+                // The row is safe before the client sees the end of its answer. Meanwhile the last bytes of the
+                // upstream's body, if they are there, free its connection for the next call.
+                self.finish_body();
+                self.ticket.succeed().await;
+                self.finish_body();
+                Some(DONE_FRAME)
+            }
+            Step::Fault(detail) => {
+                self.over = true;
+                self.book();
+                self.ticket.end_attempt(OutcomeClass::HostError, None, detail);
+                let now = self.ticket.now();
+                self.relay.report_interruption(&self.job, self.beginning.index, detail, now);
+                Some(error_event(&mut self.ticket, &Ending::Interrupted, profile).await)
+            }
+        }
+    }
+
+    /// Reads until there is something for the client. Cancel safe: what was read is kept in the scanner.
+    async fn step(&mut self) -> Step {
+        loop {
+            let mut frames = BytesMut::new();
+            while !self.beginning.done
+                && let Some(event) = self.beginning.scanner.next()
+            {
+                match event {
+                    Err(_) => return Step::Fault("an event of the stream is too long"),
+                    Ok(Event::Comment) => {}
+                    Ok(Event::Done) => self.beginning.done = true,
+                    Ok(Event::Data { data, .. }) => {
+                        self.idle_by = Instant::now() + self.idle;
+                        let chunk = self.beginning.reader.read(data);
+                        if chunk.error.is_some() {
+                            return Step::Fault("the upstream sent an error");
+                        }
+                        if chunk.malformed {
+                            return Step::Fault("the stream is not the expected JSON");
+                        }
+                        if let Some(data) = chunk.forward {
+                            push_frame(&mut frames, &data);
+                        }
+                    }
+                }
+            }
+            if !frames.is_empty() {
+                return Step::Frames(frames.freeze());
+            }
+            let finished = self.beginning.reader.has_finished();
+            if self.beginning.done {
+                return Step::End;
+            }
+            let Some(response) = &mut self.beginning.response else {
+                return if finished {
+                    Step::End
+                } else {
+                    Step::Fault("the stream ended without a finish reason")
+                };
+            };
+            let by = if finished { self.idle_by.min(Instant::now() + AFTER_FINISH) } else { self.idle_by };
+            match tokio::time::timeout_at(by.min(self.ends_by), response.next_chunk()).await {
+                Ok(Ok(Some(chunk))) => self.beginning.scanner.push(chunk),
+                Ok(Ok(None)) => {
+                    self.beginning.scanner.finish();
+                    self.beginning.response = None;
+                }
+                // After the finish reason the answer is whole, whatever becomes of the connection.
+                _ if finished => return Step::End,
+                Ok(Err(_)) => return Step::Fault("the connection broke in the middle of the stream"),
+                Err(_) => return Step::Fault("the stream stalled"),
+            }
+        }
+    }
+
+    /// Takes the end of the upstream's body if it is already there, so that the connection can be used again.
+    fn finish_body(&mut self) {
+        if let Some(response) = &mut self.beginning.response {
+            let _ = response.next_chunk().now_or_never();
+        }
+    }
+
+    fn book(&mut self) {
+        let reader = &self.beginning.reader;
+        let usage = self.beginning.usage.or(reader.usage());
+        self.ticket.book(usage, self.job.prompt_tokens(), reader.output_estimate());
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if !self.over {
+            self.book();
+        }
+    }
+}

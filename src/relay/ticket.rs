@@ -1,0 +1,264 @@
+//! The books of one call: its usage record while it grows.
+//!
+//! A ticket that is dropped before it was closed writes its row all the same: the client has left.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use tokio::time::Instant;
+
+use super::{Call, ending::Ending, job::Target, quota::Reservation, recorder::Recorder};
+use crate::model::{
+    catalog::Catalog,
+    channel::Price,
+    id::RequestId,
+    time::{Clock, UnixMs},
+    token::QuotaUnit,
+    usage::{Attempt, CallResult, OutcomeClass, TokenCounts, UsageRecord},
+};
+
+/// The longest text of an attempt that is kept.
+const MAX_DETAIL_CHARS: usize = 300;
+
+/// The status that the log shows for a client that left, as nginx does.
+const CLIENT_CLOSED_STATUS: u16 = 499;
+
+pub(super) struct Ticket {
+    recorder: Recorder,
+    clock: Clock,
+    record: Option<UsageRecord>,
+    arrived: Instant,
+    request_id: RequestId,
+    reservation: Option<Reservation>,
+    /// The attempt that is under way.
+    open: Option<OpenAttempt>,
+    price: Option<Price>,
+    /// Whether content of an answer has been found.
+    answered: bool,
+}
+
+struct OpenAttempt {
+    attempt: Attempt,
+    started: Instant,
+}
+
+impl Ticket {
+    /// Opens the books of a call.
+    pub fn open(recorder: Recorder, clock: Clock, call: &Call) -> Self {
+        let record = UsageRecord {
+            request_id: call.request_id,
+            at: call.at,
+            token_id: call.token.id,
+            channel_id: None,
+            key_id: None,
+            asked_model: String::new(),
+            served_model: None,
+            endpoint: call.endpoint,
+            stream: false,
+            status: CLIENT_CLOSED_STATUS,
+            result: CallResult::ClientClosed,
+            error_code: None,
+            queue_ms: 0,
+            first_token_ms: None,
+            total_ms: 0,
+            tokens: TokenCounts::default(),
+            estimated: false,
+            cost_micros: 0,
+            client_address: call.client_address.to_string(),
+            client_kind: call.client_kind.clone(),
+            trace_id: call.trace_id.clone(),
+            quota_unit: None,
+            quota_charge: 0,
+            quota_period: UnixMs(0),
+            attempts: Vec::new(),
+        };
+        Self {
+            recorder,
+            clock,
+            record: Some(record),
+            arrived: call.arrived,
+            request_id: call.request_id,
+            reservation: None,
+            open: None,
+            price: None,
+            answered: false,
+        }
+    }
+
+    pub fn request_id(&self) -> RequestId {
+        self.request_id
+    }
+
+    /// Notes what the client asks for.
+    pub fn asked(&mut self, model: &str, stream: bool) {
+        if let Some(record) = &mut self.record {
+            record.asked_model = model.chars().take(200).collect();
+            record.stream = stream;
+        }
+    }
+
+    /// Takes the room in the token's quota; it is settled when the ticket is closed.
+    pub fn reserved(&mut self, reservation: Reservation) {
+        self.reservation = Some(reservation);
+    }
+
+    /// Notes time spent waiting for a candidate.
+    pub fn queued(&mut self, waited: Duration) {
+        if let Some(record) = &mut self.record {
+            record.queue_ms = record.queue_ms.saturating_add(ms(waited));
+        }
+    }
+
+    /// Begins an attempt.
+    pub fn begin_attempt(&mut self, target: &Target) {
+        let started = Instant::now();
+        self.price = target.route.model.price;
+        self.open = Some(OpenAttempt {
+            attempt: Attempt {
+                channel_id: target.key.channel_id,
+                key_id: target.key.id,
+                model: target.route.upstream_model.to_string(),
+                started_ms: ms(started - self.arrived),
+                first_byte_ms: None,
+                duration_ms: 0,
+                status: None,
+                class: OutcomeClass::ClientClosed,
+                detail: String::new(),
+            },
+            started,
+        });
+        if let Some(record) = &mut self.record {
+            record.channel_id = Some(target.key.channel_id);
+            record.key_id = Some(target.key.id);
+            record.served_model = Some(target.route.upstream_model.to_string());
+        }
+    }
+
+    /// Notes the first real content of the attempt that is under way.
+    pub fn first_content(&mut self, status: u16) {
+        self.answered = true;
+        let now = Instant::now();
+        if let Some(open) = &mut self.open {
+            open.attempt.first_byte_ms = Some(ms(now - open.started));
+            open.attempt.status = Some(status);
+        }
+        if let Some(record) = &mut self.record {
+            record.first_token_ms = Some(ms(now - self.arrived));
+        }
+    }
+
+    /// Ends the attempt that is under way.
+    pub fn end_attempt(&mut self, class: OutcomeClass, status: Option<u16>, detail: &str) {
+        let Some(OpenAttempt { mut attempt, started }) = self.open.take() else { return };
+        attempt.duration_ms = ms(started.elapsed());
+        attempt.status = status.or(attempt.status);
+        attempt.class = class;
+        attempt.detail = detail.chars().take(MAX_DETAIL_CHARS).collect();
+        tracing::debug!(
+            request = %self.request_id, channel = %attempt.channel_id, key = %attempt.key_id, model = attempt.model,
+            status = attempt.status, class = %class, duration_ms = attempt.duration_ms, "attempt"
+        );
+        if let Some(record) = &mut self.record {
+            record.attempts.push(attempt);
+        }
+    }
+
+    /// Books the usage of an answer: the upstream's, else our estimate of both sides.
+    pub fn book(&mut self, usage: Option<TokenCounts>, prompt_estimate: u64, output_estimate: u64) {
+        let Some(record) = &mut self.record else { return };
+        record.estimated = usage.is_none();
+        record.tokens = usage.unwrap_or(TokenCounts {
+            prompt: prompt_estimate,
+            completion: output_estimate,
+            ..TokenCounts::default()
+        });
+        let TokenCounts { prompt, cached, completion, .. } = record.tokens;
+        record.cost_micros = self.price.map_or(0, |price| price.cost_micros(prompt, cached, completion));
+    }
+
+    /// Closes the books of a complete answer; returns when the row survives the death of the process.
+    pub async fn succeed(&mut self) {
+        self.end_attempt(OutcomeClass::Success, Some(200), "");
+        if let Some(record) = self.close(CallResult::Ok, 200, None) {
+            self.recorder.record(record).await;
+        }
+    }
+
+    /// Closes the books of a call that failed; returns as [`succeed`](Self::succeed) does.
+    pub async fn fail(&mut self, ending: &Ending, status: u16, code: &str) {
+        self.end_attempt(OutcomeClass::Ambiguous, None, "stopped before it ended");
+        if let Some(record) = self.close(ending.result(), status, Some(code)) {
+            self.recorder.record(record).await;
+        }
+    }
+
+    fn close(&mut self, result: CallResult, status: u16, code: Option<&str>) -> Option<UsageRecord> {
+        let mut record = self.record.take()?;
+        record.result = result;
+        record.status = status;
+        record.error_code = code.map(str::to_owned);
+        record.total_ms = ms(self.arrived.elapsed());
+        if let Some(reservation) = &mut self.reservation {
+            record.quota_charge = match reservation.unit {
+                QuotaUnit::Dollars => record.cost_micros,
+                QuotaUnit::Tokens => i64::try_from(record.tokens.total()).unwrap_or(i64::MAX),
+                QuotaUnit::Requests => i64::from(self.answered),
+            };
+            record.quota_unit = Some(reservation.unit);
+            record.quota_period = reservation.period;
+            reservation.settle(record.quota_charge);
+        }
+        tracing::info!(
+            request = %record.request_id, token = %record.token_id, model = record.asked_model,
+            status = record.status, result = %record.result, attempts = record.attempts.len(),
+            total_ms = record.total_ms, "call"
+        );
+        Some(record)
+    }
+
+    /// Headers that say which way the call took.
+    pub fn diagnose(&self, headers: &mut HeaderMap, catalog: &Catalog) {
+        let Some(record) = &self.record else { return };
+        let total = ms(self.arrived.elapsed());
+        let upstream = self.open.as_ref().map_or(0, |open| ms(open.started.elapsed()));
+        let own = total.saturating_sub(upstream).saturating_sub(record.queue_ms);
+        let mut set = |name: &'static str, value: String| {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        };
+        set(
+            "server-timing",
+            format!("queue;dur={}, upstream;dur={upstream}, relay;dur={own}", record.queue_ms),
+        );
+        set("x-onepool-attempts", (record.attempts.len() + usize::from(self.open.is_some())).to_string());
+        if let Some(entry) = record.channel_id.and_then(|id| catalog.channel(id)) {
+            // A name may hold any letters; a header may not.
+            let name = form_urlencoded::byte_serialize(entry.channel.name.as_bytes()).collect();
+            set("x-onepool-channel", name);
+        }
+        if let Some(model) = &record.served_model {
+            set("x-onepool-model", model.clone());
+        }
+    }
+
+    /// The time, for rests.
+    pub fn now(&self) -> UnixMs {
+        self.clock.now()
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.end_attempt(OutcomeClass::ClientClosed, None, "the client left");
+        if let Some(record) =
+            self.close(CallResult::ClientClosed, CLIENT_CLOSED_STATUS, Some("client_closed"))
+        {
+            self.recorder.record_detached(record);
+        }
+    }
+}
+
+fn ms(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

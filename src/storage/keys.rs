@@ -1,0 +1,256 @@
+//! Keys: the upstream credentials of channels. Their secrets are sealed, each under its own id.
+
+use super::{Db, StorageError, StorageResult, on};
+use crate::model::{
+    id::{ChannelId, KeyId},
+    key::{Key, KeyCheck, PastedKey},
+    time::UnixMs,
+};
+
+/// What became of a key that was to be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyAdded {
+    /// It is there now.
+    Added(KeyId),
+    /// The channel had it already, or it stood twice in the list.
+    Duplicate,
+}
+
+/// A key as pages show it: everything but the secret.
+#[derive(Debug, Clone)]
+pub struct KeyRow {
+    /// Its id.
+    pub id: KeyId,
+    /// The operator's name for it; may be empty.
+    pub label: String,
+    /// The last four characters.
+    pub last4: String,
+    /// Whose quota it spends.
+    pub quota_group: Option<String>,
+    /// Whether it takes calls.
+    pub enabled: bool,
+    /// What the last test found.
+    pub last_check: Option<KeyCheck>,
+    /// When it was added.
+    pub created_at: UnixMs,
+}
+
+type RawRow = (i64, String, String, Option<String>, bool, Option<String>, i64);
+
+fn context(id: KeyId) -> String {
+    format!("key:{id}")
+}
+
+impl Db {
+    /// Adds keys to a channel, all or none; what the channel has already is left alone. The results stand in the order
+    /// of `keys`. [`StorageError::Missing`] if the channel was deleted.
+    pub async fn add_keys(&self, channel: ChannelId, keys: &[PastedKey]) -> StorageResult<Vec<KeyAdded>> {
+        let mut tx = self.begin().await?;
+        let known: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM channels WHERE id = $1 AND deleted_at IS NULL")
+                .bind(channel.0)
+                .fetch_one(&mut *tx)
+                .await?;
+        if known == 0 {
+            return Err(StorageError::Missing);
+        }
+        let mut results = Vec::with_capacity(keys.len());
+        for key in keys {
+            let id: Option<i64> = sqlx::query_scalar(
+                "INSERT INTO keys (channel_id, label, last4, secret_sealed, secret_hash, quota_group, enabled,
+                     created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, TRUE, $7)
+                 ON CONFLICT (channel_id, secret_hash) WHERE deleted_at IS NULL DO NOTHING RETURNING id",
+            )
+            .bind(channel.0)
+            .bind(&key.label)
+            .bind(key.secret.last4())
+            .bind(&[][..])
+            .bind(self.vault().fingerprint(&key.secret))
+            .bind(&key.quota_group)
+            .bind(self.now().0)
+            .fetch_optional(&mut *tx)
+            .await?;
+            let Some(id) = id.map(KeyId) else {
+                results.push(KeyAdded::Duplicate);
+                continue;
+            };
+            sqlx::query("UPDATE keys SET secret_sealed = $1 WHERE id = $2")
+                .bind(self.vault().seal(&context(id), key.secret.expose()))
+                .bind(id.0)
+                .execute(&mut *tx)
+                .await?;
+            results.push(KeyAdded::Added(id));
+        }
+        tx.commit().await?;
+        Ok(results)
+    }
+
+    /// Every key that is not deleted, by id, secrets opened.
+    pub(super) async fn keys(&self) -> StorageResult<Vec<Key>> {
+        let rows: Vec<(i64, i64, String, String, Option<String>, bool, Vec<u8>)> = on!(self.read, |pool| {
+            sqlx::query_as(
+                "SELECT id, channel_id, label, last4, quota_group, enabled, secret_sealed
+                 FROM keys WHERE deleted_at IS NULL ORDER BY id",
+            )
+            .fetch_all(pool)
+        })?;
+        rows.into_iter()
+            .map(|(id, channel_id, label, last4, quota_group, enabled, sealed)| {
+                let id = KeyId(id);
+                let secret = self.vault().open(&context(id), &sealed)?;
+                Ok(Key { id, channel_id: ChannelId(channel_id), label, last4, quota_group, enabled, secret })
+            })
+            .collect()
+    }
+
+    /// A channel's keys for its page, by id.
+    pub async fn key_rows(&self, channel: ChannelId) -> StorageResult<Vec<KeyRow>> {
+        let rows: Vec<RawRow> = on!(self.read, |pool| {
+            sqlx::query_as(
+                "SELECT id, label, last4, quota_group, enabled, last_check, created_at
+                 FROM keys WHERE channel_id = $1 AND deleted_at IS NULL ORDER BY id",
+            )
+            .bind(channel.0)
+            .fetch_all(pool)
+        })?;
+        Ok(rows
+            .into_iter()
+            .map(|(id, label, last4, quota_group, enabled, last_check, created_at)| KeyRow {
+                id: KeyId(id),
+                label,
+                last4,
+                quota_group,
+                enabled,
+                // What an older version wrote and this one cannot read is shown as "not tested".
+                last_check: last_check.and_then(|check| serde_json::from_str(&check).ok()),
+                created_at: UnixMs(created_at),
+            })
+            .collect())
+    }
+
+    /// Sets a key's label and quota group.
+    pub async fn update_key(&self, id: KeyId, label: &str, quota_group: Option<&str>) -> StorageResult<()> {
+        let changed = on!(self.write, |pool| {
+            sqlx::query("UPDATE keys SET label = $1, quota_group = $2 WHERE id = $3 AND deleted_at IS NULL")
+                .bind(label)
+                .bind(quota_group)
+                .bind(id.0)
+                .execute(pool)
+        })?;
+        present(changed.rows_affected())
+    }
+
+    /// Switches a key on or off.
+    pub async fn set_key_enabled(&self, id: KeyId, enabled: bool) -> StorageResult<()> {
+        let changed = on!(self.write, |pool| {
+            sqlx::query("UPDATE keys SET enabled = $1 WHERE id = $2 AND deleted_at IS NULL")
+                .bind(enabled)
+                .bind(id.0)
+                .execute(pool)
+        })?;
+        present(changed.rows_affected())
+    }
+
+    /// Removes a key: its secret is erased, its label stays for the usage log.
+    pub async fn delete_key(&self, id: KeyId) -> StorageResult<()> {
+        let changed = on!(self.write, |pool| {
+            sqlx::query(
+                "UPDATE keys SET deleted_at = $1, enabled = FALSE, secret_sealed = $2, secret_hash = $2,
+                     last_check = NULL
+                 WHERE id = $3 AND deleted_at IS NULL",
+            )
+            .bind(self.now().0)
+            .bind(&[][..])
+            .bind(id.0)
+            .execute(pool)
+        })?;
+        present(changed.rows_affected())
+    }
+
+    /// Keeps what a test of a key found.
+    pub async fn save_key_check(&self, id: KeyId, check: &KeyCheck) -> StorageResult<()> {
+        let text =
+            serde_json::to_string(check).map_err(|error| StorageError::Unreadable(error.to_string()))?;
+        let changed = on!(self.write, |pool| {
+            sqlx::query("UPDATE keys SET last_check = $1 WHERE id = $2 AND deleted_at IS NULL")
+                .bind(text)
+                .bind(id.0)
+                .execute(pool)
+        })?;
+        present(changed.rows_affected())
+    }
+}
+
+fn present(rows_affected: u64) -> StorageResult<()> {
+    if rows_affected == 0 { Err(StorageError::Missing) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{
+            key::{CheckKind, CheckStep},
+            secret::Secret,
+            time::Clock,
+        },
+        storage::{channels::NewChannel, vault::Vault},
+    };
+
+    async fn open() -> (tempfile::TempDir, Db, ChannelId) {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = Vault::new(&Secret::new("0123456789abcdef"));
+        let db = Db::open(&folder.path().join("onepool.db"), vault, Clock::system()).await.unwrap();
+        let channel =
+            db.create_channel(&NewChannel { name: "a".into(), ..Default::default() }).await.unwrap();
+        (folder, db, channel)
+    }
+
+    fn pasted(secret: &str) -> PastedKey {
+        PastedKey { label: "label".into(), secret: Secret::new(secret), quota_group: None }
+    }
+
+    #[tokio::test]
+    async fn a_key_is_added_once_per_channel_and_opens_again() {
+        let (_folder, db, channel) = open().await;
+        let keys = [pasted("nvapi-000000000001"), pasted("nvapi-000000000002"), pasted("nvapi-000000000001")];
+        let added = db.add_keys(channel, &keys).await.unwrap();
+        assert!(matches!(added[..], [KeyAdded::Added(_), KeyAdded::Added(_), KeyAdded::Duplicate]));
+        assert_eq!(db.add_keys(channel, &keys[..1]).await.unwrap(), [KeyAdded::Duplicate]);
+        let read = db.keys().await.unwrap();
+        assert_eq!(read.len(), 2);
+        assert_eq!((read[1].secret.expose(), read[1].last4.as_str()), ("nvapi-000000000002", "0002"));
+
+        db.delete_key(read[0].id).await.unwrap();
+        assert!(matches!(db.add_keys(channel, &keys[..1]).await.unwrap()[..], [KeyAdded::Added(_)]));
+        assert!(matches!(db.add_keys(ChannelId(99), &keys).await, Err(StorageError::Missing)));
+    }
+
+    #[tokio::test]
+    async fn a_keys_row_shows_its_label_group_state_and_last_test() {
+        let (_folder, db, channel) = open().await;
+        db.add_keys(channel, &[pasted("nvapi-000000000001")]).await.unwrap();
+        let id = db.key_rows(channel).await.unwrap()[0].id;
+        let step = CheckStep {
+            kind: CheckKind::Chat,
+            ok: false,
+            status: Some(401),
+            duration_ms: 12,
+            text: "no".into(),
+            class: None,
+        };
+        let check = KeyCheck { at: UnixMs(5), steps: vec![step] };
+        db.update_key(id, "mine", Some("account 1")).await.unwrap();
+        db.set_key_enabled(id, false).await.unwrap();
+        db.save_key_check(id, &check).await.unwrap();
+        let row = db.key_rows(channel).await.unwrap().remove(0);
+        assert_eq!(
+            (row.label.as_str(), row.quota_group.as_deref(), row.enabled),
+            ("mine", Some("account 1"), false)
+        );
+        assert_eq!(row.last_check, Some(check));
+        db.delete_key(id).await.unwrap();
+        assert!(matches!(db.set_key_enabled(id, true).await, Err(StorageError::Missing)));
+    }
+}

@@ -1,0 +1,206 @@
+//! What an upstream's refusal means: its class, what must rest for it, and for how long. Pure: no network, no clock.
+//!
+//! Vendors' own codes and phrases come first (`rules`), then the status. One status has many meanings: a 429 may be a
+//! minute's limit, a day's, an empty account, or a busy provider behind the upstream, for which no key is to blame.
+
+mod client_error;
+mod mask;
+mod rest;
+mod rules;
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::{
+    model::{secret::Secret, time::UnixMs, usage::OutcomeClass},
+    protocol::{
+        error_body::ErrorBody,
+        openai::{InBandError, answer::BadAnswer},
+    },
+};
+
+pub use client_error::{ClientErrorText, sanitized_client_error};
+pub use mask::{mask_secrets, masked};
+
+/// The longest rest that a hint can cause, unless a daily or monthly limit is meant.
+pub const MAX_REST: Duration = Duration::from_secs(3600);
+
+/// The longest rest that a hint can cause at all: a day, and some hours for the vendor's time zone.
+pub const MAX_LONG_REST: Duration = Duration::from_secs(26 * 3600);
+
+/// The most characters of [`Outcome::detail`].
+const MAX_DETAIL_CHARS: usize = 300;
+
+pub use crate::scheduler::ledger::RestScope;
+
+/// What kind of limit was hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LimitPeriod {
+    /// Calls at the same time.
+    Concurrent,
+    /// Calls or tokens in a minute.
+    Minute,
+    /// Calls or tokens in a day of the vendor's.
+    Day,
+    /// An allowance of a month.
+    Month,
+}
+
+/// An upstream's answer with a status of failure.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The body or a prefix of it; [`crate::protocol::error_body::MAX_ERROR_BYTES`] are looked at.
+    pub body: &'a [u8],
+    /// The time.
+    pub now: UnixMs,
+    /// What the request carried and no text may repeat: the upstream key.
+    pub secrets: &'a [&'a Secret],
+}
+
+/// What an answer was taken for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The class.
+    pub class: OutcomeClass,
+    /// What must rest.
+    pub scope: RestScope,
+    /// How long, as the upstream says: at most [`MAX_REST`], for daily and monthly limits [`MAX_LONG_REST`]. `None` if
+    /// it does not say, or says what cannot be meant (seconds for a day's limit): the caller's back-off then decides,
+    /// or the end of `period` in the vendor's time zone.
+    pub rest_for: Option<Duration>,
+    /// The kind of limit, if it was one and the answer tells.
+    pub period: Option<LimitPeriod>,
+    /// Waiting does not mend it: an operator must act (a wrong key, an empty account, a model that is gone), or a
+    /// re-check must find that somebody has.
+    pub permanent: bool,
+    /// The request is at fault and the client is to see the upstream's words, by [`sanitized_client_error`]; no other
+    /// candidate is tried.
+    pub pass_through: bool,
+    /// Why, for operators: the status and the upstream's words, credentials masked, at most 300 characters.
+    pub detail: String,
+}
+
+/// Classifies an answer by status, headers and body. A 2xx other than 204 is a success: whether its body is an answer,
+/// [`crate::protocol::openai`] finds out.
+pub fn classify(answered: &Answered<'_>) -> Outcome {
+    let body = ErrorBody::read(answered.body);
+    let status = Some(answered.status);
+    if (200..300).contains(&answered.status) && answered.status != 204 {
+        return outcome(Verdict::new(OutcomeClass::Success, RestScope::Request), status, &body, answered);
+    }
+    // Mistral says so of free keys that may not call at all.
+    let no_allowance = answered.headers.get("x-ratelimit-limit-req-minute").is_some_and(|limit| limit == "0");
+    let verdict = if answered.status == 429 && no_allowance {
+        Verdict::new(OutcomeClass::OutOfCredit, RestScope::Key).permanent()
+    } else {
+        rules::verdict(status, &body)
+    };
+    outcome(verdict, status, &body, answered)
+}
+
+/// Classifies an error that came with status 200, by the status that it names, else by its words.
+pub fn classify_in_band(error: &InBandError, now: UnixMs, secrets: &[&Secret]) -> Outcome {
+    let mut body = ErrorBody::read(&error.raw);
+    if body.message.is_empty() {
+        body.message.clone_from(&error.message);
+    }
+    let headers = HeaderMap::new();
+    let answered =
+        Answered { status: error.status.unwrap_or(200), headers: &headers, body: &[], now, secrets };
+    outcome(rules::verdict(error.status, &body), error.status, &body, &answered)
+}
+
+/// Classifies a body of status 200 that is no answer. An empty answer rests nothing: it is the model's mood, not the
+/// host's.
+pub fn classify_bad_answer(bad: &BadAnswer, now: UnixMs, secrets: &[&Secret]) -> Outcome {
+    let (scope, detail) = match bad {
+        BadAnswer::InBandError(error) => return classify_in_band(error, now, secrets),
+        BadAnswer::Empty => (RestScope::Request, "200: the answer is empty"),
+        BadAnswer::NotJson => (RestScope::ChannelModel, "200: the answer is not the expected JSON"),
+        BadAnswer::Html => (RestScope::Channel, "200: the answer is a web page"),
+        BadAnswer::Stream => (RestScope::ChannelModel, "200: the answer is a stream that was not asked for"),
+    };
+    let body = ErrorBody { message: detail.to_owned(), ..ErrorBody::default() };
+    let headers = HeaderMap::new();
+    let answered = Answered { status: 200, headers: &headers, body: &[], now, secrets };
+    outcome(Verdict::new(OutcomeClass::HostError, scope), None, &body, &answered)
+}
+
+/// What a rule or a status decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Verdict {
+    class: OutcomeClass,
+    scope: RestScope,
+    period: Option<LimitPeriod>,
+    permanent: bool,
+}
+
+impl Verdict {
+    const fn new(class: OutcomeClass, scope: RestScope) -> Self {
+        Self { class, scope, period: None, permanent: false }
+    }
+
+    const fn permanent(self) -> Self {
+        Self { permanent: true, ..self }
+    }
+
+    const fn per(self, period: LimitPeriod) -> Self {
+        Self { period: Some(period), ..self }
+    }
+}
+
+fn outcome(verdict: Verdict, status: Option<u16>, body: &ErrorBody, answered: &Answered<'_>) -> Outcome {
+    let Verdict { class, scope, permanent, .. } = verdict;
+    let limited = matches!(class, OutcomeClass::RateLimited | OutcomeClass::OutOfCredit);
+    let period = verdict.period.or_else(|| limited.then(|| rules::period(&body.haystack())).flatten());
+    let long =
+        matches!(period, Some(LimitPeriod::Day | LimitPeriod::Month)) || class == OutcomeClass::OutOfCredit;
+    let temporary = limited || matches!(class, OutcomeClass::HostError | OutcomeClass::ModelUnavailable);
+    let rest_for = (temporary && scope != RestScope::Request)
+        .then(|| rest::wait(answered.headers, body, answered.now))
+        .flatten()
+        // A day's limit does not end in seconds; Google sends such a delay with it.
+        .filter(|wait| !long || rules::refills(body) || *wait >= Duration::from_secs(60))
+        .filter(|_| !(period == Some(LimitPeriod::Day) && body.reasons.contains("PerDay")))
+        .map(|wait| wait.min(if long { MAX_LONG_REST } else { MAX_REST }));
+    let words = match (status, body.message.is_empty()) {
+        (Some(status), true) => format!("{status} without a message"),
+        (Some(status), false) => format!("{status}: {}", body.message),
+        (None, _) => body.message.clone(),
+    };
+    let words = match &body.raw {
+        Some(raw) if !words.contains(raw.as_str()) => format!("{words} ({raw})"),
+        _ => words,
+    };
+    // The bound before masking keeps masking cheap; it is wide enough for no secret to be cut at the second one.
+    let words: String =
+        words.chars().map(|char| if char.is_control() { ' ' } else { char }).take(4096).collect();
+    Outcome {
+        class,
+        scope,
+        rest_for,
+        period,
+        permanent,
+        pass_through: class == OutcomeClass::ClientError
+            && scope == RestScope::Request
+            && matches!(status, None | Some(400 | 413 | 422)),
+        detail: bounded(&mask_secrets(&words, answered.secrets), MAX_DETAIL_CHARS),
+    }
+}
+
+/// At most so many characters of a text, the last one an ellipsis if some are left out.
+fn bounded(text: &str, most: usize) -> String {
+    let text = text.trim();
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! Who calls: the token behind `Authorization: Bearer` or `x-api-key`.
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use axum::http::{header, request::Parts};
+
+use crate::{
+    model::{catalog::Catalog, secret::SecretHash, time::UnixMs, token::Token},
+    relay::ending::Ending,
+    web::client::ClientAddress,
+};
+
+/// The token of a request, if it may be used now and from there.
+///
+/// The presented value is hashed first and only the hash is looked up.
+pub fn token(parts: &Parts, catalog: &Catalog, now: UnixMs) -> Result<Arc<Token>, Ending> {
+    let bad = |message| Ending::BadToken { message };
+    let presented = presented(parts).ok_or(bad("No token: send `Authorization: Bearer sk-...`."))?;
+    let found = catalog
+        .find_credential(&SecretHash::of(presented))
+        .filter(|found| found.valid_until.is_none_or(|until| now < until))
+        .ok_or(bad("This token is not known here."))?;
+    let token = &found.token;
+    if !token.enabled {
+        return Err(bad("This token is switched off."));
+    }
+    if token.expires_at.is_some_and(|end| now >= end) {
+        return Err(bad("This token has ended."));
+    }
+    let address = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
+    if !token.allows_address(address.unwrap_or(Ipv4Addr::UNSPECIFIED.into())) {
+        return Err(Ending::AddressNotAllowed);
+    }
+    Ok(token.clone())
+}
+
+fn presented(parts: &Parts) -> Option<&str> {
+    let bearer =
+        parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+        });
+    let key = || parts.headers.get("x-api-key").and_then(|value| value.to_str().ok()).map(str::trim);
+    bearer.or_else(key).filter(|token| !token.is_empty())
+}

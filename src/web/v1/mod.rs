@@ -1,0 +1,146 @@
+//! The endpoints of clients, as OpenAI shapes them.
+//!
+//! Every path also works with a trailing slash and without `/v1`, because clients differ in what they take for the base
+//! URL. Errors are OpenAI's JSON, drawn here.
+
+pub mod auth;
+mod body;
+mod client_kind;
+mod models;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
+use futures_util::StreamExt;
+use tokio::time::Instant;
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+
+use super::{Site, client::ClientAddress, face};
+use crate::{
+    error::Error,
+    model::{id::RequestId, token::ClientProfile, usage::Endpoint},
+    relay::{
+        Answer, AnswerBody, Call, Relay,
+        ending::{Ending, Told},
+        error_answer,
+    },
+};
+
+/// All endpoints of clients.
+pub fn router(site: Site) -> Router {
+    let mut router = Router::new();
+    for prefix in ["/v1", ""] {
+        for endpoint in Endpoint::ALL.iter().copied() {
+            let handler = post(move |state, request| relay(endpoint, state, request));
+            let path = format!("{prefix}/{}", endpoint.path());
+            router = router.route(&path, handler.clone()).route(&format!("{path}/"), handler);
+        }
+        router = router
+            .route(&format!("{prefix}/models"), get(models::index))
+            .route(&format!("{prefix}/models/"), get(models::index))
+            .route(&format!("{prefix}/models/{{*id}}"), get(models::show));
+    }
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(Any)
+        .max_age(std::time::Duration::from_secs(86_400));
+    router
+        .route("/v1", any(async || Error::NotFound))
+        .route("/v1/", any(async || Error::NotFound))
+        .route("/v1/{*rest}", any(async || Error::NotFound))
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(axum::middleware::from_fn(draw))
+        .layer(cors)
+        .with_state(site)
+}
+
+/// Relays a call.
+async fn relay(endpoint: Endpoint, State(site): State<Site>, request: Request) -> Response {
+    let arrived = Instant::now();
+    let at = site.clock.now();
+    let (parts, body) = request.into_parts();
+    let request_id = request_id(&parts.extensions);
+    let refuse = |ending: Ending, profile| into_response(error_answer(&ending.told(profile), request_id));
+    let token = match auth::token(&parts, &site.catalog.load(), at) {
+        Ok(token) => token,
+        Err(ending) => return refuse(ending, ClientProfile::Generic),
+    };
+    let body = match body::read(body, &parts.headers, site.config.max_body_bytes).await {
+        Ok(body) => body,
+        Err(ending) => return refuse(ending, token.profile),
+    };
+    let client = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
+    let call = Call {
+        request_id,
+        token,
+        endpoint,
+        body,
+        at,
+        arrived,
+        client_address: client.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
+        client_kind: client_kind::of(&parts.headers),
+        trace_id: client_kind::trace_id(&parts.headers),
+    };
+    let relay: Arc<Relay> = site.relay.clone();
+    into_response(relay.serve(call).await)
+}
+
+fn request_id(extensions: &axum::http::Extensions) -> RequestId {
+    extensions.get::<RequestId>().copied().unwrap_or(RequestId(uuid::Uuid::nil()))
+}
+
+fn into_response(answer: Answer) -> Response {
+    let body = match answer.body {
+        AnswerBody::Whole(bytes) => Body::from(bytes),
+        AnswerBody::Events(events) => Body::from_stream(events.map(Ok::<_, std::convert::Infallible>)),
+    };
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, body).into_response();
+    response.headers_mut().extend(answer.headers);
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// Draws errors that are not the relay's own as OpenAI's JSON.
+async fn draw(request: Request, next: Next) -> Response {
+    let request_id = request_id(request.extensions());
+    let mut response = next.run(request).await;
+    let Some(face::Undrawn(error)) = response.extensions_mut().remove::<face::Undrawn>() else {
+        return response;
+    };
+    face::log(&error, &request_id.to_string());
+    let message = match &*error {
+        Error::NotFound => {
+            "There is no such endpoint; see GET /v1/models and the endpoints below /v1.".to_owned()
+        }
+        Error::MethodNotAllowed => "This endpoint does not take this method.".to_owned(),
+        Error::Internal(_) => "The server could not do this; its log says why.".to_owned(),
+        other => other.to_string(),
+    };
+    let told = Told {
+        status: error.status().as_u16(),
+        kind: if error.status().is_server_error() { "server_error" } else { "invalid_request_error" },
+        code: error.code().to_owned(),
+        message,
+        param: None,
+        retry_after: None,
+        should_retry: None,
+    };
+    let drawn = into_response(error_answer(&told, request_id));
+    let (parts, body) = drawn.into_parts();
+    response.headers_mut().extend(parts.headers.into_iter().filter_map(|(name, value)| Some((name?, value))));
+    *response.body_mut() = body;
+    response
+}

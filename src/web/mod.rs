@@ -8,6 +8,8 @@
 
 pub mod admin;
 pub mod assets;
+#[cfg(test)]
+pub(crate) mod browser;
 pub mod client;
 pub mod face;
 pub mod form;
@@ -16,8 +18,6 @@ pub mod health;
 pub mod listen;
 pub mod public_url;
 pub mod setup_gate;
-#[cfg(test)]
-mod test_site;
 pub mod v1;
 
 use std::sync::{Arc, Mutex};

@@ -25,8 +25,8 @@ pub(crate) async fn names(db: &Db) {
     on!(db.write, |pool| sqlx::raw_sql(SQL).execute(pool)).unwrap();
 }
 
-/// An account with a session that never ends.
-pub(crate) async fn operator(db: &Db) {
+/// An account with a session that is in use at `now`.
+pub(crate) async fn operator(db: &Db, now: UnixMs) {
     on!(db.write, |pool| {
         sqlx::query("INSERT INTO users (id, name, password_hash, created_at) VALUES (1, 'admin', '', 0)")
             .execute(pool)
@@ -35,9 +35,10 @@ pub(crate) async fn operator(db: &Db) {
     on!(db.write, |pool| {
         sqlx::query(
             "INSERT INTO sessions (secret_hash, user_id, created_at, seen_at, expires_at, address, user_agent)
-             VALUES ($1, 1, 0, 0, $2, '', '')",
+             VALUES ($1, 1, $2, $2, $3, '', '')",
         )
         .bind(&SecretHash::of(SESSION).0[..])
+        .bind(now.0)
         .bind(i64::MAX)
         .execute(pool)
     })

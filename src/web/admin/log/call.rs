@@ -15,10 +15,9 @@ use super::{
     waterfall::{Waterfall, class_style},
 };
 use crate::{
-    config::Config,
     error::{Error, Result},
     i18n::Messages,
-    model::{id::RequestId, time::Clock},
+    model::{catalog::Catalog, id::RequestId, time::Clock},
     storage::{
         Db,
         usage_query::rows::{AttemptRow, UsageRow},
@@ -97,7 +96,7 @@ struct CallPage {
 
 async fn show(
     State(db): State<Db>,
-    State(config): State<Arc<Config>>,
+    State(catalog): State<Arc<Catalog>>,
     State(clock): State<Clock>,
     operator: Operator,
     Path(request_id): Path<String>,
@@ -108,7 +107,7 @@ async fn show(
     let page = CallPage {
         c: operator.chrome(Section::Log),
         request_id: row.request_id.to_string(),
-        time: Moment::new(t, row.at, clock.now(), &config.zone),
+        time: Moment::new(t, row.at, clock.now(), &catalog.zone),
         style: result_style(row.result),
         status: row.status,
         result: t.log.result_name(row.result),

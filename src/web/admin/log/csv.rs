@@ -22,10 +22,9 @@ use super::{
     query::LogQuery,
 };
 use crate::{
-    config::Config,
     error::{Error, Result},
     i18n::Messages,
-    model::time::Clock,
+    model::{catalog::Catalog, time::Clock},
     storage::{
         Db, StorageError,
         usage_query::{
@@ -53,20 +52,20 @@ pub fn router() -> Router<Site> {
 
 async fn download(
     State(db): State<Db>,
-    State(config): State<Arc<Config>>,
+    State(catalog): State<Arc<Catalog>>,
     State(clock): State<Clock>,
     operator: Operator,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let (t, now) = (operator.t(), clock.now());
-    let q = LogQuery::read(&query.unwrap_or_default(), now, &config.zone, t);
+    let q = LogQuery::read(&query.unwrap_or_default(), now, &catalog.zone, t);
     if !q.errors.is_empty() {
         return Err(Error::BadRequest(t.log.check_filters().into()));
     }
     let mut file = File {
         db,
         filter: q.filter,
-        zone: config.zone.clone(),
+        zone: catalog.zone.clone(),
         t,
         place: Some(Place::Newest),
         written: 0,
@@ -85,7 +84,7 @@ async fn download(
         futures_util::stream::once(std::future::ready(Ok::<_, StorageError>(head))),
         rest,
     );
-    let name = now.zoned(&config.zone).strftime("onepool-usage-%Y%m%d-%H%M%S.csv");
+    let name = now.zoned(&catalog.zone).strftime("onepool-usage-%Y%m%d-%H%M%S.csv");
     Ok((
         [
             (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
@@ -182,7 +181,7 @@ mod tests {
             recording::tests::{open, record},
             usage_query::fixtures,
         },
-        web::admin::log::tests::Browser,
+        web::browser::Browser,
     };
 
     #[test]

@@ -17,7 +17,6 @@ use super::{
     query::LogQuery,
 };
 use crate::{
-    config::Config,
     error::Result,
     i18n::Messages,
     model::{
@@ -156,13 +155,12 @@ impl LogPage {
 
 async fn show(
     State(db): State<Db>,
-    State(config): State<Arc<Config>>,
     State(catalog): State<Arc<Catalog>>,
     State(clock): State<Clock>,
     operator: Operator,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
-    let (t, now, zone) = (operator.t(), clock.now(), &config.zone);
+    let (t, now, zone) = (operator.t(), clock.now(), &catalog.zone);
     let q = LogQuery::read(&query.unwrap_or_default(), now, zone, t);
     let (mut status, mut problem) = (StatusCode::OK, None);
     let mut page = UsagePage { rows: Vec::new(), newer: false, older: false };

@@ -10,7 +10,7 @@ mod list;
 pub mod names;
 mod query;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod waterfall;
 
 /// `/log`, `/log.csv` and `/log/{request id}`.

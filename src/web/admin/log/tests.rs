@@ -1,70 +1,13 @@
 //! The log as an operator's browser sees it.
 
-use axum::{
-    body::Body,
-    http::{Request, header},
-};
-use http_body_util::BodyExt;
+use axum::{body::Body, http::Request};
 use tower::ServiceExt;
 
 use crate::{
-    model::{
-        time::{Clock, UnixMs},
-        usage::{CallResult, UsageRecord},
-    },
-    storage::{
-        recording::tests::{open, record},
-        usage_query::fixtures,
-    },
-    web::{self, admin::visit::SESSION_COOKIE, test_site::site},
+    model::usage::{CallResult, UsageRecord},
+    storage::recording::tests::record,
+    web::browser::{Browser, Page},
 };
-
-/// The time on the site's clock: a minute after the calls of [`record`].
-pub(crate) const NOW: UnixMs = UnixMs(1_800_000_060_000);
-
-/// The pages, looked at by a logged-in operator.
-pub(crate) struct Browser {
-    router: axum::Router,
-    _folder: tempfile::TempDir,
-}
-
-/// What a page answered.
-pub(crate) struct Page {
-    pub(crate) status: u16,
-    pub(crate) text: String,
-}
-
-impl Browser {
-    /// A site with the names of [`fixtures::names`] and these calls.
-    pub(crate) async fn new(calls: &[UsageRecord]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let db = open(folder.path()).await;
-        fixtures::names(&db).await;
-        fixtures::operator(&db).await;
-        db.insert_usage(calls).await.unwrap();
-        let site = site(db, folder.path(), Clock::manual(NOW)).await;
-        Self { router: web::router(site), _folder: folder }
-    }
-
-    /// Opens a page in English.
-    pub(crate) async fn get(&self, path: &str) -> Page {
-        self.get_in(path, "en").await
-    }
-
-    /// Opens a page in a language.
-    pub(crate) async fn get_in(&self, path: &str, language: &str) -> Page {
-        let cookie = format!("{SESSION_COOKIE}={}", fixtures::SESSION);
-        let request = Request::get(path)
-            .header(header::COOKIE, cookie)
-            .header(header::ACCEPT_LANGUAGE, language)
-            .body(Body::empty())
-            .unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        Page { status, text: String::from_utf8(body.to_vec()).unwrap() }
-    }
-}
 
 /// The request ids on a page, in their order.
 fn calls_on(page: &Page) -> Vec<u128> {

@@ -16,10 +16,10 @@ use super::{
     period::{Choice, Period, url},
 };
 use crate::{
-    config::Config,
     error::Result,
     i18n::Messages,
     model::{
+        catalog::Catalog,
         time::{Clock, UnixMs},
         usage::OutcomeClass,
     },
@@ -214,12 +214,12 @@ fn tab_label(t: Messages, group_by: GroupBy) -> &'static str {
 
 async fn show(
     State(db): State<Db>,
-    State(config): State<Arc<Config>>,
+    State(catalog): State<Arc<Catalog>>,
     State(clock): State<Clock>,
     operator: Operator,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
-    let (t, now, zone) = (operator.t(), clock.now(), &config.zone);
+    let (t, now, zone) = (operator.t(), clock.now(), &catalog.zone);
     let fields = Fields::parse(query.unwrap_or_default().as_bytes());
     let mut errors = FieldErrors::default();
     let period = Period::read(&fields, Choice::Day, now, zone, t, &mut errors).aligned();
@@ -302,7 +302,7 @@ mod tests {
     use crate::{
         model::usage::{CallResult, UsageRecord},
         storage::recording::tests::record,
-        web::admin::log::tests::{Browser, NOW},
+        web::browser::{Browser, NOW},
     };
 
     fn calls() -> Vec<UsageRecord> {

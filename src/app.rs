@@ -156,6 +156,7 @@ impl App {
         .map_err(unreadable)?;
 
         let tasks = Tasks::default();
+        let stop_on_error = tasks.stopping().drop_guard();
         let drain = Drain::default();
         let (recorder, copying) = Recorder::start(recorder::Options {
             folder: config.data_dir.join("journal"),
@@ -205,12 +206,20 @@ impl App {
             clients,
             relay,
             meters,
-            admin: Arc::new(admin::Shared { setup, ..admin::Shared::default() }),
+            admin: Arc::new(admin::Shared {
+                setup,
+                recording: Some(Box::new({
+                    let recorder = recorder.clone();
+                    move || recorder.alarm()
+                })),
+                ..admin::Shared::default()
+            }),
             drain: drain.clone(),
         };
 
         let router = web::router(site.clone());
         let serving = tasks.spawn("accept loop", listen::serve(listener, router, Limits::of(&config), drain));
+        stop_on_error.disarm();
         Ok(Self { address, site, tasks, serving, recorder, _lock: lock })
     }
 
@@ -242,10 +251,17 @@ impl App {
         &self.site
     }
 
+    /// Waits until every call that has ended is in the database, where pages and queries see it.
+    pub async fn flush_usage(&self) {
+        self.recorder.flush().await;
+    }
+
     /// Waits until the server no longer accepts connections. Without a [`shutdown`](Self::shutdown) that is a fault.
     /// Can be dropped and called again.
     pub async fn stopped(&mut self) {
-        let _ = (&mut self.serving).await;
+        if !self.serving.is_finished() {
+            let _ = (&mut self.serving).await;
+        }
     }
 
     /// Stops: no new calls, running answers get their time, background tasks finish, the database is closed. Takes at

@@ -17,7 +17,7 @@ use std::{
 use ipnet::IpNet;
 
 use crate::{
-    i18n::Lang,
+    i18n::{Lang, Messages},
     model::{secret::Secret, settings::RuntimeSettings},
 };
 
@@ -52,41 +52,44 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether a text is a value of this kind; if not, what one looks like.
+    /// Whether a text is a value of this kind; if not, what one looks like, in English.
     pub fn check(self, text: &str) -> Result<(), String> {
-        let expected = |ok: bool, what: &str| if ok { Ok(()) } else { Err(what.to_owned()) };
+        if self.accepts(text) { Ok(()) } else { Err(self.remedy(Lang::En)) }
+    }
+
+    fn accepts(self, text: &str) -> bool {
         match self {
-            Self::Text | Self::Secret => Ok(()),
-            Self::Path => expected(!text.is_empty(), "give a path"),
-            Self::Switch => expected(matches!(text, "true" | "false"), "give true or false"),
-            Self::Integer { min, max } => expected(
-                text.parse().is_ok_and(|number: i64| (min..=max).contains(&number)),
-                &format!("give a whole number from {min} to {max}"),
-            ),
-            Self::Address => expected(
-                text.parse::<SocketAddr>().is_ok(),
-                "give an address and a port, such as 127.0.0.1:3000 or [::]:3000",
-            ),
-            Self::Url => expected(
-                url::Url::parse(text).is_ok_and(|url| {
-                    matches!(url.scheme(), "http" | "https")
-                        && url.has_host()
-                        && url.query().is_none()
-                        && url.fragment().is_none()
-                        && url.username().is_empty()
-                }),
-                "give an address such as https://pool.example.com, without a query",
-            ),
-            Self::Networks => expected(
-                networks(text).is_some(),
-                "give addresses or networks separated by commas, such as 172.16.0.0/12",
-            ),
-            Self::Zone => {
-                expected(zone(text).is_some(), "give an IANA time zone such as Asia/Shanghai, or system")
-            }
-            Self::Choice(words) => {
-                expected(words.contains(&text), &format!("give one of: {}", words.join(", ")))
-            }
+            Self::Text | Self::Secret => true,
+            Self::Path => !text.is_empty(),
+            Self::Switch => matches!(text, "true" | "false"),
+            Self::Integer { min, max } => text.parse().is_ok_and(|number: i64| (min..=max).contains(&number)),
+            Self::Address => text.parse::<SocketAddr>().is_ok(),
+            Self::Url => url::Url::parse(text).is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https")
+                    && url.has_host()
+                    && url.query().is_none()
+                    && url.fragment().is_none()
+                    && url.username().is_empty()
+            }),
+            Self::Networks => networks(text).is_some(),
+            Self::Zone => zone(text).is_some(),
+            Self::Choice(words) => words.contains(&text),
+        }
+    }
+
+    /// What a value of this kind looks like, as advice.
+    pub fn remedy(self, lang: Lang) -> String {
+        let t = Messages::of(lang).cli;
+        match self {
+            Self::Text | Self::Secret => t.give_text().to_owned(),
+            Self::Path => t.give_path().to_owned(),
+            Self::Switch => t.give_switch().to_owned(),
+            Self::Integer { min, max } => t.give_integer(min, max),
+            Self::Address => t.give_address().to_owned(),
+            Self::Url => t.give_url().to_owned(),
+            Self::Networks => t.give_networks().to_owned(),
+            Self::Zone => t.give_zone().to_owned(),
+            Self::Choice(words) => t.give_one_of(&words.join(", ")),
         }
     }
 }
@@ -268,8 +271,9 @@ pub static TABLE: &[Setting] = &[
         "30",
         "s",
         start,
-        "The longest pause in a request's body, or in a client's reading of its answer.",
-        "请求体传输或客户端读取回答时允许的最长停顿。"
+        "The longest pause in a request's body (less than 1 KB in this time is one), or in a client's reading of its \
+         answer.",
+        "请求体传输（此时间内不足 1 KB 即视为停顿）或客户端读取回答时允许的最长停顿。"
     ),
     setting!(
         "MAX_BODY_MB",
@@ -369,14 +373,69 @@ pub fn setting(name: &str) -> Option<&'static Setting> {
     TABLE.iter().find(|setting| setting.name == name)
 }
 
-/// A setting that cannot be used, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name}: {problem}")]
+/// A setting that cannot be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// The setting.
     pub name: String,
-    /// What is wrong, and the remedy.
-    pub problem: String,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.name, self.problem.text(Lang::En))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// What is wrong with a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// The value is not of its kind.
+    Value {
+        /// The value.
+        value: String,
+        /// What it should be.
+        kind: Kind,
+    },
+    /// The master key is shorter than 32 characters.
+    ShortKey,
+    /// The first account's password is shorter than 8 characters.
+    ShortPassword,
+    /// A secret's file cannot be read.
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system says.
+        cause: String,
+    },
+    /// A secret's file is empty.
+    EmptyFile {
+        /// The file.
+        path: String,
+    },
+    /// The log filter does not parse.
+    LogFilter {
+        /// What the parser says.
+        cause: String,
+    },
+}
+
+impl Problem {
+    /// The problem and its remedy. No secret is quoted.
+    pub fn text(&self, lang: Lang) -> String {
+        let t = Messages::of(lang).cli;
+        match self {
+            Self::Value { value, kind } => t.bad_value(&value.escape_debug().to_string(), &kind.remedy(lang)),
+            Self::ShortKey => t.short_key().to_owned(),
+            Self::ShortPassword => t.short_password().to_owned(),
+            Self::Unreadable { path, cause } => t.unreadable_file(path, cause),
+            Self::EmptyFile { path } => t.empty_file(path),
+            Self::LogFilter { cause } => t.bad_log_filter(cause),
+        }
+    }
 }
 
 /// The settings that hold from start to end, and which run-time ones the environment or a flag decides.
@@ -426,14 +485,9 @@ impl Config {
                 value = secret_file(setting.name, &env)?;
             }
             let Some(value) = value else { continue };
-            setting.kind.check(&value).map_err(|remedy| ConfigError {
-                name: setting.name.to_owned(),
-                problem: if setting.kind == Kind::Secret {
-                    remedy
-                } else {
-                    format!("`{}` does not do; {remedy}", value.escape_debug())
-                },
-            })?;
+            if !setting.kind.accepts(&value) {
+                return Err(unusable(setting.name, Problem::Value { value, kind: setting.kind }));
+            }
             given.insert(setting.name, value);
         }
         Self::from_values(given)
@@ -447,24 +501,20 @@ impl Config {
         };
         let number = |name: &str| -> u64 { text(name).parse().unwrap_or_default() };
         let secret = |name: &str| Some(text(name)).filter(|text| !text.is_empty()).map(Secret::new);
-        let unusable =
-            |name: &str, problem: &str| ConfigError { name: name.to_owned(), problem: problem.to_owned() };
 
-        let mut listen: SocketAddr =
-            text("LISTEN").parse().map_err(|_| unusable("LISTEN", "give an address and a port"))?;
+        let mut listen: SocketAddr = text("LISTEN").parse().map_err(|_| {
+            unusable("LISTEN", Problem::Value { value: text("LISTEN").to_owned(), kind: Kind::Address })
+        })?;
         if let Ok(port) = text("PORT").parse() {
             listen.set_port(port);
         }
         let secret_key = secret("SECRET_KEY");
         if secret_key.as_ref().is_some_and(|key| key.expose().chars().count() < 32) {
-            return Err(unusable(
-                "SECRET_KEY",
-                "it is shorter than 32 characters; make one with `openssl rand -base64 32`",
-            ));
+            return Err(unusable("SECRET_KEY", Problem::ShortKey));
         }
         let admin_password = secret("ADMIN_PASSWORD");
         if admin_password.as_ref().is_some_and(|password| password.expose().chars().count() < 8) {
-            return Err(unusable("ADMIN_PASSWORD", "it is shorter than 8 characters; choose a longer one"));
+            return Err(unusable("ADMIN_PASSWORD", Problem::ShortPassword));
         }
         Ok(Self {
             data_dir: text("DATA_DIR").into(),
@@ -527,15 +577,19 @@ pub fn environment(name: &str) -> Option<String> {
     value.ok()
 }
 
+fn unusable(name: &str, problem: Problem) -> ConfigError {
+    ConfigError { name: name.to_owned(), problem }
+}
+
 fn secret_file(name: &str, env: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
     let variable = format!("{name}_FILE");
     let Some(path) = env(&variable).filter(|path| !path.is_empty()) else { return Ok(None) };
-    let problem = |problem: String| ConfigError { name: variable.clone(), problem };
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| problem(format!("cannot read `{path}`: {error}; name a readable file")))?;
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        unusable(&variable, Problem::Unreadable { path: path.clone(), cause: error.to_string() })
+    })?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
-        return Err(problem(format!("`{path}` is empty; put the value into it")));
+        return Err(unusable(&variable, Problem::EmptyFile { path }));
     }
     Ok(Some(text.to_owned()))
 }
@@ -561,8 +615,9 @@ pub fn reference(lang: Lang) -> String {
         Lang::En => (
             "Settings",
             "Each setting is an environment variable and a flag of `onepool serve` (`DATA_DIR` is `--data-dir`). A flag \
-             wins over the environment, the environment over the settings page. `NAME_FILE` reads a secret from a file. \
-             This page is made from the program's own table.",
+             wins over the environment, the environment over the settings page. `NAME_FILE` and \
+             `--name-file` read a secret from a file; on the command line itself a secret cannot be given. This page is \
+             made from the program's own table.",
             "| setting | default | page | what it does |",
             "yes",
             "none",
@@ -570,7 +625,8 @@ pub fn reference(lang: Lang) -> String {
         Lang::Zh => (
             "设置",
             "每项设置既是环境变量，也是 `onepool serve` 的命令行参数（`DATA_DIR` 对应 `--data-dir`）。命令行参数优先于环境变量，\
-             环境变量优先于设置页面。`NAME_FILE` 从文件读取机密值。本页由程序自身的设置表生成。",
+             环境变量优先于设置页面。`NAME_FILE` 和 `--name-file` 从文件读取机密值，\
+             机密值不能直接写在命令行中。本页由程序自身的设置表生成。",
             "| 设置项 | 默认值 | 页面可改 | 作用 |",
             "是",
             "无",

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! main, cli -> app -> web, jobs -> relay -> storage, upstream -> protocol, scheduler, provider -> model, error
-//!              i18n (web, cli, jobs)    export (cli, web)    config (app, cli only)
+//!              i18n (web, cli, jobs, config)    export (cli, web)    config (app, cli, web)
 //! ```
 
 pub mod app;

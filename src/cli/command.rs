@@ -64,7 +64,7 @@ fn dressed(command: Command, about: &'static str, m: Messages) -> Command {
     let t = m.cli;
     command
         .about(about)
-        .help_template(format!("{{about-with-newline}}\n{} {{usage}}\n\n{{all-args}}", t.usage()))
+        .help_template(format!("{{about-with-newline}}\n{}{{usage}}\n\n{{all-args}}", t.usage()))
         .subcommand_help_heading(t.heading_commands())
         .disable_help_subcommand(true)
         .disable_help_flag(true)
@@ -78,8 +78,8 @@ fn dressed(command: Command, about: &'static str, m: Messages) -> Command {
         )
 }
 
-/// A setting's flag; its id is the environment's name. A secret has none of its own, since every user of the machine can read a command line; its
-/// `-file` flag names the file that holds it.
+/// A setting's flag; its id is the environment's name. A secret has none of its own, since every user of the machine
+/// can read a command line; its `-file` flag names the file that holds it.
 fn flag(setting: &'static Setting, m: Messages) -> Arg {
     let t = m.cli;
     let is_secret = setting.kind == Kind::Secret;

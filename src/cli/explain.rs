@@ -10,7 +10,7 @@ use crate::{
 /// What to print for a failure.
 pub fn failure(failure: &Failure, t: Cli) -> String {
     match failure {
-        Failure::Setting(error) => t.bad_setting(&error.name, &error.problem),
+        Failure::Setting(error) => t.bad_setting(&error.name, &error.problem.text(t.0)),
         Failure::Start(error) => start(error, t),
         Failure::Text(text) => text.clone(),
     }

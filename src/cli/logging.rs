@@ -11,13 +11,13 @@ use std::{io::IsTerminal as _, panic::PanicHookInfo};
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, Problem};
 
 /// Starts the log as the settings ask for, and sends panics there.
 pub fn start(config: &Config) -> Result<(), ConfigError> {
     let filter = EnvFilter::try_new(&config.log_filter).map_err(|error| ConfigError {
         name: "RUST_LOG".to_owned(),
-        problem: format!("{error}; give a level such as info, or a list such as info,onepool::relay=debug"),
+        problem: Problem::LogFilter { cause: error.to_string() },
     })?;
     let no_color = config::environment("NO_COLOR").is_some_and(|value| !value.is_empty());
     let log = fmt()

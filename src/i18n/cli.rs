@@ -17,12 +17,27 @@ texts! {
         heading_settings: "Settings (flag, else environment)" / "设置（命令行参数优先于环境变量）";
         heading_options: "Options" / "选项";
         heading_commands: "Commands" / "命令";
-        usage: "Usage:" / "用法：";
+        usage: "Usage: " / "用法：";
         help_environment(name: &str): "[env: {name}]" / "[环境变量：{name}]";
         help_default(value: &str): "[default: {value}]" / "[默认值：{value}]";
 
         error(text: &str): "onepool: {text}" / "onepool：{text}";
         bad_setting(name: &str, problem: &str): "bad setting {name}: {problem}" / "设置项 {name} 无效：{problem}";
+        bad_value(value: &str, remedy: &str): "`{value}` does not do; {remedy}" / "`{value}` 不可用；{remedy}";
+        give_text: "give a text" / "请输入文本";
+        give_path: "give a path" / "请提供路径";
+        give_switch: "give true or false" / "请使用 true 或 false";
+        give_integer(min: i64, max: i64): "give a whole number from {min} to {max}" / "请使用 {min} 到 {max} 之间的整数";
+        give_address: "give an address and a port, such as 127.0.0.1:3000 or [::]:3000" / "请使用地址加端口，例如 127.0.0.1:3000 或 [::]:3000";
+        give_url: "give an address such as https://pool.example.com, without a query" / "请使用形如 https://pool.example.com 的地址，不带查询参数";
+        give_networks: "give addresses or networks separated by commas, such as 172.16.0.0/12" / "请使用以逗号分隔的地址或网段，例如 172.16.0.0/12";
+        give_zone: "give an IANA time zone such as Asia/Shanghai, or system" / "请使用 IANA 时区（例如 Asia/Shanghai）或 system";
+        give_one_of(words: &str): "give one of: {words}" / "请使用以下值之一：{words}";
+        short_key: "it is shorter than 32 characters; make one with `openssl rand -base64 32`" / "长度不足 32 个字符；可用 `openssl rand -base64 32` 生成";
+        short_password: "it is shorter than 8 characters; choose a longer one" / "长度不足 8 个字符；请使用更长的密码";
+        unreadable_file(path: &str, cause: &str): "cannot read `{path}`: {cause}; name a readable file" / "无法读取 `{path}`：{cause}；请指定可读的文件";
+        empty_file(path: &str): "`{path}` is empty; put the value into it" / "`{path}` 是空文件；请将值写入其中";
+        bad_log_filter(cause: &str): "{cause}; give a level such as info, or a list such as info,onepool::relay=debug" / "{cause}；请使用 info 之类的级别，或 info,onepool::relay=debug 之类的列表";
         listening(url: &str): "listening on {url}" / "正在监听 {url}";
         set_up_here(url: &str): "no account yet; create one here (the link works once, until the next start): {url}" / "尚无账户，请打开以下链接创建（一次性链接，重启后失效）：{url}";
         stopped_at_once: "stopped at once by a second signal; running answers were cut" / "收到第二个信号，已立即停止，正在进行的回答被中断";

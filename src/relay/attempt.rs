@@ -13,10 +13,12 @@ use super::{
     Relay,
     ending::Ending,
     job::{Job, Target},
+    stream::push_frame,
     ticket::Ticket,
 };
 use crate::{
     model::{
+        secret::Secret,
         time::UnixMs,
         token::ClientProfile,
         usage::{OutcomeClass, TokenCounts},
@@ -24,10 +26,10 @@ use crate::{
     protocol::{
         error_body::MAX_ERROR_BYTES,
         openai::{
-            ChunkReader,
+            ChunkReader, InBandError,
             answer::{BadAnswer, answer_as_chunks, read_answer},
         },
-        sse::{Event, Scanner, frame},
+        sse::{Event, Scanner},
     },
     scheduler::{
         ledger::{Choice, RestScope, Tried},
@@ -44,8 +46,9 @@ use crate::{
 /// The largest answer in one piece; embeddings of a large batch stay well below.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-/// The most that a stream may send before its first content: a role and comments need next to nothing.
-const MAX_HELD_BYTES: usize = 1 << 20;
+/// The most that is held back of a stream before its first content: roles and comments need next to nothing. An event that
+/// is still incomplete is bounded by the scanner.
+const MAX_HELD_BYTES: usize = 16 << 20;
 
 /// How long the body of an error may take: its status has already been seen.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
@@ -268,13 +271,11 @@ impl Relay {
         let mut reader = ChunkReader::new(job.endpoint, &job.public_model, job.envelope.include_usage);
         let mut frames = BytesMut::new();
         let mut sniffed = false;
-        let mut received = 0;
         loop {
             let chunk = before(first_by, response.next_chunk()).await?.map_err(|error| broken(&error))?;
             let ended = chunk.is_none();
             match chunk {
                 Some(chunk) => {
-                    received += chunk.len();
                     if !sniffed && let Some(&first) = chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
                         sniffed = true;
                         if matches!(first, b'{' | b'[' | b'<') {
@@ -299,8 +300,7 @@ impl Relay {
                     Event::Data { data, .. } => {
                         let chunk = reader.read(data);
                         if let Some(error) = chunk.error {
-                            let outcome = classify_in_band(&error, now, &secrets);
-                            return Err(Failure::Elsewhere { outcome, status: Some(200), timeout: false });
+                            return Err(in_band(&error, now, &secrets));
                         }
                         if chunk.malformed {
                             return Err(host_failure(
@@ -309,7 +309,7 @@ impl Relay {
                             ));
                         }
                         if let Some(data) = chunk.forward {
-                            frames.extend_from_slice(&frame(&data));
+                            push_frame(&mut frames, &data);
                         }
                     }
                 }
@@ -326,7 +326,7 @@ impl Relay {
                 let beginning = Beginning { frames, response, scanner, reader, done, usage: None, index };
                 return Ok(Found::Stream(Box::new(beginning)));
             }
-            if received > MAX_HELD_BYTES {
+            if frames.len() > MAX_HELD_BYTES {
                 return Err(host_failure(RestScope::ChannelModel, "the stream brings no content"));
             }
         }
@@ -352,7 +352,7 @@ impl Relay {
         let mut frames = BytesMut::new();
         for chunk in &answer.chunks {
             reader.read(chunk.clone());
-            frames.extend_from_slice(&frame(chunk));
+            push_frame(&mut frames, chunk);
         }
         Ok(Found::Stream(Box::new(Beginning {
             frames: frames.freeze(),
@@ -366,7 +366,11 @@ impl Relay {
     }
 
     fn bad_answer(&self, target: &Target, bad: &BadAnswer) -> Failure {
-        let outcome = classify_bad_answer(bad, self.parts.clock.now(), &[&target.key.secret]);
+        let (now, secrets) = (self.parts.clock.now(), [&target.key.secret]);
+        if let BadAnswer::InBandError(error) = bad {
+            return in_band(error, now, &secrets);
+        }
+        let outcome = classify_bad_answer(bad, now, &secrets);
         Failure::Elsewhere { outcome, status: Some(200), timeout: false }
     }
 
@@ -473,6 +477,18 @@ async fn before<T>(by: Instant, future: impl Future<Output = T>) -> Result<T, Fa
         status: None,
         timeout: true,
     })
+}
+
+/// An error that came with status 200. If it says that the request is at fault, it is answered as a 400.
+fn in_band(error: &InBandError, now: UnixMs, secrets: &[&Secret]) -> Failure {
+    let outcome = classify_in_band(error, now, secrets);
+    if outcome.pass_through {
+        let text = sanitized_client_error(400, &error.raw, secrets);
+        let ending =
+            Ending::Refused { status: 400, message: text.message, param: text.param, code: text.code };
+        return Failure::Refused { outcome, ending };
+    }
+    Failure::Elsewhere { outcome, status: Some(200), timeout: false }
 }
 
 fn broken(error: &SendError) -> Failure {

@@ -104,7 +104,7 @@ impl Relay {
                 candidates.push(Candidate {
                     channel: key.channel_id,
                     key: key.id,
-                    model: route.upstream_model.clone(),
+                    model: rested_name(endpoint, &route.upstream_model),
                     group: key.quota_group.clone(),
                     priority: route.channel.channel.priority,
                     weight: route.channel.channel.weight,
@@ -127,6 +127,14 @@ impl Relay {
             prompt_tokens,
         };
         Ok((job, rate))
+    }
+}
+
+/// The name under which a model rests. A chat model that knows no embeddings must not rest for chat.
+fn rested_name(endpoint: Endpoint, model: &Arc<str>) -> Arc<str> {
+    match endpoint {
+        Endpoint::Chat => model.clone(),
+        other => format!("{model} ({other})").into(),
     }
 }
 

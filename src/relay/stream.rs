@@ -116,6 +116,20 @@ fn keepalive(profile: ClientProfile) -> Bytes {
     }
 }
 
+/// Appends an event. JSON that came in several lines goes out in one: a line break between its tokens is only white
+/// space, and many clients read one line an event.
+pub(super) fn push_frame(frames: &mut BytesMut, data: &[u8]) {
+    frames.extend_from_slice(b"data: ");
+    let begin = frames.len();
+    frames.extend_from_slice(data);
+    for byte in &mut frames[begin..] {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    frames.extend_from_slice(b"\n\n");
+}
+
 /// Books a failed stream and returns the event that says so.
 async fn error_event(ticket: &mut Ticket, ending: &Ending, profile: ClientProfile) -> Bytes {
     let told = ending.told(profile);
@@ -211,9 +225,7 @@ impl Live {
                             return Step::Fault("the stream is not the expected JSON");
                         }
                         if let Some(data) = chunk.forward {
-                            frames.extend_from_slice(b"data: ");
-                            frames.extend_from_slice(&data);
-                            frames.extend_from_slice(b"\n\n");
+                            push_frame(&mut frames, &data);
                         }
                     }
                 }

@@ -219,12 +219,6 @@ impl Ledger {
         let until = self.rests.report(scope.clone(), report, now);
         Some((scope, until))
     }
-
-    /// Forgets the turns of keys that are gone; call it with every new catalog.
-    pub fn retain_keys(&mut self, exists: impl Fn(KeyId) -> bool) {
-        self.turns.retain(|(key, _), _| exists(*key));
-        self.key_turns.retain(|key, _| exists(*key));
-    }
 }
 
 #[cfg(test)]

@@ -12,12 +12,23 @@ use super::{
     Site,
     admin::visit::{Chrome, Section, Visit, render_with, set_page_headers},
 };
+use crate::model::usage::Endpoint;
 
 /// What answers before the set-up: it holds no data, or (`/setup`) asks for the code itself.
 fn is_exempt(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz" | "/setup" | "/preferences")
         || path.starts_with("/setup/")
         || path.starts_with("/static/")
+}
+
+/// Whether the path is an endpoint of clients; those also work without `/v1`.
+fn is_for_programs(path: &str) -> bool {
+    let path = path.trim_matches('/');
+    path == "v1"
+        || path.starts_with("v1/")
+        || path == "models"
+        || path.starts_with("models/")
+        || Endpoint::ALL.iter().any(|endpoint| endpoint.path() == path)
 }
 
 #[derive(Template)]
@@ -31,8 +42,7 @@ pub async fn guard(State(site): State<Site>, request: Request, next: Next) -> Re
     if !site.admin.setup.is_open() || is_exempt(request.uri().path()) {
         return next.run(request).await;
     }
-    let path = request.uri().path();
-    if path == "/v1" || path.starts_with("/v1/") {
+    if is_for_programs(request.uri().path()) {
         let body = r#"{"error":{"message":"OnePool is not set up yet: open the set-up link that the server printed when it started.","type":"server_error","param":null,"code":"not_set_up"}}"#;
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::CONTENT_TYPE, "application/json")], body)
             .into_response();

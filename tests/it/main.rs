@@ -1,5 +1,8 @@
 //! Integration tests, in one binary: each module is one room of the program, seen from outside.
 
+mod admin;
 mod architecture;
 mod fake_upstream;
+mod start;
 mod support;
+mod v1;

@@ -14,7 +14,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
     Shared,
-    visit::{Chrome, Operator, Section, Visit, local_path, render, render_with, see_other, session_cookie_name},
+    visit::{
+        Chrome, Operator, Section, Visit, local_path, render, render_with, see_other, session_cookie_name,
+    },
 };
 use crate::{
     error::{Error, Result},

@@ -7,6 +7,7 @@ pub mod auth;
 mod body;
 mod client_kind;
 mod models;
+mod openclaw_export;
 
 use std::sync::Arc;
 
@@ -21,7 +22,10 @@ use axum::{
 };
 use futures_util::StreamExt;
 use tokio::time::Instant;
-use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowHeaders, Any, CorsLayer},
+};
 
 use super::{Site, client::ClientAddress, face};
 use crate::{
@@ -55,10 +59,12 @@ pub fn router(site: Site) -> Router {
         .expose_headers(Any)
         .max_age(std::time::Duration::from_secs(86_400));
     router
+        .route("/openclaw.json5", get(openclaw_export::show))
         .route("/v1", any(async || Error::NotFound))
         .route("/v1/", any(async || Error::NotFound))
         .route("/v1/{*rest}", any(async || Error::NotFound))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(CatchPanicLayer::custom(face::panicked))
         .layer(axum::middleware::from_fn(draw))
         .layer(cors)
         .with_state(site)

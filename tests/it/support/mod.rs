@@ -1,4 +1,5 @@
 //! What the tests share.
 
+pub mod app;
 #[allow(dead_code, unused_imports, reason = "the example `fake_upstream` is built from the same file")]
 pub mod upstream;

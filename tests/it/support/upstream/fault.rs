@@ -178,7 +178,7 @@ faults! {
     /// 429 because too many requests run at once.
     RateLimitedConcurrency: RateLimited, Both;
     /// 429 `insufficient_quota`: the account has no money.
-    InsufficientQuota: RateLimited, Both;
+    InsufficientQuota: KeyRefused, Both;
     /// OpenRouter's 429 of the provider behind it: the model is limited, the key is not.
     OpenRouterProvider429: RateLimited, Both;
     /// OpenRouter's 429 of the account, with a reset in milliseconds since 1970.

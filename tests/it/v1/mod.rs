@@ -1,0 +1,3 @@
+//! The endpoints of clients.
+
+mod faults;

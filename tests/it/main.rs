@@ -2,6 +2,7 @@
 
 mod admin;
 mod architecture;
+mod channels;
 mod fake_upstream;
 mod start;
 mod support;

@@ -100,6 +100,3 @@ fn paste_problem(t: Messages, problem: PasteProblem) -> String {
         PasteProblem::TooMany => t.paste_too_many(crate::model::key::MAX_PASTED_KEYS),
     }
 }
-
-#[cfg(test)]
-mod tests;

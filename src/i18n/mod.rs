@@ -68,28 +68,29 @@ impl Lang {
 
 /// Defines the texts of one area: a struct with one method per text.
 ///
-/// `name: "English" / "中文";` makes `fn name(&self) -> &'static str`;
-/// `name(count: i64): "{count} keys" / "{count} 个密钥";` makes `fn name(&self, count: i64) -> String`.
+/// `name: "English" / "中文";` makes `fn name(self) -> &'static str`;
+/// `name(count: i64): "{count} keys" / "{count} 个密钥";` makes `fn name(self, count: i64) -> String`.
 macro_rules! texts {
-    ($(#[$doc:meta])* $area:ident {
-        $($name:ident $(($($arg:ident: $type:ty),+))?: $en:literal / $zh:literal;)*
-    }) => {
+    (
+        $(#[$doc:meta])*
+        $area:ident { $($name:ident $(($($arg:ident: $type:ty),+))?: $en:literal / $zh:literal;)* }
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
         pub struct $area(pub $crate::i18n::Lang);
 
         #[allow(missing_docs, reason = "a text is its own documentation")]
         impl $area {
-            $($crate::i18n::texts!(@method $name $(($($arg: $type),+))?: $en / $zh);)*
+            $($crate::i18n::texts!(@text $name [$($($arg: $type),+)?] $en / $zh);)*
         }
     };
-    (@method $name:ident: $en:literal / $zh:literal) => {
-        pub fn $name(&self) -> &'static str {
+    (@text $name:ident [] $en:literal / $zh:literal) => {
+        pub fn $name(self) -> &'static str {
             match self.0 { $crate::i18n::Lang::En => $en, $crate::i18n::Lang::Zh => $zh }
         }
     };
-    (@method $name:ident($($arg:ident: $type:ty),+): $en:literal / $zh:literal) => {
-        pub fn $name(&self, $($arg: $type),+) -> String {
+    (@text $name:ident [$($arg:ident: $type:ty),+] $en:literal / $zh:literal) => {
+        pub fn $name(self, $($arg: $type),+) -> String {
             match self.0 { $crate::i18n::Lang::En => format!($en), $crate::i18n::Lang::Zh => format!($zh) }
         }
     };
@@ -115,6 +116,8 @@ pub struct Messages {
     pub settings: settings::Settings,
     /// The pages of tokens.
     pub tokens: tokens::Tokens,
+    /// The form of a token.
+    pub token_form: tokens::TokenForm,
     /// The OpenClaw page.
     pub openclaw: openclaw::OpenClaw,
     /// What the command line says.
@@ -133,6 +136,7 @@ impl Messages {
             account: account::Account(lang),
             settings: settings::Settings(lang),
             tokens: tokens::Tokens(lang),
+            token_form: tokens::TokenForm(lang),
             openclaw: openclaw::OpenClaw(lang),
             cli: cli::Cli(lang),
         }

@@ -13,6 +13,7 @@ pub mod face;
 pub mod form;
 pub mod health;
 pub mod listen;
+pub mod public_url;
 pub mod setup_gate;
 pub mod v1;
 

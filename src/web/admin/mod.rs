@@ -8,12 +8,13 @@ pub mod channels;
 pub mod confirm;
 pub mod grants;
 pub mod login;
+pub mod openclaw;
 pub mod preferences;
 pub mod settings;
 pub mod setup;
 pub mod setup_code;
-pub mod snippets;
 pub mod throttle;
+pub mod tokens;
 pub mod visit;
 
 use axum::{
@@ -54,10 +55,12 @@ pub fn router(site: Site) -> Router {
         .route("/", get(async || Redirect::to("/channels")))
         .merge(channels::router())
         .merge(login::router())
+        .merge(openclaw::router())
         .merge(preferences::router())
         .merge(setup::router())
         .merge(account::router())
         .merge(settings::router())
+        .merge(tokens::router())
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(csrf)

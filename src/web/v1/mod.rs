@@ -7,6 +7,7 @@ pub mod auth;
 mod body;
 mod client_kind;
 mod models;
+mod openclaw_export;
 
 use std::sync::Arc;
 
@@ -55,6 +56,7 @@ pub fn router(site: Site) -> Router {
         .expose_headers(Any)
         .max_age(std::time::Duration::from_secs(86_400));
     router
+        .route("/openclaw.json5", get(openclaw_export::show))
         .route("/v1", any(async || Error::NotFound))
         .route("/v1/", any(async || Error::NotFound))
         .route("/v1/{*rest}", any(async || Error::NotFound))

@@ -14,7 +14,6 @@ pub mod preferences;
 pub mod settings;
 pub mod setup;
 pub mod setup_code;
-pub mod snippets;
 pub mod throttle;
 pub mod tokens;
 pub mod usage;

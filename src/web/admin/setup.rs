@@ -1,7 +1,7 @@
 //! The first steps: the account (with the code of the set-up link), then a channel, a token and the first call, each of
 //! which can be skipped and taken up again at `/setup`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use askama::Template;
 use axum::{
@@ -17,18 +17,21 @@ use super::{
     account::check_new_password,
     confirm::LEAST_CHARACTERS,
     login::start_session,
-    snippets::Snippets,
+    openclaw::pretty,
+    tokens::{Snippet, reveal_purpose, snippets},
     visit::{Chrome, FlashKind, Operator, Section, Visit, render, render_with, see_other, see_other_with},
 };
 use crate::{
     config::Kind,
     error::{Error, Result},
+    export::openclaw::{ApiKey, for_token},
     model::{
         catalog::Catalog,
-        channel::ChannelModel,
-        id::TokenId,
+        channel::{Channel, ChannelModel, EffectiveTimeouts},
+        id::{ChannelId, TokenId},
         key::{PastedKey, parse_pasted},
         secret::Secret,
+        time::UnixMs,
         token::Token,
     },
     storage::{
@@ -39,9 +42,11 @@ use crate::{
         keys::KeyAdded,
         tokens::{NewToken, new_value},
     },
+    upstream::{client::Clients, models::fetch_models},
     web::{
         Site,
         form::{FieldErrors, Fields},
+        public_url::PublicUrl,
     },
 };
 
@@ -49,6 +54,9 @@ const MOST_NAME_CHARACTERS: usize = 60;
 const MOST_URL_CHARACTERS: usize = 500;
 const MOST_MODEL_CHARACTERS: usize = 200;
 const MOST_MODELS: usize = 1000;
+const MOST_FAILURE_CHARACTERS: usize = 300;
+/// How long an operator may wait for an upstream's list.
+const LONGEST_FETCH: Duration = Duration::from_secs(30);
 
 /// `/setup` and its steps.
 pub fn router() -> Router<Site> {
@@ -228,6 +236,7 @@ async fn show_channel(operator: Operator) -> Result<Response> {
 async fn create_channel(
     State(db): State<Db>,
     State(catalog): State<CatalogStore>,
+    State(clients): State<Clients>,
     operator: Operator,
     fields: Fields,
 ) -> Result<Response> {
@@ -243,6 +252,7 @@ async fn create_channel(
     } else if Kind::Url.check(base_url).is_err() || base_url.contains('@') {
         errors.add("base_url", t.setup.base_url_bad());
     }
+    let allow_private = fields.checked("allow_private");
     let keys: Vec<PastedKey> = parse_pasted(fields.raw("keys"))
         .into_iter()
         .filter_map(|line| Some(PastedKey { label: line.label, secret: line.key.ok()?, quota_group: None }))
@@ -250,13 +260,18 @@ async fn create_channel(
     if keys.is_empty() {
         errors.add("keys", t.setup.keys_none());
     }
-    let models = models(fields.raw("models"));
-    if models.is_empty() {
-        errors.add("models", t.common.field_required());
-    } else if models.len() > MOST_MODELS
-        || models.iter().any(|model| model.name.chars().count() > MOST_MODEL_CHARACTERS)
-    {
+    let mut models = models(fields.raw("models"));
+    if models.len() > MOST_MODELS {
+        errors.add("models", t.setup.models_too_many(MOST_MODELS));
+    } else if models.iter().any(|model| model.name.chars().count() > MOST_MODEL_CHARACTERS) {
         errors.add("models", t.common.field_too_long(MOST_MODEL_CHARACTERS));
+    }
+    if errors.is_empty() && models.is_empty() {
+        match listed_models(&clients, &catalog.load(), base_url, allow_private, &keys[0], db.now()).await {
+            Ok(listed) if listed.is_empty() => errors.add("models", t.setup.models_empty()),
+            Ok(listed) => models = listed,
+            Err(why) => errors.add("models", t.setup.models_not_fetched(&why)),
+        }
     }
     if !errors.is_empty() {
         let page = ChannelPage::new(&operator, &fields, errors);
@@ -266,7 +281,7 @@ async fn create_channel(
     let new = NewChannel {
         name: name.to_owned(),
         base_url: base_url.to_owned(),
-        allow_private: fields.checked("allow_private"),
+        allow_private,
         models,
         ..NewChannel::default()
     };
@@ -284,6 +299,46 @@ async fn create_channel(
     let key_count = added.iter().filter(|added| matches!(added, KeyAdded::Added(_))).count();
     let text = t.setup.channel_made(key_count, model_count);
     Ok(see_other_with("/setup/token", FlashKind::Ok, text))
+}
+
+/// What the upstream lists with one of the keys, before there is a channel; else the upstream's text.
+async fn listed_models(
+    clients: &Clients,
+    catalog: &Catalog,
+    base_url: &str,
+    allow_private: bool,
+    key: &PastedKey,
+    now: UnixMs,
+) -> Result<Vec<ChannelModel>, String> {
+    let new = NewChannel::default();
+    let channel = Channel {
+        id: ChannelId(0),
+        name: String::new(),
+        base_url: base_url.to_owned(),
+        protocol: new.protocol,
+        priority: new.priority,
+        weight: new.weight,
+        groups: new.groups,
+        headers: new.headers,
+        proxy: new.proxy,
+        timeouts: new.timeouts,
+        allow_private,
+        note: new.note,
+        enabled: true,
+        models: Vec::new(),
+        redirects: Vec::new(),
+    };
+    let limits = catalog.timeouts(&channel);
+    let timeouts = EffectiveTimeouts {
+        connect: limits.connect.min(LONGEST_FETCH),
+        first_byte: limits.first_byte.min(LONGEST_FETCH),
+        idle: limits.idle.min(LONGEST_FETCH),
+    };
+    let mut models = fetch_models(clients, &channel, &key.secret, timeouts, now)
+        .await
+        .map_err(|failure| failure.text.chars().take(MOST_FAILURE_CHARACTERS).collect::<String>())?;
+    models.truncate(MOST_MODELS);
+    Ok(models)
 }
 
 /// The models of a pasted list: one per line, or separated by commas.
@@ -353,24 +408,26 @@ async fn create_token(
         Err(error) => return Err(error.into()),
     };
     catalog.reload().await?;
-    shared.grants.allow(operator.session, &purpose(token), db.now());
+    shared.grants.allow(operator.session, &reveal_purpose(token), db.now());
     Ok(see_other(&format!("/setup/waiting?token={token}")))
 }
 
-/// What the session that made a token may do for a few minutes: see its value on the page that follows.
-fn purpose(token: TokenId) -> String {
-    format!("new-token:{token}")
-}
-
 // The first call.
+
+/// A token's value and the examples with it.
+struct Shown {
+    value: Secret,
+    snippets: Vec<Snippet>,
+    openclaw: String,
+}
 
 #[derive(Template)]
 #[template(path = "pages/setup_waiting.html")]
 struct WaitingPage {
     steps: Vec<Step>,
     token: TokenId,
-    /// The value and the examples with it, as long as the session may see them.
-    shown: Option<(Secret, Snippets)>,
+    /// As long as the session may see it.
+    shown: Option<Shown>,
     has_models: bool,
     call: Option<TokenCall>,
     /// Whether a call has yet to be answered.
@@ -405,15 +462,20 @@ async fn show_waiting(
     if headers.contains_key("hx-request") {
         return render(&WaitingFragment { c, token: token.id, call });
     }
-    let shown = if shared.grants.allowed(operator.session, &purpose(token.id), db.now()) {
+    let model = catalog.models_for(token).next().map(|model| model.name.clone());
+    let has_models = model.is_some();
+    let shown = if shared.grants.allowed(operator.session, &reveal_purpose(token.id), db.now()) {
         let value = db.reveal_token(token.id).await?;
-        let origin = operator.visit.origin(&catalog.settings);
-        let snippets = Snippets::of(&catalog, token, &origin, &value);
-        Some((value, snippets))
+        let url = PublicUrl::of(&catalog.settings, &headers, operator.visit.https);
+        let config = for_token(&catalog, token, &url.base_url(), ApiKey::Literal(value.expose()), &[]);
+        Some(Shown {
+            snippets: snippets(&url.base_url(), value.expose(), model.as_deref().unwrap_or("MODEL")),
+            openclaw: pretty(&config),
+            value,
+        })
     } else {
         None
     };
-    let has_models = catalog.models_for(token).next().is_some();
     let waiting = !call.as_ref().is_some_and(|call| call.answered);
     render(&WaitingPage { steps: steps(&c, 3), token: token.id, shown, has_models, call, waiting, c })
 }

@@ -16,7 +16,6 @@ use crate::{
     model::{
         id::{RequestId, SessionId},
         secret::SecretHash,
-        settings::RuntimeSettings,
         user::User,
     },
     storage::StorageResult,
@@ -59,8 +58,6 @@ pub struct Visit {
     pub ip: IpAddr,
     /// Whether cookies may be `Secure`.
     pub https: bool,
-    /// What the browser calls this server: `Host`, if it is one.
-    pub host: Option<String>,
     /// Path and query of the page.
     pub path: String,
     /// For messages and the log.
@@ -106,7 +103,6 @@ impl Visit {
             },
             ip,
             https,
-            host: header(header::HOST).filter(|host| is_host(host)).map(str::to_owned),
             path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
             request_id: parts.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default(),
             user_agent: header(header::USER_AGENT).unwrap_or_default().chars().take(200).collect(),
@@ -134,15 +130,6 @@ impl Visit {
         !self.https && !self.ip.is_loopback()
     }
 
-    /// This server's address for clients, without a slash at its end: `PUBLIC_URL`, else what the browser calls it.
-    pub fn origin(&self, settings: &RuntimeSettings) -> String {
-        let scheme = if self.https { "https" } else { "http" };
-        match (&settings.public_url, &self.host) {
-            (Some(url), _) => url.clone(),
-            (None, host) => format!("{scheme}://{}", host.as_deref().unwrap_or("localhost")),
-        }
-    }
-
     /// The visitor's session, if there is one.
     pub fn session(&self) -> Option<SessionId> {
         self.operator.as_ref().map(|(_, session)| *session)
@@ -152,11 +139,6 @@ impl Visit {
     pub fn user(&self) -> Option<&User> {
         self.operator.as_ref().map(|(user, _)| user)
     }
-}
-
-/// Whether a text can be a host with a port, so that it may stand in an example to paste.
-fn is_host(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]_".contains(c))
 }
 
 async fn find_operator(site: &Site, cookie: &str, ip: IpAddr) -> StorageResult<Option<(User, SessionId)>> {

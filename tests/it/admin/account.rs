@@ -29,6 +29,8 @@ use onepool::{
     },
 };
 
+use crate::support::upstream::Upstream;
+
 const PASSWORD: &str = "correct horse battery";
 
 /// A server whose pages are asked without a socket, from any address, on a clock that the test moves.
@@ -418,6 +420,31 @@ async fn the_setup_leads_from_a_channel_to_a_token_that_waits_for_its_first_call
     assert!(!server.operator().await.get(&page.location).await.html.contains("sk-"));
     server.clock.advance(GRANT_LIFETIME);
     assert!(!browser.get(&page.location).await.html.contains("sk-"));
+}
+
+#[tokio::test]
+async fn a_channel_without_models_takes_the_upstreams_list_or_says_why_it_cannot() {
+    let server = Server::with_account().await;
+    let mut browser = server.operator().await;
+    let upstream = Upstream::start();
+    upstream.allow_keys(&["upstream-key-aaaa"]);
+    upstream.set_models(&["small-model", "large-model"]);
+    let base_url = upstream.base_url();
+    let mut fields = vec![
+        ("name", "Vendor"),
+        ("base_url", base_url.as_str()),
+        ("keys", "upstream-key-aaaa"),
+        ("models", ""),
+    ];
+    let page = browser.post("/setup/channel", &fields).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(page.html.contains("private or loopback address"), "{}", page.html);
+    assert!(page.html.contains(r#"value="Vendor""#) && page.html.contains("upstream-key-aaaa"));
+    assert!(server.site().catalog.load().channels().next().is_none());
+
+    fields.push(("allow_private", "true"));
+    assert_eq!(browser.post("/setup/channel", &fields).await.location, "/setup/token");
+    assert!(server.site().catalog.load().model("large-model").is_some());
 }
 
 #[tokio::test]

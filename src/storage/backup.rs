@@ -7,7 +7,7 @@ use sqlx::SqlitePool;
 use super::{StorageError, StorageResult};
 use crate::model::time::UnixMs;
 
-/// Copies the database, consistently, to `backups/before-schema-<n>-<time>.db` beside it.
+/// Copies the database, consistently, to `backups/before-migration-from-<schema>-<time>.db` beside it.
 pub(super) async fn before_migration(
     pool: &SqlitePool,
     path: &Path,

@@ -3,6 +3,7 @@
 mod admin;
 mod architecture;
 mod channels;
+mod docs;
 mod fake_upstream;
 mod start;
 mod support;

@@ -1,5 +1,6 @@
 //! The operator's pages, as a browser sees them: requests go into the router, without a socket.
 
+mod channels;
 mod tokens;
 
 use std::time::Duration;

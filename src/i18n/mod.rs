@@ -7,11 +7,14 @@ mod account;
 mod channels;
 pub mod cli;
 mod common;
+mod format;
+mod log;
 mod login;
 mod openclaw;
 mod settings;
 mod setup;
 mod tokens;
+mod usage;
 
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +125,12 @@ pub struct Messages {
     pub cli: cli::Cli,
     /// Channels, keys and models.
     pub channels: channels::Channels,
+    /// How numbers and times read.
+    pub format: format::Format,
+    /// The usage log.
+    pub log: log::Log,
+    /// The usage page.
+    pub usage: usage::Usage,
 }
 
 impl Messages {
@@ -139,6 +148,9 @@ impl Messages {
             token_form: tokens::TokenForm(lang),
             openclaw: openclaw::OpenClaw(lang),
             cli: cli::Cli(lang),
+            format: format::Format(lang),
+            log: log::Log(lang),
+            usage: usage::Usage(lang),
         }
     }
 }

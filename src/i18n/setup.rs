@@ -30,6 +30,7 @@ texts! {
         models: "Models" / "模型";
         models_hint: "One per line. Leave it empty to fetch the upstream's list." / "每行一个。留空则从上游获取列表。";
         models_not_fetched(why: &str): "The upstream's list could not be fetched: {why} Type the models, one per line." / "无法获取上游的模型列表：{why} 请手动输入模型，每行一个。";
+        models_too_many(most: usize): "At most {most} models." / "最多 {most} 个模型。";
         models_empty: "The upstream lists no model. Please type the models, one per line." / "上游未列出任何模型，请手动输入，每行一个。";
         allow_private: "The upstream is in my own network" / "上游位于我的内部网络";
         allow_private_hint: "Needed for addresses such as 127.0.0.1 or 192.168.…, which are refused otherwise." / "上游地址为 127.0.0.1、192.168.… 等内网地址时需要开启，否则会被拒绝。";
@@ -44,10 +45,7 @@ texts! {
         done_value_hint: "Keep it like a password. It can be copied again on the token's page." / "请像密码一样保管。之后可在令牌页面再次复制。";
         done_value_hidden: "The token is no longer shown here. It can be copied again on its page, after confirming the password." / "此处不再显示令牌。可在令牌页面确认密码后再次复制。";
         to_token: "To the token's page" / "前往令牌页面";
-        snippet_openclaw: "openclaw.json" / "openclaw.json";
         snippet_openclaw_hint: "Merge it into ~/.openclaw/openclaw.json. The OpenClaw page has the command that does it." / "合并到 ~/.openclaw/openclaw.json。OpenClaw 页面提供可直接执行的命令。";
-        snippet_curl: "curl" / "curl";
-        snippet_python: "Python" / "Python";
         no_models: "No channel serves a model yet, so a call cannot succeed. Add a channel first." / "目前没有渠道提供模型，调用无法成功。请先添加渠道。";
         waiting: "Waiting for the first call …" / "正在等待第一次调用……";
         waiting_hint: "This turns green by itself." / "收到调用后会自动变绿。";

@@ -10,6 +10,7 @@ mod backup;
 pub mod catalog;
 pub mod channels;
 mod first_account;
+pub mod first_call;
 pub mod folder;
 pub mod keys;
 pub mod password;
@@ -20,6 +21,7 @@ pub mod rollups;
 mod settings;
 pub mod spending;
 pub mod tokens;
+pub mod usage_query;
 pub mod users;
 pub mod vault;
 
@@ -45,6 +47,9 @@ pub enum StorageError {
     /// The row is not there (any more).
     #[error("no such row")]
     Missing,
+    /// The question would take the database longer than a page may.
+    #[error("the question takes the database too long")]
+    TooSlow,
     /// The database did not do it.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
@@ -60,6 +65,7 @@ impl From<StorageError> for crate::error::Error {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Missing => Self::NotFound,
+            StorageError::TooSlow => Self::Unavailable("the question takes the database too long"),
             other => Self::Internal(other.into()),
         }
     }

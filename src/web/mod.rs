@@ -8,9 +8,12 @@
 
 pub mod admin;
 pub mod assets;
+#[cfg(test)]
+pub(crate) mod browser;
 pub mod client;
 pub mod face;
 pub mod form;
+pub mod format;
 pub mod health;
 pub mod listen;
 pub mod public_url;

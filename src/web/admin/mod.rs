@@ -3,15 +3,20 @@
 //! Every handler that needs an operator takes [`visit::Operator`]; without a session the visitor is sent to the login.
 //! All forms are protected by the Origin / Sec-Fetch-Site check of the router's CSRF layer.
 
+pub mod account;
 pub mod channels;
 pub mod confirm;
 pub mod grants;
+pub mod log;
 pub mod login;
 pub mod openclaw;
 pub mod preferences;
+pub mod settings;
+pub mod setup;
 pub mod setup_code;
 pub mod throttle;
 pub mod tokens;
+pub mod usage;
 pub mod visit;
 
 use axum::{
@@ -64,10 +69,15 @@ pub fn router(site: Site) -> Router {
     Router::new()
         .route("/", get(async || Redirect::to("/channels")))
         .merge(channels::router())
+        .merge(log::router())
         .merge(login::router())
         .merge(openclaw::router())
         .merge(preferences::router())
         .merge(tokens::router())
+        .merge(setup::router())
+        .merge(account::router())
+        .merge(settings::router())
+        .merge(usage::router())
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(csrf)

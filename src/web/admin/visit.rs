@@ -200,6 +200,10 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let Ok(visit) = <Visit as FromRequestParts<S>>::from_request_parts(parts, state).await;
         let Some((user, session)) = visit.operator.clone() else {
+            if parts.headers.contains_key("hx-request") {
+                // A fragment of a page whose session has ended: the whole page is to be loaded anew.
+                return Err((StatusCode::UNAUTHORIZED, [("hx-refresh", "true")]).into_response());
+            }
             let next: String = form_urlencoded::byte_serialize(visit.path.as_bytes()).collect();
             let target = if parts.method == axum::http::Method::GET {
                 format!("/login?next={next}")
@@ -403,6 +407,9 @@ pub fn error_page(visit: Visit, error: &Error) -> Response {
         Error::NotFound | Error::MethodNotAllowed => (t.not_found_title(), t.not_found_text().to_owned()),
         Error::Forbidden(_) => (t.forbidden_title(), t.forbidden_text().to_owned()),
         Error::BadRequest(text) => (t.error_title(), text.clone()),
+        Error::TooManyRequests { retry_after_s } => {
+            (t.error_title(), visit.t.login.throttled(*retry_after_s))
+        }
         _ => (t.error_title(), t.error_text().to_owned()),
     };
     let page = ErrorPage { c: visit.chrome(Section::None), title, text, request_id: &visit.request_id };

@@ -21,7 +21,7 @@ use crate::{
     web::Site,
 };
 
-pub use value::reveal_purpose;
+pub use value::{Snippet, reveal_purpose, snippets};
 
 /// `/tokens` and everything below it.
 pub fn router() -> Router<Site> {

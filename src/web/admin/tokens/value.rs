@@ -52,10 +52,14 @@ struct ValuePage {
     apply: String,
 }
 
-struct Snippet {
-    id: &'static str,
-    title: &'static str,
-    text: String,
+/// An example to paste.
+pub struct Snippet {
+    /// The element's id, for the copy button.
+    pub id: &'static str,
+    /// What it is for.
+    pub title: &'static str,
+    /// The example.
+    pub text: String,
 }
 
 #[derive(Template)]
@@ -140,7 +144,8 @@ fn first_model(catalog: &Catalog, token: &Token) -> Option<String> {
     catalog.models_for(token).next().map(|model| model.name.clone())
 }
 
-fn snippets(base_url: &str, value: &str, model: &str) -> Vec<Snippet> {
+/// Calls with a token's value and a model in them, ready to paste.
+pub fn snippets(base_url: &str, value: &str, model: &str) -> Vec<Snippet> {
     // A JSON string is a string of JavaScript and, as values and names hold no surrogates, of Python too.
     let text = |text: &str| serde_json::Value::from(text).to_string();
     let body = serde_json::json!({ "model": model, "messages": [{ "role": "user", "content": "Hello" }] });

@@ -2,7 +2,6 @@
 
 mod admin;
 mod architecture;
-mod channels;
 mod fake_upstream;
 mod start;
 mod support;

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod fake_upstream;
+mod process;
 mod start;
 mod support;
 mod v1;

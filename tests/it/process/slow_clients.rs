@@ -31,7 +31,9 @@ async fn dawdle(address: std::net::SocketAddr, beginning: String, drips: bool) -
     tokio::select! {
         _ = read.read_to_end(&mut answer) => {}
         () = drip => {}
-        () = tokio::time::sleep(super::SOON) => panic!("a slow connection is still open"),
+        () = tokio::time::sleep(super::SOON) => {
+            panic!("{drips} {beginning:?} is still open: {}", String::from_utf8_lossy(&answer))
+        }
     }
     (began.elapsed(), String::from_utf8_lossy(&answer).into_owned())
 }

@@ -3,6 +3,7 @@
 mod admin;
 mod architecture;
 mod fake_upstream;
+mod process;
 mod start;
 mod support;
 mod v1;

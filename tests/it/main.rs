@@ -2,9 +2,9 @@
 
 mod admin;
 mod architecture;
-mod channels;
 mod docs;
 mod fake_upstream;
+mod process;
 mod start;
 mod support;
 mod v1;

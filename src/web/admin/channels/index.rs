@@ -1,7 +1,10 @@
 //! The list of channels.
 
 use askama::Template;
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::{RawQuery, State},
+    response::Response,
+};
 
 use super::{ledger, state};
 use crate::{
@@ -9,6 +12,7 @@ use crate::{
     web::{
         Site,
         admin::visit::{Chrome, Operator, Section, render},
+        form::Fields,
     },
 };
 
@@ -18,9 +22,12 @@ struct IndexPage {
     c: Chrome,
     rows: Vec<Row>,
     available: String,
+    any: bool,
+    filter: String,
 }
 
 struct Row {
+    shown: bool,
     id: String,
     name: String,
     host: String,
@@ -31,12 +38,17 @@ struct Row {
     weight: u32,
 }
 
-/// `GET /channels`.
-pub(super) async fn show(State(site): State<Site>, operator: Operator) -> Result<Response> {
+/// `GET /channels`; `q` filters by name, host and model for browsers without scripts.
+pub(super) async fn show(
+    State(site): State<Site>,
+    operator: Operator,
+    RawQuery(query): RawQuery,
+) -> Result<Response> {
     let t = operator.t();
+    let filter = Fields::parse(query.unwrap_or_default().as_bytes()).text("q").to_lowercase();
     let catalog = site.catalog.load();
     let now = site.clock.now();
-    let rows: Vec<Row> = {
+    let mut rows: Vec<Row> = {
         let ledger = ledger(&site);
         let mut entries: Vec<_> = catalog.channels().collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.channel.priority));
@@ -50,6 +62,11 @@ pub(super) async fn show(State(site): State<Site>, operator: Operator) -> Result
                 names.retain(|name| seen.insert(name.to_lowercase()));
                 let first = names[..names.len().min(2)].join(", ");
                 Row {
+                    shown: filter.is_empty()
+                        || [&*channel.name, &*channel.base_url]
+                            .iter()
+                            .chain(&names)
+                            .any(|text| text.to_lowercase().contains(&filter)),
                     id: channel.id.to_string(),
                     name: channel.name.clone(),
                     host: host(&channel.base_url),
@@ -67,7 +84,9 @@ pub(super) async fn show(State(site): State<Site>, operator: Operator) -> Result
     };
     let available = rows.iter().filter(|row| row.badge.available).count();
     let available = t.channels.available(available, rows.len());
-    render(&IndexPage { c: operator.chrome(Section::Channels), rows, available })
+    let any = !rows.is_empty();
+    rows.retain(|row| row.shown);
+    render(&IndexPage { c: operator.chrome(Section::Channels), rows, available, any, filter })
 }
 
 fn host(base_url: &str) -> String {

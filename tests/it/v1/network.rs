@@ -120,12 +120,11 @@ async fn an_http_proxy_is_asked_for_the_upstream_by_name() {
             let _ = std::io::copy(&mut target, &mut client);
         }
     });
-    upstream.set_pace(Default::default());
     app.channel_with("c", "http://upstream.invalid/v1", &["key-1"], |channel| {
         channel.proxy = Some(Secret::new(format!("http://user:proxy-secret@{}", proxy.address())));
     })
     .await;
-    // The fake keeps its connection open after an answer, so the proxy ends it by closing its own.
+    // This proxy copies until the upstream closes, so the answer ends with its connection.
     upstream.fail_all(Fault::EofDelimited);
     let reply = app.chat(false, "marker=abc words=3").await;
     assert_eq!(reply.content(), answer::text("abc", 3), "{}", reply.text());
@@ -136,7 +135,6 @@ async fn an_http_proxy_is_asked_for_the_upstream_by_name() {
         heads[0]
     );
     assert!(heads[0].to_lowercase().contains("proxy-authorization: basic "), "{}", heads[0]);
-    assert!(upstream.calls()[0].request.header("proxy-authorization").is_some(), "this proxy forwards all");
     app.stop().await;
 }
 

@@ -207,7 +207,8 @@ async fn a_quiet_stream_gets_comments_between_its_pieces() {
     app.stop().await;
 }
 
-/// Leaves a call after `stay` has seen enough of it, and checks that the upstream notices and a row is written.
+/// Leaves a call once the upstream has it, or once the first bytes are there; checks that the upstream notices, that nothing
+/// is retried and that a row is written, and returns the row.
 async fn leave(
     stream: bool,
     prompt: &str,

@@ -138,7 +138,7 @@ impl Relay {
             failures.attempts += 1;
             match self.attempt(job, index, ticket).await {
                 Ok(found) => {
-                    self.ledger().succeed(&job.candidates[index], ticket.now());
+                    self.ledger().succeed(&job.candidates[index], now, ticket.now());
                     return Ok(found);
                 }
                 Err(Failure::Refused { ending, .. }) => return Err(ending),

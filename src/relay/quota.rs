@@ -63,6 +63,13 @@ pub struct RateState {
     pub reset: Duration,
 }
 
+impl RateState {
+    /// Nothing is left of this limit.
+    pub fn used_up(limit: u32) -> Self {
+        Self { limit, remaining: 0, reset: MINUTE }
+    }
+}
+
 impl TokenMeters {
     /// Takes over what the database says was spent.
     pub fn restore(&self, spent: impl IntoIterator<Item = (TokenId, UnixMs, QuotaUnit, i64)>) {

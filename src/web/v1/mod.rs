@@ -20,6 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
+use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 use tower_http::{
@@ -31,11 +32,7 @@ use super::{Site, client::ClientAddress, face};
 use crate::{
     error::Error,
     model::{id::RequestId, token::ClientProfile, usage::Endpoint},
-    relay::{
-        Answer, AnswerBody, Call, Relay,
-        ending::{Ending, Told},
-        error_answer,
-    },
+    relay::{Answer, AnswerBody, Call, Relay, ending::Told, error_answer},
 };
 
 /// All endpoints of clients.
@@ -76,14 +73,15 @@ async fn relay(endpoint: Endpoint, State(site): State<Site>, request: Request) -
     let at = site.clock.now();
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.extensions);
-    let refuse = |ending: Ending, profile| into_response(error_answer(&ending.told(profile), request_id));
     let token = match auth::token(&parts, &site.catalog.load(), at) {
         Ok(token) => token,
-        Err(ending) => return refuse(ending, ClientProfile::Generic),
+        Err(ending) => {
+            return into_response(error_answer(&ending.told(ClientProfile::Generic), request_id));
+        }
     };
-    let body = match body::read(body, &parts.headers, site.config.max_body_bytes).await {
-        Ok(body) => body,
-        Err(ending) => return refuse(ending, token.profile),
+    let (body, unreadable) = match body::read(body, &parts.headers, site.config.max_body_bytes).await {
+        Ok(body) => (body, None),
+        Err(ending) => (Bytes::new(), Some(ending)),
     };
     let client = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
     let call = Call {
@@ -98,7 +96,10 @@ async fn relay(endpoint: Endpoint, State(site): State<Site>, request: Request) -
         trace_id: client_kind::trace_id(&parts.headers),
     };
     let relay: Arc<Relay> = site.relay.clone();
-    into_response(relay.serve(call).await)
+    into_response(match unreadable {
+        None => relay.serve(call).await,
+        Some(ending) => relay.turn_away(call, &ending).await,
+    })
 }
 
 fn request_id(extensions: &axum::http::Extensions) -> RequestId {

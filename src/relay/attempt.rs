@@ -32,7 +32,7 @@ use crate::{
         sse::{Event, Scanner},
     },
     scheduler::{
-        ledger::{Choice, RestScope, Tried},
+        ledger::{Candidate, Choice, RestScope, Tried},
         rest::Report,
     },
     upstream::{
@@ -144,7 +144,7 @@ impl Relay {
                 Err(Failure::Refused { ending, .. }) => return Err(ending),
                 Err(Failure::Elsewhere { outcome, status, timeout }) => {
                     failures.note(
-                        self.report(job, index, &outcome, status, ticket.now()),
+                        self.report(&job.candidates[index], &outcome, status, ticket.now()),
                         &outcome,
                         status,
                         timeout,
@@ -172,15 +172,13 @@ impl Relay {
     /// Tells the ledger of a bad answer; returns until when the candidate rests.
     fn report(
         &self,
-        job: &Job,
-        index: usize,
+        candidate: &Candidate,
         outcome: &Outcome,
         status: Option<u16>,
         now: UnixMs,
     ) -> Option<UnixMs> {
         let report =
             Report { class: outcome.class, asked: outcome.rest_for, status, detail: outcome.detail.clone() };
-        let candidate = &job.candidates[index];
         let rested = self.ledger().fail(candidate, outcome.scope, report, now);
         let (scope, until) = rested?;
         tracing::info!(
@@ -191,9 +189,9 @@ impl Relay {
     }
 
     /// Notes that a stream broke off after its first content.
-    pub(super) fn report_interruption(&self, job: &Job, index: usize, detail: &str, now: UnixMs) {
+    pub(super) fn report_interruption(&self, candidate: &Candidate, detail: &str, now: UnixMs) {
         let outcome = host_error(RestScope::KeyModel, detail);
-        self.report(job, index, &outcome, None, now);
+        self.report(candidate, &outcome, None, now);
     }
 
     /// One attempt, and its entry in the books. An upstream that refuses `stream_options` is asked again without.

@@ -44,7 +44,7 @@ use crate::{
 };
 
 /// The largest answer in one piece: far more than any text, and room for some images in base64.
-const MAX_ANSWER_BYTES: usize = 32 << 20;
+const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 /// The same for embeddings: a thousand inputs of 3072 numbers each, written out, take this much.
 const MAX_EMBEDDINGS_BYTES: usize = 64 << 20;
@@ -55,7 +55,7 @@ const PIECE_BYTES: usize = 256 << 10;
 
 /// The most that is held back of a stream before its first content: roles and comments need next to nothing. An event that
 /// is still incomplete is bounded by the scanner.
-const MAX_HELD_BYTES: usize = 16 << 20;
+const MAX_HELD_BYTES: usize = 1 << 20;
 
 /// How long the body of an error may take: its status has already been seen.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
@@ -353,9 +353,8 @@ impl Relay {
         begun.push(&first);
         let by = first_by.max(Instant::now() + idle);
         let body = read_whole(begun, &mut response, by, idle, answer_limit(job.endpoint)).await?;
-        let answer =
-            answer_as_chunks(job.endpoint, &job.public_model, &body, job.envelope.include_usage)
-                .map_err(|bad| self.bad_answer(target, &bad))?;
+        let answer = answer_as_chunks(job.endpoint, &job.public_model, &body, job.envelope.include_usage)
+            .map_err(|bad| self.bad_answer(target, &bad))?;
         let mut reader = ChunkReader::new(job.endpoint, &job.public_model, true);
         let mut frames = BytesMut::new();
         for chunk in &answer.chunks {
@@ -531,7 +530,8 @@ fn in_band(error: &InBandError, now: UnixMs, secrets: &[&Secret]) -> Failure {
     let outcome = classify_in_band(error, now, secrets);
     if outcome.pass_through {
         let text = sanitized_client_error(400, &error.raw, secrets);
-        let ending = Ending::Refused { status: 400, message: text.message, param: text.param, code: text.code };
+        let ending =
+            Ending::Refused { status: 400, message: text.message, param: text.param, code: text.code };
         return Failure::Refused { outcome, ending };
     }
     Failure::Elsewhere { outcome, status: Some(200), timeout: false }

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Fake, Folder, SOON, alone, chat, client, is_release, middle_and_most};
+use super::{Fake, Folder, SOON, alone, beside, chat, client, is_release, middle_and_most};
 use crate::support::{
     app::{self, Reply},
     upstream::answer,
@@ -109,7 +109,7 @@ async fn twenty_kills_under_load_lose_no_whole_answer_and_count_none_twice() {
         known.check(&folder).await;
         let answers = Arc::new(AtomicUsize::new(0));
         let clients: Vec<_> = (0..CLIENTS)
-            .map(|_| tokio::spawn(keep_calling(server.address, numbers.clone(), answers.clone())))
+            .map(|_| beside(keep_calling(server.address, numbers.clone(), answers.clone())))
             .collect();
         // At another moment each time: while the journal is written, while it is copied, and in between.
         let (began, wanted) = (Instant::now(), 10 + round * 17 % 120);

@@ -36,6 +36,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
     sync::{Mutex, MutexGuard},
+    task::JoinHandle,
     time::Instant,
 };
 
@@ -161,6 +162,12 @@ fn first_line(child: &mut Child) -> Option<String> {
         let _ = std::io::copy(&mut output, &mut std::io::sink());
     });
     line.recv_timeout(SOON).ok().filter(|line| !line.is_empty())
+}
+
+/// Runs a client beside the test.
+#[expect(clippy::disallowed_methods, reason = "no server waits for these: they are its clients")]
+fn beside<T: Send + 'static>(client: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    tokio::spawn(client)
 }
 
 fn client() -> reqwest::Client {

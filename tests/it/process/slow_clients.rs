@@ -8,7 +8,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Fake, Folder, Server, alone, client, many_files};
+use super::{Fake, Folder, Server, alone, beside, client, many_files};
 use crate::support::app::{self, TOKEN};
 
 const SLOW: usize = 800;
@@ -55,7 +55,7 @@ async fn eight_hundred_slow_clients_delay_nobody_and_are_gone_after_the_limits()
                 2 => (body.clone(), false),
                 _ => (String::new(), false),
             };
-            tokio::spawn(dawdle(server.address, beginning, drips))
+            beside(dawdle(server.address, beginning, drips))
         })
         .collect();
     let http = client();

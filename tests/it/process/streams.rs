@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Fake, Folder, alone, is_release, many_files, middle_and_most};
+use super::{Fake, Folder, alone, beside, is_release, many_files, middle_and_most};
 use crate::support::{
     app::{self, TOKEN},
     upstream::answer,
@@ -32,7 +32,7 @@ async fn two_thousand_streams_at_once_arrive_exactly_in_little_memory() {
         .map(|number| {
             let body = app::chat("m", true, &format!("marker=s{number} words={WORDS} delay=500"));
             let request = http.post(&url).bearer_auth(TOKEN).json(&body);
-            tokio::spawn(async move {
+            beside(async move {
                 // One after the other, as clients come; all are there long before the first one ends.
                 tokio::time::sleep(Duration::from_millis(number as u64)).await;
                 let sent = Instant::now();

@@ -251,6 +251,7 @@ impl Relay {
             return Err(self.refusal(job, target, response, ask_usage).await);
         }
         if job.envelope.stream {
+            response.forget_headers();
             self.stream_beginning(job, target, index, response, first_by).await
         } else {
             let limit = answer_limit(job.endpoint);

@@ -9,6 +9,9 @@ use bytes::{Buf, Bytes};
 /// The most bytes that one event or line may have. Images travel in events as base64, hence megabytes.
 pub const MAX_EVENT_BYTES: usize = 8 * 1024 * 1024;
 
+/// Lines above this are few: images and the like.
+const LARGE_LINE_BYTES: usize = 64 * 1024;
+
 /// The data of the event that ends an OpenAI stream.
 pub const DONE: &[u8] = b"[DONE]";
 
@@ -141,6 +144,11 @@ impl Scanner {
     /// Moves what the chunk leaves unfinished into own memory, so that a few bytes do not keep a whole network buffer
     /// alive; at the end of the stream yields what remains.
     fn run_dry(&mut self) -> Option<Event> {
+        // A large line gets all the room that it may need at once, which takes memory only where it is written to; a
+        // buffer that grows leaves freed copies behind, together as large again.
+        if self.line.len() + self.chunk.len() > LARGE_LINE_BYTES {
+            self.line.reserve(MAX_EVENT_BYTES.saturating_sub(self.line.len()));
+        }
         self.line.extend_from_slice(&self.chunk);
         self.chunk = Bytes::new();
         if self.ended {

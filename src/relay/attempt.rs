@@ -32,7 +32,7 @@ use crate::{
         sse::{Event, Scanner},
     },
     scheduler::{
-        ledger::{Choice, RestScope, Tried},
+        ledger::{Candidate, Choice, RestScope, Tried},
         rest::Report,
     },
     upstream::{
@@ -44,7 +44,7 @@ use crate::{
 };
 
 /// The largest answer in one piece: far more than any text, and room for some images in base64.
-const MAX_ANSWER_BYTES: usize = 32 << 20;
+const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 /// The same for embeddings: a thousand inputs of 3072 numbers each, written out, take this much.
 const MAX_EMBEDDINGS_BYTES: usize = 64 << 20;
@@ -55,7 +55,7 @@ const PIECE_BYTES: usize = 256 << 10;
 
 /// The most that is held back of a stream before its first content: roles and comments need next to nothing. An event that
 /// is still incomplete is bounded by the scanner.
-const MAX_HELD_BYTES: usize = 16 << 20;
+const MAX_HELD_BYTES: usize = 1 << 20;
 
 /// How long the body of an error may take: its status has already been seen.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
@@ -144,7 +144,7 @@ impl Relay {
                 Err(Failure::Refused { ending, .. }) => return Err(ending),
                 Err(Failure::Elsewhere { outcome, status, timeout }) => {
                     failures.note(
-                        self.report(job, index, &outcome, status, ticket.now()),
+                        self.report(&job.candidates[index], &outcome, status, ticket.now()),
                         &outcome,
                         status,
                         timeout,
@@ -172,15 +172,13 @@ impl Relay {
     /// Tells the ledger of a bad answer; returns until when the candidate rests.
     fn report(
         &self,
-        job: &Job,
-        index: usize,
+        candidate: &Candidate,
         outcome: &Outcome,
         status: Option<u16>,
         now: UnixMs,
     ) -> Option<UnixMs> {
         let report =
             Report { class: outcome.class, asked: outcome.rest_for, status, detail: outcome.detail.clone() };
-        let candidate = &job.candidates[index];
         let rested = self.ledger().fail(candidate, outcome.scope, report, now);
         let (scope, until) = rested?;
         tracing::info!(
@@ -191,9 +189,9 @@ impl Relay {
     }
 
     /// Notes that a stream broke off after its first content.
-    pub(super) fn report_interruption(&self, job: &Job, index: usize, detail: &str, now: UnixMs) {
+    pub(super) fn report_interruption(&self, candidate: &Candidate, detail: &str, now: UnixMs) {
         let outcome = host_error(RestScope::KeyModel, detail);
-        self.report(job, index, &outcome, None, now);
+        self.report(candidate, &outcome, None, now);
     }
 
     /// One attempt, and its entry in the books. An upstream that refuses `stream_options` is asked again without.
@@ -253,6 +251,7 @@ impl Relay {
             return Err(self.refusal(job, target, response, ask_usage).await);
         }
         if job.envelope.stream {
+            response.forget_headers();
             self.stream_beginning(job, target, index, response, first_by).await
         } else {
             let limit = answer_limit(job.endpoint);

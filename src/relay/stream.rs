@@ -23,6 +23,7 @@ use super::{
 use crate::{
     model::{token::ClientProfile, usage::OutcomeClass},
     protocol::sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME, frame},
+    scheduler::ledger::Candidate,
 };
 
 /// How long a stream may go on after its finish reason: a usage chunk and `[DONE]` follow at once, or never.
@@ -32,9 +33,14 @@ const AFTER_FINISH: Duration = Duration::from_secs(5);
 const MAX_STREAM: Duration = Duration::from_secs(2 * 3600);
 
 /// A stream on its way to the client. Dropping it cancels the upstream call and books what was used.
+///
+/// It lasts long and there may be thousands, so it keeps of its job only what it needs: not the request's body, and not
+/// the other candidates.
 struct Live {
     beginning: Box<Beginning>,
-    job: Job,
+    candidate: Candidate,
+    prompt_tokens: u64,
+    profile: ClientProfile,
     ticket: Ticket,
     drained: CancellationToken,
     relay: Arc<Relay>,
@@ -61,7 +67,7 @@ pub(super) fn events(
     job: Job,
     ticket: Ticket,
 ) -> BoxStream<'static, Bytes> {
-    let live = Live::new(beginning, relay, job, ticket);
+    let live = Box::new(Live::new(beginning, relay, job, ticket));
     stream::unfold(live, |mut live| async move { live.next().await.map(|bytes| (bytes, live)) }).boxed()
 }
 
@@ -138,7 +144,7 @@ async fn error_event(ticket: &mut Ticket, ending: &Ending, profile: ClientProfil
 }
 
 impl Live {
-    fn new(beginning: Box<Beginning>, relay: Arc<Relay>, job: Job, ticket: Ticket) -> Self {
+    fn new(beginning: Box<Beginning>, relay: Arc<Relay>, mut job: Job, ticket: Ticket) -> Self {
         let timeouts = job.catalog.timeouts(&job.targets[beginning.index].route.channel.channel);
         let now = Instant::now();
         Self {
@@ -148,8 +154,10 @@ impl Live {
             idle_by: now + timeouts.idle,
             ends_by: now + MAX_STREAM,
             relay,
+            prompt_tokens: job.prompt_tokens(),
+            profile: job.token.profile,
+            candidate: job.candidates.swap_remove(beginning.index),
             beginning,
-            job,
             ticket,
             started: false,
             over: false,
@@ -170,7 +178,7 @@ impl Live {
         let drained = self.drained.clone();
         // A lively upstream must not keep the server from stopping: see to that first.
         let quiet_until = Instant::now() + self.keepalive;
-        let profile = self.job.token.profile;
+        let profile = self.profile;
         let step = tokio::select! {
             biased;
             () = drained.cancelled() => {
@@ -198,7 +206,7 @@ impl Live {
                 self.book();
                 self.ticket.end_attempt(OutcomeClass::HostError, None, detail);
                 let now = self.ticket.now();
-                self.relay.report_interruption(&self.job, self.beginning.index, detail, now);
+                self.relay.report_interruption(&self.candidate, detail, now);
                 Some(error_event(&mut self.ticket, &Ending::Interrupted, profile).await)
             }
         }
@@ -269,7 +277,7 @@ impl Live {
     fn book(&mut self) {
         let reader = &self.beginning.reader;
         let usage = self.beginning.usage.or(reader.usage());
-        self.ticket.book(usage, self.job.prompt_tokens(), reader.output_estimate());
+        self.ticket.book(usage, self.prompt_tokens, reader.output_estimate());
     }
 }
 

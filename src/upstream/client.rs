@@ -288,6 +288,12 @@ impl UpstreamResponse {
         self.response.headers()
     }
 
+    /// Forgets the headers. They are slices of the buffer that they were read into, which would otherwise stay for as long as
+    /// the answer lasts: 8 KB of each stream.
+    pub fn forget_headers(&mut self) {
+        *self.response.headers_mut() = HeaderMap::new();
+    }
+
     /// The next piece of the body, decompressed; `None` at its end. Cancel safe: dropping the future loses nothing.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, SendError> {
         loop {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Fake, Folder, alone, chat, client, is_release, middle_and_most};
+use tokio::time::Instant;
+
+use super::{Fake, Folder, SOON, alone, beside, chat, client, is_release, middle_and_most};
 use crate::support::{
     app::{self, Reply},
     upstream::answer,
@@ -32,8 +35,12 @@ struct Known {
 /// One call: its trace id, its number of words, whether it is a stream, and what came.
 type Made = (String, usize, bool, Option<Reply>);
 
-/// Makes calls until one fails.
-async fn keep_calling(address: std::net::SocketAddr, numbers: Arc<AtomicUsize>) -> Vec<Made> {
+/// Makes calls until one fails; counts the whole answers.
+async fn keep_calling(
+    address: SocketAddr,
+    numbers: Arc<AtomicUsize>,
+    answers: Arc<AtomicUsize>,
+) -> Vec<Made> {
     let http = client();
     let mut made = Vec::new();
     loop {
@@ -41,11 +48,12 @@ async fn keep_calling(address: std::net::SocketAddr, numbers: Arc<AtomicUsize>) 
         let (trace, words, stream) = (format!("{number:032x}"), number % 23, !number.is_multiple_of(3));
         let prompt = format!("marker=k{number} words={words} delay={}", number % 4);
         let reply = chat(&http, address, "m", stream, &prompt, &trace).await;
-        let failed = reply.as_ref().is_none_or(|reply| !reply.whole);
+        let failed = reply.as_ref().is_none_or(|reply| !reply.whole || reply.status != 200);
         made.push((trace, words, stream, reply));
         if failed {
             return made;
         }
+        answers.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -99,9 +107,16 @@ async fn twenty_kills_under_load_lose_no_whole_answer_and_count_none_twice() {
         let mut server = folder.start(&[]);
         ready.push(server.ready_after);
         known.check(&folder).await;
-        let clients: Vec<_> =
-            (0..CLIENTS).map(|_| tokio::spawn(keep_calling(server.address, numbers.clone()))).collect();
-        tokio::time::sleep(Duration::from_millis(250 + round as u64 * 37 % 400)).await;
+        let answers = Arc::new(AtomicUsize::new(0));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| beside(keep_calling(server.address, numbers.clone(), answers.clone())))
+            .collect();
+        // At another moment each time: while the journal is written, while it is copied, and in between.
+        let (began, wanted) = (Instant::now(), 10 + round * 17 % 120);
+        while answers.load(Ordering::Relaxed) < wanted && began.elapsed() < SOON {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(round as u64 * 7 % 50)).await;
         server.kill();
         for client in clients {
             client.await.expect("a client").into_iter().for_each(|made| known.learn(made));

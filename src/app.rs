@@ -14,7 +14,10 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -44,6 +47,9 @@ use crate::{
 
 /// The account that `ADMIN_PASSWORD` creates.
 pub const FIRST_ACCOUNT: &str = "admin";
+/// Connections that may wait to be accepted; the system may allow fewer. Of those beyond it a client believes that it is
+/// connected while the server knows nothing, so a burst must fit.
+const BACKLOG: u32 = 4096;
 /// How long the start waits for rows of an earlier run to reach the database.
 const REPLAY: Duration = Duration::from_secs(30);
 /// How long background tasks may take to finish after the last connection has ended.
@@ -137,7 +143,7 @@ impl App {
         let config = Arc::new(config);
         let folder = DataFolder::create(&config.data_dir)?;
         let lock = folder.lock()?;
-        let listener = bind(config.listen).await?;
+        let listener = bind(config.listen)?;
         let address =
             listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
 
@@ -285,8 +291,15 @@ pub(crate) fn loopback_of(address: SocketAddr) -> std::net::IpAddr {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A server that starts again must not wait for the connections of the one before it.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| StartError::Listen { address, source })
 }
 
 /// Creates the first account from the settings, or opens the set-up if there is nothing to create it from.

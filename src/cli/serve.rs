@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, logging, runtime};
@@ -11,11 +12,25 @@ use crate::{app::App, config::Config, i18n::cli::Cli, model::time::Clock};
 /// SIGINT. The first signal drains, a second one stops at once.
 pub fn run(config: Config, t: Cli) -> Result<(), Failure> {
     logging::start(&config)?;
+    allow_open_files();
     let runtime = runtime(t)?;
     let result = runtime.block_on(serve(config, t));
     // A second signal must not wait for tasks that hang.
     runtime.shutdown_background();
     result
+}
+
+/// Raises the soft limit of open files to the hard one. Most systems give 1024, so that old programs, which keep files in
+/// a bit set of that size, don't break; a stream takes two, one for each side.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    // An unlimited number is refused by some systems; the old limit serves as well then, only fewer clients.
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, limit = limit.current, "cannot raise the limit of open files");
+    }
 }
 
 async fn serve(config: Config, t: Cli) -> Result<(), Failure> {

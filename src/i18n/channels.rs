@@ -8,12 +8,18 @@ texts! {
         title: "Channels" / "渠道";
         available(available: usize, all: usize): "{available}/{all} available" / "{available}/{all} 可用";
         filter_hint: "Filter… press / to focus" / "筛选… 按 / 聚焦";
+        no_match: "No channel matches the filter." / "没有符合筛选条件的渠道。";
         add_channel: "Add a channel" / "添加渠道";
         empty: "A channel is one upstream with its keys. Add the first one to serve a model." / "渠道是一个上游及其密钥。添加第一个渠道即可开始提供模型。";
         keys: "Keys" / "密钥";
         models: "Models" / "模型";
         priority: "Priority" / "优先级";
         weight: "Weight" / "权重";
+        calls_24h: "Calls, 24 h" / "24 小时调用";
+        calls_24h_hint: "Upstream calls of the last 24 hours, failed ones included" / "最近 24 小时的上游调用，含失败";
+        answered_share: "Answered" / "成功率";
+        first_content_p50: "First content" / "首个内容";
+        first_content_hint: "Half of the answered calls had their first content within this time" / "半数成功调用的首个内容在此时间内到达";
         priority_weight: "Priority / weight" / "优先级 / 权重";
         models_more(first: &str, count: usize): "{first} and {count} more" / "{first} 等，另有 {count} 个";
         state_available: "Available" / "可用";
@@ -122,7 +128,6 @@ texts! {
         created_no_models: "The models could not be fetched; test a key to see why, or type them." / "未能获取模型；请测试密钥查看原因，或手动填写。";
         switched_on: "Switched on." / "已启用。";
         switched_off: "Switched off." / "已停用。";
-        delete_channel: "Delete this channel" / "删除此渠道";
         no_keys_yet: "No keys yet. Without one the channel takes no calls." / "还没有密钥。没有密钥的渠道不接收调用。";
         key: "Key" / "密钥";
         label: "Label" / "标签";
@@ -182,7 +187,6 @@ texts! {
         fetch_apply: "Apply this selection" / "应用此选择";
         fetch_failed: "The model list could not be fetched." / "无法获取模型列表。";
         fetch_no_key: "Add a key first: the upstream's list is asked for with it." / "请先添加密钥：获取上游列表需要使用密钥。";
-        fetch_not_list: "the answer is not a model list" / "回答不是模型列表";
         models_saved(count: usize): "{count} models are offered now." / "现在提供 {count} 个模型。";
 
         // A key's page and its test.
@@ -193,7 +197,6 @@ texts! {
         step_list: "Model list" / "模型列表";
         step_chat: "Chat" / "对话";
         step_stream: "Stream" / "流式";
-        step: "Step" / "步骤";
         step_took(ms: u32): "{ms} ms" / "{ms} 毫秒";
         step_text: "The upstream's text" / "上游原文";
         step_no_text: "(no text)" / "（无内容）";

@@ -21,7 +21,7 @@ use crate::{
         secret::Secret,
         time::UnixMs,
         token::ClientProfile,
-        usage::{OutcomeClass, TokenCounts},
+        usage::{Endpoint, OutcomeClass, TokenCounts},
     },
     protocol::{
         error_body::MAX_ERROR_BYTES,
@@ -43,8 +43,15 @@ use crate::{
     },
 };
 
-/// The largest answer in one piece; embeddings of a large batch stay well below.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
+/// The largest answer in one piece: far more than any text, and room for some images in base64.
+const MAX_ANSWER_BYTES: usize = 32 << 20;
+
+/// The same for embeddings: a thousand inputs of 3072 numbers each, written out, take this much.
+const MAX_EMBEDDINGS_BYTES: usize = 64 << 20;
+
+/// Answers are collected in pieces of this size. One buffer that grows would be copied again and again, and take up to
+/// three times the answer's memory meanwhile.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// The most that is held back of a stream before its first content: roles and comments need next to nothing. An event that
 /// is still incomplete is bounded by the scanner.
@@ -248,7 +255,8 @@ impl Relay {
         if job.envelope.stream {
             self.stream_beginning(job, target, index, response, first_by).await
         } else {
-            let body = read_whole(&mut response, first_by, timeouts.idle).await?;
+            let limit = answer_limit(job.endpoint);
+            let body = read_whole(Body::default(), &mut response, first_by, timeouts.idle, limit).await?;
             let answer = read_answer(job.endpoint, &job.public_model, &body)
                 .map_err(|bad| self.bad_answer(target, &bad))?;
             let (usage, output_estimate) = (answer.usage, answer.output_estimate);
@@ -343,11 +351,12 @@ impl Relay {
         first_by: Instant,
     ) -> Result<Found, Failure> {
         let idle = job.catalog.timeouts(&target.route.channel.channel).idle;
-        let mut body = BytesMut::from(&first[..]);
-        body.extend_from_slice(&read_whole(&mut response, first_by.max(Instant::now() + idle), idle).await?);
-        let answer =
-            answer_as_chunks(job.endpoint, &job.public_model, &body.freeze(), job.envelope.include_usage)
-                .map_err(|bad| self.bad_answer(target, &bad))?;
+        let mut begun = Body::default();
+        begun.push(&first);
+        let by = first_by.max(Instant::now() + idle);
+        let body = read_whole(begun, &mut response, by, idle, answer_limit(job.endpoint)).await?;
+        let answer = answer_as_chunks(job.endpoint, &job.public_model, &body, job.envelope.include_usage)
+            .map_err(|bad| self.bad_answer(target, &bad))?;
         let mut reader = ChunkReader::new(job.endpoint, &job.public_model, true);
         let mut frames = BytesMut::new();
         for chunk in &answer.chunks {
@@ -445,29 +454,68 @@ impl Failures {
     }
 }
 
-/// Reads a complete body: its first byte (white space is none: some upstreams send it to keep the connection) before
-/// `first_by`, every further piece within `idle`.
+fn answer_limit(endpoint: Endpoint) -> usize {
+    match endpoint {
+        Endpoint::Embeddings => MAX_EMBEDDINGS_BYTES,
+        _ => MAX_ANSWER_BYTES,
+    }
+}
+
+/// A body while it is collected.
+#[derive(Default)]
+struct Body {
+    pieces: Vec<Vec<u8>>,
+    length: usize,
+}
+
+impl Body {
+    fn push(&mut self, mut bytes: &[u8]) {
+        self.length += bytes.len();
+        while !bytes.is_empty() {
+            // The first piece grows as it likes: most answers are small.
+            let room = self.pieces.last().map_or(0, |piece| PIECE_BYTES - piece.len());
+            let (now, later) = bytes.split_at(bytes.len().min(room));
+            match self.pieces.last_mut() {
+                Some(piece) if room > 0 => piece.extend_from_slice(now),
+                Some(_) => self.pieces.push(Vec::with_capacity(PIECE_BYTES)),
+                None => self.pieces.push(Vec::new()),
+            }
+            bytes = later;
+        }
+    }
+
+    fn whole(mut self) -> Bytes {
+        match self.pieces.len() {
+            0 | 1 => self.pieces.pop().unwrap_or_default().into(),
+            _ => self.pieces.concat().into(),
+        }
+    }
+}
+
+/// Reads a body to its end, after what has `begun` of it: its first byte (white space is none: some upstreams send it to
+/// keep the connection) before `first_by`, every further piece within `idle`.
 async fn read_whole(
+    mut body: Body,
     response: &mut UpstreamResponse,
     first_by: Instant,
     idle: Duration,
+    limit: usize,
 ) -> Result<Bytes, Failure> {
-    let mut body = BytesMut::new();
     let mut by = first_by;
     while let Some(chunk) = before(by, response.next_chunk()).await?.map_err(|error| broken(&error))? {
-        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(broken(&SendError::TooLarge(MAX_ANSWER_BYTES)));
+        if body.length + chunk.len() > limit {
+            return Err(broken(&SendError::TooLarge(limit)));
         }
         if chunk.iter().all(u8::is_ascii_whitespace) {
-            if body.is_empty() {
+            if body.length == 0 {
                 continue;
             }
         } else {
             by = Instant::now() + idle;
         }
-        body.extend_from_slice(&chunk);
+        body.push(&chunk);
     }
-    Ok(body.freeze())
+    Ok(body.whole())
 }
 
 /// Awaits something until a point in time.

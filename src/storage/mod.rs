@@ -13,6 +13,7 @@ mod first_account;
 pub mod first_call;
 pub mod folder;
 pub mod keys;
+mod migrate;
 pub mod password;
 pub mod recording;
 pub mod rests;
@@ -29,14 +30,11 @@ use std::path::{Path, PathBuf};
 
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
-    migrate::{Migrate, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use crate::model::time::{Clock, UnixMs};
 use vault::Vault;
-
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Why a storage call failed.
 #[derive(Debug, thiserror::Error)]
@@ -189,7 +187,7 @@ impl Db {
             .connect_with(options.clone())
             .await
             .map_err(|error| unusable(path, &error))?;
-        migrate(&write, path, &clock, may_migrate).await?;
+        migrate::bring_up_to_date(&write, &migrate::MIGRATIONS, path, clock.now(), may_migrate).await?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)
             .idle_timeout(None)
@@ -261,28 +259,4 @@ fn unusable(path: &Path, error: &sqlx::Error) -> OpenError {
         path: path.into(),
         reason: format!("{error}. Check that the folder exists, is writable and holds an intact database"),
     }
-}
-
-/// Refuses a newer schema, and an older one unless `may_migrate`; else backs the file up and runs what is missing, each migration in its transaction.
-async fn migrate(pool: &SqlitePool, path: &Path, clock: &Clock, may_migrate: bool) -> Result<(), OpenError> {
-    let failed = |error: sqlx::Error| OpenError::Failed { path: path.into(), source: error.into() };
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    let mut connection = pool.acquire().await.map_err(|error| unusable(path, &error))?;
-    let table = MIGRATIONS.table_name.as_ref();
-    connection.ensure_migrations_table(table).await.map_err(|error| failed(error.into()))?;
-    let applied = connection.list_applied_migrations(table).await.map_err(|error| failed(error.into()))?;
-    drop(connection);
-    let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
-    if found > known {
-        return Err(OpenError::NewerSchema { path: path.into(), found, known });
-    }
-    if found < known && !may_migrate {
-        return Err(OpenError::OlderSchema { path: path.into() });
-    }
-    if found > 0 && found < known {
-        backup::before_migration(pool, path, found, clock.now())
-            .await
-            .map_err(|source| OpenError::Failed { path: path.into(), source })?;
-    }
-    MIGRATIONS.run(pool).await.map_err(|error| failed(error.into()))
 }

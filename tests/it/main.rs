@@ -2,8 +2,8 @@
 
 mod admin;
 mod architecture;
-mod channels;
 mod fake_upstream;
+mod process;
 mod start;
 mod support;
 mod v1;

@@ -136,6 +136,8 @@ async fn a_channel_is_added_with_its_keys_and_the_upstreams_models() {
     assert!(again.status == 422 && again.body.contains("This name is taken"), "{}", again.body);
     let list = browser.get("/channels").await.body;
     assert!(list.contains("1/1 available") && list.contains("127.0.0.1"), "{list}");
+    assert!(browser.get("/channels?q=ALPHA").await.body.contains("href=\"/channels/1\""));
+    assert!(browser.get("/channels?q=gamma").await.body.contains("No channel matches"));
 }
 
 #[tokio::test]

@@ -1,0 +1,128 @@
+//! The process dies at any moment.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{Fake, Folder, alone, chat, client, is_release, middle_and_most};
+use crate::support::{
+    app::{self, Reply},
+    upstream::answer,
+};
+
+const ROUNDS: usize = 20;
+const CLIENTS: usize = 32;
+
+/// What clients know of all their calls.
+#[derive(Default)]
+struct Known {
+    /// The trace ids of all calls that were sent.
+    sent: HashSet<String>,
+    /// The request ids that were told, by trace id.
+    told: HashMap<String, String>,
+    /// The trace ids of answers that came whole, with the pieces of each.
+    whole: HashMap<String, i64>,
+}
+
+/// One call: its trace id, its number of words, whether it is a stream, and what came.
+type Made = (String, usize, bool, Option<Reply>);
+
+/// Makes calls until one fails.
+async fn keep_calling(address: std::net::SocketAddr, numbers: Arc<AtomicUsize>) -> Vec<Made> {
+    let http = client();
+    let mut made = Vec::new();
+    loop {
+        let number = numbers.fetch_add(1, Ordering::Relaxed);
+        let (trace, words, stream) = (format!("{number:032x}"), number % 23, !number.is_multiple_of(3));
+        let prompt = format!("marker=k{number} words={words} delay={}", number % 4);
+        let reply = chat(&http, address, "m", stream, &prompt, &trace).await;
+        let failed = reply.as_ref().is_none_or(|reply| !reply.whole);
+        made.push((trace, words, stream, reply));
+        if failed {
+            return made;
+        }
+    }
+}
+
+impl Known {
+    fn learn(&mut self, (trace, words, stream, reply): Made) {
+        self.sent.insert(trace.clone());
+        let Some(reply) = reply else { return };
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let id = reply.header("x-request-id").expect("every answer has its id").to_owned();
+        self.told.insert(trace.clone(), id);
+        if if stream { reply.done() } else { reply.whole } {
+            let number = usize::from_str_radix(&trace, 16).expect("our own trace id");
+            assert_eq!(reply.content(), answer::text(&format!("k{number}"), words));
+            self.whole.insert(trace, words as i64 + 1);
+        }
+    }
+
+    /// Compares what clients know with the rows.
+    async fn check(&self, folder: &Folder) {
+        use sqlx::Connection as _;
+        let url = format!("sqlite://{}", folder.database().display());
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("the database");
+        let rows: Vec<(String, String, String, i64)> =
+            sqlx::query_as("SELECT request_id, trace_id, result, completion_tokens FROM usage")
+                .fetch_all(&mut connection)
+                .await
+                .expect("the rows");
+        let mut by_trace = HashMap::new();
+        for (id, trace, result, completion) in &rows {
+            assert!(self.sent.contains(trace), "a row that nobody caused: {id}");
+            assert!(self.told.get(trace).is_none_or(|told| told == id), "a row under another id: {id}");
+            assert!(by_trace.insert(trace, (result, completion)).is_none(), "two rows for one call: {id}");
+        }
+        for (trace, pieces) in &self.whole {
+            let (result, completion) = by_trace.get(trace).expect("a whole answer has no row");
+            assert_eq!((result.as_str(), **completion), ("ok", *pieces), "the row of a whole answer");
+        }
+        folder.check_sums().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_kills_under_load_lose_no_whole_answer_and_count_none_twice() {
+    let _alone = alone().await;
+    let fake = Fake::start();
+    let folder = Folder::new(&fake, &[]).await;
+    let mut known = Known::default();
+    let numbers = Arc::new(AtomicUsize::new(0));
+    let mut ready = Vec::new();
+    for round in 0..ROUNDS {
+        let mut server = folder.start(&[]);
+        ready.push(server.ready_after);
+        known.check(&folder).await;
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|_| tokio::spawn(keep_calling(server.address, numbers.clone()))).collect();
+        tokio::time::sleep(Duration::from_millis(250 + round as u64 * 37 % 400)).await;
+        server.kill();
+        for client in clients {
+            client.await.expect("a client").into_iter().for_each(|made| known.learn(made));
+        }
+    }
+    let mut server = folder.start(&[]);
+    ready.push(server.ready_after);
+    known.check(&folder).await;
+    let (sent, whole, cut) = (known.sent.len(), known.whole.len(), known.sent.len() - known.whole.len());
+    let rows = app::number(&folder.database(), "SELECT COUNT(*) FROM usage").await;
+    let (middle, most) = middle_and_most(&mut ready);
+    println!(
+        "kill -9: {ROUNDS} rounds, {CLIENTS} clients: {sent} calls, {whole} whole, {cut} cut, {rows} rows; 0 whole without a \
+         row, 0 duplicates, 0 phantoms; ready after {middle} ms (middle), {most} ms (most)"
+    );
+    assert!(whole >= ROUNDS * CLIENTS, "only {whole} answers: no load");
+    assert!(cut >= ROUNDS, "only {cut} answers were cut: no kill under load");
+    let bound = if is_release() { 500 } else { 2000 };
+    assert!(most <= bound, "ready after {most} ms");
+    server.signal("TERM");
+    assert_eq!(server.exit().await, Some(0));
+    known.check(&folder).await;
+    assert!(!folder.log().contains("panic"), "{}", folder.log());
+}

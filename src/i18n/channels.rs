@@ -121,7 +121,8 @@ texts! {
 
         // A channel's page.
         overview: "Overview" / "概览";
-        server_default: "server's default" / "服务器默认";
+        private_addresses: "Private addresses" / "私有地址";
+        allowed: "allowed" / "允许";
         seconds(seconds: &str): "{seconds} s" / "{seconds} 秒";
         created(name: &str): "Channel “{name}” was added." / "渠道“{name}”已添加。";
         created_models(count: usize): "{count} models were fetched." / "已获取 {count} 个模型。";

@@ -425,6 +425,7 @@ async fn create_token(
 /// A token's value and the examples with it.
 struct Shown {
     value: Secret,
+    base_url: String,
     snippets: Vec<Snippet>,
     openclaw: String,
 }
@@ -479,6 +480,7 @@ async fn show_waiting(
         Some(Shown {
             snippets: snippets(&url.base_url(), value.expose(), model.as_deref().unwrap_or("MODEL")),
             openclaw: pretty(&config),
+            base_url: url.base_url(),
             value,
         })
     } else {

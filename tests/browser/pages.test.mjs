@@ -78,7 +78,7 @@ const pages = [
     await submit(page, 'form[action$="/models"]')
   }, 422],
   ['channel-models-fetched', '/channels/1', async (page) => submit(page, 'form[action$="/models/fetch"]')],
-  ['channel-models-not-fetched', '/channels/5', async (page) => submit(page, 'form[action$="/models/fetch"]')],
+  ['channel-models-not-fetched', '/channels/5', async (page) => submit(page, 'form[action$="/models/fetch"]'), 502],
   ['channel-delete', '/channels/3/delete'],
   ['key', '/channels/2/keys/6'],
   ['key-tested', '/channels/2/keys/5'],
@@ -109,7 +109,7 @@ const pages = [
   ['token-delete', '/tokens/2/delete'],
   ['log', '/log'],
   ['log-filtered', '/log?result=failed&period=7d'],
-  ['log-invalid', '/log?from=yesterday&status=abc'],
+  ['log-invalid', '/log?from=yesterday&status=abc', null, 422],
   ['log-nothing', '/log?model=nobody'],
   ['log-call', '/log', async (page) => {
     // The call with the most attempts on this page.
@@ -185,7 +185,7 @@ for (const look of looks) {
         await submit(page, 'form[action="/setup"]')
       }, 422],
       ['setup-link-wrong', '/setup?code=wrong', null, 403],
-      ['setup-not-yet', '/channels', null, 503],
+      ['setup-not-yet', '/channels', null, 403],
     ])) await visit(visitor, fresh.url, page)
     await visitor.close()
     assert.equal(complaints.length, 0, complaints.join('\n\n'))

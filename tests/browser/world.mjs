@@ -78,7 +78,7 @@ export async function startWorld({ calls = 300 } = {}) {
   }
   const tokens = {
     'claw on the laptop': await operator.addToken('claw on the laptop', {
-      profile: 'openclaw', quota_unit: 'dollars', quota_limit: '5', models: 'smart\nfast\nopenai/*', note: 'Anna',
+      profile: 'openclaw', quota_unit: 'dollars', quota_limit: '5', models: 'smart\nfast\nllama-*\ndeepseek-*\nQwen/*', note: 'Anna',
     }),
     '团队脚本': await operator.addToken('团队脚本', { quota_unit: 'tokens', quota_limit: '2000000', quota_reset: 'day' }),
     'nightly report': await operator.addToken('nightly report', {
@@ -106,7 +106,6 @@ export async function startWorld({ calls = 300 } = {}) {
     })
     await response.text()
   })
-  // Faults that a rest would hide by now, so that the newest calls show attempts that failed.
   await eventually('every call is in the log', async () =>
     (await operator.page('/log.csv')).trim().split('\n').length > calls, 60_000)
   return {

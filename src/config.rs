@@ -1,7 +1,7 @@
 //! Settings: one table that yields the environment, the flags, `--help`, the settings page and `docs/settings.md`.
 //!
 //! To add a setting: add a row to [`TABLE`], and a field to [`Config`] (or to
-//! [`RuntimeSettings`](crate::model::settings::RuntimeSettings), if it may change while the server runs).
+//! [`RuntimeSettings`], if it may change while the server runs).
 //!
 //! A value comes from a flag, else from the environment, else (run-time settings) from the settings page, else from the
 //! table. Only this module reads the environment.

@@ -54,8 +54,13 @@ async fn huge_answers_are_refused_in_little_memory_while_others_are_served() {
             let model = name(fault, stream);
             fake.fail_model(&model, fault).await;
             let bad = async {
-                let reply = server.chat(&http, &model, stream, "marker=bad words=5").await.expect("an answer");
-                assert!(reply.status >= 400 || !reply.done() && !reply.content().is_empty(), "{fault:?}: {}", reply.status);
+                let reply =
+                    server.chat(&http, &model, stream, "marker=bad words=5").await.expect("an answer");
+                assert!(
+                    reply.status >= 400 || !reply.done() && !reply.content().is_empty(),
+                    "{fault:?}: {}",
+                    reply.status
+                );
                 reply.status
             };
             let others = async {

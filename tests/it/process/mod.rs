@@ -93,15 +93,18 @@ impl Fake {
         let example = profile.join("examples/fake_upstream");
         if !example.exists() {
             // `cargo test --test it` builds no examples.
-            let built =
-                Command::new(env!("CARGO")).args(["build", "--example", "fake_upstream"]).status().expect("cargo");
+            let built = Command::new(env!("CARGO"))
+                .args(["build", "--example", "fake_upstream"])
+                .status()
+                .expect("cargo");
             assert!(built.success());
         }
         let mut command = Command::new(example);
         command.args(["127.0.0.1:0", "2"]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the fake upstream starts");
         let line = first_line(&mut child).expect("the fake upstream says where it is");
-        let address = line.trim().strip_prefix("fake upstream on http://").expect(&line).parse().expect(&line);
+        let address =
+            line.trim().strip_prefix("fake upstream on http://").expect(&line).parse().expect(&line);
         Self { child, address, http: client() }
     }
 
@@ -276,9 +279,15 @@ impl Folder {
     /// Checks what must hold at any time: the database is whole, and the sums equal the rows.
     async fn check_sums(&self) {
         let number = async |sql| app::number(&self.database(), sql).await;
-        assert_eq!(number("SELECT COUNT(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'").await, 1);
+        assert_eq!(
+            number("SELECT COUNT(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'").await,
+            1
+        );
         for (what, difference) in [
-            ("requests", "SELECT (SELECT COUNT(*) FROM usage) - (SELECT COALESCE(SUM(requests), 0) FROM rollups)"),
+            (
+                "requests",
+                "SELECT (SELECT COUNT(*) FROM usage) - (SELECT COALESCE(SUM(requests), 0) FROM rollups)",
+            ),
             (
                 "tokens",
                 "SELECT (SELECT COALESCE(SUM(prompt_tokens + completion_tokens), 0) FROM usage)
@@ -352,7 +361,8 @@ impl Server {
 
     /// A line of `/proc/<pid>/status`, in KiB.
     fn memory_kib(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running process");
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running process");
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect(name);
         line.trim().trim_end_matches(" kB").parse().expect(line)
     }

@@ -41,18 +41,23 @@ async fn read_all_pages(url: &dyn Fn(&str) -> String) -> (String, usize) {
         .build()
         .expect("a client");
     let form = format!("name=admin&password={PASSWORD}");
-    let login = http.post(url("/login")).header("content-type", "application/x-www-form-urlencoded").body(form);
+    let login =
+        http.post(url("/login")).header("content-type", "application/x-www-form-urlencoded").body(form);
     let login = Reply::read(login.send().await.expect("an answer")).await;
-    let cookie = login.header("set-cookie").and_then(|cookie| cookie.split(';').next()).expect("a session").to_owned();
+    let cookie =
+        login.header("set-cookie").and_then(|cookie| cookie.split(';').next()).expect("a session").to_owned();
     let mut said = login.text();
-    let mut open: Vec<String> =
-        ["/", "/channels", "/tokens", "/usage", "/settings", "/account", "/openclaw"].map(str::to_owned).into();
+    let mut open: Vec<String> = ["/", "/channels", "/tokens", "/usage", "/settings", "/account", "/openclaw"]
+        .map(str::to_owned)
+        .into();
     let mut seen = HashSet::new();
     while let Some(path) = open.pop() {
         if seen.len() >= 200 || !seen.insert(path.clone()) {
             continue;
         }
-        let page = Reply::read(http.get(url(&path)).header("cookie", &cookie).send().await.expect("an answer")).await;
+        let page =
+            Reply::read(http.get(url(&path)).header("cookie", &cookie).send().await.expect("an answer"))
+                .await;
         assert!(page.status < 500, "{path}: {}", page.status);
         said += &format!("{:?}\n{}", page.headers, page.text());
         let text = page.text();
@@ -97,8 +102,10 @@ async fn no_part_of_a_secret_stands_in_a_file_the_log_an_answer_or_a_page() {
     folder.rows_once(24).await;
     let (pages, count) = read_all_pages(&|path| server.url(path)).await;
 
-    let secrets: HashSet<&'static [u8]> =
-        [KEY, TOKEN, PASSWORD, MASTER_KEY, PROMPT].into_iter().flat_map(|secret| secret.as_bytes().windows(PART)).collect();
+    let secrets: HashSet<&'static [u8]> = [KEY, TOKEN, PASSWORD, MASTER_KEY, PROMPT]
+        .into_iter()
+        .flat_map(|secret| secret.as_bytes().windows(PART))
+        .collect();
     let mut leaks = Vec::new();
     let mut search = |place: String, bytes: &[u8]| {
         let found = found(&secrets, bytes);

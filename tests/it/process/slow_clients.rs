@@ -106,7 +106,10 @@ async fn a_client_that_stops_reading_is_cut_and_its_upstream_call_cancelled() {
         assert!(began.elapsed() < super::SOON, "the upstream still works for a client that does not read");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    println!("a client that does not read: cancelled after {} ms, limit 2000 ms", began.elapsed().as_millis());
+    println!(
+        "a client that does not read: cancelled after {} ms, limit 2000 ms",
+        began.elapsed().as_millis()
+    );
     assert_eq!(end, "ClientLeft");
     let rows = folder.rows_once(1).await;
     assert_eq!(rows[0]["result"], "client_closed");
@@ -136,7 +139,11 @@ async fn requests_that_could_hide_another_one_are_refused_or_the_connection_is_c
             format!("content-length: {}\r\ntransfer-encoding: chunked\r\n", chunked.len() + 40),
             chunked.clone(),
         ),
-        ("both lengths, short", "content-length: 4\r\ntransfer-encoding: chunked\r\n".into(), chunked.clone()),
+        (
+            "both lengths, short",
+            "content-length: 4\r\ntransfer-encoding: chunked\r\n".into(),
+            chunked.clone(),
+        ),
         ("two lengths", format!("content-length: {length}\r\ncontent-length: 3\r\n"), json.clone()),
         ("a list of lengths", format!("content-length: {length}, 3\r\n"), json.clone()),
         ("a signed length", format!("content-length: +{length}\r\n"), json.clone()),
@@ -146,11 +153,19 @@ async fn requests_that_could_hide_another_one_are_refused_or_the_connection_is_c
         ("chunked is not last", "transfer-encoding: chunked, identity\r\n".into(), chunked.clone()),
         ("a space before the colon", "transfer-encoding : chunked\r\n".into(), chunked.clone()),
         ("a folded line", "transfer-encoding:\r\n chunked\r\n".into(), chunked.clone()),
-        ("a bare CR", format!("x: a\rtransfer-encoding: chunked\r\ncontent-length: {length}\r\n"), json.clone()),
+        (
+            "a bare CR",
+            format!("x: a\rtransfer-encoding: chunked\r\ncontent-length: {length}\r\n"),
+            json.clone(),
+        ),
         ("a NUL", format!("x: a\0b\r\ncontent-length: {length}\r\n"), json.clone()),
         ("no chunk size", "transfer-encoding: chunked\r\n".into(), format!("\r\n{json}\r\n0\r\n\r\n")),
         ("a bad chunk size", "transfer-encoding: chunked\r\n".into(), format!("zz\r\n{json}\r\n0\r\n\r\n")),
-        ("a signed chunk size", "transfer-encoding: chunked\r\n".into(), format!("-{length:x}\r\n{json}\r\n0\r\n\r\n")),
+        (
+            "a signed chunk size",
+            "transfer-encoding: chunked\r\n".into(),
+            format!("-{length:x}\r\n{json}\r\n0\r\n\r\n"),
+        ),
         (
             "a huge chunk size",
             "transfer-encoding: chunked\r\n".into(),

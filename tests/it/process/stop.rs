@@ -47,7 +47,10 @@ async fn sigterm_under_load_cuts_no_answer_that_ends_in_time() {
         server.signal("TERM");
         // The listener is closed as soon as the signal is seen.
         while TcpStream::connect(address).is_ok() {
-            assert!(signalled.elapsed() < Duration::from_secs(2), "new connections are taken while it drains");
+            assert!(
+                signalled.elapsed() < Duration::from_secs(2),
+                "new connections are taken while it drains"
+            );
         }
         assert!(calls.iter().any(|call| !call.is_finished()), "the load ended too soon");
         for call in calls {
@@ -60,7 +63,10 @@ async fn sigterm_under_load_cuts_no_answer_that_ends_in_time() {
         assert!(rows.iter().all(|row| row["result"] == "ok"), "{rows:#?}");
         folder.check_sums().await;
     }
-    println!("SIGTERM: {ROUNDS} rounds of {CALLS} answers: 0 cut, exit 0 after at most {} ms", most.as_millis());
+    println!(
+        "SIGTERM: {ROUNDS} rounds of {CALLS} answers: 0 cut, exit 0 after at most {} ms",
+        most.as_millis()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,7 +98,10 @@ async fn an_endless_stream_ends_with_an_error_event_when_the_drain_time_is_over(
     assert_eq!((reply.status, reply.code().as_str()), (503, "shutting_down"), "{}", reply.text());
     assert_eq!(server.exit().await, Some(0));
     let took = signalled.elapsed();
-    println!("SIGTERM with endless streams: exit 0 after {} ms with a drain time of 1000 ms", took.as_millis());
+    println!(
+        "SIGTERM with endless streams: exit 0 after {} ms with a drain time of 1000 ms",
+        took.as_millis()
+    );
     assert!(took < Duration::from_secs(10), "{took:?}");
     let rows = folder.rows().await;
     assert_eq!(rows.len(), 3);
@@ -109,7 +118,8 @@ async fn a_second_signal_stops_at_once_and_leaves_the_database_whole() {
     let address = server.address;
     let whole = server.chat(&client(), "m", true, "words=3").await.expect("an answer");
     assert!(whole.done());
-    let call = tokio::spawn(async move { chat(&client(), address, "m", true, "words=1000000 delay=50", "").await });
+    let call =
+        tokio::spawn(async move { chat(&client(), address, "m", true, "words=1000000 delay=50", "").await });
     running(&fake, 1).await;
     server.signal("TERM");
     tokio::time::sleep(Duration::from_millis(300)).await;

@@ -39,14 +39,18 @@ async fn two_thousand_streams_at_once_arrive_exactly_in_little_memory() {
                 let mut response = request.send().await.map_err(|error| format!("{number}: {error:?}"))?;
                 let mut first = None;
                 let (mut body, status) = (Vec::new(), response.status());
-                while let Some(chunk) = response.chunk().await.map_err(|error| format!("{number}: {error:?}"))? {
+                while let Some(chunk) =
+                    response.chunk().await.map_err(|error| format!("{number}: {error:?}"))?
+                {
                     first.get_or_insert_with(|| sent.elapsed());
                     body.extend_from_slice(&chunk);
                 }
                 let text = String::from_utf8_lossy(&body);
                 let content: String = text
                     .split("\n\n")
-                    .filter_map(|event| serde_json::from_str::<serde_json::Value>(event.strip_prefix("data: ")?).ok())
+                    .filter_map(|event| {
+                        serde_json::from_str::<serde_json::Value>(event.strip_prefix("data: ")?).ok()
+                    })
                     .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned))
                     .collect();
                 let expected = answer::text(&format!("s{number}"), WORDS);
@@ -81,6 +85,9 @@ async fn two_thousand_streams_at_once_arrive_exactly_in_little_memory() {
     assert!(each <= bound, "{each} KiB each");
     server.signal("TERM");
     assert_eq!(server.exit().await, Some(0));
-    assert_eq!(app::number(&folder.database(), "SELECT COUNT(*) FROM usage WHERE result = 'ok'").await, 3 + STREAMS as i64);
+    assert_eq!(
+        app::number(&folder.database(), "SELECT COUNT(*) FROM usage WHERE result = 'ok'").await,
+        3 + STREAMS as i64
+    );
     folder.check_sums().await;
 }

@@ -44,17 +44,17 @@ texts! {
         advice_model_unavailable: "The upstream does not serve this model to this key. Check the model's spelling against the upstream's list, and whether the account may use it." / "上游不向此密钥提供该模型。请对照上游的模型列表检查名称，并确认账户有权使用。";
         advice_key_invalid: "The upstream does not accept the key. Check that it was pasted whole, belongs to this upstream, and was not revoked; then replace it." / "上游不接受此密钥。请检查是否粘贴完整、是否属于该上游、是否已被吊销，然后更换。";
         advice_out_of_credit: "The account behind the key has no credit left. Top it up, or switch the key off." / "密钥所属账户余额不足。请充值，或停用此密钥。";
-        advice_host_error: "The host did not answer properly. Check the base URL, the proxy and the network; if they are right, the upstream has a fault: try again later." / "主机未能正常响应。请检查基础 URL、代理和网络；若均无误，则是上游故障，请稍后再试。";
+        advice_host_error: "The host did not answer properly. Check the base URL, the proxy and the network; if they are right, the upstream has a fault: try again later." / "主机未能正常响应。请检查接口地址、代理和网络；若均无误，则是上游故障，请稍后再试。";
         advice_client_error: "The upstream refused the request itself. Read its text: often the model's name is wrong, or the model is not for chat." / "上游拒绝了请求本身。请阅读其说明：常见原因是模型名称有误，或该模型不支持对话。";
         advice_ambiguous: "The answer does not say what is wrong. Read the upstream's text and test again." / "回答没有说明问题所在。请阅读上游原文后重新测试。";
         advice_no_list: "This upstream gives no model list. That does no harm: type the models on the channel." / "此上游不提供模型列表。这没有影响：请在渠道中手动填写模型。";
-        advice_settings: "The request was not sent as the channel is configured. Check its base URL, proxy, headers and the switch for private addresses." / "按当前渠道配置无法发送请求。请检查基础 URL、代理、请求头以及私有地址开关。";
+        advice_settings: "The request was not sent as the channel is configured. Check its base URL, proxy, headers and the switch for private addresses." / "按当前渠道配置无法发送请求。请检查接口地址、代理、请求头以及私有地址开关。";
         advice_no_model: "There is no model to test with. Add one to the channel and test again." / "没有可用于测试的模型。请先为渠道添加模型，再重新测试。";
 
         // The form.
         new_title: "Add a channel" / "添加渠道";
         edit_title(name: &str): "Edit {name}" / "编辑 {name}";
-        base_url: "Base URL" / "基础 URL";
+        base_url: "Base URL" / "接口地址";
         base_url_hint: "Such as https://api.example.com/v1; with or without /v1." / "例如 https://api.example.com/v1；是否带 /v1 均可。";
         protocol: "Protocol" / "协议";
         protocol_openai: "OpenAI-compatible" / "OpenAI 兼容";
@@ -87,7 +87,7 @@ texts! {
         url_invalid: "Please enter an address that begins with https:// or http://, such as https://api.example.com/v1." / "请输入以 https:// 或 http:// 开头的地址，例如 https://api.example.com/v1。";
         url_credentials: "Leave user and password out of the address; credentials belong into the keys." / "地址中请勿包含用户名和密码；凭据请添加为密钥。";
         url_query: "Leave out everything from “?” or “#” on." / "请去掉“?”或“#”及其后的内容。";
-        url_endpoint: "Enter only the base: leave out /chat/completions and the like." / "只需填写基础地址：请去掉 /chat/completions 等路径。";
+        url_endpoint: "Enter only the base: leave out /chat/completions and the like." / "只需填写接口的基础地址：请去掉 /chat/completions 等路径。";
         url_private: "This is a private or loopback address. If that is meant, tick “The upstream may be on a private or loopback address” below." / "这是私有或回环地址。如确需使用，请勾选下方的“允许上游位于私有或回环地址”。";
         model_invalid(name: &str): "“{name}” is not a model name: at most 200 characters, no spaces." / "“{name}”不是有效的模型名称：最多 200 个字符，不含空格。";
         too_many_models(max: usize): "At most {max} models." / "最多 {max} 个模型。";
@@ -121,7 +121,8 @@ texts! {
 
         // A channel's page.
         overview: "Overview" / "概览";
-        server_default: "server's default" / "服务器默认";
+        private_addresses: "Private addresses" / "私有地址";
+        allowed: "allowed" / "允许";
         seconds(seconds: &str): "{seconds} s" / "{seconds} 秒";
         created(name: &str): "Channel “{name}” was added." / "渠道“{name}”已添加。";
         created_models(count: usize): "{count} models were fetched." / "已获取 {count} 个模型。";

@@ -94,7 +94,7 @@ texts! {
         class: "Taken for" / "判定";
         detail: "Detail" / "详情";
         result_ok: "answered" / "成功";
-        result_client_error: "refused as wrong" / "请求有误";
+        result_client_error: "bad request" / "请求有误";
         result_token_limit: "token's limit" / "令牌受限";
         result_pool_exhausted: "pool exhausted" / "号池耗尽";
         result_no_channel: "no channel" / "无可用渠道";

@@ -29,6 +29,7 @@ texts! {
         keys_none: "There is no key in this text. Please paste at least one." / "未在文本中找到密钥，请至少粘贴一个。";
         models: "Models" / "模型";
         models_hint: "One per line. Leave it empty to fetch the upstream's list." / "每行一个。留空则从上游获取列表。";
+        redirects_hint: "If you like, one per line: the name that programs ask for = the upstream's name." / "选填，每行一个：程序请求的名称 = 上游名称。";
         models_not_fetched(why: &str): "The upstream's list could not be fetched: {why} Type the models, one per line." / "无法获取上游的模型列表：{why} 请手动输入模型，每行一个。";
         models_too_many(most: usize): "At most {most} models." / "最多 {most} 个模型。";
         models_empty: "The upstream lists no model. Please type the models, one per line." / "上游未列出任何模型，请手动输入，每行一个。";

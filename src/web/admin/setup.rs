@@ -15,6 +15,7 @@ use axum::{
 use super::{
     Shared,
     account::check_new_password,
+    channels::parse_redirects,
     confirm::LEAST_CHARACTERS,
     login::start_session,
     openclaw::pretty,
@@ -208,6 +209,7 @@ struct ChannelPage {
     base_url: String,
     keys: String,
     models: String,
+    redirects: String,
     allow_private: bool,
     errors: FieldErrors,
     c: Chrome,
@@ -222,6 +224,7 @@ impl ChannelPage {
             base_url: fields.text("base_url").to_owned(),
             keys: fields.raw("keys").to_owned(),
             models: fields.raw("models").to_owned(),
+            redirects: fields.raw("redirects").to_owned(),
             allow_private: fields.checked("allow_private"),
             errors,
             c,
@@ -266,6 +269,10 @@ async fn create_channel(
     } else if models.iter().any(|model| model.name.chars().count() > MOST_MODEL_CHARACTERS) {
         errors.add("models", t.common.field_too_long(MOST_MODEL_CHARACTERS));
     }
+    let redirects = parse_redirects(t, fields.raw("redirects")).unwrap_or_else(|message| {
+        errors.add("redirects", message);
+        Vec::new()
+    });
     if errors.is_empty() && models.is_empty() {
         match listed_models(&clients, &catalog.load(), base_url, allow_private, &keys[0], db.now()).await {
             Ok(listed) if listed.is_empty() => errors.add("models", t.setup.models_empty()),
@@ -283,6 +290,7 @@ async fn create_channel(
         base_url: base_url.to_owned(),
         allow_private,
         models,
+        redirects,
         ..NewChannel::default()
     };
     let channel = match db.create_channel(&new).await {
@@ -417,6 +425,7 @@ async fn create_token(
 /// A token's value and the examples with it.
 struct Shown {
     value: Secret,
+    base_url: String,
     snippets: Vec<Snippet>,
     openclaw: String,
 }
@@ -471,6 +480,7 @@ async fn show_waiting(
         Some(Shown {
             snippets: snippets(&url.base_url(), value.expose(), model.as_deref().unwrap_or("MODEL")),
             openclaw: pretty(&config),
+            base_url: url.base_url(),
             value,
         })
     } else {

@@ -198,7 +198,7 @@ pub(super) async fn set_enabled(
     let t = operator.t().channels;
     let text = if enabled { t.switched_on() } else { t.switched_off() };
     let back = if fields.raw("from") == "channel" {
-        format!("/channels/{}#keys", entry.channel.id)
+        format!("/channels/{}#channel-keys", entry.channel.id)
     } else {
         key_path(&entry, &key)
     };

@@ -14,6 +14,8 @@ mod show;
 mod state;
 mod validate;
 
+pub(super) use validate::parse_redirects;
+
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use axum::{

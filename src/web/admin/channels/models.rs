@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Empty rows for new models.
-const SPARE_ROWS: usize = 3;
+const SPARE_ROWS: usize = 2;
 const PRICE_PLACES: u32 = 6;
 /// The highest price: a million dollars per million tokens.
 const MAX_PRICE: i64 = 1_000_000_000_000;

@@ -169,10 +169,6 @@ pub(super) async fn page(
 fn facts(t: Messages, entry: &ChannelEntry) -> Vec<(&'static str, String)> {
     let c = t.channels;
     let channel = &entry.channel;
-    let seconds = |ms: Option<u32>| match ms {
-        Some(ms) => c.seconds(&decimal::show(ms.into(), 3)),
-        None => c.server_default().to_owned(),
-    };
     let mut facts = vec![
         (c.base_url(), channel.base_url.clone()),
         (
@@ -181,11 +177,7 @@ fn facts(t: Messages, entry: &ChannelEntry) -> Vec<(&'static str, String)> {
                 Protocol::OpenAi => c.protocol_openai().to_owned(),
             },
         ),
-        (c.priority(), channel.priority.to_string()),
-        (c.weight(), channel.weight.to_string()),
-        (c.connect_s(), seconds(channel.timeouts.connect_ms)),
-        (c.first_byte_s(), seconds(channel.timeouts.first_byte_ms)),
-        (c.idle_s(), seconds(channel.timeouts.idle_ms)),
+        (c.priority_weight(), format!("{} / {}", channel.priority, channel.weight)),
     ];
     if !channel.groups.is_empty() {
         facts.push((c.groups(), channel.groups.join(", ")));
@@ -198,7 +190,15 @@ fn facts(t: Messages, entry: &ChannelEntry) -> Vec<(&'static str, String)> {
         facts.push((c.proxy(), t.common.yes().to_owned()));
     }
     if channel.allow_private {
-        facts.push((c.allow_private(), t.common.yes().to_owned()));
+        facts.push((c.private_addresses(), c.allowed().to_owned()));
+    }
+    let timeouts = &channel.timeouts;
+    for (term, ms) in [
+        (c.connect_s(), timeouts.connect_ms),
+        (c.first_byte_s(), timeouts.first_byte_ms),
+        (c.idle_s(), timeouts.idle_ms),
+    ] {
+        facts.extend(ms.map(|ms| (term, decimal::show(ms.into(), 3))));
     }
     if !channel.note.is_empty() {
         facts.push((t.common.note(), channel.note.clone()));

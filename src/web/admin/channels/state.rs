@@ -84,12 +84,24 @@ fn resting(t: Messages, rest: &Rest, now: UnixMs) -> Badge {
 
 /// The longest rest that keeps a key from every model.
 fn key_rest<'a>(entry: &ChannelEntry, key: &Key, book: &'a RestBook, now: UnixMs) -> Option<&'a Rest> {
-    let group = key.quota_group.clone().map(|group| Scope::Group(entry.channel.id, group));
-    [Some(Scope::Key(key.id)), group]
-        .into_iter()
-        .flatten()
-        .filter_map(|scope| book.active(&scope, now))
-        .max_by_key(|rest| rest.until)
+    let channel = &entry.channel;
+    let longest = |scopes: [Option<Scope>; 2]| {
+        let rests = scopes.into_iter().flatten().filter_map(|scope| book.active(&scope, now));
+        rests.max_by_key(|rest| rest.until)
+    };
+    let group = key.quota_group.clone().map(|group| Scope::Group(channel.id, group));
+    let whole = longest([Some(Scope::Key(key.id)), group]);
+    let named = channel.models.iter().map(|model| &model.name);
+    let models = named.chain(channel.redirects.iter().map(|redirect| &redirect.upstream));
+    let each: Option<Vec<&Rest>> = models
+        .map(|model| {
+            let of_key = Scope::KeyModel(key.id, model.clone());
+            longest([Some(of_key), Some(Scope::ChannelModel(channel.id, model.clone()))])
+        })
+        .collect();
+    // The first model that comes back ends the rest.
+    let every_model = each.and_then(|rests| rests.into_iter().min_by_key(|rest| rest.until));
+    whole.into_iter().chain(every_model).max_by_key(|rest| rest.until)
 }
 
 fn reason(t: Messages, rest: &Rest) -> String {

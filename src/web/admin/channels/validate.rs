@@ -277,7 +277,7 @@ fn parse_models(t: Messages, text: &str) -> Result<Vec<String>, String> {
 }
 
 /// Reads `public = upstream` lines. A colon is no separator: model names hold one (`deepseek-r1:free`).
-pub(super) fn parse_redirects(t: Messages, text: &str) -> Result<Vec<Redirect>, String> {
+pub(in crate::web::admin) fn parse_redirects(t: Messages, text: &str) -> Result<Vec<Redirect>, String> {
     let mut redirects: Vec<Redirect> = Vec::new();
     let mut seen = HashSet::new();
     let lines = text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());

@@ -12,13 +12,13 @@ pub fn named_text(name: &str, id: impl Display) -> String {
     if name.is_empty() { format!("#{id}") } else { name.to_owned() }
 }
 
-/// A key as `…last4` and its label, or its id.
+/// A key as its label and `…last4`, or its id.
 pub fn key_text(key: &KeyName) -> String {
     match (key.last4.as_str(), key.label.as_str()) {
         ("", "") => format!("#{}", key.id),
         ("", label) => label.to_owned(),
         (last4, "") => format!("…{last4}"),
-        (last4, label) => format!("…{last4} {label}"),
+        (last4, label) => format!("{label} …{last4}"),
     }
 }
 

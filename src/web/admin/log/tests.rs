@@ -90,7 +90,7 @@ async fn a_calls_page_draws_its_attempts_and_lists_them() {
     let page = browser.get(&format!("/log/{id}")).await;
     assert_eq!(page.status, 200);
     for text in
-        ["<svg", "rate-limited", "slow\ndown", "…aaaa first", "2 upstream attempts over 900 ms", "127.0.0.1"]
+        ["<svg", "rate-limited", "slow\ndown", "first …aaaa", "2 upstream attempts over 900 ms", "127.0.0.1"]
     {
         assert!(page.text.contains(text), "{text}");
     }

@@ -58,7 +58,7 @@ impl TokenForm {
     /// The form of a token that is to be made.
     pub fn blank() -> Self {
         Self {
-            expiry: "entered".into(),
+            expiry: "never".into(),
             quota_reset: QuotaReset::Month.as_str().into(),
             profile: ClientProfile::Generic.as_str().into(),
             enabled: true,
@@ -74,7 +74,7 @@ impl TokenForm {
             models: token.models.join("\n"),
             groups: token.groups.join(", "),
             cidrs: cidrs.join("\n"),
-            expiry: "entered".into(),
+            expiry: if token.expires_at.is_some() { "entered" } else { "never" }.into(),
             expires_at: token.expires_at.map(|at| input_time(at, zone)).unwrap_or_default(),
             quota_unit: token.quota.map(|quota| quota.unit.as_str().to_owned()).unwrap_or_default(),
             quota_limit: token
@@ -292,12 +292,12 @@ impl TokenForm {
     /// The choices of the expiry, with their labels.
     pub fn expiry_choices(t: &Messages) -> [(&'static str, &'static str); 6] {
         [
-            ("entered", t.token_form.expiry_entered()),
+            ("never", t.token_form.expiry_never()),
             ("week", t.token_form.expiry_week()),
             ("month", t.token_form.expiry_month()),
             ("quarter", t.token_form.expiry_quarter()),
             ("year", t.token_form.expiry_year()),
-            ("never", t.token_form.expiry_never()),
+            ("entered", t.token_form.expiry_entered()),
         ]
     }
 

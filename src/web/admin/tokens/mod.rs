@@ -18,7 +18,7 @@ use crate::{
         token::{Quota, QuotaUnit, Token},
     },
     storage::tokens::TokenRow,
-    web::Site,
+    web::{Site, format::money},
 };
 
 pub use value::{Snippet, reveal_purpose, snippets};
@@ -96,11 +96,19 @@ impl QuotaView {
             None => t.tokens.resets_never().to_owned(),
         };
         Self {
-            text: t.tokens.spent_of(&amount(quota.unit, spent, t), &amount(quota.unit, quota.limit, t)),
+            text: t.tokens.spent_of(&bare_amount(quota.unit, spent), &amount(quota.unit, quota.limit, t)),
             spent: spent.clamp(0, quota.limit),
             limit: quota.limit,
             reset,
         }
+    }
+}
+
+/// `$0.0023`, `1,500`: what was spent, before the limit with its unit.
+fn bare_amount(unit: QuotaUnit, count: i64) -> String {
+    match unit {
+        QuotaUnit::Dollars => money(count),
+        QuotaUnit::Tokens | QuotaUnit::Requests => grouped(count),
     }
 }
 

@@ -46,6 +46,8 @@ pub fn set_page_headers(headers: &mut HeaderMap) {
 /// Name of the session cookie; on HTTPS with the `__Host-` prefix, which browsers refuse on plain HTTP.
 pub const SESSION_COOKIE: &str = "onepool_session";
 const FLASH_COOKIE: &str = "onepool_flash";
+/// The longest text of a message, encoded. Browsers drop a cookie of more than 4096 bytes (RFC 6265 section 6.1).
+const MAX_FLASH_BYTES: usize = 3500;
 
 /// What is known of a visitor before anybody logs in.
 #[derive(Clone)]
@@ -333,8 +335,18 @@ impl FlashKind {
 
 impl Flash {
     fn encode(&self) -> String {
-        let text: String = self.text.chars().take(500).collect();
-        let text: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let mut text = encoded(&self.text);
+        if text.len() > MAX_FLASH_BYTES {
+            text.clear();
+            // A whole character at a time, so that none is cut.
+            for char in self.text.chars().map(|char| encoded(char.encode_utf8(&mut [0; 4]))) {
+                if text.len() + char.len() > MAX_FLASH_BYTES {
+                    break;
+                }
+                text.push_str(&char);
+            }
+        }
         format!("{}.{text}", self.kind.class())
     }
 
@@ -382,7 +394,8 @@ pub fn render_with(status: StatusCode, page: &impl Template) -> Result<Response,
 
 /// A local path to go on to after the login; anything else becomes the start page.
 pub fn local_path(next: &str) -> &str {
-    let local = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
+    let local =
+        next.starts_with('/') && !next.starts_with("//") && !next.contains(|c: char| c == '\\' || c.is_control());
     if local { next } else { "/" }
 }
 
@@ -414,4 +427,29 @@ pub fn error_page(visit: Visit, error: &Error) -> Response {
     };
     let page = ErrorPage { c: visit.chrome(Section::None), title, text, request_id: &visit.request_id };
     render_with(error.status(), &page).unwrap_or_else(|_| error.status().into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_any_length_and_language_fits_into_a_cookie() {
+        for text in ["模".repeat(3000), "a".repeat(9000), "🦀 ".repeat(900), "short, 100%".to_owned()] {
+            let encoded = Flash { kind: FlashKind::Ok, text: text.clone() }.encode();
+            assert!(encoded.len() < 4000, "{}", encoded.len());
+            let shown = Flash::decode(&encoded).unwrap().text;
+            assert!(!shown.is_empty() && text.starts_with(&shown), "{shown}");
+        }
+    }
+
+    #[test]
+    fn only_a_path_of_this_server_is_gone_on_to_after_the_login() {
+        for path in ["/", "/log?status=429", "/openclaw?model=a%2Fb"] {
+            assert_eq!(local_path(path), path);
+        }
+        for path in ["//evil.example", "/\\evil.example", "https://evil.example", "", "log", "/a\u{1}b", "/a\r\nb", "/\t/x"] {
+            assert_eq!(local_path(path), "/", "{path:?}");
+        }
+    }
 }

@@ -14,6 +14,8 @@ mod show;
 mod state;
 mod validate;
 
+pub(in crate::web::admin) use validate::{MAX_MODELS, check_base_url, parse_models};
+
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use axum::{

@@ -430,8 +430,9 @@ impl Problem {
         match self {
             Self::Value { value, kind } => t.bad_value(&value.escape_debug().to_string(), &kind.remedy(lang)),
             Self::ShortKey => t.short_key().to_owned(),
-            Self::PasswordLength => t
-                .password_length(*PASSWORD_CHARACTERS.start(), *PASSWORD_CHARACTERS.end()),
+            Self::PasswordLength => {
+                t.password_length(*PASSWORD_CHARACTERS.start(), *PASSWORD_CHARACTERS.end())
+            }
             Self::Unreadable { path, cause } => t.unreadable_file(path, cause),
             Self::EmptyFile { path } => t.empty_file(path),
             Self::LogFilter { cause } => t.bad_log_filter(cause),

@@ -365,9 +365,8 @@ impl Relay {
         begun.push(&first);
         let by = first_by.max(Instant::now() + idle);
         let body = read_whole(begun, &mut response, by, idle, answer_limit(job.endpoint)).await?;
-        let answer =
-            answer_as_chunks(job.endpoint, &job.public_model, &body, job.envelope.include_usage)
-                .map_err(|bad| self.bad_answer(target, &bad))?;
+        let answer = answer_as_chunks(job.endpoint, &job.public_model, &body, job.envelope.include_usage)
+            .map_err(|bad| self.bad_answer(target, &bad))?;
         let mut reader = ChunkReader::new(job.endpoint, &job.public_model, true);
         let mut frames = BytesMut::new();
         for chunk in &answer.chunks {

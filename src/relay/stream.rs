@@ -255,11 +255,7 @@ impl Live {
                 return Step::End;
             }
             let Some(response) = &mut self.beginning.response else {
-                return if finished {
-                    Step::End
-                } else {
-                    fault("the stream ended without a finish reason")
-                };
+                return if finished { Step::End } else { fault("the stream ended without a finish reason") };
             };
             let by = if finished {
                 // Kept, because every keep-alive begins this step anew.

@@ -49,8 +49,13 @@ async fn run(stream: bool, good_channel_beside: bool) {
         let runs = group.iter().map(|&fault| async move {
             // Short limits only where a limit is what is tested: this machine may be slow.
             let limit = if fault.waits_for_a_time_limit() { "600" } else { "20000" };
-            let app =
-                TestApp::start_with(&[("FIRST_BYTE_TIMEOUT_MS", limit), ("IDLE_TIMEOUT_MS", limit)]).await;
+            let app = TestApp::start_with(&[
+                ("FIRST_BYTE_TIMEOUT_MS", limit),
+                ("IDLE_TIMEOUT_MS", limit),
+                // A slow machine must not turn a status into an event.
+                ("KEEPALIVE_AFTER_MS", "600000"),
+            ])
+            .await;
             app.token().await;
             let bad = Upstream::start();
             bad.fail_all(fault);

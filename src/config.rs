@@ -1,7 +1,7 @@
 //! Settings: one table that yields the environment, the flags, `--help`, the settings page and `docs/settings.md`.
 //!
 //! To add a setting: add a row to [`TABLE`], and a field to [`Config`] (or to
-//! [`RuntimeSettings`](crate::model::settings::RuntimeSettings), if it may change while the server runs).
+//! [`RuntimeSettings`], if it may change while the server runs).
 //!
 //! A value comes from a flag, else from the environment, else (run-time settings) from the settings page, else from the
 //! table. Only this module reads the environment.
@@ -99,6 +99,8 @@ impl Kind {
 pub struct Setting {
     /// The environment variable; the flag is the same in lower case, with dashes.
     pub name: &'static str,
+    /// What people call it, in English and Chinese.
+    pub label: (&'static str, &'static str),
     /// What values look like.
     pub kind: Kind,
     /// The value if nobody gives one; empty means none.
@@ -117,6 +119,14 @@ impl Setting {
         self.name.to_ascii_lowercase().replace('_', "-")
     }
 
+    /// What people call it.
+    pub fn label(&self, lang: Lang) -> &'static str {
+        match lang {
+            Lang::En => self.label.0,
+            Lang::Zh => self.label.1,
+        }
+    }
+
     /// What it does.
     pub fn doc(&self, lang: Lang) -> &'static str {
         match lang {
@@ -127,9 +137,10 @@ impl Setting {
 }
 
 macro_rules! setting {
-    ($name:literal, $kind:expr, $default:literal, $unit:literal, $when:ident, $en:literal, $zh:literal) => {
+    ($name:literal, $label:literal / $label_zh:literal, $kind:expr, $default:literal, $unit:literal, $when:ident, $en:literal, $zh:literal) => {
         Setting {
             name: $name,
+            label: ($label, $label_zh),
             kind: $kind,
             default: $default,
             unit: $unit,
@@ -149,6 +160,7 @@ const fn integer(min: i64, max: i64) -> Kind {
 pub static TABLE: &[Setting] = &[
     setting!(
         "DATA_DIR",
+        "Data folder" / "数据目录",
         Kind::Path,
         "./data",
         "",
@@ -158,6 +170,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "LISTEN",
+        "Listen address" / "监听地址",
         Kind::Address,
         "127.0.0.1:3000",
         "",
@@ -167,6 +180,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "PORT",
+        "Port" / "端口",
         integer(0, 65535),
         "",
         "",
@@ -176,6 +190,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "PUBLIC_URL",
+        "Public address" / "公开地址",
         Kind::Url,
         "",
         "",
@@ -185,6 +200,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "SECRET_KEY",
+        "Master key" / "主密钥",
         Kind::Secret,
         "",
         "",
@@ -195,6 +211,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "ADMIN_PASSWORD",
+        "First password" / "初始密码",
         Kind::Secret,
         "",
         "",
@@ -204,6 +221,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "TRUSTED_PROXIES",
+        "Trusted proxies" / "受信任的代理",
         Kind::Networks,
         "",
         "",
@@ -213,6 +231,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "TZ",
+        "Time zone" / "时区",
         Kind::Zone,
         "system",
         "",
@@ -222,6 +241,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "RUST_LOG",
+        "Log level" / "日志级别",
         Kind::Text,
         "info",
         "",
@@ -231,6 +251,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "LOG_FORMAT",
+        "Log format" / "日志格式",
         Kind::Choice(&["text", "json"]),
         "text",
         "",
@@ -240,6 +261,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "DRAIN_SECONDS",
+        "Time to finish when stopping" / "停止时的收尾时间",
         integer(0, 3600),
         "25",
         "s",
@@ -249,6 +271,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "MAX_CONNECTIONS",
+        "Connections at a time" / "最大并发连接数",
         integer(1, 1_000_000),
         "8192",
         "",
@@ -258,6 +281,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "HEADER_TIMEOUT_SECONDS",
+        "Limit for headers" / "请求头时限",
         integer(1, 600),
         "15",
         "s",
@@ -267,6 +291,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "BODY_TIMEOUT_SECONDS",
+        "Limit for pauses of a client" / "客户端停顿时限",
         integer(1, 3600),
         "30",
         "s",
@@ -277,6 +302,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "MAX_BODY_MB",
+        "Largest request" / "请求大小上限",
         integer(1, 1024),
         "64",
         "MB",
@@ -286,6 +312,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "RETENTION_DAYS",
+        "Keep the usage log for" / "用量日志保留时间",
         integer(1, 3650),
         "30",
         "d",
@@ -295,6 +322,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "MAX_ATTEMPTS",
+        "Attempts per call" / "每次调用的尝试次数",
         integer(1, 100),
         "6",
         "",
@@ -304,6 +332,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "FIRST_CONTENT_DEADLINE_SECONDS",
+        "Limit for all attempts" / "全部尝试的总时限",
         integer(1, 3600),
         "120",
         "s",
@@ -313,6 +342,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "CONNECT_TIMEOUT_MS",
+        "Limit for connecting" / "连接时限",
         integer(1, 600_000),
         "15000",
         "ms",
@@ -322,6 +352,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "FIRST_BYTE_TIMEOUT_MS",
+        "Limit for the first content" / "首个内容时限",
         integer(1, 3_600_000),
         "120000",
         "ms",
@@ -331,6 +362,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "IDLE_TIMEOUT_MS",
+        "Limit for pauses of an upstream" / "上游停顿时限",
         integer(1, 3_600_000),
         "300000",
         "ms",
@@ -340,6 +372,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "KEEPALIVE_AFTER_MS",
+        "First keep-alive after" / "首个保活信号",
         integer(1, 600_000),
         "10000",
         "ms",
@@ -349,6 +382,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "KEEPALIVE_EVERY_MS",
+        "Keep-alive every" / "保活间隔",
         integer(1, 600_000),
         "15000",
         "ms",
@@ -358,6 +392,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "DIAGNOSTIC_HEADERS",
+        "Diagnostic headers" / "诊断响应头",
         Kind::Switch,
         "true",
         "",

@@ -15,6 +15,11 @@ texts! {
         models: "Models" / "模型";
         priority: "Priority" / "优先级";
         weight: "Weight" / "权重";
+        calls_24h: "Calls, 24 h" / "24 小时调用";
+        calls_24h_hint: "Upstream calls of the last 24 hours, failed ones included" / "最近 24 小时的上游调用，含失败";
+        answered_share: "Answered" / "成功率";
+        first_content_p50: "First content" / "首个内容";
+        first_content_hint: "Half of the answered calls had their first content within this time" / "半数成功调用的首个内容在此时间内到达";
         priority_weight: "Priority / weight" / "优先级 / 权重";
         models_more(first: &str, count: usize): "{first} and {count} more" / "{first} 等，另有 {count} 个";
         state_available: "Available" / "可用";

@@ -122,7 +122,7 @@ pub enum OpenError {
 
 /// The database. Cheap to clone.
 ///
-/// SQLite is the one engine so far. A second one becomes a variant beside it and an arm in [`on!`].
+/// SQLite is the one engine so far. A second one becomes a variant beside it and an arm in `on!`.
 #[derive(Clone)]
 pub struct Db {
     /// One connection: writes are queued here, in this process, instead of failing in the file's lock.

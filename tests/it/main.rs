@@ -2,6 +2,7 @@
 
 mod admin;
 mod architecture;
+mod docs;
 mod fake_upstream;
 mod process;
 mod start;

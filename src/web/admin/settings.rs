@@ -28,6 +28,7 @@ pub fn router() -> Router<Site> {
 /// A setting that can change at run time.
 struct FormRow {
     name: &'static str,
+    label: &'static str,
     doc: String,
     default: String,
     unit: &'static str,
@@ -47,6 +48,7 @@ enum Control {
 /// A setting that holds from the start on.
 struct StartRow {
     name: &'static str,
+    label: &'static str,
     doc: String,
     value: String,
     given: bool,
@@ -78,6 +80,7 @@ impl SettingsPage {
                 .into_iter()
                 .map(|setting| FormRow {
                     name: setting.name,
+                    label: setting.label(t.lang),
                     doc: doc(setting, t),
                     default: shown_default(setting, t),
                     unit: unit(setting, t),
@@ -133,7 +136,13 @@ fn start_row(setting: &'static Setting, config: &Config, t: Messages) -> StartRo
         (_, value) if setting.unit.is_empty() => value.to_owned(),
         (_, value) => format!("{value} {}", unit(setting, t)),
     };
-    StartRow { name: setting.name, doc: doc(setting, t), value, given: given.is_some() }
+    StartRow {
+        name: setting.name,
+        label: setting.label(t.lang),
+        doc: doc(setting, t),
+        value,
+        given: given.is_some(),
+    }
 }
 
 /// What is wrong with a value, in the operator's language.

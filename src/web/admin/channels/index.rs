@@ -1,5 +1,7 @@
 //! The list of channels.
 
+use std::{collections::HashMap, time::Duration};
+
 use askama::Template;
 use axum::{
     extract::{RawQuery, State},
@@ -9,10 +11,13 @@ use axum::{
 use super::{ledger, state};
 use crate::{
     error::Result,
+    model::id::ChannelId,
+    storage::usage_query::report::{Group, GroupBy, GroupName},
     web::{
         Site,
         admin::visit::{Chrome, Operator, Section, render},
         form::Fields,
+        format,
     },
 };
 
@@ -36,6 +41,33 @@ struct Row {
     models: String,
     priority: i64,
     weight: u32,
+    /// Of the last 24 hours: upstream calls, the share that was answered, and the median time to the first content.
+    calls: String,
+    answered: String,
+    first_content: String,
+}
+
+/// The period that the figures are from.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What the roll-ups say about each channel. Without an answer in time the list comes without figures: it is there to
+/// work with, also when the database is busy.
+async fn figures(site: &Site) -> HashMap<ChannelId, Group> {
+    let since = site.clock.now() - DAY;
+    match site.db.usage_report(Some(since), None, GroupBy::Channel).await {
+        Ok(report) => report
+            .groups
+            .into_iter()
+            .filter_map(|group| match &group.name {
+                GroupName::Channel(channel) => Some((channel.id, group)),
+                _ => None,
+            })
+            .collect(),
+        Err(error) => {
+            tracing::warn!(%error, "the list of channels goes without figures");
+            HashMap::new()
+        }
+    }
 }
 
 /// `GET /channels`; `q` filters by name, host and model for browsers without scripts.
@@ -48,6 +80,7 @@ pub(super) async fn show(
     let filter = Fields::parse(query.unwrap_or_default().as_bytes()).text("q").to_lowercase();
     let catalog = site.catalog.load();
     let now = site.clock.now();
+    let figures = figures(&site).await;
     let mut rows: Vec<Row> = {
         let ledger = ledger(&site);
         let mut entries: Vec<_> = catalog.channels().collect();
@@ -60,6 +93,8 @@ pub(super) async fn show(
                 names.extend(channel.models.iter().map(|model| model.name.as_str()));
                 let mut seen = std::collections::HashSet::new();
                 names.retain(|name| seen.insert(name.to_lowercase()));
+                let figures = figures.get(&channel.id);
+                let attempts = figures.and_then(|group| group.attempts.as_ref());
                 let first = names[..names.len().min(2)].join(", ");
                 Row {
                     shown: filter.is_empty()
@@ -78,6 +113,14 @@ pub(super) async fn show(
                     },
                     priority: channel.priority,
                     weight: channel.weight,
+                    calls: attempts.map_or(format::NOTHING.to_owned(), |calls| format::number(calls.all())),
+                    answered: attempts.map_or(format::NOTHING.to_owned(), |calls| {
+                        format::share(calls.all() - calls.failed(), calls.all())
+                    }),
+                    first_content: format::optional_duration(
+                        t,
+                        figures.and_then(|group| group.sums.first_token.quantile(0.5)),
+                    ),
                 }
             })
             .collect()

@@ -1,7 +1,7 @@
 //! Channels and their keys.
 //!
-//! [`index`] lists them, [`form`] adds and edits, [`show`] is a channel's page with its keys, models and rests; what
-//! its forms do is in [`keys`], [`models`] and [`rests`]. [`delete`] asks first.
+//! `index` lists them, `form` adds and edits, `show` is a channel's page with its keys, models and rests; what
+//! its forms do is in `keys`, `models` and `rests`. `delete` asks first.
 
 mod delete;
 mod form;

@@ -18,7 +18,7 @@ use ipnet::IpNet;
 
 use crate::{
     i18n::{Lang, Messages},
-    model::{secret::Secret, settings::RuntimeSettings},
+    model::{secret::Secret, settings::RuntimeSettings, user::PASSWORD_CHARACTERS},
 };
 
 /// What a setting's value must look like.
@@ -437,8 +437,8 @@ pub enum Problem {
     },
     /// The master key is shorter than 32 characters.
     ShortKey,
-    /// The first account's password is shorter than 8 characters.
-    ShortPassword,
+    /// The first account's password is shorter or longer than passwords may be.
+    PasswordLength,
     /// A secret's file cannot be read.
     Unreadable {
         /// The file.
@@ -465,7 +465,9 @@ impl Problem {
         match self {
             Self::Value { value, kind } => t.bad_value(&value.escape_debug().to_string(), &kind.remedy(lang)),
             Self::ShortKey => t.short_key().to_owned(),
-            Self::ShortPassword => t.short_password().to_owned(),
+            Self::PasswordLength => {
+                t.password_length(*PASSWORD_CHARACTERS.start(), *PASSWORD_CHARACTERS.end())
+            }
             Self::Unreadable { path, cause } => t.unreadable_file(path, cause),
             Self::EmptyFile { path } => t.empty_file(path),
             Self::LogFilter { cause } => t.bad_log_filter(cause),
@@ -548,8 +550,9 @@ impl Config {
             return Err(unusable("SECRET_KEY", Problem::ShortKey));
         }
         let admin_password = secret("ADMIN_PASSWORD");
-        if admin_password.as_ref().is_some_and(|password| password.expose().chars().count() < 8) {
-            return Err(unusable("ADMIN_PASSWORD", Problem::ShortPassword));
+        let fits = |password: &Secret| PASSWORD_CHARACTERS.contains(&password.expose().chars().count());
+        if admin_password.as_ref().is_some_and(|password| !fits(password)) {
+            return Err(unusable("ADMIN_PASSWORD", Problem::PasswordLength));
         }
         Ok(Self {
             data_dir: text("DATA_DIR").into(),
@@ -565,11 +568,12 @@ impl Config {
             header_timeout: Duration::from_secs(number("HEADER_TIMEOUT_SECONDS")),
             body_timeout: Duration::from_secs(number("BODY_TIMEOUT_SECONDS")),
             max_body_bytes: (number("MAX_BODY_MB") as usize) << 20,
-            fixed: given,
+            fixed: without_secrets(given),
         })
     }
 
-    /// The value that the environment or a flag gives a setting; the settings page then shows it as locked.
+    /// The value that the environment or a flag gives a setting (of a secret only that it does); the settings page then
+    /// shows it as locked.
     pub fn fixed(&self, name: &str) -> Option<&str> {
         self.fixed.get(name).map(String::as_str)
     }
@@ -614,6 +618,16 @@ pub fn environment(name: &str) -> Option<String> {
 
 fn unusable(name: &str, problem: Problem) -> ConfigError {
     ConfigError { name: name.to_owned(), problem }
+}
+
+/// The values, with a mark in place of each secret: this is kept to be shown.
+fn without_secrets(mut given: BTreeMap<&'static str, String>) -> BTreeMap<&'static str, String> {
+    for (name, value) in &mut given {
+        if !value.is_empty() && setting(name).is_some_and(|setting| setting.kind == Kind::Secret) {
+            "set".clone_into(value);
+        }
+    }
+    given
 }
 
 fn secret_file(name: &str, env: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
@@ -708,6 +722,24 @@ mod tests {
         assert!(error.contains("32 characters") && !error.contains("short`"), "{error}");
         assert!(load(&[("TZ", "Mars/Olympus")]).is_err());
         assert!(load(&[("ADMIN_PASSWORD_FILE", "/no/such/file")]).is_err());
+    }
+
+    #[test]
+    fn no_secret_is_left_where_settings_are_shown() {
+        let key = "a master key that nobody may see anywhere";
+        let config = load(&[("SECRET_KEY", key), ("ADMIN_PASSWORD", "correct horse")]).unwrap();
+        assert_eq!(config.secret_key.as_ref().unwrap().expose(), key);
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("nobody may see") && !shown.contains("correct horse"), "{shown}");
+        assert!(config.fixed("SECRET_KEY").is_some());
+    }
+
+    #[test]
+    fn a_first_password_that_no_login_would_take_is_refused() {
+        let error = load(&[("ADMIN_PASSWORD", &"x".repeat(201))]).unwrap_err().to_string();
+        assert!(error.contains("8 to 200"), "{error}");
+        assert!(load(&[("ADMIN_PASSWORD", "short")]).is_err());
+        assert!(load(&[("ADMIN_PASSWORD", &"x".repeat(200))]).is_ok());
     }
 
     #[test]

@@ -23,7 +23,7 @@ texts! {
         channel_name_hint: "For yourself, such as “OpenRouter”." / "供您自己辨认，例如 “OpenRouter”。";
         base_url: "Base URL" / "接口地址";
         base_url_hint: "As the vendor gives it, with or without /v1: https://api.example.com/v1" / "按服务商给出的填写，是否带 /v1 均可：https://api.example.com/v1";
-        base_url_bad: "Please give an address that begins with https:// or http://, without a query or a password." / "请输入以 https:// 或 http:// 开头的地址，不带查询参数和密码。";
+        base_url_private: "This is a private or loopback address. If that is meant, tick “The upstream is in my own network” below." / "这是私有或回环地址。如确需使用，请勾选下方的“上游位于我的内部网络”。";
         keys: "Keys" / "密钥";
         keys_hint: "One or many, with any separator; lines of a .env file do too." / "可粘贴一个或多个，分隔符不限，也可直接粘贴 .env 文件的行。";
         keys_none: "There is no key in this text. Please paste at least one." / "未在文本中找到密钥，请至少粘贴一个。";
@@ -31,7 +31,6 @@ texts! {
         models_hint: "One per line. Leave it empty to fetch the upstream's list." / "每行一个。留空则从上游获取列表。";
         redirects_hint: "If you like, one per line: the name that programs ask for = the upstream's name." / "选填，每行一个：程序请求的名称 = 上游名称。";
         models_not_fetched(why: &str): "The upstream's list could not be fetched: {why} Type the models, one per line." / "无法获取上游的模型列表：{why} 请手动输入模型，每行一个。";
-        models_too_many(most: usize): "At most {most} models." / "最多 {most} 个模型。";
         models_empty: "The upstream lists no model. Please type the models, one per line." / "上游未列出任何模型，请手动输入，每行一个。";
         allow_private: "The upstream is in my own network" / "上游位于我的内部网络";
         allow_private_hint: "Needed for addresses such as 127.0.0.1 or 192.168.…, which are refused otherwise." / "上游地址为 127.0.0.1、192.168.… 等内网地址时需要开启，否则会被拒绝。";

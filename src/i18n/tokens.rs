@@ -18,7 +18,7 @@ texts! {
         last_used: "Last used" / "最近使用";
         never_used: "not in the usage log" / "用量日志中无记录";
         all_models: "all models" / "全部模型";
-        more_models(first: &str, more: usize): "{first} and {more} more" / "{first} 等另 {more} 项";
+        more_models(first: &str, more: usize): "{first} and {more} more" / "{first} 及另外 {more} 项";
         unlimited: "unlimited" / "不限";
         spent_of(spent: &str, limit: &str): "{spent} of {limit}" / "已用 {spent} / {limit}";
         resets_at(at: &str): "starts anew {at}" / "{at} 重置";

@@ -119,7 +119,7 @@ pub(super) async fn fetch_list(
 
 /// Everything that a request to a channel carries and no text may repeat. Short header values are names of applications
 /// rather than secrets.
-pub(super) fn secrets_of<'a>(channel: &'a Channel, key: &'a Secret) -> Vec<&'a Secret> {
+pub fn secrets_of<'a>(channel: &'a Channel, key: &'a Secret) -> Vec<&'a Secret> {
     let values = channel.headers.iter().map(|(_, value)| value).filter(|value| value.expose().len() >= 8);
     std::iter::once(key).chain(values).collect()
 }

@@ -15,7 +15,7 @@ use axum::{
 use super::{
     Shared,
     account::check_new_password,
-    channels::parse_redirects,
+    channels::{MAX_MODELS, check_base_url, parse_models, parse_redirects},
     confirm::LEAST_CHARACTERS,
     login::start_session,
     openclaw::pretty,
@@ -23,7 +23,6 @@ use super::{
     visit::{Chrome, FlashKind, Operator, Section, Visit, render, render_with, see_other, see_other_with},
 };
 use crate::{
-    config::Kind,
     error::{Error, Result},
     export::openclaw::{ApiKey, for_token},
     model::{
@@ -52,9 +51,6 @@ use crate::{
 };
 
 const MOST_NAME_CHARACTERS: usize = 60;
-const MOST_URL_CHARACTERS: usize = 500;
-const MOST_MODEL_CHARACTERS: usize = 200;
-const MOST_MODELS: usize = 1000;
 const MOST_FAILURE_CHARACTERS: usize = 300;
 /// How long an operator may wait for an upstream's list.
 const LONGEST_FETCH: Duration = Duration::from_secs(30);
@@ -196,7 +192,7 @@ async fn create_account(
     shared.setup.close();
     tracing::info!(account = name, address = %visit.ip, "created the first account");
     db.set_preferences(user, visit.t.lang.as_str(), visit.theme).await?;
-    start_session(&db, &visit, user, "/setup/channel").await
+    start_session(&db, &shared, &visit, user, "/setup/channel").await
 }
 
 // Step 2: the first channel.
@@ -248,14 +244,11 @@ async fn create_channel(
     let name = fields.text("name");
     check_name(&mut errors, name, &operator.visit);
     let base_url = fields.text("base_url").trim_end_matches('/');
-    if base_url.is_empty() {
-        errors.add("base_url", t.common.field_required());
-    } else if base_url.len() > MOST_URL_CHARACTERS {
-        errors.add("base_url", t.common.field_too_long(MOST_URL_CHARACTERS));
-    } else if Kind::Url.check(base_url).is_err() || base_url.contains('@') {
-        errors.add("base_url", t.setup.base_url_bad());
-    }
     let allow_private = fields.checked("allow_private");
+    let private = t.setup.base_url_private();
+    if let Err(message) = check_base_url(t, base_url, allow_private, private) {
+        errors.add("base_url", message);
+    }
     let keys: Vec<PastedKey> = parse_pasted(fields.raw("keys"))
         .into_iter()
         .filter_map(|line| Some(PastedKey { label: line.label, secret: line.key.ok()?, quota_group: None }))
@@ -263,12 +256,12 @@ async fn create_channel(
     if keys.is_empty() {
         errors.add("keys", t.setup.keys_none());
     }
-    let mut models = models(fields.raw("models"));
-    if models.len() > MOST_MODELS {
-        errors.add("models", t.setup.models_too_many(MOST_MODELS));
-    } else if models.iter().any(|model| model.name.chars().count() > MOST_MODEL_CHARACTERS) {
-        errors.add("models", t.common.field_too_long(MOST_MODEL_CHARACTERS));
-    }
+    let names = parse_models(t, fields.raw("models")).unwrap_or_else(|message| {
+        errors.add("models", message);
+        Vec::new()
+    });
+    let mut models: Vec<ChannelModel> =
+        names.into_iter().map(|name| ChannelModel { name, ..ChannelModel::default() }).collect();
     let redirects = parse_redirects(t, fields.raw("redirects")).unwrap_or_else(|message| {
         errors.add("redirects", message);
         Vec::new()
@@ -345,19 +338,8 @@ async fn listed_models(
     let mut models = fetch_models(clients, &channel, &key.secret, timeouts, now)
         .await
         .map_err(|failure| failure.text.chars().take(MOST_FAILURE_CHARACTERS).collect::<String>())?;
-    models.truncate(MOST_MODELS);
+    models.truncate(MAX_MODELS);
     Ok(models)
-}
-
-/// The models of a pasted list: one per line, or separated by commas.
-fn models(text: &str) -> Vec<ChannelModel> {
-    let mut models: Vec<ChannelModel> = Vec::new();
-    for name in text.split(['\n', ',', '，', '、']).map(str::trim).filter(|name| !name.is_empty()) {
-        if !models.iter().any(|known| known.name == name) {
-            models.push(ChannelModel { name: name.to_owned(), ..ChannelModel::default() });
-        }
-    }
-    models
 }
 
 // Step 3: the first token.

@@ -175,6 +175,18 @@ async fn the_right_password_opens_the_pages_and_a_wrong_one_keeps_the_name() {
 }
 
 #[tokio::test]
+async fn a_stranger_can_make_the_server_read_no_more_than_a_name_and_a_password_take() {
+    let server = Server::with_account().await;
+    let long = "x".repeat(100_000);
+    let form = [("name", "ada"), ("password", long.as_str())];
+    let page = server.browser("192.0.2.7").post("/login", &form).await;
+    assert_eq!(page.status, StatusCode::PAYLOAD_TOO_LARGE);
+    // An operator pastes thousands of keys.
+    let page = server.operator().await.post("/tokens/new", &[("name", "t"), ("note", long.as_str())]).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
 async fn a_login_goes_on_to_local_pages_only_and_makes_a_new_session() {
     let server = Server::with_account().await;
     let mut browser = server.operator().await;

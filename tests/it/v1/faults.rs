@@ -98,3 +98,22 @@ async fn a_stream_from_a_faulty_channel_alone_ends_in_a_clear_error() {
 async fn a_plain_call_to_a_faulty_channel_alone_ends_in_a_clear_error() {
     run(false, false).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_got_too_little_of_a_calls_time_does_not_rest_for_it() {
+    let app =
+        TestApp::start_with(&[("FIRST_BYTE_TIMEOUT_MS", "20000"), ("FIRST_CONTENT_DEADLINE_SECONDS", "1")])
+            .await;
+    app.token().await;
+    let slow = Upstream::start();
+    slow.fail_all(Fault::HangBeforeHeaders);
+    app.channel("slow", &slow, &["sk-upstream-slow-key-0001"]).await;
+
+    let reply = app.chat(false, PROMPT).await;
+
+    assert_eq!(reply.status, 504, "{}", reply.text());
+    let resting =
+        app.app.site().ledger.lock().unwrap().rests().all_active(app.app.site().clock.now()).count();
+    assert_eq!(resting, 0, "the call's own deadline ended the attempt long before the channel's limit");
+    app.stop().await;
+}

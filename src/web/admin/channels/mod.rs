@@ -14,7 +14,7 @@ mod show;
 mod state;
 mod validate;
 
-pub(super) use validate::parse_redirects;
+pub(in crate::web::admin) use validate::{MAX_MODELS, check_base_url, parse_models, parse_redirects};
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 

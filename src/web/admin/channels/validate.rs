@@ -16,7 +16,7 @@ use crate::{
     web::form::{FieldErrors, Fields},
 };
 
-pub(super) const MAX_MODELS: usize = 2000;
+pub(in crate::web::admin) const MAX_MODELS: usize = 2000;
 pub(super) const MAX_REDIRECTS: usize = 2000;
 const MAX_HEADERS: usize = 50;
 const MAX_NAME_CHARS: usize = 100;
@@ -153,7 +153,7 @@ impl ChannelForm {
         let priority = whole_number(t, &mut errors, "priority", &self.priority, PRIORITIES);
         let weight = whole_number(t, &mut errors, "weight", &self.weight, WEIGHTS);
         let base_url = self.base_url.trim_end_matches('/').to_owned();
-        if let Err(message) = check_base_url(t, &base_url, self.allow_private) {
+        if let Err(message) = check_base_url(t, &base_url, self.allow_private, t.channels.url_private()) {
             errors.add("base_url", message);
         }
         let names = or_note(&mut errors, "models", parse_models(t, &self.models));
@@ -221,7 +221,13 @@ fn whole_number(
     *range.start()
 }
 
-fn check_base_url(t: Messages, text: &str, allow_private: bool) -> Result<(), String> {
+/// What is wrong with a base URL; `private` is what to say of a private address that is not allowed.
+pub(in crate::web::admin) fn check_base_url(
+    t: Messages,
+    text: &str,
+    allow_private: bool,
+    private: &str,
+) -> Result<(), String> {
     let c = t.channels;
     if text.is_empty() {
         return Err(t.common.field_required().into());
@@ -247,7 +253,7 @@ fn check_base_url(t: Messages, text: &str, allow_private: bool) -> Result<(), St
         return Err(c.url_endpoint().into());
     }
     if !allow_private && address::names_private_host(&url) {
-        return Err(c.url_private().into());
+        return Err(private.into());
     }
     Ok(())
 }
@@ -259,10 +265,11 @@ pub(super) fn is_model_name(name: &str) -> bool {
         && !name.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
-fn parse_models(t: Messages, text: &str) -> Result<Vec<String>, String> {
+/// Reads a list of model names, one per line or separated by commas.
+pub(in crate::web::admin) fn parse_models(t: Messages, text: &str) -> Result<Vec<String>, String> {
     let mut seen = HashSet::new();
     let mut names = Vec::new();
-    for name in text.split(['\n', '\r', ',', '，']).map(str::trim).filter(|name| !name.is_empty()) {
+    for name in text.split(['\n', '\r', ',', '，', '、']).map(str::trim).filter(|name| !name.is_empty()) {
         if !is_model_name(name) {
             return Err(t.channels.model_invalid(&name.chars().take(80).collect::<String>()));
         }

@@ -53,9 +53,9 @@ const MAX_EMBEDDINGS_BYTES: usize = 64 << 20;
 /// three times the answer's memory meanwhile.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// The most that is held back of a stream before its first content: roles and comments need next to nothing. An event that
-/// is still incomplete is bounded by the scanner.
-const MAX_HELD_BYTES: usize = 1 << 20;
+/// The most that is read of a stream before its first content: roles and comments need next to nothing, and the largest
+/// event half of it.
+const MAX_BYTES_BEFORE_CONTENT: usize = 16 << 20;
 
 /// How long the body of an error may take: its status has already been seen.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
@@ -287,12 +287,13 @@ impl Relay {
         let mut reader = ChunkReader::new(job.endpoint, &job.public_model, job.envelope.include_usage)
             .with_choices(job.envelope.choices);
         let mut frames = BytesMut::new();
-        let mut sniffed = false;
+        let (mut sniffed, mut received) = (false, 0);
         loop {
             let chunk = before(first_by, response.next_chunk()).await?.map_err(|error| broken(&error))?;
             let ended = chunk.is_none();
             match chunk {
                 Some(chunk) => {
+                    received += chunk.len();
                     if !sniffed && let Some(&first) = chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
                         sniffed = true;
                         if matches!(first, b'{' | b'[' | b'<') {
@@ -343,7 +344,7 @@ impl Relay {
                 let beginning = Beginning { frames, response, scanner, reader, done, usage: None, index };
                 return Ok(Found::Stream(Box::new(beginning)));
             }
-            if frames.len() > MAX_HELD_BYTES {
+            if received > MAX_BYTES_BEFORE_CONTENT {
                 return Err(host_failure(RestScope::ChannelModel, "the stream brings no content"));
             }
         }

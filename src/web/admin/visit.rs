@@ -223,7 +223,8 @@ where
                 if parts.method == Method::GET { format!("/login?next={next}") } else { "/login".into() };
             return Err(see_other(&target));
         };
-        if user.must_change_password && !parts.uri.path().starts_with("/account/password") {
+        let open = matches!(parts.uri.path(), "/account/password" | "/logout");
+        if user.must_change_password && !open {
             return Err(see_other("/account/password"));
         }
         Ok(Self { visit, user, session })

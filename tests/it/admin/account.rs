@@ -288,6 +288,8 @@ async fn after_a_reset_only_the_password_page_opens_until_the_password_is_change
     browser.log_in("admin", "made by the reset").await;
     assert_eq!(browser.get("/settings").await.location, "/account/password");
     assert!(browser.get("/account/password").await.html.contains("choose your own"));
+    assert_eq!(browser.post("/logout", &[]).await.location, "/login");
+    browser.log_in("admin", "made by the reset").await;
     let change =
         |current, password, repeat| [("current", current), ("password", password), ("repeat", repeat)];
     let same = change("made by the reset", "made by the reset", "made by the reset");

@@ -15,7 +15,7 @@ use super::{
     secret::SecretHash,
     settings::RuntimeSettings,
     time::UnixMs,
-    token::Token,
+    token::{QuotaUnit, Token},
 };
 
 /// A channel and its keys.
@@ -131,11 +131,16 @@ impl Catalog {
         self.models.values()
     }
 
-    /// The public models that a token may ask for and that a channel which it may use serves.
+    /// The public models that a token may ask for and that a channel which it may use serves; for a token that counts
+    /// dollars, those that have a price there.
     pub fn models_for<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a PublicModel> {
         self.models.values().filter(|model| {
             token.allows_model(&model.name)
-                && model.routes.iter().any(|route| token.allows_groups(&route.channel.channel.groups))
+                && model.routes.iter().any(|route| {
+                    let counts_dollars = token.quota.is_some_and(|quota| quota.unit == QuotaUnit::Dollars);
+                    token.allows_groups(&route.channel.channel.groups)
+                        && (route.model.price.is_some() || !counts_dollars)
+                })
         })
     }
 

@@ -38,7 +38,8 @@ use crate::{
     upstream::{
         client::{SendError, UpstreamCall, UpstreamResponse},
         outcome::{
-            Answered, Outcome, classify, classify_bad_answer, classify_in_band, sanitized_client_error,
+            Answered, LimitPeriod, Outcome, classify, classify_bad_answer, classify_in_band,
+            sanitized_client_error,
         },
     },
 };
@@ -59,6 +60,10 @@ const MAX_BYTES_BEFORE_CONTENT: usize = 16 << 20;
 
 /// How long the body of an error may take: its status has already been seen.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
+
+/// How long to rest at the limit of a day or a month, or when a model is gone, if the upstream does not say until when. Its
+/// day may end at any hour of ours, so it is tried again every hour.
+const LONG_REST: Duration = Duration::from_secs(3600);
 
 /// The longest time that an OpenClaw call waits inside for a limited key to come back; see [`super::ending`].
 const OPENCLAW_WAIT: Duration = Duration::from_secs(60);
@@ -118,6 +123,8 @@ impl Relay {
     pub(super) async fn find_content(&self, job: &Job, ticket: &mut Ticket) -> Result<Found, Ending> {
         let mut tried = Tried::default();
         let mut failures = Failures::default();
+        // Candidates that were at a limit when they were tried.
+        let mut limited: Vec<usize> = Vec::new();
         while failures.attempts < job.catalog.settings.max_attempts as usize && Instant::now() < job.deadline
         {
             let now = ticket.now();
@@ -125,13 +132,19 @@ impl Relay {
             let index = match choice {
                 Choice::Send(index) => index,
                 Choice::Wait { .. } | Choice::Nothing => {
-                    let rest = self.first_back(job, now);
+                    // What was tried and failed for another reason than a limit stays out.
+                    let waitable =
+                        |index: &usize| limited.contains(index) || !tried.has(&job.candidates[*index]);
+                    let rest = self.first_back(job, (0..job.candidates.len()).filter(waitable), now);
                     let Some(wait) = worth_waiting(job, rest, now) else {
+                        let rest = self.first_back(job, 0..job.candidates.len(), now);
                         return Err(failures.ending(job, rest, now));
                     };
                     tokio::time::sleep(wait).await;
                     ticket.queued(wait);
-                    tried = Tried::default();
+                    for index in limited.drain(..) {
+                        tried.forget(&job.candidates[index]);
+                    }
                     continue;
                 }
             };
@@ -143,6 +156,9 @@ impl Relay {
                 }
                 Err(Failure::Refused { ending, .. }) => return Err(ending),
                 Err(Failure::Elsewhere { outcome, status, timeout }) => {
+                    if outcome.class == OutcomeClass::RateLimited {
+                        limited.push(index);
+                    }
                     failures.note(
                         self.report(&job.candidates[index], &outcome, status, ticket.now()),
                         &outcome,
@@ -154,15 +170,19 @@ impl Relay {
             }
         }
         let now = ticket.now();
-        Err(failures.ending(job, self.first_back(job, now), now))
+        Err(failures.ending(job, self.first_back(job, 0..job.candidates.len(), now), now))
     }
 
-    /// When the first candidate comes back, and why it rests.
-    fn first_back(&self, job: &Job, now: UnixMs) -> Option<(UnixMs, OutcomeClass)> {
+    /// When the first of these candidates comes back, and why it rests.
+    fn first_back(
+        &self,
+        job: &Job,
+        among: impl Iterator<Item = usize>,
+        now: UnixMs,
+    ) -> Option<(UnixMs, OutcomeClass)> {
         let ledger = self.ledger();
-        job.candidates
-            .iter()
-            .filter_map(|candidate| match ledger.earliest(candidate, now) {
+        among
+            .filter_map(|index| match ledger.earliest(&job.candidates[index], now) {
                 (until, Some(rest)) => Some((until, rest.class)),
                 (_, None) => None,
             })
@@ -177,8 +197,10 @@ impl Relay {
         status: Option<u16>,
         now: UnixMs,
     ) -> Option<UnixMs> {
-        let report =
-            Report { class: outcome.class, asked: outcome.rest_for, status, detail: outcome.detail.clone() };
+        let long = matches!(outcome.period, Some(LimitPeriod::Day | LimitPeriod::Month))
+            || (outcome.permanent && outcome.class == OutcomeClass::ModelUnavailable);
+        let asked = outcome.rest_for.or(long.then_some(LONG_REST));
+        let report = Report { class: outcome.class, asked, status, detail: outcome.detail.clone() };
         let rested = self.ledger().fail(candidate, outcome.scope, report, now);
         let (scope, until) = rested?;
         tracing::info!(

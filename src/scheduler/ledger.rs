@@ -83,6 +83,18 @@ pub struct Tried {
     last_resort: bool,
 }
 
+impl Tried {
+    /// Lets a candidate be tried again: the limit that it was at is over.
+    pub fn forget(&mut self, candidate: &Candidate) {
+        self.candidates.remove(&(candidate.key, candidate.model.clone()));
+    }
+
+    /// Whether a candidate was tried.
+    pub fn has(&self, candidate: &Candidate) -> bool {
+        self.candidates.contains(&(candidate.key, candidate.model.clone()))
+    }
+}
+
 /// What a call may do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
@@ -141,13 +153,10 @@ impl Ledger {
         now: UnixMs,
         random: u64,
     ) -> Choice {
-        let open = |tried: &Tried, candidate: &Candidate| {
-            !tried.candidates.contains(&(candidate.key, candidate.model.clone()))
-        };
         let mut ready = Vec::new();
         let mut doubtful = Vec::new();
         let mut first_back: Option<(UnixMs, OutcomeClass)> = None;
-        for (index, candidate) in candidates.iter().enumerate().filter(|(_, c)| open(tried, c)) {
+        for (index, candidate) in candidates.iter().enumerate().filter(|(_, c)| !tried.has(c)) {
             match self.earliest(candidate, now) {
                 (_, None) => ready.push(index),
                 (until, Some(rest)) => {

@@ -15,7 +15,7 @@ use axum::{
 use super::{
     Shared,
     account::check_new_password,
-    channels::{MAX_MODELS, check_base_url, parse_models, parse_redirects},
+    channels::{MAX_MODELS, check_base_url, parse_models, parse_redirects, pasted_keys},
     confirm::LEAST_CHARACTERS,
     login::start_session,
     openclaw::pretty,
@@ -29,7 +29,7 @@ use crate::{
         catalog::Catalog,
         channel::{Channel, ChannelModel, EffectiveTimeouts},
         id::{ChannelId, TokenId},
-        key::{PastedKey, parse_pasted},
+        key::PastedKey,
         secret::Secret,
         time::UnixMs,
         token::Token,
@@ -249,10 +249,10 @@ async fn create_channel(
     if let Err(message) = check_base_url(t, base_url, allow_private, private) {
         errors.add("base_url", message);
     }
-    let keys: Vec<PastedKey> = parse_pasted(fields.raw("keys"))
-        .into_iter()
-        .filter_map(|line| Some(PastedKey { label: line.label, secret: line.key.ok()?, quota_group: None }))
-        .collect();
+    let (keys, problem) = pasted_keys(t, fields.raw("keys"));
+    if let Some(problem) = problem {
+        errors.add("keys", problem);
+    }
     if keys.is_empty() {
         errors.add("keys", t.setup.keys_none());
     }

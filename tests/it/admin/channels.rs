@@ -348,3 +348,36 @@ async fn every_page_is_written_in_both_languages_and_needs_no_inline_script_or_s
         }
     }
 }
+
+#[tokio::test]
+async fn keys_are_sent_to_another_host_only_after_the_password() {
+    let browser = Browser::open().await;
+    let upstream = Upstream::start();
+    let channel = browser.app.channel("c", &upstream, &["key-that-nobody-may-see"]).await;
+    let edit = format!("/channels/{channel}/edit");
+    let fields = |base_url: &'static str, password: &'static str| {
+        [
+            ("name", "c"),
+            ("base_url", base_url),
+            ("protocol", "openai"),
+            ("models", "m"),
+            ("priority", "0"),
+            ("weight", "1"),
+            ("allow_private", "true"),
+            ("enabled", "true"),
+            ("password", password),
+        ]
+    };
+    const ELSEWHERE: &str = "http://127.0.0.1:9/v1";
+    for password in ["", "wrong password"] {
+        let refused = browser.post(&edit, &fields(ELSEWHERE, password)).await;
+        assert_eq!(refused.status, 422);
+        assert!(refused.body.contains("id=\"password-error\"") && refused.body.contains(ELSEWHERE));
+    }
+    let moved = browser.post(&edit, &fields(ELSEWHERE, "correct horse")).await;
+    assert_eq!((moved.status, moved.location), (303, format!("/channels/{channel}")));
+    // A new path on the same host needs no password.
+    let same_host = browser.post(&edit, &fields("http://127.0.0.1:9/api/v1", "")).await;
+    assert_eq!(same_host.status, 303);
+    browser.app.stop().await;
+}

@@ -2,6 +2,11 @@
 
 use serde_json::{Value, json};
 
+use onepool::model::{
+    channel::ChannelModel,
+    token::{Quota, QuotaReset, QuotaUnit},
+};
+
 use crate::support::{
     app::{Reply, TestApp, chat, model, redirect},
     upstream::Upstream,
@@ -166,5 +171,23 @@ async fn a_page_of_another_origin_may_call_with_a_token() {
     ] {
         assert_eq!(reply.header("access-control-allow-origin"), Some("*"), "{}", reply.status);
     }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_counts_dollars_sees_no_model_without_a_price() {
+    let app = TestApp::start().await;
+    let upstream = Upstream::start();
+    app.channel_with("c", &upstream.base_url(), &["key-1"], |channel| {
+        channel.models.push(ChannelModel { name: "free".into(), ..ChannelModel::default() });
+    })
+    .await;
+    app.token_with(|token| {
+        token.quota = Some(Quota { unit: QuotaUnit::Dollars, limit: 1_000_000, reset: QuotaReset::Never });
+    })
+    .await;
+    let listed = get(&app, "/v1/models").await.json();
+    let names: Vec<_> = listed["data"].as_array().unwrap().iter().map(|model| model["id"].clone()).collect();
+    assert_eq!(names, ["m"]);
     app.stop().await;
 }

@@ -190,3 +190,18 @@ async fn a_success_of_the_last_resort_ends_the_doubt() {
     assert_eq!((first.inferences().len(), second.inferences().len()), (3, 1));
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_daily_limit_without_a_time_is_tried_again_after_an_hour_not_after_seconds() {
+    let (app, upstream) = (start().await, Upstream::start());
+    app.channel("c", &upstream, &["key-1"]).await;
+    upstream.fail_next([Some(Fault::RateLimitedDaily)]);
+    let limited = ask(&app, "m").await;
+    assert_eq!((limited.status, limited.header("retry-after")), (429, Some("3600")));
+    app.clock.advance(Duration::from_secs(3599));
+    assert_eq!(ask(&app, "m").await.status, 429);
+    assert_eq!(upstream.inferences().len(), 1, "the limited key is left alone");
+    app.clock.advance(Duration::from_secs(1));
+    assert_eq!(ask(&app, "m").await.status, 200);
+    app.stop().await;
+}

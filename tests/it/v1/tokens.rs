@@ -292,3 +292,18 @@ async fn an_openclaw_call_waits_for_a_limited_key_instead_of_failing() {
     assert_eq!(attempts, ["rate_limited", "success"]);
     app.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_waits_for_a_limited_key_does_not_go_back_to_one_that_failed() {
+    let (app, upstream) = (TestApp::start().await, Upstream::start());
+    app.token_with(|token| token.profile = ClientProfile::OpenClaw).await;
+    app.channel_with("first", &upstream.base_url(), &["key-bad"], |channel| channel.priority = 1).await;
+    app.channel("second", &upstream, &["key-limited"]).await;
+    // An empty answer rests nothing, so only the call's own memory keeps it from asking that key again.
+    upstream.fail_next([Some(Fault::EmptyCompletion), Some(Fault::RateLimitedMs)]);
+    let reply = app.chat(false, "marker=abc words=2").await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let keys: Vec<_> = upstream.inferences().iter().map(|call| call.key.clone().unwrap()).collect();
+    assert_eq!(keys, ["key-bad", "key-limited", "key-limited"]);
+    app.stop().await;
+}

@@ -13,16 +13,19 @@ use crate::{
     i18n::Messages,
     model::{
         catalog::Catalog,
-        channel::Protocol,
+        channel::{Channel, Protocol},
         decimal,
         id::ChannelId,
         key::{PastedKey, parse_pasted},
     },
-    storage::{StorageError, keys::KeyAdded},
+    storage::{StorageError, channels::NewChannel, keys::KeyAdded},
     upstream::models::fetch_models,
     web::{
         Site,
-        admin::visit::{Chrome, FlashKind, Operator, Section, render, render_with, see_other_with},
+        admin::{
+            confirm::confirm_password,
+            visit::{Chrome, FlashKind, Operator, Section, render, render_with, see_other_with},
+        },
         form::{FieldErrors, Fields},
     },
 };
@@ -36,6 +39,8 @@ struct FormPage {
     back: String,
     new: bool,
     form: ChannelForm,
+    /// Whether the operator's password is asked for.
+    confirm: bool,
     errors: FieldErrors,
     protocols: Vec<(&'static str, &'static str)>,
     connect_hint: String,
@@ -54,6 +59,7 @@ impl FormPage {
             back: "/channels".into(),
             new: true,
             form,
+            confirm: errors.find("password").is_some(),
             errors,
             protocols: vec![(Protocol::OpenAi.as_str(), t.channels.protocol_openai())],
             connect_hint: hint(catalog.settings.connect_timeout_ms),
@@ -139,7 +145,7 @@ pub(super) async fn create(State(site): State<Site>, operator: Operator, fields:
 }
 
 /// The keys in a pasted text, and the first problem with it.
-fn pasted_keys(t: Messages, text: &str) -> (Vec<PastedKey>, Option<String>) {
+pub(in crate::web::admin) fn pasted_keys(t: Messages, text: &str) -> (Vec<PastedKey>, Option<String>) {
     let mut problem = None;
     let mut keys = Vec::new();
     for line in parse_pasted(text) {
@@ -168,6 +174,13 @@ async fn fetch_all(site: &Site, id: ChannelId) -> Result<Option<usize>> {
     site.db.set_channel_models(id, models, &entry.channel.redirects).await?;
     site.catalog.reload().await?;
     Ok(Some(models.len()))
+}
+
+/// Whether a change sends the channel's keys to another host, or by way of another proxy.
+fn leads_elsewhere(channel: &Channel, new: &NewChannel) -> bool {
+    let origin = |base_url: &str| url::Url::parse(base_url).ok().map(|url| url.origin());
+    let other_proxy = new.proxy.is_some() && new.proxy != channel.proxy;
+    origin(&channel.base_url) != origin(&new.base_url) || other_proxy
 }
 
 /// `GET /channels/{id}/edit`.
@@ -203,6 +216,19 @@ pub(super) async fn update(
         Ok(new) => new,
         Err(errors) => return refuse(errors),
     };
+    // Keys are never shown; sending them to another host would show them to whoever runs it.
+    if !entry.keys.is_empty() && leads_elsewhere(channel, &new) {
+        let password = fields.raw("password");
+        let mut errors = FieldErrors::default();
+        if password.is_empty() {
+            errors.add("password", t.channels.confirm_host());
+        } else if !confirm_password(&site.admin, &site.db, &operator, password).await? {
+            errors.add("password", t.channels.confirm_wrong());
+        }
+        if !errors.is_empty() {
+            return refuse(errors);
+        }
+    }
     match site.db.update_channel(channel.id, &new).await {
         Ok(()) => {}
         Err(StorageError::Taken(_)) => {

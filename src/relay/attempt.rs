@@ -53,9 +53,9 @@ const MAX_EMBEDDINGS_BYTES: usize = 64 << 20;
 /// three times the answer's memory meanwhile.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// The most that is held back of a stream before its first content: roles and comments need next to nothing. An event that
-/// is still incomplete is bounded by the scanner.
-const MAX_HELD_BYTES: usize = 1 << 20;
+/// The most that is held back of a stream before its first content. Roles and comments need next to nothing, but events of
+/// megabytes without content exist. An event that is still incomplete is bounded by the scanner.
+const MAX_HELD_BYTES: usize = 16 << 20;
 
 /// How long the body of an error may take: its status has already been seen.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);

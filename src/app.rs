@@ -212,7 +212,14 @@ impl App {
             clients,
             relay,
             meters,
-            admin: Arc::new(admin::Shared { setup, ..admin::Shared::default() }),
+            admin: Arc::new(admin::Shared {
+                setup,
+                recording: Some(Box::new({
+                    let recorder = recorder.clone();
+                    move || recorder.alarm()
+                })),
+                ..admin::Shared::default()
+            }),
             drain: drain.clone(),
         };
 

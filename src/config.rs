@@ -1,7 +1,7 @@
 //! Settings: one table that yields the environment, the flags, `--help`, the settings page and `docs/settings.md`.
 //!
 //! To add a setting: add a row to [`TABLE`], and a field to [`Config`] (or to
-//! [`RuntimeSettings`](crate::model::settings::RuntimeSettings), if it may change while the server runs).
+//! [`RuntimeSettings`], if it may change while the server runs).
 //!
 //! A value comes from a flag, else from the environment, else (run-time settings) from the settings page, else from the
 //! table. Only this module reads the environment.
@@ -18,7 +18,7 @@ use ipnet::IpNet;
 
 use crate::{
     i18n::{Lang, Messages},
-    model::{secret::Secret, settings::RuntimeSettings},
+    model::{secret::Secret, settings::RuntimeSettings, user::PASSWORD_CHARACTERS},
 };
 
 /// What a setting's value must look like.
@@ -99,6 +99,8 @@ impl Kind {
 pub struct Setting {
     /// The environment variable; the flag is the same in lower case, with dashes.
     pub name: &'static str,
+    /// What people call it, in English and Chinese.
+    pub label: (&'static str, &'static str),
     /// What values look like.
     pub kind: Kind,
     /// The value if nobody gives one; empty means none.
@@ -117,6 +119,14 @@ impl Setting {
         self.name.to_ascii_lowercase().replace('_', "-")
     }
 
+    /// What people call it.
+    pub fn label(&self, lang: Lang) -> &'static str {
+        match lang {
+            Lang::En => self.label.0,
+            Lang::Zh => self.label.1,
+        }
+    }
+
     /// What it does.
     pub fn doc(&self, lang: Lang) -> &'static str {
         match lang {
@@ -127,9 +137,10 @@ impl Setting {
 }
 
 macro_rules! setting {
-    ($name:literal, $kind:expr, $default:literal, $unit:literal, $when:ident, $en:literal, $zh:literal) => {
+    ($name:literal, $label:literal / $label_zh:literal, $kind:expr, $default:literal, $unit:literal, $when:ident, $en:literal, $zh:literal) => {
         Setting {
             name: $name,
+            label: ($label, $label_zh),
             kind: $kind,
             default: $default,
             unit: $unit,
@@ -149,6 +160,7 @@ const fn integer(min: i64, max: i64) -> Kind {
 pub static TABLE: &[Setting] = &[
     setting!(
         "DATA_DIR",
+        "Data folder" / "数据目录",
         Kind::Path,
         "./data",
         "",
@@ -158,6 +170,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "LISTEN",
+        "Listen address" / "监听地址",
         Kind::Address,
         "127.0.0.1:3000",
         "",
@@ -167,6 +180,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "PORT",
+        "Port" / "端口",
         integer(0, 65535),
         "",
         "",
@@ -176,6 +190,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "PUBLIC_URL",
+        "Public address" / "公开地址",
         Kind::Url,
         "",
         "",
@@ -185,6 +200,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "SECRET_KEY",
+        "Master key" / "主密钥",
         Kind::Secret,
         "",
         "",
@@ -195,6 +211,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "ADMIN_PASSWORD",
+        "First password" / "初始密码",
         Kind::Secret,
         "",
         "",
@@ -204,6 +221,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "TRUSTED_PROXIES",
+        "Trusted proxies" / "受信任的代理",
         Kind::Networks,
         "",
         "",
@@ -213,6 +231,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "TZ",
+        "Time zone" / "时区",
         Kind::Zone,
         "system",
         "",
@@ -222,6 +241,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "RUST_LOG",
+        "Log level" / "日志级别",
         Kind::Text,
         "info",
         "",
@@ -231,6 +251,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "LOG_FORMAT",
+        "Log format" / "日志格式",
         Kind::Choice(&["text", "json"]),
         "text",
         "",
@@ -240,6 +261,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "DRAIN_SECONDS",
+        "Time to finish when stopping" / "停止时的收尾时间",
         integer(0, 3600),
         "25",
         "s",
@@ -249,6 +271,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "MAX_CONNECTIONS",
+        "Connections at a time" / "最大并发连接数",
         integer(1, 1_000_000),
         "8192",
         "",
@@ -258,6 +281,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "HEADER_TIMEOUT_SECONDS",
+        "Limit for headers" / "请求头时限",
         integer(1, 600),
         "15",
         "s",
@@ -267,6 +291,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "BODY_TIMEOUT_SECONDS",
+        "Limit for pauses of a client" / "客户端停顿时限",
         integer(1, 3600),
         "30",
         "s",
@@ -277,6 +302,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "MAX_BODY_MB",
+        "Largest request" / "请求大小上限",
         integer(1, 1024),
         "64",
         "MB",
@@ -286,6 +312,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "RETENTION_DAYS",
+        "Keep the usage log for" / "用量日志保留时间",
         integer(1, 3650),
         "30",
         "d",
@@ -295,6 +322,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "MAX_ATTEMPTS",
+        "Attempts per call" / "每次调用的尝试次数",
         integer(1, 100),
         "6",
         "",
@@ -304,6 +332,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "FIRST_CONTENT_DEADLINE_SECONDS",
+        "Limit for all attempts" / "全部尝试的总时限",
         integer(1, 3600),
         "120",
         "s",
@@ -313,6 +342,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "CONNECT_TIMEOUT_MS",
+        "Limit for connecting" / "连接时限",
         integer(1, 600_000),
         "15000",
         "ms",
@@ -322,6 +352,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "FIRST_BYTE_TIMEOUT_MS",
+        "Limit for the first content" / "首个内容时限",
         integer(1, 3_600_000),
         "120000",
         "ms",
@@ -331,6 +362,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "IDLE_TIMEOUT_MS",
+        "Limit for pauses of an upstream" / "上游停顿时限",
         integer(1, 3_600_000),
         "300000",
         "ms",
@@ -340,6 +372,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "KEEPALIVE_AFTER_MS",
+        "First keep-alive after" / "首个保活信号",
         integer(1, 600_000),
         "10000",
         "ms",
@@ -349,6 +382,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "KEEPALIVE_EVERY_MS",
+        "Keep-alive every" / "保活间隔",
         integer(1, 600_000),
         "15000",
         "ms",
@@ -358,6 +392,7 @@ pub static TABLE: &[Setting] = &[
     ),
     setting!(
         "DIAGNOSTIC_HEADERS",
+        "Diagnostic headers" / "诊断响应头",
         Kind::Switch,
         "true",
         "",
@@ -402,8 +437,8 @@ pub enum Problem {
     },
     /// The master key is shorter than 32 characters.
     ShortKey,
-    /// The first account's password is shorter than 8 characters.
-    ShortPassword,
+    /// The first account's password is shorter or longer than passwords may be.
+    PasswordLength,
     /// A secret's file cannot be read.
     Unreadable {
         /// The file.
@@ -430,7 +465,9 @@ impl Problem {
         match self {
             Self::Value { value, kind } => t.bad_value(&value.escape_debug().to_string(), &kind.remedy(lang)),
             Self::ShortKey => t.short_key().to_owned(),
-            Self::ShortPassword => t.short_password().to_owned(),
+            Self::PasswordLength => {
+                t.password_length(*PASSWORD_CHARACTERS.start(), *PASSWORD_CHARACTERS.end())
+            }
             Self::Unreadable { path, cause } => t.unreadable_file(path, cause),
             Self::EmptyFile { path } => t.empty_file(path),
             Self::LogFilter { cause } => t.bad_log_filter(cause),
@@ -513,8 +550,9 @@ impl Config {
             return Err(unusable("SECRET_KEY", Problem::ShortKey));
         }
         let admin_password = secret("ADMIN_PASSWORD");
-        if admin_password.as_ref().is_some_and(|password| password.expose().chars().count() < 8) {
-            return Err(unusable("ADMIN_PASSWORD", Problem::ShortPassword));
+        let fits = |password: &Secret| PASSWORD_CHARACTERS.contains(&password.expose().chars().count());
+        if admin_password.as_ref().is_some_and(|password| !fits(password)) {
+            return Err(unusable("ADMIN_PASSWORD", Problem::PasswordLength));
         }
         Ok(Self {
             data_dir: text("DATA_DIR").into(),
@@ -530,11 +568,12 @@ impl Config {
             header_timeout: Duration::from_secs(number("HEADER_TIMEOUT_SECONDS")),
             body_timeout: Duration::from_secs(number("BODY_TIMEOUT_SECONDS")),
             max_body_bytes: (number("MAX_BODY_MB") as usize) << 20,
-            fixed: given,
+            fixed: without_secrets(given),
         })
     }
 
-    /// The value that the environment or a flag gives a setting; the settings page then shows it as locked.
+    /// The value that the environment or a flag gives a setting (of a secret only that it does); the settings page then
+    /// shows it as locked.
     pub fn fixed(&self, name: &str) -> Option<&str> {
         self.fixed.get(name).map(String::as_str)
     }
@@ -579,6 +618,16 @@ pub fn environment(name: &str) -> Option<String> {
 
 fn unusable(name: &str, problem: Problem) -> ConfigError {
     ConfigError { name: name.to_owned(), problem }
+}
+
+/// The values, with a mark in place of each secret: this is kept to be shown.
+fn without_secrets(mut given: BTreeMap<&'static str, String>) -> BTreeMap<&'static str, String> {
+    for (name, value) in &mut given {
+        if !value.is_empty() && setting(name).is_some_and(|setting| setting.kind == Kind::Secret) {
+            "set".clone_into(value);
+        }
+    }
+    given
 }
 
 fn secret_file(name: &str, env: &impl Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
@@ -673,6 +722,24 @@ mod tests {
         assert!(error.contains("32 characters") && !error.contains("short`"), "{error}");
         assert!(load(&[("TZ", "Mars/Olympus")]).is_err());
         assert!(load(&[("ADMIN_PASSWORD_FILE", "/no/such/file")]).is_err());
+    }
+
+    #[test]
+    fn no_secret_is_left_where_settings_are_shown() {
+        let key = "a master key that nobody may see anywhere";
+        let config = load(&[("SECRET_KEY", key), ("ADMIN_PASSWORD", "correct horse")]).unwrap();
+        assert_eq!(config.secret_key.as_ref().unwrap().expose(), key);
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("nobody may see") && !shown.contains("correct horse"), "{shown}");
+        assert!(config.fixed("SECRET_KEY").is_some());
+    }
+
+    #[test]
+    fn a_first_password_that_no_login_would_take_is_refused() {
+        let error = load(&[("ADMIN_PASSWORD", &"x".repeat(201))]).unwrap_err().to_string();
+        assert!(error.contains("8 to 200"), "{error}");
+        assert!(load(&[("ADMIN_PASSWORD", "short")]).is_err());
+        assert!(load(&[("ADMIN_PASSWORD", &"x".repeat(200))]).is_ok());
     }
 
     #[test]

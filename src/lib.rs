@@ -4,8 +4,8 @@
 //! checks that, ARCHITECTURE.md explains it):
 //!
 //! ```text
-//! main, cli -> app -> web, jobs -> relay -> storage, upstream -> protocol, scheduler, provider -> model, error
-//!              i18n (web, cli, jobs)    export (cli, web)    config (app, cli only)
+//! main, cli -> app -> web, jobs -> relay -> storage, upstream -> protocol, scheduler -> model, error
+//!              i18n (cli, web, jobs, config)    export (cli, web, jobs)    config (app, cli, web)
 //! ```
 
 pub mod app;

@@ -13,22 +13,28 @@ document.addEventListener("click", async (event) => {
     await navigator.clipboard.writeText(text);
   } catch {
     // No clipboard on plain http: select the text, so that the visitor can copy it.
+    if ("select" in source) { source.select(); return; }
     const range = document.createRange();
     range.selectNodeContents(source);
     const selection = getSelection();
     selection.removeAllRanges();
     selection.addRange(range);
-    if ("select" in source) source.select();
     return;
   }
   button.textContent = button.dataset.copied;
   setTimeout(() => { button.textContent = label; }, 1500);
 });
 
-// Forms that send themselves when a choice changes; their button is for visitors without this script.
+// Forms that send themselves when a choice changes; their button, [data-fallback], is for visitors without scripts.
 for (const form of document.querySelectorAll("form[data-autosubmit]")) {
   form.addEventListener("change", () => form.requestSubmit());
-  for (const button of form.querySelectorAll("[data-fallback]")) button.hidden = true;
+}
+
+// On a phone the navigation is one line that scrolls: show where the visitor is.
+const current = document.querySelector(".nav[aria-current=page]");
+const line = current?.closest("ul");
+if (line && line.scrollWidth > line.clientWidth) {
+  line.scrollLeft = current.offsetLeft - (line.clientWidth - current.offsetWidth) / 2;
 }
 
 // "/" goes to the filter, as on many sites.

@@ -100,7 +100,7 @@ CREATE INDEX keys_channel ON keys (channel_id);
 -- Keys, models and hosts that rest after a bad answer, so that a restart does not forget them.
 CREATE TABLE rests (
     scope    TEXT PRIMARY KEY,               -- JSON, scheduler::rest::Scope
-    rest     TEXT NOT NULL                   -- JSON, scheduler::rest::SavedRest
+    rest     TEXT NOT NULL                   -- JSON, scheduler::rest::Rest
 );
 
 CREATE TABLE tokens (

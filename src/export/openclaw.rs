@@ -205,6 +205,7 @@ mod tests {
     use crate::model::{
         channel::{Channel, ChannelModel, Protocol},
         id::{ChannelId, TokenId},
+        settings::RuntimeSettings,
         time::UnixMs,
         token::ClientProfile,
     };
@@ -248,15 +249,20 @@ mod tests {
     }
 
     fn catalog(channels: Vec<Channel>) -> Catalog {
-        let config = crate::config::Config::load(|_| None, |_| None).unwrap();
+        let settings = RuntimeSettings {
+            public_url: None,
+            retention_days: 30,
+            max_attempts: 6,
+            first_content_deadline_s: 120,
+            connect_timeout_ms: 15_000,
+            first_byte_timeout_ms: 120_000,
+            idle_timeout_ms: 300_000,
+            keepalive_after_ms: 10_000,
+            keepalive_every_ms: 15_000,
+            diagnostic_headers: true,
+        };
         let channels = channels.into_iter().map(|channel| (channel, Vec::new())).collect();
-        Catalog::new(
-            config.runtime(&Default::default()),
-            jiff::tz::TimeZone::UTC,
-            channels,
-            Vec::new(),
-            Vec::new(),
-        )
+        Catalog::new(settings, jiff::tz::TimeZone::UTC, channels, Vec::new(), Vec::new())
     }
 
     fn model(name: &str) -> ChannelModel {

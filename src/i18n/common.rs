@@ -65,6 +65,8 @@ texts! {
         error_text: "The server could not do this. The log has the details under the request id." / "服务器未能完成此操作。日志中可按请求编号查看详情。";
         forbidden_title: "Not allowed" / "不允许";
         forbidden_text: "The request came from another site, or is missing its origin. Open the page again and retry." / "请求来自其他站点或缺少来源信息。请重新打开页面后再试。";
+        alarm_journal(detail: &str): "The usage log cannot be written: rows wait in memory, and new calls will be refused once it is full. Free disk space or repair the data folder. ({detail})" / "用量日志无法写入：记录暂存在内存中，内存占满后将拒绝新调用。请释放磁盘空间或修复数据目录。（{detail}）";
+        alarm_database(detail: &str): "Usage rows do not reach the database; they are kept in the journal and follow when it works again. ({detail})" / "用量记录暂时无法写入数据库；它们保存在日志文件中，恢复后会自动写入。（{detail}）";
         request_id: "Request id" / "请求编号";
         to_start: "To the start page" / "回到首页";
     }

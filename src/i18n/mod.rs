@@ -4,13 +4,17 @@
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
 mod account;
+mod channels;
 pub mod cli;
 mod common;
+mod format;
+mod log;
 mod login;
 mod openclaw;
 mod settings;
 mod setup;
 mod tokens;
+mod usage;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,31 +71,31 @@ impl Lang {
 
 /// Defines the texts of one area: a struct with one method per text.
 ///
-/// `name: "English" / "中文";` makes `fn name(&self) -> &'static str`;
-/// `name(count: i64): "{count} keys" / "{count} 个密钥";` makes `fn name(&self, count: i64) -> String`.
+/// `name: "English" / "中文";` makes `fn name(self) -> &'static str`;
+/// `name(count: i64): "{count} keys" / "{count} 个密钥";` makes `fn name(self, count: i64) -> String`.
 macro_rules! texts {
-    ($(#[$doc:meta])* $area:ident { $($body:tt)* }) => {
+    (
+        $(#[$doc:meta])*
+        $area:ident { $($name:ident $(($($arg:ident: $type:ty),+))?: $en:literal / $zh:literal;)* }
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy)]
         pub struct $area(pub $crate::i18n::Lang);
 
         #[allow(missing_docs, reason = "a text is its own documentation")]
         impl $area {
-            $crate::i18n::texts!(@methods $($body)*);
+            $($crate::i18n::texts!(@text $name [$($($arg: $type),+)?] $en / $zh);)*
         }
     };
-    (@methods) => {};
-    (@methods $name:ident: $en:literal / $zh:literal; $($rest:tt)*) => {
-        pub fn $name(&self) -> &'static str {
+    (@text $name:ident [] $en:literal / $zh:literal) => {
+        pub fn $name(self) -> &'static str {
             match self.0 { $crate::i18n::Lang::En => $en, $crate::i18n::Lang::Zh => $zh }
         }
-        $crate::i18n::texts!(@methods $($rest)*);
     };
-    (@methods $name:ident($($arg:ident: $type:ty),+): $en:literal / $zh:literal; $($rest:tt)*) => {
-        pub fn $name(&self, $($arg: $type),+) -> String {
+    (@text $name:ident [$($arg:ident: $type:ty),+] $en:literal / $zh:literal) => {
+        pub fn $name(self, $($arg: $type),+) -> String {
             match self.0 { $crate::i18n::Lang::En => format!($en), $crate::i18n::Lang::Zh => format!($zh) }
         }
-        $crate::i18n::texts!(@methods $($rest)*);
     };
 }
 pub(crate) use texts;
@@ -113,10 +117,20 @@ pub struct Messages {
     pub settings: settings::Settings,
     /// The pages of tokens.
     pub tokens: tokens::Tokens,
+    /// The form of a token.
+    pub token_form: tokens::TokenForm,
     /// The OpenClaw page.
     pub openclaw: openclaw::OpenClaw,
     /// What the command line says.
     pub cli: cli::Cli,
+    /// Channels, keys and models.
+    pub channels: channels::Channels,
+    /// How numbers and times read.
+    pub format: format::Format,
+    /// The usage log.
+    pub log: log::Log,
+    /// The usage page.
+    pub usage: usage::Usage,
 }
 
 impl Messages {
@@ -125,13 +139,18 @@ impl Messages {
         Self {
             lang,
             common: common::Common(lang),
+            channels: channels::Channels(lang),
             login: login::Login(lang),
             setup: setup::Setup(lang),
             account: account::Account(lang),
             settings: settings::Settings(lang),
             tokens: tokens::Tokens(lang),
+            token_form: tokens::TokenForm(lang),
             openclaw: openclaw::OpenClaw(lang),
             cli: cli::Cli(lang),
+            format: format::Format(lang),
+            log: log::Log(lang),
+            usage: usage::Usage(lang),
         }
     }
 }

@@ -19,6 +19,9 @@ texts! {
         source_default: "default" / "默认值";
         is_set: "set" / "已设置";
         is_not_set: "not set" / "未设置";
+        unit_d: "days" / "天";
+        unit_s: "s" / "秒";
+        unit_ms: "ms" / "毫秒";
         bad_switch: "Please choose on or off." / "请选择启用或停用。";
         bad_url: "Please give an address such as https://pool.example.com, without a query." / "请输入形如 https://pool.example.com 的地址，不带查询参数。";
         bad_address: "Please give an address and a port, such as 127.0.0.1:3000." / "请输入地址和端口，例如 127.0.0.1:3000。";

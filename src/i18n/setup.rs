@@ -23,12 +23,13 @@ texts! {
         channel_name_hint: "For yourself, such as “OpenRouter”." / "供您自己辨认，例如 “OpenRouter”。";
         base_url: "Base URL" / "接口地址";
         base_url_hint: "As the vendor gives it, with or without /v1: https://api.example.com/v1" / "按服务商给出的填写，是否带 /v1 均可：https://api.example.com/v1";
-        base_url_bad: "Please give an address that begins with https:// or http://, without a query or a password." / "请输入以 https:// 或 http:// 开头的地址，不带查询参数和密码。";
+        base_url_private: "This is a private or loopback address. If that is meant, tick “The upstream is in my own network” below." / "这是私有或回环地址。如确需使用，请勾选下方的“上游位于我的内部网络”。";
         keys: "Keys" / "密钥";
         keys_hint: "One or many, with any separator; lines of a .env file do too." / "可粘贴一个或多个，分隔符不限，也可直接粘贴 .env 文件的行。";
         keys_none: "There is no key in this text. Please paste at least one." / "未在文本中找到密钥，请至少粘贴一个。";
         models: "Models" / "模型";
         models_hint: "One per line. Leave it empty to fetch the upstream's list." / "每行一个。留空则从上游获取列表。";
+        redirects_hint: "If you like, one per line: the name that programs ask for = the upstream's name." / "选填，每行一个：程序请求的名称 = 上游名称。";
         models_not_fetched(why: &str): "The upstream's list could not be fetched: {why} Type the models, one per line." / "无法获取上游的模型列表：{why} 请手动输入模型，每行一个。";
         models_empty: "The upstream lists no model. Please type the models, one per line." / "上游未列出任何模型，请手动输入，每行一个。";
         allow_private: "The upstream is in my own network" / "上游位于我的内部网络";
@@ -44,10 +45,7 @@ texts! {
         done_value_hint: "Keep it like a password. It can be copied again on the token's page." / "请像密码一样保管。之后可在令牌页面再次复制。";
         done_value_hidden: "The token is no longer shown here. It can be copied again on its page, after confirming the password." / "此处不再显示令牌。可在令牌页面确认密码后再次复制。";
         to_token: "To the token's page" / "前往令牌页面";
-        snippet_openclaw: "openclaw.json" / "openclaw.json";
         snippet_openclaw_hint: "Merge it into ~/.openclaw/openclaw.json. The OpenClaw page has the command that does it." / "合并到 ~/.openclaw/openclaw.json。OpenClaw 页面提供可直接执行的命令。";
-        snippet_curl: "curl" / "curl";
-        snippet_python: "Python" / "Python";
         no_models: "No channel serves a model yet, so a call cannot succeed. Add a channel first." / "目前没有渠道提供模型，调用无法成功。请先添加渠道。";
         waiting: "Waiting for the first call …" / "正在等待第一次调用……";
         waiting_hint: "This turns green by itself." / "收到调用后会自动变绿。";

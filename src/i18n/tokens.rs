@@ -18,7 +18,7 @@ texts! {
         last_used: "Last used" / "最近使用";
         never_used: "not in the usage log" / "用量日志中无记录";
         all_models: "all models" / "全部模型";
-        more_models(first: &str, more: usize): "{first} and {more} more" / "{first} 等另 {more} 项";
+        more_models(first: &str, more: usize): "{first} and {more} more" / "{first} 及另外 {more} 项";
         unlimited: "unlimited" / "不限";
         spent_of(spent: &str, limit: &str): "{spent} of {limit}" / "已用 {spent} / {limit}";
         resets_at(at: &str): "starts anew {at}" / "{at} 重置";
@@ -31,6 +31,56 @@ texts! {
         created(at: &str): "made {at}" / "创建于 {at}";
         ends(at: &str): "ends {at}" / "{at} 到期";
 
+        created_notice: "The token was made. Copy its value now; later this page asks for your password." / "令牌已创建。请立即复制令牌值，之后再查看需要输入密码。";
+        rotated_notice: "The token has a new value. Copy it now; later this page asks for your password." / "令牌已换成新值。请立即复制，之后再查看需要输入密码。";
+        value_title(name: &str): "Value of {name}" / "“{name}”的令牌值";
+        value_secret: "Whoever has this value can spend this token's quota. It is shown for a few minutes." / "任何持有该值的人都能使用此令牌的额度。此页仅短时间内显示。";
+        show_value: "Show value" / "查看令牌值";
+        confirm_title: "Confirm your password" / "确认密码";
+        confirm_text: "The value is shown only after you enter the password of your account again." / "需再次输入账户密码才会显示令牌值。";
+        wrong_password: "This is not your password." / "密码不正确。";
+        snippets: "Ready to paste" / "可直接粘贴的示例";
+        base_url: "Base URL" / "接口地址";
+        guessed_url: "Taken from the address in your browser. Set PUBLIC_URL if clients use another one." / "取自浏览器中的地址。若客户端使用其他地址，请设置 PUBLIC_URL。";
+        no_models_yet: "No channel serves a model that this token may use yet; replace MODEL in the examples." / "目前没有渠道提供此令牌可用的模型，请替换示例中的 MODEL。";
+        openclaw_more: "Choose models for OpenClaw" / "为 OpenClaw 选择模型";
+        openclaw_apply: "One command that applies it" / "一条命令即可应用";
+        to_token: "To the token" / "返回令牌";
+
+        warn_no_price(models: &str): "The quota is in dollars, so calls to models without a price are refused: {models}. Set their price on the channel." / "额度以美元计，未设置价格的模型会被拒绝：{models}。请在渠道中设置价格。";
+        warn_no_models: "No channel that is on serves a model that this token may use." / "没有已启用的渠道提供此令牌可用的模型。";
+        warn_unknown(models: &str): "No channel serves: {models}." / "没有渠道提供：{models}。";
+
+        rotation: "Replace the value" / "更换令牌值";
+        rotation_text: "Makes a new value. The present one goes on working for the time that you choose, so that clients can be changed one by one." / "生成新的令牌值。现有值在所选时间内继续有效，便于逐个更新客户端。";
+        grace: "The present value works for" / "现有值继续有效";
+        grace_none: "no longer (ends at once)" / "立即失效";
+        grace_hour: "1 hour" / "1 小时";
+        grace_day: "24 hours" / "24 小时";
+        grace_week: "7 days" / "7 天";
+        rotate: "Make a new value" / "生成新值";
+        previous_values: "Old values that still work" / "仍然有效的旧值";
+        previous_until(at: &str): "until {at}" / "有效至 {at}";
+        end_now: "End now" / "立即失效";
+        end_all_now: "End all now" / "全部立即失效";
+        previous_ended: "The old values no longer work." / "旧值已失效。";
+        switched_on: "The token is on." / "令牌已启用。";
+        switched_off: "The token is off; calls with it are refused from now on." / "令牌已停用，使用它的调用从现在起被拒绝。";
+        reset_spent: "Reset what was spent" / "清零已用额度";
+        reset_spent_hint: "Counts the present period from zero again. The usage log is not changed." / "将当前周期的已用额度归零，不影响用量日志。";
+        spent_was_reset: "The quota of the present period counts from zero again." / "当前周期的额度已重新从零计算。";
+        state_and_quota: "State and quota" / "状态与额度";
+
+        delete_title(name: &str): "Delete {name}?" / "删除“{name}”？";
+        delete_text: "Its value stops working at once and is erased. Its calls stay in the usage log under its name. This cannot be undone; to stop it for a while, switch it off." / "令牌值立即失效并被清除，其调用记录仍以该名称保留在用量日志中。此操作无法撤销；若只想暂停使用，请停用它。";
+        delete_in_use(count: i64): "Requests in the last 7 days: {count}. The clients behind them will get 401." / "最近 7 天的请求数：{count}。这些客户端此后将收到 401。";
+        delete_unused: "No requests in the last 7 days." / "最近 7 天没有请求。";
+    }
+}
+
+texts! {
+    /// The form of a token.
+    TokenForm {
         section_identity: "Name and value" / "名称与令牌值";
         section_scope: "What it may use" / "可用范围";
         section_limits: "Limits" / "限制";
@@ -92,49 +142,5 @@ texts! {
         profile_openclaw_hint: "OpenClaw reads errors in its own way: some block every model of the provider for minutes. With this profile it gets answers that make it fall back to its next model at once." / "OpenClaw 对错误有自己的处理方式，部分错误会使整个服务商的模型停用数分钟。选择此类型后，返回的错误能让它立即切换到下一个模型。";
         enabled: "Token is on" / "启用此令牌";
         enabled_hint: "Off: every call with it is refused." / "停用后，使用它的调用全部被拒绝。";
-
-        created_notice: "The token was made. Copy its value now; later this page asks for your password." / "令牌已创建。请立即复制令牌值，之后再查看需要输入密码。";
-        rotated_notice: "The token has a new value. Copy it now; later this page asks for your password." / "令牌已换成新值。请立即复制，之后再查看需要输入密码。";
-        value_title(name: &str): "Value of {name}" / "“{name}”的令牌值";
-        value_secret: "Whoever has this value can spend this token's quota. It is shown for a few minutes." / "任何持有该值的人都能使用此令牌的额度。此页仅短时间内显示。";
-        show_value: "Show value" / "查看令牌值";
-        confirm_title: "Confirm your password" / "确认密码";
-        confirm_text: "The value is shown only after you enter the password of your account again." / "需再次输入账户密码才会显示令牌值。";
-        snippets: "Ready to paste" / "可直接粘贴的示例";
-        base_url: "Base URL" / "接口地址";
-        guessed_url: "Taken from the address in your browser. Set PUBLIC_URL if clients use another one." / "取自浏览器中的地址。若客户端使用其他地址，请设置 PUBLIC_URL。";
-        no_models_yet: "No channel serves a model that this token may use yet; replace MODEL in the examples." / "目前没有渠道提供此令牌可用的模型，请替换示例中的 MODEL。";
-        openclaw_more: "Choose models for OpenClaw" / "为 OpenClaw 选择模型";
-        openclaw_apply: "One command that applies it" / "一条命令即可应用";
-        to_token: "To the token" / "返回令牌";
-
-        warn_no_price(models: &str): "The quota is in dollars, so calls to models without a price are refused: {models}. Set their price on the channel." / "额度以美元计，未设置价格的模型会被拒绝：{models}。请在渠道中设置价格。";
-        warn_no_models: "No channel that is on serves a model that this token may use." / "没有已启用的渠道提供此令牌可用的模型。";
-        warn_unknown(models: &str): "No channel serves: {models}." / "没有渠道提供：{models}。";
-
-        rotation: "Replace the value" / "更换令牌值";
-        rotation_text: "Makes a new value. The present one goes on working for the time that you choose, so that clients can be changed one by one." / "生成新的令牌值。现有值在所选时间内继续有效，便于逐个更新客户端。";
-        grace: "The present value works for" / "现有值继续有效";
-        grace_none: "no longer (ends at once)" / "立即失效";
-        grace_hour: "1 hour" / "1 小时";
-        grace_day: "24 hours" / "24 小时";
-        grace_week: "7 days" / "7 天";
-        rotate: "Make a new value" / "生成新值";
-        previous_values: "Old values that still work" / "仍然有效的旧值";
-        previous_until(at: &str): "until {at}" / "有效至 {at}";
-        end_now: "End now" / "立即失效";
-        end_all_now: "End all now" / "全部立即失效";
-        previous_ended: "The old values no longer work." / "旧值已失效。";
-        switched_on: "The token is on." / "令牌已启用。";
-        switched_off: "The token is off; calls with it are refused from now on." / "令牌已停用，使用它的调用从现在起被拒绝。";
-        reset_spent: "Reset what was spent" / "清零已用额度";
-        reset_spent_hint: "Counts the present period from zero again. The usage log is not changed." / "将当前周期的已用额度归零，不影响用量日志。";
-        spent_was_reset: "The quota of the present period counts from zero again." / "当前周期的额度已重新从零计算。";
-        state_and_quota: "State and quota" / "状态与额度";
-
-        delete_title(name: &str): "Delete {name}?" / "删除“{name}”？";
-        delete_text: "Its value stops working at once and is erased. Its calls stay in the usage log under its name. This cannot be undone; to stop it for a while, switch it off." / "令牌值立即失效并被清除，其调用记录仍以该名称保留在用量日志中。此操作无法撤销；若只想暂停使用，请停用它。";
-        delete_in_use(count: i64): "Requests in the last 7 days: {count}. The clients behind them will get 401." / "最近 7 天的请求数：{count}。这些客户端此后将收到 401。";
-        delete_unused: "No requests in the last 7 days." / "最近 7 天没有请求。";
     }
 }

@@ -122,7 +122,9 @@ pub enum PasteProblem {
 /// one label are numbered. Lines that begin with `#` or `//`, and what follows ` #`, are comments.
 pub fn parse_pasted(text: &str) -> Vec<PastedLine> {
     let mut found = Vec::new();
-    for (line, text) in (1..).zip(text.trim_start_matches('\u{feff}').split(['\n', '\r'])) {
+    // A browser sends \r\n for the end of a line.
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+    for (line, text) in (1..).zip(text.split(['\n', '\r'])) {
         let text = text.trim();
         if text.is_empty() || text.starts_with('#') || text.starts_with("//") {
             continue;
@@ -246,6 +248,13 @@ mod tests {
         ] {
             assert_eq!(unlabelled(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn lines_are_counted_as_the_text_area_shows_them() {
+        let lines: Vec<usize> =
+            parse_pasted("nvapi-aa\r\n\r\nnvapi-bb\r\nnvapi-cc").iter().map(|line| line.line).collect();
+        assert_eq!(lines, [1, 3, 4]);
     }
 
     #[test]

@@ -5,8 +5,10 @@
 
 pub mod catalog;
 pub mod channel;
+pub mod decimal;
 pub mod id;
 pub mod key;
+pub mod recording;
 pub mod secret;
 pub mod settings;
 pub mod time;

@@ -128,7 +128,7 @@ pub struct UsageRecord {
     pub result: CallResult,
     /// Our own code for the error, such as `pool_exhausted`.
     pub error_code: Option<String>,
-    /// Milliseconds spent waiting for a slot.
+    /// Milliseconds spent waiting for a candidate that rested.
     pub queue_ms: u32,
     /// Milliseconds from arrival to the first content for the client.
     pub first_token_ms: Option<u32>,

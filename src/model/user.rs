@@ -5,6 +5,9 @@ use super::{
     time::UnixMs,
 };
 
+/// How many characters a password has. A longer one costs only time.
+pub const PASSWORD_CHARACTERS: std::ops::RangeInclusive<usize> = 8..=200;
+
 /// An operator's account.
 #[derive(Debug, Clone)]
 pub struct User {

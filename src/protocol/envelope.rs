@@ -67,7 +67,8 @@ pub struct Envelope {
     /// The most completion tokens per choice: the larger of `max_completion_tokens` and `max_tokens`, at most
     /// [`MAX_BELIEVED_TOKENS`]. `None` if there is no bound, also for a negative number, which some servers take for that.
     pub max_tokens: Option<u64>,
-    /// How many answers are generated: the larger of `n` and, for legacy completions, `best_of`; 1 to [`MAX_CHOICES`].
+    /// How many answers are generated: the larger of `n` and, for legacy completions, `best_of`, each 1 to
+    /// [`MAX_CHOICES`]; and as many for every prompt of a legacy completion.
     pub choices: u32,
     body: Bytes,
     model_span: Range<usize>,
@@ -139,7 +140,9 @@ impl Envelope {
             [(read.max_completion_tokens, "max_completion_tokens"), (read.max_tokens, "max_tokens")];
         let [newer, older] = max_tokens.map(|(value, param)| token_bound(value, param));
         let (newer, older) = (newer?, older?);
-        let choices = choice_count(read.n, "n")?.max(choice_count(read.best_of, "best_of")?);
+        let each = choice_count(read.n, "n")?.max(choice_count(read.best_of, "best_of")?);
+        let prompts = read.prompt.filter(|_| endpoint == Endpoint::Completions).map_or(1, prompt_count);
+        let choices = each.saturating_mul(prompts);
         Ok(Self {
             endpoint,
             model,
@@ -359,6 +362,14 @@ fn choice_count(value: Option<&RawValue>, param: &'static str) -> Result<u32, En
     }
 }
 
+/// How many prompts a legacy completion holds: texts or arrays of token numbers count one each, a mere array of numbers is
+/// one prompt (<https://platform.openai.com/docs/api-reference/completions/create#completions-create-prompt>).
+fn prompt_count(prompt: &RawValue) -> u32 {
+    let entries: Vec<&RawValue> = serde_json::from_str(prompt.get()).unwrap_or_default();
+    let prompts = entries.iter().filter(|entry| entry.get().starts_with(['"', '['])).count();
+    u32::try_from(prompts).unwrap_or(u32::MAX).max(1)
+}
+
 /// The end of a JSON string: the index after its closing quote, given the index after the opening one.
 fn string_end(json: &[u8], mut at: usize) -> usize {
     while let Some(found) = json.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
@@ -574,6 +585,13 @@ mod tests {
         let legacy =
             read(Endpoint::Completions, r#"{"model":"c","prompt":[1,2],"best_of":4,"n":2}"#).unwrap();
         assert_eq!((legacy.choices, legacy.prompt_estimate()), (4, 2));
+        for (prompt, choices) in
+            [(r#""hi""#, 2), (r#"["a","b","c"]"#, 6), ("[[1,2],[3]]", 4), ("[1,2,3]", 2), ("[]", 2)]
+        {
+            let body = format!(r#"{{"model":"c","prompt":{prompt},"n":2}}"#);
+            let several = Envelope::read(Endpoint::Completions, body.into()).unwrap();
+            assert_eq!(several.choices, choices, "{prompt}");
+        }
     }
 
     #[test]

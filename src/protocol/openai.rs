@@ -71,6 +71,7 @@ peek! {
 peek! {
     /// One choice.
     ChoicePeek {
+        index: &'a RawValue = "index",
         delta: MessagePeek<'a> = "delta",
         message: MessagePeek<'a> = "message",
         text: &'a RawValue = "text",
@@ -236,6 +237,11 @@ pub struct ChunkReader {
     output: TextMeter,
     has_content: bool,
     finish: Finish,
+    /// How many choices may come.
+    choices: u32,
+    /// Which choices have begun, and which have ended: a bit each.
+    begun: u128,
+    ended: u128,
 }
 
 impl ChunkReader {
@@ -250,7 +256,15 @@ impl ChunkReader {
             output: TextMeter::default(),
             has_content: false,
             finish: Finish::Open,
+            choices: 1,
+            begun: 0,
+            ended: 0,
         }
+    }
+
+    /// The same for a request that asks for several choices: it has finished when all that began have ended.
+    pub fn with_choices(self, choices: u32) -> Self {
+        Self { choices, ..self }
     }
 
     /// Reads the data of one event.
@@ -274,10 +288,14 @@ impl ChunkReader {
                 (_, Some(message)) => message.read(&mut self.output),
                 (_, None) => false,
             };
+            let index: u32 = choice.index.and_then(|raw| raw.get().parse().ok()).unwrap_or(0);
+            let bit = 1_u128 << index.min(u128::BITS - 1);
+            self.begun |= bit;
             match finish(choice.finish_reason) {
                 Finish::Open => {}
                 end => {
                     chunk.finished = true;
+                    self.ended |= bit;
                     self.finish = if self.finish == Finish::CutShort { Finish::CutShort } else { end };
                 }
             }
@@ -311,9 +329,9 @@ impl ChunkReader {
         self.has_content
     }
 
-    /// Whether a finish reason came.
+    /// Whether a finish reason came; of several choices, one for each that has begun.
     pub fn has_finished(&self) -> bool {
-        self.finish != Finish::Open
+        self.finish != Finish::Open && (self.choices <= 1 || self.begun & !self.ended == 0)
     }
 
     /// Whether what came so far, taken as the whole stream, is an empty answer that another upstream should be asked

@@ -13,7 +13,7 @@ use super::{
     Relay,
     ending::Ending,
     job::{Job, Target},
-    stream::push_frame,
+    stream::{LONGEST_ANSWER, push_frame},
     ticket::Ticket,
 };
 use crate::{
@@ -53,9 +53,9 @@ const MAX_EMBEDDINGS_BYTES: usize = 64 << 20;
 /// three times the answer's memory meanwhile.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// The most that is held back of a stream before its first content. Roles and comments need next to nothing, but events of
-/// megabytes without content exist. An event that is still incomplete is bounded by the scanner.
-const MAX_HELD_BYTES: usize = 16 << 20;
+/// The most that is read of a stream before its first content: roles and comments need next to nothing, and the largest
+/// event half of it.
+const MAX_BYTES_BEFORE_CONTENT: usize = 16 << 20;
 
 /// How long the body of an error may take: its status has already been seen.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
@@ -138,7 +138,7 @@ impl Relay {
             failures.attempts += 1;
             match self.attempt(job, index, ticket).await {
                 Ok(found) => {
-                    self.ledger().succeed(&job.candidates[index], ticket.now());
+                    self.ledger().succeed(&job.candidates[index], now, ticket.now());
                     return Ok(found);
                 }
                 Err(Failure::Refused { ending, .. }) => return Err(ending),
@@ -201,7 +201,16 @@ impl Relay {
         loop {
             let ask_usage = job.envelope.stream && self.takes_stream_options(channel.id, model);
             ticket.begin_attempt(target);
+            let started = Instant::now();
             let mut found = self.try_target(job, target, index, ask_usage).await;
+            let limit = job.catalog.timeouts(channel).first_byte;
+            if let Err(Failure::Elsewhere { outcome, timeout: true, .. }) = &mut found
+                && Instant::now() >= job.deadline
+                && started.elapsed() < limit / 2
+            {
+                // Earlier attempts had used the time up: this candidate is not to blame.
+                *outcome = host_error(RestScope::Request, "too little time was left of the call's deadline");
+            }
             match &mut found {
                 Ok(_) => ticket.first_content(200),
                 Err(Failure::StreamOptions { status }) => {
@@ -273,16 +282,18 @@ impl Relay {
         first_by: Instant,
     ) -> Result<Found, Failure> {
         let now = self.parts.clock.now();
-        let secrets = [&target.key.secret];
+        let secrets = target.secrets();
         let mut scanner = Scanner::new();
-        let mut reader = ChunkReader::new(job.endpoint, &job.public_model, job.envelope.include_usage);
+        let mut reader = ChunkReader::new(job.endpoint, &job.public_model, job.envelope.include_usage)
+            .with_choices(job.envelope.choices);
         let mut frames = BytesMut::new();
-        let mut sniffed = false;
+        let (mut sniffed, mut received) = (false, 0);
         loop {
             let chunk = before(first_by, response.next_chunk()).await?.map_err(|error| broken(&error))?;
             let ended = chunk.is_none();
             match chunk {
                 Some(chunk) => {
+                    received += chunk.len();
                     if !sniffed && let Some(&first) = chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
                         sniffed = true;
                         if matches!(first, b'{' | b'[' | b'<') {
@@ -333,7 +344,7 @@ impl Relay {
                 let beginning = Beginning { frames, response, scanner, reader, done, usage: None, index };
                 return Ok(Found::Stream(Box::new(beginning)));
             }
-            if frames.len() > MAX_HELD_BYTES {
+            if received > MAX_BYTES_BEFORE_CONTENT {
                 return Err(host_failure(RestScope::ChannelModel, "the stream brings no content"));
             }
         }
@@ -374,7 +385,7 @@ impl Relay {
     }
 
     fn bad_answer(&self, target: &Target, bad: &BadAnswer) -> Failure {
-        let (now, secrets) = (self.parts.clock.now(), [&target.key.secret]);
+        let (now, secrets) = (self.parts.clock.now(), target.secrets());
         if let BadAnswer::InBandError(error) = bad {
             return in_band(error, now, &secrets);
         }
@@ -399,7 +410,7 @@ impl Relay {
             headers: response.headers(),
             body: &body,
             now: self.parts.clock.now(),
-            secrets: &[&target.key.secret],
+            secrets: &target.secrets(),
         });
         if !outcome.pass_through {
             return Failure::Elsewhere { outcome, status: Some(status), timeout: false };
@@ -408,7 +419,7 @@ impl Relay {
         if added && String::from_utf8_lossy(&body).contains("stream_options") {
             return Failure::StreamOptions { status };
         }
-        let text = sanitized_client_error(status, &body, &[&target.key.secret]);
+        let text = sanitized_client_error(status, &body, &target.secrets());
         let ending = Ending::Refused { status, message: text.message, param: text.param, code: text.code };
         Failure::Refused { outcome, ending }
     }
@@ -500,6 +511,7 @@ async fn read_whole(
     idle: Duration,
     limit: usize,
 ) -> Result<Bytes, Failure> {
+    let ends_by = Instant::now() + LONGEST_ANSWER;
     let mut by = first_by;
     while let Some(chunk) = before(by, response.next_chunk()).await?.map_err(|error| broken(&error))? {
         if body.length + chunk.len() > limit {
@@ -510,7 +522,7 @@ async fn read_whole(
                 continue;
             }
         } else {
-            by = Instant::now() + idle;
+            by = (Instant::now() + idle).min(ends_by);
         }
         body.push(&chunk);
     }
@@ -541,6 +553,8 @@ fn in_band(error: &InBandError, now: UnixMs, secrets: &[&Secret]) -> Failure {
 fn broken(error: &SendError) -> Failure {
     let scope = match error {
         SendError::TooLarge(_) => RestScope::Request,
+        // One request or one model can cause these, such as a body that the host cuts off because of its size.
+        SendError::Broken(_) | SendError::Garbled(_) => RestScope::ChannelModel,
         _ => RestScope::Channel,
     };
     let outcome = host_error(scope, &error.to_string());

@@ -14,11 +14,13 @@ use crate::{
     model::{
         catalog::{Catalog, Route},
         key::Key,
+        secret::Secret,
         token::{Quota, QuotaUnit, Token},
         usage::Endpoint,
     },
     protocol::envelope::Envelope,
     scheduler::ledger::Candidate,
+    upstream::models::secrets_of,
 };
 
 /// Tokens of output that are reserved from a quota when neither the call nor the catalog sets a limit. Most models of
@@ -49,6 +51,13 @@ pub(super) struct Job {
 pub(super) struct Target {
     pub route: Route,
     pub key: Arc<Key>,
+}
+
+impl Target {
+    /// What a request to it carries and no text may repeat.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        secrets_of(&self.route.channel.channel, &self.key.secret)
+    }
 }
 
 impl Job {

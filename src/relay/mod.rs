@@ -127,10 +127,16 @@ impl Relay {
     pub async fn serve(self: &Arc<Self>, call: Call) -> Answer {
         let catalog = self.parts.catalog.load();
         let mut ticket = Ticket::open(self.parts.recorder.clone(), self.parts.clock.clone(), &call);
-        let profile = call.token.profile;
+        let (profile, rate_limit) = (call.token.profile, call.token.requests_per_minute);
         let (job, rate) = match self.prepare(call, catalog, &mut ticket) {
             Ok(prepared) => prepared,
-            Err(ending) => return refuse(ticket, &ending, profile).await,
+            Err(ending) => {
+                let mut answer = refuse(ticket, &ending, profile).await;
+                if let (Ending::TokenRate { .. }, Some(limit)) = (&ending, rate_limit) {
+                    rate_headers(&mut answer.headers, RateState::used_up(limit));
+                }
+                return answer;
+            }
         };
         let stream = job.envelope.stream;
         let keepalive_after = Duration::from_millis(job.catalog.settings.keepalive_after_ms.into());
@@ -161,6 +167,12 @@ impl Relay {
             answer.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         }
         answer
+    }
+
+    /// Answers a call whose request could not be read; it has its usage row too.
+    pub async fn turn_away(&self, call: Call, ending: &Ending) -> Answer {
+        let ticket = Ticket::open(self.parts.recorder.clone(), self.parts.clock.clone(), &call);
+        refuse(ticket, ending, call.token.profile).await
     }
 
     /// Whether new calls may come now.

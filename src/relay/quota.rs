@@ -17,6 +17,9 @@ use crate::model::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// The longest quota period: what was spent in a period that began earlier counts no more.
+const LONGEST_PERIOD: Duration = Duration::from_secs(32 * 24 * 3600);
+
 /// The meters of all tokens. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct TokenMeters {
@@ -25,7 +28,7 @@ pub struct TokenMeters {
 
 #[derive(Default)]
 struct Meter {
-    /// What was spent, per quota period and unit. Old periods are dropped when a newer one is reserved in.
+    /// What was spent, per quota period and unit. Periods that are over, whatever the quota's reset, are dropped.
     spent: HashMap<(UnixMs, QuotaUnit), Spending>,
     /// When the requests of the last minute arrived.
     recent: VecDeque<UnixMs>,
@@ -61,6 +64,13 @@ pub struct RateState {
     pub remaining: u32,
     /// Until all of it is back.
     pub reset: Duration,
+}
+
+impl RateState {
+    /// Nothing is left of this limit.
+    pub fn used_up(limit: u32) -> Self {
+        Self { limit, remaining: 0, reset: MINUTE }
+    }
 }
 
 impl TokenMeters {
@@ -102,7 +112,9 @@ impl TokenMeters {
         let period = quota.reset.period_start(now, zone);
         let mut meters = self.lock();
         let spent = &mut meters.entry(token.id).or_default().spent;
-        spent.retain(|(start, _), spending| *start >= period || *start == UnixMs(0) || spending.reserved > 0);
+        spent.retain(|(start, _), spending| {
+            *start == UnixMs(0) || now.since(*start) < LONGEST_PERIOD || spending.reserved > 0
+        });
         let spending = spent.entry((period, quota.unit)).or_default();
         let taken = spending.settled.saturating_add(spending.reserved);
         if taken >= quota.limit || taken.saturating_add(amount) > quota.limit {
@@ -223,6 +235,16 @@ mod tests {
             panic!("the quota is used up")
         };
         assert!(meters.reserve(&token(None), daily, 1, NOW + wait, &utc).is_ok());
+    }
+
+    #[test]
+    fn a_quota_that_is_made_daily_for_a_while_still_knows_what_was_spent_this_month() {
+        let meters = TokenMeters::default();
+        let utc = jiff::tz::TimeZone::UTC;
+        let reserve = |reset| meters.reserve(&token(None), quota(1, reset), 1, NOW, &utc);
+        reserve(QuotaReset::Month).unwrap().settle(1);
+        reserve(QuotaReset::Day).unwrap().settle(1);
+        assert!(reserve(QuotaReset::Month).is_err());
     }
 
     #[test]

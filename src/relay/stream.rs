@@ -3,7 +3,7 @@
 //! From here on there is no second upstream. A fault becomes an error event without `[DONE]`, so that no client takes a
 //! part for the whole.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{
@@ -21,16 +21,20 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
-    model::{token::ClientProfile, usage::OutcomeClass},
-    protocol::sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME, frame},
+    model::{secret::Secret, token::ClientProfile, usage::OutcomeClass},
+    protocol::{
+        openai::InBandError,
+        sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME, frame},
+    },
     scheduler::ledger::Candidate,
+    upstream::outcome::classify_in_band,
 };
 
 /// How long a stream may go on after its finish reason: a usage chunk and `[DONE]` follow at once, or never.
 const AFTER_FINISH: Duration = Duration::from_secs(5);
 
-/// The longest stream, however lively it is.
-const MAX_STREAM: Duration = Duration::from_secs(2 * 3600);
+/// The longest answer, however lively it is.
+pub(super) const LONGEST_ANSWER: Duration = Duration::from_secs(2 * 3600);
 
 /// A stream on its way to the client. Dropping it cancels the upstream call and books what was used.
 ///
@@ -48,6 +52,10 @@ struct Live {
     keepalive: Duration,
     /// When the upstream must have sent a piece of its answer; comments do not count.
     idle_by: Instant,
+    /// When the upstream must have closed the stream, once it has finished its answer.
+    finish_by: Option<Instant>,
+    /// What no text may repeat.
+    secrets: Vec<Secret>,
     ends_by: Instant,
     started: bool,
     over: bool,
@@ -57,7 +65,12 @@ struct Live {
 enum Step {
     Frames(Bytes),
     End,
-    Fault(&'static str),
+    /// What went wrong, for the operator.
+    Fault(Cow<'static, str>),
+}
+
+fn fault(detail: &'static str) -> Step {
+    Step::Fault(detail.into())
 }
 
 /// The events of a stream whose first content is there.
@@ -152,7 +165,9 @@ impl Live {
             idle: timeouts.idle,
             keepalive: Duration::from_millis(job.catalog.settings.keepalive_every_ms.into()),
             idle_by: now + timeouts.idle,
-            ends_by: now + MAX_STREAM,
+            finish_by: None,
+            secrets: job.targets[beginning.index].secrets().into_iter().cloned().collect(),
+            ends_by: now + LONGEST_ANSWER,
             relay,
             prompt_tokens: job.prompt_tokens(),
             profile: job.token.profile,
@@ -202,6 +217,7 @@ impl Live {
                 Some(DONE_FRAME)
             }
             Step::Fault(detail) => {
+                let detail = &*detail;
                 self.over = true;
                 self.book();
                 self.ticket.end_attempt(OutcomeClass::HostError, None, detail);
@@ -220,17 +236,18 @@ impl Live {
                 && let Some(event) = self.beginning.scanner.next()
             {
                 match event {
-                    Err(_) => return Step::Fault("an event of the stream is too long"),
+                    Err(_) => return fault("an event of the stream is too long"),
                     Ok(Event::Comment) => {}
                     Ok(Event::Done) => self.beginning.done = true,
                     Ok(Event::Data { data, .. }) => {
                         self.idle_by = Instant::now() + self.idle;
                         let chunk = self.beginning.reader.read(data);
-                        if chunk.error.is_some() {
-                            return Step::Fault("the upstream sent an error");
+                        if let Some(error) = chunk.error {
+                            let detail = self.detail(&error);
+                            return Step::Fault(format!("the upstream sent an error: {detail}").into());
                         }
                         if chunk.malformed {
-                            return Step::Fault("the stream is not the expected JSON");
+                            return fault("the stream is not the expected JSON");
                         }
                         if let Some(data) = chunk.forward {
                             push_frame(&mut frames, &data);
@@ -246,13 +263,14 @@ impl Live {
                 return Step::End;
             }
             let Some(response) = &mut self.beginning.response else {
-                return if finished {
-                    Step::End
-                } else {
-                    Step::Fault("the stream ended without a finish reason")
-                };
+                return if finished { Step::End } else { fault("the stream ended without a finish reason") };
             };
-            let by = if finished { self.idle_by.min(Instant::now() + AFTER_FINISH) } else { self.idle_by };
+            let by = if finished {
+                // Kept, because every keep-alive begins this step anew.
+                *self.finish_by.get_or_insert_with(|| Instant::now() + AFTER_FINISH)
+            } else {
+                self.idle_by
+            };
             match tokio::time::timeout_at(by.min(self.ends_by), response.next_chunk()).await {
                 Ok(Ok(Some(chunk))) => self.beginning.scanner.push(chunk),
                 Ok(Ok(None)) => {
@@ -261,10 +279,16 @@ impl Live {
                 }
                 // After the finish reason the answer is whole, whatever becomes of the connection.
                 _ if finished => return Step::End,
-                Ok(Err(_)) => return Step::Fault("the connection broke in the middle of the stream"),
-                Err(_) => return Step::Fault("the stream stalled"),
+                Ok(Err(_)) => return fault("the connection broke in the middle of the stream"),
+                Err(_) => return fault("the stream stalled"),
             }
         }
+    }
+
+    /// The words of an error inside the stream, for the operator.
+    fn detail(&self, error: &InBandError) -> String {
+        let secrets: Vec<&Secret> = self.secrets.iter().collect();
+        classify_in_band(error, self.ticket.now(), &secrets).detail
     }
 
     /// Takes the end of the upstream's body if it is already there, so that the connection can be used again.

@@ -151,7 +151,7 @@ impl Ledger {
             match self.earliest(candidate, now) {
                 (_, None) => ready.push(index),
                 (until, Some(rest)) => {
-                    if matches!(rest.class, OutcomeClass::HostError | OutcomeClass::Ambiguous) {
+                    if rest.is_doubt() {
                         doubtful.push(index);
                     }
                     if first_back.is_none_or(|(earlier, _)| until < earlier) {
@@ -200,10 +200,10 @@ impl Ledger {
         })
     }
 
-    /// Notes a good answer of a candidate.
-    pub fn succeed(&mut self, candidate: &Candidate, now: UnixMs) {
+    /// Notes a good answer of a candidate to a call that was sent at `sent_at`.
+    pub fn succeed(&mut self, candidate: &Candidate, sent_at: UnixMs, now: UnixMs) {
         for scope in candidate.scopes() {
-            self.rests.succeed(&scope, now);
+            self.rests.succeed(&scope, sent_at, now);
         }
     }
 
@@ -218,12 +218,6 @@ impl Ledger {
         let scope = scope.of(candidate)?;
         let until = self.rests.report(scope.clone(), report, now);
         Some((scope, until))
-    }
-
-    /// Forgets the turns of keys that are gone; call it with every new catalog.
-    pub fn retain_keys(&mut self, exists: impl Fn(KeyId) -> bool) {
-        self.turns.retain(|(key, _), _| exists(*key));
-        self.key_turns.retain(|key, _| exists(*key));
     }
 }
 

@@ -43,6 +43,13 @@ pub struct Rest {
     pub detail: String,
 }
 
+impl Rest {
+    /// Whether it is a mere suspicion, so that a call with no other way may be sent all the same.
+    pub fn is_doubt(&self) -> bool {
+        matches!(self.class, OutcomeClass::HostError | OutcomeClass::Ambiguous)
+    }
+}
+
 /// A bad answer, as reported to the book.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -92,10 +99,12 @@ impl RestBook {
         until
     }
 
-    /// Notes a good answer: strikes of the scope are forgotten. A rest that is in force stays: the good answer was
-    /// asked for before it began.
-    pub fn succeed(&mut self, scope: &Scope, now: UnixMs) {
-        if self.rests.get(scope).is_some_and(|rest| rest.until <= now) {
+    /// Notes a good answer to a call that was sent at `sent_at`: strikes of the scope are forgotten. A rest that is in
+    /// force stays, because the answer was asked for before it began; unless the scope was only in doubt and the call
+    /// was sent in spite of that.
+    pub fn succeed(&mut self, scope: &Scope, sent_at: UnixMs, now: UnixMs) {
+        let over = |rest: &Rest| rest.until <= now || (rest.is_doubt() && rest.since < sent_at);
+        if self.rests.get(scope).is_some_and(over) {
             self.rests.remove(scope);
             self.changes += 1;
         }
@@ -174,9 +183,25 @@ mod tests {
         assert_eq!(first.since(T0), Duration::from_secs(5));
         let second = book.report(scope.clone(), limited(None), first);
         assert_eq!(second.since(first), Duration::from_secs(15));
-        book.succeed(&scope, second);
+        book.succeed(&scope, second, second);
         let third = book.report(scope.clone(), limited(None), second);
         assert_eq!(third.since(second), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_good_answer_ends_a_doubt_that_was_there_when_it_was_asked_for_and_no_limit() {
+        for (class, sent_at, rests) in [
+            (OutcomeClass::HostError, T0 + Duration::from_secs(1), false),
+            (OutcomeClass::HostError, T0, true),
+            (OutcomeClass::RateLimited, T0 + Duration::from_secs(1), true),
+        ] {
+            let mut book = RestBook::default();
+            let scope = Scope::Key(KeyId(1));
+            book.report(scope.clone(), Report { class, ..limited(Some(30)) }, T0);
+            let now = T0 + Duration::from_secs(2);
+            book.succeed(&scope, sent_at, now);
+            assert_eq!(book.active(&scope, now).is_some(), rests, "{class} {sent_at:?}");
+        }
     }
 
     #[test]

@@ -88,7 +88,8 @@ impl Db {
 
     /// Every key that is not deleted, by id, secrets opened.
     pub(super) async fn keys(&self) -> StorageResult<Vec<Key>> {
-        let rows: Vec<(i64, i64, String, String, Option<String>, bool, Vec<u8>)> = on!(self.read, |pool| {
+        type Row = (i64, i64, String, String, Option<String>, bool, Vec<u8>);
+        let rows: Vec<Row> = on!(self.read, |pool| {
             sqlx::query_as(
                 "SELECT id, channel_id, label, last4, quota_group, enabled, secret_sealed
                  FROM keys WHERE deleted_at IS NULL ORDER BY id",

@@ -10,8 +10,10 @@ mod backup;
 pub mod catalog;
 pub mod channels;
 mod first_account;
+pub mod first_call;
 pub mod folder;
 pub mod keys;
+mod migrate;
 pub mod password;
 pub mod recording;
 pub mod rests;
@@ -20,6 +22,7 @@ pub mod rollups;
 mod settings;
 pub mod spending;
 pub mod tokens;
+pub mod usage_query;
 pub mod users;
 pub mod vault;
 
@@ -27,14 +30,11 @@ use std::path::{Path, PathBuf};
 
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
-    migrate::{Migrate, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use crate::model::time::{Clock, UnixMs};
 use vault::Vault;
-
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Why a storage call failed.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,9 @@ pub enum StorageError {
     /// The row is not there (any more).
     #[error("no such row")]
     Missing,
+    /// The question would take the database longer than a page may.
+    #[error("the question takes the database too long")]
+    TooSlow,
     /// The database did not do it.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
@@ -60,6 +63,7 @@ impl From<StorageError> for crate::error::Error {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Missing => Self::NotFound,
+            StorageError::TooSlow => Self::Unavailable("the question takes the database too long"),
             other => Self::Internal(other.into()),
         }
     }
@@ -118,7 +122,7 @@ pub enum OpenError {
 
 /// The database. Cheap to clone.
 ///
-/// SQLite is the one engine so far. A second one becomes a variant beside it and an arm in [`on!`].
+/// SQLite is the one engine so far. A second one becomes a variant beside it and an arm in `on!`.
 #[derive(Clone)]
 pub struct Db {
     /// One connection: writes are queued here, in this process, instead of failing in the file's lock.
@@ -183,7 +187,7 @@ impl Db {
             .connect_with(options.clone())
             .await
             .map_err(|error| unusable(path, &error))?;
-        migrate(&write, path, &clock, may_migrate).await?;
+        migrate::bring_up_to_date(&write, &migrate::MIGRATIONS, path, clock.now(), may_migrate).await?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)
             .idle_timeout(None)
@@ -255,28 +259,4 @@ fn unusable(path: &Path, error: &sqlx::Error) -> OpenError {
         path: path.into(),
         reason: format!("{error}. Check that the folder exists, is writable and holds an intact database"),
     }
-}
-
-/// Refuses a newer schema, and an older one unless `may_migrate`; else backs the file up and runs what is missing, each migration in its transaction.
-async fn migrate(pool: &SqlitePool, path: &Path, clock: &Clock, may_migrate: bool) -> Result<(), OpenError> {
-    let failed = |error: sqlx::Error| OpenError::Failed { path: path.into(), source: error.into() };
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    let mut connection = pool.acquire().await.map_err(|error| unusable(path, &error))?;
-    let table = MIGRATIONS.table_name.as_ref();
-    connection.ensure_migrations_table(table).await.map_err(|error| failed(error.into()))?;
-    let applied = connection.list_applied_migrations(table).await.map_err(|error| failed(error.into()))?;
-    drop(connection);
-    let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
-    if found > known {
-        return Err(OpenError::NewerSchema { path: path.into(), found, known });
-    }
-    if found < known && !may_migrate {
-        return Err(OpenError::OlderSchema { path: path.into() });
-    }
-    if found > 0 && found < known {
-        backup::before_migration(pool, path, found, clock.now())
-            .await
-            .map_err(|source| OpenError::Failed { path: path.into(), source })?;
-    }
-    MIGRATIONS.run(pool).await.map_err(|error| failed(error.into()))
 }

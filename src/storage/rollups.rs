@@ -1,6 +1,6 @@
 //! Sums of the usage log per 15 minutes, which stay when the log's own rows are deleted.
 //!
-//! [`Batch`] adds up the rows of one transaction in memory and merges the sums into the tables. Merging reads and then
+//! `Batch` adds up the rows of one transaction in memory and merges the sums into the tables. Merging reads and then
 //! writes; that is right because the write connection is the only writer.
 
 use std::collections::{BTreeMap, BTreeSet};

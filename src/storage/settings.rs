@@ -51,7 +51,10 @@ mod tests {
         let vault = Vault::new(&Secret::new("a master key of a test, long enough"));
         let db = Db::open(&folder.path().join("onepool.db"), vault, Clock::system()).await.unwrap();
         let map = |pairs: &[(&str, &str)]| {
-            pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect::<BTreeMap<_, _>>()
+            pairs
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect::<BTreeMap<_, _>>()
         };
         db.save_settings(&map(&[("MAX_ATTEMPTS", "3"), ("RETENTION_DAYS", "7")])).await.unwrap();
         let second = map(&[("RETENTION_DAYS", "8")]);

@@ -200,6 +200,24 @@ impl Db {
         Ok(rows.collect())
     }
 
+    /// The same for one token, unless it is deleted.
+    pub async fn find_token_row(
+        &self,
+        id: TokenId,
+        now: UnixMs,
+        zone: &jiff::tz::TimeZone,
+    ) -> StorageResult<Option<TokenRow>> {
+        let Some(token) = self.find_token(id).await? else { return Ok(None) };
+        let last_used_at: Option<i64> = on!(self.read, |pool| {
+            sqlx::query_scalar("SELECT MAX(at) FROM usage WHERE token_id = $1").bind(id.0).fetch_one(pool)
+        })?;
+        let spent = match token.quota {
+            Some(quota) => self.spent(id, quota.unit, quota.reset.period_start(now, zone)).await?,
+            None => 0,
+        };
+        Ok(Some(TokenRow { token, last_used_at: last_used_at.map(UnixMs), spent }))
+    }
+
     /// How many calls a token has made since a time, as far as the usage log reaches.
     pub async fn token_call_count(&self, id: TokenId, since: UnixMs) -> StorageResult<i64> {
         Ok(on!(self.read, |pool| {
@@ -609,6 +627,8 @@ mod tests {
         tx.commit().await.unwrap();
         let rows = db.token_rows(clock.now(), &zone).await.unwrap();
         assert_eq!((rows.len(), rows[0].spent, rows[0].last_used_at), (1, 250, None));
+        let row = db.find_token_row(id, clock.now(), &zone).await.unwrap().unwrap();
+        assert_eq!((row.spent, row.last_used_at), (250, None));
         assert_eq!(db.token_call_count(id, UnixMs(0)).await.unwrap(), 0);
     }
 }

@@ -164,15 +164,15 @@ impl Db {
 
     /// The account of a name (letter case does not matter), with its password's hash.
     pub async fn find_credentials(&self, name: &str) -> StorageResult<Option<(User, String)>> {
-        let row: Option<(i64, String, bool, Option<String>, Option<String>, String)> =
-            on!(self.read, |pool| {
-                sqlx::query_as(
-                    "SELECT id, name, must_change_password, language, theme, password_hash FROM users
+        type Row = (i64, String, bool, Option<String>, Option<String>, String);
+        let row: Option<Row> = on!(self.read, |pool| {
+            sqlx::query_as(
+                "SELECT id, name, must_change_password, language, theme, password_hash FROM users
                      WHERE LOWER(name) = LOWER($1)",
-                )
-                .bind(name)
-                .fetch_optional(pool)
-            })?;
+            )
+            .bind(name)
+            .fetch_optional(pool)
+        })?;
         Ok(row.map(|(id, name, must_change, language, theme, hash)| {
             (user((id, name, must_change, language, theme)), hash)
         }))

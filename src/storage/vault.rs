@@ -26,7 +26,8 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// A vault under a master key: any text of at least 16 characters; its SHA-256 is the key.
+    /// A vault under a master key. What seals is a SHA-256 of the text, so the text itself must be long and random:
+    /// the settings and the data folder refuse fewer than 32 characters.
     pub fn new(master_key: &Secret) -> Self {
         let derive = |purpose: &str| {
             let mut digest = Sha256::new();

@@ -27,3 +27,8 @@ pub fn log(error: &Error, request: &str) {
         tracing::error!(request, cause = format!("{cause:#}"), "could not answer");
     }
 }
+
+/// A handler that panicked: the visitor gets a 500 and its request id, the log has the panic.
+pub fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    Error::Internal(anyhow::anyhow!("a handler panicked")).into_response()
+}

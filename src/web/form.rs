@@ -8,10 +8,13 @@ use axum::{
 };
 use http_body_util::{BodyExt, Limited};
 
+use super::admin::visit::Visit;
 use crate::error::Error;
 
-/// The largest form: room for some ten thousand pasted keys.
+/// The largest form of an operator: room for some ten thousand pasted keys.
 const MAX_FORM_BYTES: usize = 2 << 20;
+/// The largest form of anybody else, who has a name and a password to send.
+const MAX_STRANGERS_FORM_BYTES: usize = 16 << 10;
 
 /// The fields of a form (`application/x-www-form-urlencoded`) in the order in which they were sent; a name may occur
 /// several times.
@@ -49,10 +52,12 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Error;
 
     async fn from_request(request: Request<Body>, _state: &S) -> Result<Self, Error> {
-        match Limited::new(request.into_body(), MAX_FORM_BYTES).collect().await {
+        let operator = request.extensions().get::<Visit>().is_some_and(|visit| visit.user().is_some());
+        let limit = if operator { MAX_FORM_BYTES } else { MAX_STRANGERS_FORM_BYTES };
+        match Limited::new(request.into_body(), limit).collect().await {
             Ok(body) => Ok(Self::parse(&body.to_bytes())),
             Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-                Err(Error::TooLarge { limit: MAX_FORM_BYTES as u64 })
+                Err(Error::TooLarge { limit: limit as u64 })
             }
             Err(_) => Err(Error::BadRequest("the form did not arrive whole; send it again".into())),
         }

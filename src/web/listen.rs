@@ -189,7 +189,7 @@ struct PacedBody<B> {
     progress: usize,
 }
 
-/// Why a [`PacedBody`] failed.
+/// Why a `PacedBody` failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the request's body paused for too long")]
 pub struct BodyPaused;

@@ -8,11 +8,15 @@
 
 pub mod admin;
 pub mod assets;
+#[cfg(test)]
+pub(crate) mod browser;
 pub mod client;
 pub mod face;
 pub mod form;
+pub mod format;
 pub mod health;
 pub mod listen;
+pub mod public_url;
 pub mod setup_gate;
 pub mod v1;
 
@@ -24,6 +28,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use tower_http::compression::CompressionLayer;
 
 use crate::{
     config::Config,
@@ -88,8 +93,8 @@ impl FromRef<Site> for Arc<Catalog> {
 
 /// Everything that the server answers.
 pub fn router(site: Site) -> Router {
-    admin::router(site.clone())
-        .merge(assets::router())
+    let pages = admin::router(site.clone()).merge(assets::router()).layer(CompressionLayer::new());
+    pages
         .merge(v1::router(site.clone()))
         .merge(health::router(site.clone()))
         .layer(axum::middleware::from_fn_with_state(site.clone(), setup_gate::guard))

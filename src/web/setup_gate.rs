@@ -25,6 +25,7 @@ fn is_exempt(path: &str) -> bool {
 fn is_for_programs(path: &str) -> bool {
     let path = path.trim_matches('/');
     path == "v1"
+        || path == "openclaw.json5"
         || path.starts_with("v1/")
         || path == "models"
         || path.starts_with("models/")

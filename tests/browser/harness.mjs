@@ -26,10 +26,10 @@ export async function openBrowser() {
 }
 
 /**
- * A fresh profile. `language` is `en` or `zh-CN`, `theme` `light` or `dark`, `window` a name of `windows`. Requests to
- * any address but 127.0.0.1 are refused and reported by `problems`.
+ * A fresh profile. `language` is `en` or `zh-CN`, `theme` `light` or `dark`, `window` a name of `windows`,
+ * `storageState` the cookies of another profile. Requests to any address but 127.0.0.1 are refused and reported by `problems`.
  */
-export async function openContext(browser, { language = 'en', theme = 'light', window = 'desktop', javaScript = true } = {}) {
+export async function openContext(browser, { language = 'en', theme = 'light', window = 'desktop', javaScript = true, storageState } = {}) {
   const context = await browser.newContext({
     locale: language,
     colorScheme: theme,
@@ -37,8 +37,10 @@ export async function openContext(browser, { language = 'en', theme = 'light', w
     javaScriptEnabled: javaScript,
     reducedMotion: 'reduce',
     permissions: ['clipboard-read', 'clipboard-write'],
+    storageState,
   })
-  context.setDefaultTimeout(10_000)
+  // Generous, because machines that run tests may be slow and busy.
+  context.setDefaultTimeout(30_000)
   await context.route((url) => !['127.0.0.1', 'localhost'].includes(url.hostname), (route) => route.abort())
   return context
 }

@@ -11,7 +11,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("error", &[]),
     ("model", &["error"]),
     ("i18n", &["error", "model"]),
-    ("config", &["error", "model"]),
+    ("config", &["error", "model", "i18n"]),
     ("protocol", BASE),
     ("scheduler", BASE),
     ("provider", BASE),
@@ -21,7 +21,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("import", &["error", "model", "protocol", "scheduler", "provider", "storage"]),
     ("relay", &["error", "model", "protocol", "scheduler", "provider", "storage", "upstream"]),
     ("jobs", BELOW_WEB),
-    ("web", BELOW_WEB),
+    ("web", WEB),
     (
         "app",
         &[
@@ -76,6 +76,20 @@ const BELOW_WEB: &[&str] = &[
     "i18n",
     "export",
     "import",
+];
+const WEB: &[&str] = &[
+    "error",
+    "model",
+    "protocol",
+    "scheduler",
+    "provider",
+    "storage",
+    "upstream",
+    "relay",
+    "i18n",
+    "export",
+    "import",
+    "config",
 ];
 
 /// Crates that only one module names.

@@ -1,6 +1,8 @@
 //! Integration tests, in one binary: each module is one room of the program, seen from outside.
 
+mod admin;
 mod architecture;
+mod docs;
 mod fake_upstream;
 mod process;
 mod start;

@@ -367,3 +367,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_stream_of_several_choices_has_finished_when_each_of_them_has() {
+    let chunk = |index: u32, reason: &str| {
+        let reason = if reason.is_empty() { "null".to_owned() } else { format!("\"{reason}\"") };
+        Bytes::from(format!(
+            r#"{{"choices":[{{"index":{index},"delta":{{"content":"a"}},"finish_reason":{reason}}}]}}"#
+        ))
+    };
+    let mut reader = ChunkReader::new(Endpoint::Chat, "m", false).with_choices(2);
+    reader.read(chunk(0, ""));
+    reader.read(chunk(1, ""));
+    reader.read(chunk(0, "stop"));
+    assert!(!reader.has_finished());
+    reader.read(chunk(1, "stop"));
+    assert!(reader.has_finished());
+    let mut single = ChunkReader::new(Endpoint::Chat, "m", false);
+    single.read(chunk(7, ""));
+    single.read(chunk(0, "stop"));
+    assert!(single.has_finished(), "a server that numbers choices oddly has finished too");
+}

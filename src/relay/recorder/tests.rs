@@ -1,3 +1,5 @@
+//! What the recorder promises, against a real database file and a real journal.
+
 use std::path::Path;
 
 use tokio::task::JoinSet;

@@ -71,6 +71,14 @@ const RULES: &[Rule] = &[
         phrases: &["openrouter_in_flight_budget"],
         verdict: Verdict::new(RateLimited, Group).per(Concurrent),
     },
+    // OpenRouter's words for a call that asks for more output than the balance pays for; a smaller one would do, so the
+    // account must not rest for what one client asks.
+    Rule {
+        statuses: &[402, 429, 0],
+        codes: &[],
+        phrases: &["fewer max_tokens", "can only afford"],
+        verdict: Verdict::new(OutOfCredit, Request),
+    },
     Rule {
         statuses: &[403, 429],
         codes: &["allocationquota.freetieronly"],
@@ -137,11 +145,18 @@ const RULES: &[Rule] = &[
         phrases: &[],
         verdict: Verdict::new(RateLimited, Group).per(Day),
     },
-    // One request that is larger than a minute's tokens never fits this candidate.
+    // One request that is larger than a minute's tokens never fits this candidate; others do. Groq says 413, OpenAI 429
+    // ("Request too large for gpt-4o in organization ... on tokens per min (TPM)").
     Rule {
         statuses: &[413],
         codes: &[],
         phrases: &["tokens per minute", "(tpm)"],
+        verdict: Verdict::new(ModelUnavailable, Request),
+    },
+    Rule {
+        statuses: &[429, 0],
+        codes: &[],
+        phrases: &["request too large for"],
         verdict: Verdict::new(ModelUnavailable, Request),
     },
     Rule {
@@ -193,11 +208,11 @@ const RULES: &[Rule] = &[
         phrases: &["moderation", "flagged", "guardrail", "content policy", "content_policy"],
         verdict: Verdict::new(ClientError, Request),
     },
-    // The model is there, but not for a request of this kind (tools, pictures).
+    // The model is there, but not for a request of this kind (tools, pictures, a client's own choice of providers).
     Rule {
         statuses: &[404],
         codes: &[],
-        phrases: &["no endpoints found that support"],
+        phrases: &["no endpoints found that support", "no allowed providers"],
         verdict: Verdict::new(ModelUnavailable, Request),
     },
     Rule {

@@ -93,6 +93,27 @@ fn a_429_is_told_apart_by_its_words() {
 }
 
 #[test]
+fn what_only_one_clients_request_is_too_large_for_rests_nothing() {
+    for (status, message, expected) in [
+        (
+            429,
+            "Request too large for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Requested 35000.",
+            ModelUnavailable,
+        ),
+        (
+            402,
+            "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only \
+             afford 1200.",
+            OutOfCredit,
+        ),
+        (404, "No allowed providers are available for the selected model.", ModelUnavailable),
+    ] {
+        let body = serde_json::json!({ "error": { "message": message } }).to_string();
+        assert_eq!(class(status, &body), (expected, Request), "{message}");
+    }
+}
+
+#[test]
 fn a_free_key_without_any_allowance_is_out_of_credit() {
     let outcome = told(429, &[("x-ratelimit-limit-req-minute", "0")], r#"{"message":"Rate limit exceeded"}"#);
     assert_eq!((outcome.class, outcome.scope, outcome.permanent), (OutOfCredit, Key, true));

@@ -7,7 +7,10 @@ use tokio::sync::Semaphore;
 use super::{Shared, throttle::Throttle, visit::Operator};
 use crate::{
     error::{Error, Result},
-    model::{secret::Secret, user::User},
+    model::{
+        secret::Secret,
+        user::{PASSWORD_CHARACTERS, User},
+    },
     storage::{Db, password},
 };
 
@@ -16,9 +19,9 @@ const HASHES_AT_A_TIME: usize = 2;
 /// How long a check may wait for its turn.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// The longest password, in characters. Every longer one is wrong.
-pub const MOST_CHARACTERS: usize = 200;
+pub const MOST_CHARACTERS: usize = *PASSWORD_CHARACTERS.end();
 /// The shortest new password, in characters.
-pub const LEAST_CHARACTERS: usize = 8;
+pub const LEAST_CHARACTERS: usize = *PASSWORD_CHARACTERS.start();
 /// What an unknown user's password is compared with, so that the answer takes as long as a known one's. Its digest is
 /// 32 zero bytes, which no password is known to give.
 const NOBODY: &str = concat!(

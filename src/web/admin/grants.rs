@@ -30,6 +30,13 @@ impl Grants {
         grants.insert((session, purpose.to_owned()), now + GRANT_LIFETIME);
     }
 
+    /// Takes back whatever a session may do. Call it when one begins: the database gives the id of a session that was
+    /// deleted to the next one.
+    pub fn forget(&self, session: SessionId) {
+        let mut grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        grants.retain(|(of, _), _| *of != session);
+    }
+
     /// Whether a session may do something now.
     pub fn allowed(&self, session: SessionId, purpose: &str, now: UnixMs) -> bool {
         let grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,6 +56,8 @@ mod tests {
         assert!(!grants.allowed(SessionId(2), "token:12", now));
         assert!(!grants.allowed(SessionId(1), "token:13", now));
         assert!(!grants.allowed(SessionId(1), "token:12", now + GRANT_LIFETIME));
+        grants.forget(SessionId(1));
+        assert!(!grants.allowed(SessionId(1), "token:12", now), "its id may belong to somebody else now");
     }
 
     #[test]

@@ -14,7 +14,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
     Shared,
-    visit::{Chrome, Operator, Section, Visit, local_path, render, render_with, see_other, session_cookie_name},
+    visit::{
+        Chrome, Operator, Section, Visit, local_path, render, render_with, see_other, session_cookie_name,
+    },
 };
 use crate::{
     error::{Error, Result},
@@ -86,7 +88,7 @@ async fn log_in(
         return render_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     match shared.passwords.log_in(&db, visit.ip, name, password).await {
-        Ok(Some(user)) => start_session(&db, &visit, user.id, &page.next).await,
+        Ok(Some(user)) => start_session(&db, &shared, &visit, user.id, &page.next).await,
         Ok(None) => {
             tracing::warn!(address = %visit.ip, "a login failed");
             page.errors.add("password", visit.t.login.wrong());
@@ -103,13 +105,20 @@ async fn log_in(
 }
 
 /// Starts a new session for an account, in place of the one that the visitor may have, and sends the browser on.
-pub async fn start_session(db: &Db, visit: &Visit, user: UserId, next: &str) -> Result<Response> {
+pub async fn start_session(
+    db: &Db,
+    shared: &Shared,
+    visit: &Visit,
+    user: UserId,
+    next: &str,
+) -> Result<Response> {
     if let (Some(old), Some(session)) = (visit.user(), visit.session()) {
         db.delete_session(old.id, session).await?;
     }
     let (secret, cookie) = new_cookie(visit.https)?;
-    let _: SessionId =
+    let session: SessionId =
         db.create_session(user, &secret, &visit.ip.to_string(), &visit.user_agent, db.now()).await?;
+    shared.grants.forget(session);
     let mut response = see_other(next);
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)

@@ -3,12 +3,20 @@
 //! Every handler that needs an operator takes [`visit::Operator`]; without a session the visitor is sent to the login.
 //! All forms are protected by the Origin / Sec-Fetch-Site check of the router's CSRF layer.
 
+pub mod account;
+pub mod channels;
 pub mod confirm;
 pub mod grants;
+pub mod log;
 pub mod login;
+pub mod openclaw;
 pub mod preferences;
+pub mod settings;
+pub mod setup;
 pub mod setup_code;
 pub mod throttle;
+pub mod tokens;
+pub mod usage;
 pub mod visit;
 
 use axum::{
@@ -18,10 +26,14 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
-use tower_http::csrf::CsrfLayer;
+use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 
 use super::{Site, face};
-use crate::error::Error;
+use crate::{
+    error::Error,
+    i18n::Messages,
+    model::recording::{Alarm, Broken},
+};
 
 /// What pages share in memory: nothing of it outlives the process.
 #[derive(Default)]
@@ -32,12 +44,21 @@ pub struct Shared {
     pub grants: grants::Grants,
     /// The code of the set-up link, while there is no account.
     pub setup: setup_code::SetupCode,
+    /// Says what is wrong with the recording of usage.
+    pub recording: Option<RecordingState>,
 }
+
+/// Asks the recorder for its alarm.
+pub type RecordingState = Box<dyn Fn() -> Option<Alarm> + Send + Sync>;
 
 impl Shared {
     /// What every page should warn of, if anything.
-    pub fn alarm(&self, _t: crate::i18n::Messages) -> Option<String> {
-        None
+    pub fn alarm(&self, t: Messages) -> Option<String> {
+        let alarm = self.recording.as_ref()?()?;
+        Some(match alarm.what {
+            Broken::Journal => t.common.alarm_journal(&alarm.detail),
+            Broken::Database => t.common.alarm_database(&alarm.detail),
+        })
     }
 }
 
@@ -47,11 +68,20 @@ pub fn router(site: Site) -> Router {
         .with_rejection_response(|_| Error::Forbidden("the request came from another site").into_response());
     Router::new()
         .route("/", get(async || Redirect::to("/channels")))
+        .merge(channels::router())
+        .merge(log::router())
         .merge(login::router())
+        .merge(openclaw::router())
         .merge(preferences::router())
+        .merge(tokens::router())
+        .merge(setup::router())
+        .merge(account::router())
+        .merge(settings::router())
+        .merge(usage::router())
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(csrf)
+        .layer(CatchPanicLayer::custom(face::panicked))
         .layer(axum::middleware::from_fn_with_state(site.clone(), draw))
         .with_state(site)
 }

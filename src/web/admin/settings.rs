@@ -28,7 +28,8 @@ pub fn router() -> Router<Site> {
 /// A setting that can change at run time.
 struct FormRow {
     name: &'static str,
-    doc: &'static str,
+    label: &'static str,
+    doc: String,
     default: String,
     unit: &'static str,
     value: String,
@@ -47,7 +48,8 @@ enum Control {
 /// A setting that holds from the start on.
 struct StartRow {
     name: &'static str,
-    doc: &'static str,
+    label: &'static str,
+    doc: String,
     value: String,
     given: bool,
 }
@@ -78,9 +80,10 @@ impl SettingsPage {
                 .into_iter()
                 .map(|setting| FormRow {
                     name: setting.name,
-                    doc: setting.doc(t.lang),
+                    label: setting.label(t.lang),
+                    doc: doc(setting, t),
                     default: shown_default(setting, t),
-                    unit: setting.unit,
+                    unit: unit(setting, t),
                     value: config
                         .fixed(setting.name)
                         .or(values.get(setting.name).map(String::as_str))
@@ -100,13 +103,27 @@ impl SettingsPage {
     }
 }
 
+/// What a setting does, as plain text.
+fn doc(setting: &Setting, t: Messages) -> String {
+    setting.doc(t.lang).replace('`', "")
+}
+
+fn unit(setting: &Setting, t: Messages) -> &'static str {
+    match setting.unit {
+        "d" => t.settings.unit_d(),
+        "s" => t.settings.unit_s(),
+        "ms" => t.settings.unit_ms(),
+        other => other,
+    }
+}
+
 fn shown_default(setting: &Setting, t: Messages) -> String {
     match (setting.kind, setting.default) {
         (_, "") => t.settings.default_is_none().to_owned(),
         (Kind::Switch, "true") => t.settings.default_is(t.common.enabled()),
         (Kind::Switch, _) => t.settings.default_is(t.common.disabled()),
         (_, value) if setting.unit.is_empty() => t.settings.default_is(value),
-        (_, value) => t.settings.default_is(&format!("{value} {}", setting.unit)),
+        (_, value) => t.settings.default_is(&format!("{value} {}", unit(setting, t))),
     }
 }
 
@@ -117,9 +134,15 @@ fn start_row(setting: &'static Setting, config: &Config, t: Messages) -> StartRo
         (Kind::Secret, _) => t.settings.is_set().to_owned(),
         (_, "") => t.common.none().to_owned(),
         (_, value) if setting.unit.is_empty() => value.to_owned(),
-        (_, value) => format!("{value} {}", setting.unit),
+        (_, value) => format!("{value} {}", unit(setting, t)),
     };
-    StartRow { name: setting.name, doc: setting.doc(t.lang), value, given: given.is_some() }
+    StartRow {
+        name: setting.name,
+        label: setting.label(t.lang),
+        doc: doc(setting, t),
+        value,
+        given: given.is_some(),
+    }
 }
 
 /// What is wrong with a value, in the operator's language.
@@ -161,7 +184,8 @@ async fn save(
     let mut typed = BTreeMap::new();
     let mut saved = db.settings().await?;
     // What the environment decides is not in the form; its saved value waits for the day when it is decided here again.
-    for setting in TABLE.iter().filter(|setting| setting.at_run_time && config.fixed(setting.name).is_none()) {
+    for setting in TABLE.iter().filter(|setting| setting.at_run_time && config.fixed(setting.name).is_none())
+    {
         let value = match setting.kind {
             Kind::Switch => fields.checked(setting.name).to_string(),
             _ => fields.text(setting.name).to_owned(),

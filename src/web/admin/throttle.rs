@@ -17,7 +17,7 @@ use governor::{
 
 use crate::model::time::UnixMs;
 
-/// Tries of one address for one name in a row; one more every [`PERIOD`] / [`PER_NAME`].
+/// Tries of one address for one name in a row; one more every `PERIOD` / [`PER_NAME`].
 pub const PER_NAME: u32 = 10;
 /// Tries of one address in a row, whatever the names.
 const PER_ADDRESS: u32 = 30;

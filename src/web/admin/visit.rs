@@ -5,7 +5,7 @@ use std::{convert::Infallible, net::IpAddr};
 use askama::Template;
 use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{Html, IntoResponse, Redirect, Response},
 };
 use axum_extra::extract::CookieJar;
@@ -46,6 +46,8 @@ pub fn set_page_headers(headers: &mut HeaderMap) {
 /// Name of the session cookie; on HTTPS with the `__Host-` prefix, which browsers refuse on plain HTTP.
 pub const SESSION_COOKIE: &str = "onepool_session";
 const FLASH_COOKIE: &str = "onepool_flash";
+/// The longest text of a message, encoded. Browsers drop a cookie of more than 4096 bytes (RFC 6265 section 6.1).
+const MAX_FLASH_BYTES: usize = 3500;
 
 /// What is known of a visitor before anybody logs in.
 #[derive(Clone)]
@@ -58,7 +60,7 @@ pub struct Visit {
     pub ip: IpAddr,
     /// Whether cookies may be `Secure`.
     pub https: bool,
-    /// Path and query of the page.
+    /// Path and query of the page; of a form that was sent, those of the page that it stood on, as far as the browser says.
     pub path: String,
     /// For messages and the log.
     pub request_id: String,
@@ -103,7 +105,7 @@ impl Visit {
             },
             ip,
             https,
-            path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            path: page_path(parts),
             request_id: parts.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default(),
             user_agent: header(header::USER_AGENT).unwrap_or_default().chars().take(200).collect(),
             flash: cookies.get(FLASH_COOKIE).and_then(|cookie| Flash::decode(cookie.value())),
@@ -139,6 +141,18 @@ impl Visit {
     pub fn user(&self) -> Option<&User> {
         self.operator.as_ref().map(|(user, _)| user)
     }
+}
+
+/// Where a change of language comes back to. A form may have been sent to a path that has no page of its own.
+fn page_path(parts: &Parts) -> String {
+    let own = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    if parts.method == Method::GET || parts.method == Method::HEAD {
+        return own.to_owned();
+    }
+    let form =
+        parts.headers.get(header::REFERER).and_then(|value| url::Url::parse(value.to_str().ok()?).ok());
+    let form = form.map(|url| url[url::Position::BeforePath..url::Position::AfterQuery].to_owned());
+    form.filter(|path| local_path(path) == path).unwrap_or_else(|| own.to_owned())
 }
 
 async fn find_operator(site: &Site, cookie: &str, ip: IpAddr) -> StorageResult<Option<(User, SessionId)>> {
@@ -200,15 +214,17 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let Ok(visit) = <Visit as FromRequestParts<S>>::from_request_parts(parts, state).await;
         let Some((user, session)) = visit.operator.clone() else {
+            if parts.headers.contains_key("hx-request") {
+                // A fragment of a page whose session has ended: the whole page is to be loaded anew.
+                return Err((StatusCode::UNAUTHORIZED, [("hx-refresh", "true")]).into_response());
+            }
             let next: String = form_urlencoded::byte_serialize(visit.path.as_bytes()).collect();
-            let target = if parts.method == axum::http::Method::GET {
-                format!("/login?next={next}")
-            } else {
-                "/login".into()
-            };
+            let target =
+                if parts.method == Method::GET { format!("/login?next={next}") } else { "/login".into() };
             return Err(see_other(&target));
         };
-        if user.must_change_password && !parts.uri.path().starts_with("/account/password") {
+        let open = matches!(parts.uri.path(), "/account/password" | "/logout");
+        if user.must_change_password && !open {
             return Err(see_other("/account/password"));
         }
         Ok(Self { visit, user, session })
@@ -329,8 +345,18 @@ impl FlashKind {
 
 impl Flash {
     fn encode(&self) -> String {
-        let text: String = self.text.chars().take(500).collect();
-        let text: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let mut text = encoded(&self.text);
+        if text.len() > MAX_FLASH_BYTES {
+            text.clear();
+            // A whole character at a time, so that none is cut.
+            for char in self.text.chars().map(|char| encoded(char.encode_utf8(&mut [0; 4]))) {
+                if text.len() + char.len() > MAX_FLASH_BYTES {
+                    break;
+                }
+                text.push_str(&char);
+            }
+        }
         format!("{}.{text}", self.kind.class())
     }
 
@@ -378,7 +404,9 @@ pub fn render_with(status: StatusCode, page: &impl Template) -> Result<Response,
 
 /// A local path to go on to after the login; anything else becomes the start page.
 pub fn local_path(next: &str) -> &str {
-    let local = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n', '\t']);
+    let local = next.starts_with('/')
+        && !next.starts_with("//")
+        && !next.contains(|c: char| c == '\\' || c.is_control());
     if local { next } else { "/" }
 }
 
@@ -403,8 +431,57 @@ pub fn error_page(visit: Visit, error: &Error) -> Response {
         Error::NotFound | Error::MethodNotAllowed => (t.not_found_title(), t.not_found_text().to_owned()),
         Error::Forbidden(_) => (t.forbidden_title(), t.forbidden_text().to_owned()),
         Error::BadRequest(text) => (t.error_title(), text.clone()),
+        Error::TooManyRequests { retry_after_s } => {
+            (t.error_title(), visit.t.login.throttled(*retry_after_s))
+        }
         _ => (t.error_title(), t.error_text().to_owned()),
     };
     let page = ErrorPage { c: visit.chrome(Section::None), title, text, request_id: &visit.request_id };
     render_with(error.status(), &page).unwrap_or_else(|_| error.status().into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_any_length_and_language_fits_into_a_cookie() {
+        for text in ["模".repeat(3000), "a".repeat(9000), "🦀 ".repeat(900), "short, 100%".to_owned()] {
+            let encoded = Flash { kind: FlashKind::Ok, text: text.clone() }.encode();
+            assert!(encoded.len() < 4000, "{}", encoded.len());
+            let shown = Flash::decode(&encoded).unwrap().text;
+            assert!(!shown.is_empty() && text.starts_with(&shown), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_page_of_a_form_that_came_back_is_the_one_that_it_stood_on() {
+        let path = |method: Method, referer: &str| {
+            let request = axum::http::Request::builder().method(method).uri("/channels/3/keys");
+            page_path(&request.header(header::REFERER, referer).body(()).unwrap().into_parts().0)
+        };
+        assert_eq!(path(Method::POST, "https://pool.example/channels/3?a=b#keys"), "/channels/3?a=b");
+        assert_eq!(path(Method::POST, "https://pool.example//evil.example"), "/channels/3/keys");
+        assert_eq!(path(Method::POST, "nonsense"), "/channels/3/keys");
+        assert_eq!(path(Method::GET, "https://pool.example/channels"), "/channels/3/keys");
+    }
+
+    #[test]
+    fn only_a_path_of_this_server_is_gone_on_to_after_the_login() {
+        for path in ["/", "/log?status=429", "/openclaw?model=a%2Fb"] {
+            assert_eq!(local_path(path), path);
+        }
+        for path in [
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "",
+            "log",
+            "/a\u{1}b",
+            "/a\r\nb",
+            "/\t/x",
+        ] {
+            assert_eq!(local_path(path), "/", "{path:?}");
+        }
+    }
 }

@@ -34,7 +34,8 @@ pub fn token(parts: &Parts, catalog: &Catalog, now: UnixMs) -> Result<Arc<Token>
     Ok(token.clone())
 }
 
-fn presented(parts: &Parts) -> Option<&str> {
+/// The credential that a request presents, if any.
+pub(super) fn presented(parts: &Parts) -> Option<&str> {
     let bearer =
         parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;

@@ -19,8 +19,10 @@ pub(super) async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Resul
         Err(error) if error.is::<LengthLimitError>() => return Err(Ending::TooLarge { limit }),
         Err(_) => return Err(bad("The body did not arrive whole; send it again.")),
     };
-    let encoding = headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim());
-    match encoding {
+    let encoding = headers
+        .get(header::CONTENT_ENCODING)
+        .map(|value| value.to_str().unwrap_or("?").trim().to_ascii_lowercase());
+    match encoding.as_deref() {
         None | Some("" | "identity") => Ok(body),
         Some("gzip" | "x-gzip") => {
             let inflated = tokio::task::spawn_blocking(move || {

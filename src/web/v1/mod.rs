@@ -7,6 +7,7 @@ pub mod auth;
 mod body;
 mod client_kind;
 mod models;
+mod openclaw_export;
 
 use std::sync::Arc;
 
@@ -19,19 +20,19 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
+use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::Instant;
-use tower_http::cors::{AllowHeaders, Any, CorsLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowHeaders, Any, CorsLayer},
+};
 
 use super::{Site, client::ClientAddress, face};
 use crate::{
     error::Error,
     model::{id::RequestId, token::ClientProfile, usage::Endpoint},
-    relay::{
-        Answer, AnswerBody, Call, Relay,
-        ending::{Ending, Told},
-        error_answer,
-    },
+    relay::{Answer, AnswerBody, Call, Relay, ending::Told, error_answer},
 };
 
 /// All endpoints of clients.
@@ -55,10 +56,12 @@ pub fn router(site: Site) -> Router {
         .expose_headers(Any)
         .max_age(std::time::Duration::from_secs(86_400));
     router
+        .route("/openclaw.json5", get(openclaw_export::show))
         .route("/v1", any(async || Error::NotFound))
         .route("/v1/", any(async || Error::NotFound))
         .route("/v1/{*rest}", any(async || Error::NotFound))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(CatchPanicLayer::custom(face::panicked))
         .layer(axum::middleware::from_fn(draw))
         .layer(cors)
         .with_state(site)
@@ -70,14 +73,15 @@ async fn relay(endpoint: Endpoint, State(site): State<Site>, request: Request) -
     let at = site.clock.now();
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.extensions);
-    let refuse = |ending: Ending, profile| into_response(error_answer(&ending.told(profile), request_id));
     let token = match auth::token(&parts, &site.catalog.load(), at) {
         Ok(token) => token,
-        Err(ending) => return refuse(ending, ClientProfile::Generic),
+        Err(ending) => {
+            return into_response(error_answer(&ending.told(ClientProfile::Generic), request_id));
+        }
     };
-    let body = match body::read(body, &parts.headers, site.config.max_body_bytes).await {
-        Ok(body) => body,
-        Err(ending) => return refuse(ending, token.profile),
+    let (body, unreadable) = match body::read(body, &parts.headers, site.config.max_body_bytes).await {
+        Ok(body) => (body, None),
+        Err(ending) => (Bytes::new(), Some(ending)),
     };
     let client = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
     let call = Call {
@@ -92,7 +96,10 @@ async fn relay(endpoint: Endpoint, State(site): State<Site>, request: Request) -
         trace_id: client_kind::trace_id(&parts.headers),
     };
     let relay: Arc<Relay> = site.relay.clone();
-    into_response(relay.serve(call).await)
+    into_response(match unreadable {
+        None => relay.serve(call).await,
+        Some(ending) => relay.turn_away(call, &ending).await,
+    })
 }
 
 fn request_id(extensions: &axum::http::Extensions) -> RequestId {

@@ -8,7 +8,7 @@ use onepool::{
     config::Config,
     model::{
         channel::{ChannelModel, Price, Redirect, Timeouts},
-        id::{ChannelId, TokenId},
+        id::{ChannelId, KeyId, TokenId},
         key::PastedKey,
         secret::Secret,
         time::{Clock, UnixMs},
@@ -32,7 +32,7 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// Starts a server with an account, so that the set-up is over, and with short time limits.
+    /// Starts a server with an account, so that the set-up is over, and with time limits that a slow machine keeps.
     pub async fn start() -> Self {
         Self::start_with(&[]).await
     }
@@ -50,9 +50,9 @@ impl TestApp {
             ("LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
             ("ADMIN_PASSWORD".to_owned(), "correct horse".to_owned()),
             ("TZ".to_owned(), "UTC".to_owned()),
-            ("FIRST_BYTE_TIMEOUT_MS".to_owned(), "600".to_owned()),
-            ("IDLE_TIMEOUT_MS".to_owned(), "600".to_owned()),
-            ("CONNECT_TIMEOUT_MS".to_owned(), "600".to_owned()),
+            ("FIRST_BYTE_TIMEOUT_MS".to_owned(), "20000".to_owned()),
+            ("IDLE_TIMEOUT_MS".to_owned(), "20000".to_owned()),
+            ("CONNECT_TIMEOUT_MS".to_owned(), "20000".to_owned()),
         ];
         values.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let config = Config::load(
@@ -147,6 +147,33 @@ impl TestApp {
         Reply::read(request.send().await.expect("an answer")).await
     }
 
+    /// A request with [`TOKEN`].
+    pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, self.url(path)).bearer_auth(TOKEN)
+    }
+
+    /// Sends a body as it is, as JSON of [`TOKEN`].
+    pub async fn post_raw(&self, path: &str, body: impl Into<reqwest::Body>) -> Reply {
+        let request = self.request(reqwest::Method::POST, path).header("content-type", "application/json");
+        Reply::read(request.body(body).send().await.expect("an answer")).await
+    }
+
+    /// Sends a chat call for `m` with the headers of a request, and no others.
+    pub async fn chat_with(
+        &self,
+        change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Reply {
+        let request =
+            self.http.post(self.url("/v1/chat/completions")).json(&chat("m", false, "marker=abc words=3"));
+        Reply::read(change(request).send().await.expect("an answer")).await
+    }
+
+    /// The ids of a channel's keys, in the order in which they were added.
+    pub fn keys_of(&self, channel: ChannelId) -> Vec<KeyId> {
+        let catalog = self.app.site().catalog.load();
+        catalog.channel(channel).expect("the channel").keys.iter().map(|key| key.id).collect()
+    }
+
     /// Every usage row, the newest first, once all are in the database.
     pub async fn rows(&self) -> Vec<Value> {
         self.app.flush_usage().await;
@@ -229,7 +256,11 @@ impl Reply {
 
     /// The data of each event, `[DONE]` included.
     pub fn events(&self) -> Vec<String> {
-        self.text().split("\n\n").filter_map(|event| event.strip_prefix("data: ")).map(str::to_owned).collect()
+        self.text()
+            .split("\n\n")
+            .filter_map(|event| event.strip_prefix("data: "))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The data of each event that is JSON.

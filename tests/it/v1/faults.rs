@@ -34,10 +34,11 @@ fn wrong(reply: &Reply, stream: bool, seen: Seen) -> Option<String> {
             reply.status == 200 && last["error"]["code"].is_string() && !reply.text().contains("[DONE]")
         }
     };
-    let leaked = ["sk-upstream", "upstream-model-secret"].iter().any(|secret| {
-        reply.text().contains(secret) || format!("{:?}", reply.headers).contains(secret)
-    });
-    (!right || leaked).then(|| format!("{seen:?} expected, leaked={leaked}, got {} {}", reply.status, reply.text()))
+    let leaked = ["sk-upstream", "upstream-model-secret"]
+        .iter()
+        .any(|secret| reply.text().contains(secret) || format!("{:?}", reply.headers).contains(secret));
+    (!right || leaked)
+        .then(|| format!("{seen:?} expected, leaked={leaked}, got {} {}", reply.status, reply.text()))
 }
 
 /// Runs every fault in one constellation on a fresh server each, some at a time.
@@ -48,11 +49,17 @@ async fn run(stream: bool, good_channel_beside: bool) {
         let runs = group.iter().map(|&fault| async move {
             // Short limits only where a limit is what is tested: this machine may be slow.
             let limit = if fault.waits_for_a_time_limit() { "600" } else { "20000" };
-            let app = TestApp::start_with(&[("FIRST_BYTE_TIMEOUT_MS", limit), ("IDLE_TIMEOUT_MS", limit)]).await;
+            // A keep-alive would decide the status before the fault does.
+            let keep_alive = ("KEEPALIVE_AFTER_MS", "60000");
+            let settings = [("FIRST_BYTE_TIMEOUT_MS", limit), ("IDLE_TIMEOUT_MS", limit), keep_alive];
+            let app = TestApp::start_with(&settings).await;
             app.token().await;
             let bad = Upstream::start();
             bad.fail_all(fault);
-            app.channel_with("bad", &bad.base_url(), &["sk-upstream-bad-key-0001"], |channel| channel.priority = 1).await;
+            app.channel_with("bad", &bad.base_url(), &["sk-upstream-bad-key-0001"], |channel| {
+                channel.priority = 1
+            })
+            .await;
             let good = Upstream::start();
             if good_channel_beside {
                 app.channel("good", &good, &["sk-upstream-good-key-0001"]).await;
@@ -90,4 +97,23 @@ async fn a_stream_from_a_faulty_channel_alone_ends_in_a_clear_error() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_call_to_a_faulty_channel_alone_ends_in_a_clear_error() {
     run(false, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_got_too_little_of_a_calls_time_does_not_rest_for_it() {
+    let app =
+        TestApp::start_with(&[("FIRST_BYTE_TIMEOUT_MS", "20000"), ("FIRST_CONTENT_DEADLINE_SECONDS", "1")])
+            .await;
+    app.token().await;
+    let slow = Upstream::start();
+    slow.fail_all(Fault::HangBeforeHeaders);
+    app.channel("slow", &slow, &["sk-upstream-slow-key-0001"]).await;
+
+    let reply = app.chat(false, PROMPT).await;
+
+    assert_eq!(reply.status, 504, "{}", reply.text());
+    let resting =
+        app.app.site().ledger.lock().unwrap().rests().all_active(app.app.site().clock.now()).count();
+    assert_eq!(resting, 0, "the call's own deadline ended the attempt long before the channel's limit");
+    app.stop().await;
 }

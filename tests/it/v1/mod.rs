@@ -1,3 +1,13 @@
 //! The endpoints of clients.
 
+mod drain;
+mod envelope;
 mod faults;
+mod models;
+mod network;
+mod quotas;
+mod rests;
+mod routing;
+mod streams;
+mod tokens;
+mod usage;

@@ -1,0 +1,149 @@
+//! The usage log.
+
+use super::texts;
+use crate::model::usage::{CallResult, OutcomeClass};
+
+texts! {
+    /// The usage log and one call's page.
+    Log {
+        title: "Usage log" / "用量日志";
+        call_title: "Call" / "调用详情";
+        call_back: "Back to the log" / "返回日志";
+        download: "Download CSV" / "下载 CSV";
+        filters: "Filters" / "筛选条件";
+        filters_active(count: usize): "Filters ({count} active)" / "筛选条件（已启用 {count} 项）";
+        clear_filters: "Clear filters" / "清除筛选";
+        period: "Period" / "时间范围";
+        period_24h: "24 h" / "24 小时";
+        period_7d: "7 days" / "7 天";
+        period_30d: "30 days" / "30 天";
+        period_90d: "90 days" / "90 天";
+        period_all: "All" / "全部";
+        period_range: "Own period" / "自定义";
+        from: "From" / "开始时间";
+        to: "To" / "结束时间";
+        range_hint: "A day such as 2026-05-01, or with the time, 2026-05-01T18:30." / "填写日期（如 2026-05-01），也可加上时间（如 2026-05-01T18:30）。";
+        range_unreadable: "Please write a day as 2026-05-01, or with the time as 2026-05-01T18:30." / "请按 2026-05-01 的格式填写日期，需要时间时写成 2026-05-01T18:30。";
+        range_backwards: "The end lies before the start; swap them or choose a later end." / "结束时间早于开始时间，请调换或选择更晚的结束时间。";
+        zone(zone: &str): "Times are in {zone}." / "时间均为 {zone} 时区。";
+        time: "Time" / "时间";
+        token: "Token" / "令牌";
+        channel: "Channel" / "渠道";
+        key: "Key" / "密钥";
+        key_hint: "Choose a channel and apply to filter by one of its keys." / "先选择渠道并应用，再按其密钥筛选。";
+        channel_and_key: "Channel · key" / "渠道 · 密钥";
+        model: "Model" / "模型";
+        model_filter: "Model (asked or served)" / "模型（请求的或实际的）";
+        model_hint: "A name; * stands for any text." / "模型名称，* 代表任意文本。";
+        upstream_filter: "Upstream model (exact)" / "上游模型（完全一致）";
+        asked_model: "Model asked for" / "请求的模型";
+        served_model: "Model that served" / "实际的模型";
+        endpoint: "Endpoint" / "接口";
+        stream: "Stream" / "流式";
+        streaming: "Streaming" / "流式";
+        not_streaming: "Not streaming" / "非流式";
+        result: "Result" / "结果";
+        any_failure: "Any failure" / "所有失败";
+        status_filter: "HTTP status" / "HTTP 状态码";
+        status_hint: "Such as 429, or 5xx." / "例如 429 或 5xx。";
+        status_unreadable: "Please enter a status such as 429, or a class such as 5xx." / "请输入状态码（如 429）或类别（如 5xx）。";
+        client_kind: "Client" / "客户端";
+        client_hint: "Such as openclaw, or openai-*." / "例如 openclaw 或 openai-*。";
+        search: "Request id or trace id" / "请求编号或追踪编号";
+        check_filters: "Some filters need a look; nothing was searched." / "有筛选条件需要修改，尚未查询。";
+        unknown_choice: "This choice does not exist; choose another." / "该选项不存在，请重新选择。";
+        too_slow: "This takes the database too long. Choose a shorter period, or fewer conditions with * and parts of ids." / "查询耗时过长。请缩短时间范围，或减少带 * 的条件和编号片段。";
+        first_and_total: "First token / total" / "首字 / 总耗时";
+        tokens: "Prompt / completion" / "输入 / 输出";
+        tokens_detail(prompt: &str, cached: &str, completion: &str, reasoning: &str): "Prompt {prompt} (cached {cached}), completion {completion} (reasoning {reasoning})" / "输入 {prompt}（缓存 {cached}），输出 {completion}（推理 {reasoning}）";
+        estimated: "estimated, because the upstream sent no counts" / "估算值，上游未返回用量";
+        cost: "Cost" / "费用";
+        attempts: "Attempts" / "尝试次数";
+        deleted: "deleted" / "已删除";
+        gone: "no longer known" / "已无记录";
+        empty: "No calls yet: they show up here as soon as a client makes one." / "还没有调用记录，客户端发起调用后会显示在这里。";
+        empty_button: "Set up a client" / "配置客户端";
+        nothing_found: "No call matches these filters." / "没有符合条件的调用。";
+        pages: "Pages" / "分页";
+        newest: "Newest" / "最新";
+        newer: "Newer" / "较新";
+        older: "Older" / "较旧";
+        table: "Calls, newest first" / "调用记录，最新在前";
+        csv_truncated(rows: usize): "Stopped after {rows} rows; choose a shorter period for the rest." / "已达 {rows} 行上限，其余部分请缩短时间范围后下载。";
+        request_id: "Request id" / "请求编号";
+        trace_id: "Trace id" / "追踪编号";
+        client_address: "Client address" / "客户端地址";
+        error_code: "Error code" / "错误代码";
+        queue: "Waited for a slot" / "排队等待";
+        first_token: "First token" / "首字";
+        total: "Total" / "总耗时";
+        prompt_tokens: "Prompt tokens" / "输入 token";
+        cached_tokens: "of these cached" / "其中缓存";
+        completion_tokens: "Completion tokens" / "输出 token";
+        reasoning_tokens: "of these reasoning" / "其中推理";
+        waterfall: "Course of the call" / "调用过程";
+        waterfall_summary(count: usize, total: &str): "{count} upstream attempts over {total}; the table below has the same figures" / "共 {count} 次上游尝试，总计 {total}；下表列出相同数据";
+        no_attempts: "No upstream was asked: the call ended before." / "未请求上游，调用在此之前已结束。";
+        waiting: "until the first content" / "等待首个内容";
+        answering: "answering" / "返回内容";
+        attempt_number: "No." / "序号";
+        started: "Start" / "开始";
+        first_byte: "First content" / "首个内容";
+        duration: "Duration" / "耗时";
+        status: "Status" / "状态码";
+        class: "Taken for" / "判定";
+        detail: "Detail" / "详情";
+        result_ok: "answered" / "成功";
+        result_client_error: "bad request" / "请求有误";
+        result_token_limit: "token's limit" / "令牌受限";
+        result_pool_exhausted: "pool exhausted" / "号池耗尽";
+        result_no_channel: "no channel" / "无可用渠道";
+        result_upstream_error: "upstream failed" / "上游错误";
+        result_timeout: "timed out" / "超时";
+        result_interrupted: "broke off" / "中途断开";
+        result_client_closed: "client left" / "客户端断开";
+        result_shutting_down: "server stopping" / "服务停止";
+        class_success: "success" / "成功";
+        class_rate_limited: "rate-limited" / "限流";
+        class_model_unavailable: "model unavailable" / "模型不可用";
+        class_key_invalid: "key invalid" / "密钥无效";
+        class_out_of_credit: "out of credit" / "余额不足";
+        class_host_error: "host error" / "主机错误";
+        class_client_error: "request at fault" / "请求有误";
+        class_ambiguous: "unclear answer" / "回答不明确";
+        class_client_closed: "client left" / "客户端断开";
+    }
+}
+
+impl Log {
+    /// What an end of a call is called.
+    pub fn result_name(&self, result: CallResult) -> &'static str {
+        match result {
+            CallResult::Ok => self.result_ok(),
+            CallResult::ClientError => self.result_client_error(),
+            CallResult::TokenLimit => self.result_token_limit(),
+            CallResult::PoolExhausted => self.result_pool_exhausted(),
+            CallResult::NoChannel => self.result_no_channel(),
+            CallResult::UpstreamError => self.result_upstream_error(),
+            CallResult::Timeout => self.result_timeout(),
+            CallResult::Interrupted => self.result_interrupted(),
+            CallResult::ClientClosed => self.result_client_closed(),
+            CallResult::ShuttingDown => self.result_shutting_down(),
+        }
+    }
+
+    /// What a class of an upstream's answer is called.
+    pub fn class_name(&self, class: OutcomeClass) -> &'static str {
+        match class {
+            OutcomeClass::Success => self.class_success(),
+            OutcomeClass::RateLimited => self.class_rate_limited(),
+            OutcomeClass::ModelUnavailable => self.class_model_unavailable(),
+            OutcomeClass::KeyInvalid => self.class_key_invalid(),
+            OutcomeClass::OutOfCredit => self.class_out_of_credit(),
+            OutcomeClass::HostError => self.class_host_error(),
+            OutcomeClass::ClientError => self.class_client_error(),
+            OutcomeClass::Ambiguous => self.class_ambiguous(),
+            OutcomeClass::ClientClosed => self.class_client_closed(),
+        }
+    }
+}

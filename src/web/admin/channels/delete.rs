@@ -1,0 +1,180 @@
+//! Asks before a channel or a key goes, and says what depends on it.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    response::Response,
+};
+
+use super::{find_channel, find_key, key_name, ledger, state};
+use crate::{
+    error::Result,
+    model::{
+        catalog::{Catalog, PublicModel},
+        id::ChannelId,
+    },
+    scheduler::rest::Scope,
+    web::{
+        Site,
+        admin::visit::{Chrome, FlashKind, Operator, Section, render, see_other_with},
+    },
+};
+
+/// Of a long list of names only these many are shown.
+const MAX_NAMES: usize = 50;
+
+#[derive(Template)]
+#[template(path = "pages/channels/delete.html")]
+struct DeletePage {
+    c: Chrome,
+    title: String,
+    text: &'static str,
+    facts: Vec<Fact>,
+    action: String,
+    back: String,
+}
+
+/// Something that depends on what is to be deleted.
+struct Fact {
+    text: String,
+    names: Vec<String>,
+}
+
+impl Fact {
+    fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), names: Vec::new() }
+    }
+
+    fn list(text: impl Into<String>, mut names: Vec<String>) -> Self {
+        let more = names.len().saturating_sub(MAX_NAMES);
+        names.truncate(MAX_NAMES);
+        if more > 0 {
+            names.push(format!("… +{more}"));
+        }
+        Self { text: text.into(), names }
+    }
+}
+
+/// `GET /channels/{id}/delete`.
+pub(super) async fn ask_channel(
+    State(site): State<Site>,
+    operator: Operator,
+    Path(id): Path<String>,
+) -> Result<Response> {
+    let t = operator.t().channels;
+    let catalog = site.catalog.load();
+    let entry = find_channel(&catalog, &id)?;
+    let id = entry.channel.id;
+    let mut facts = Vec::new();
+    if !entry.keys.is_empty() {
+        facts.push(Fact::plain(t.delete_keys(entry.keys.len())));
+    }
+    let models = models_of_only(&catalog, id);
+    let tokens = tokens_of_only(&catalog, id);
+    if models.is_empty() && tokens.is_empty() {
+        facts.push(Fact::plain(t.delete_nothing()));
+    }
+    if !models.is_empty() {
+        facts.push(Fact::list(t.delete_models(), models));
+    }
+    if !tokens.is_empty() {
+        facts.push(Fact::list(t.delete_tokens(), tokens));
+    }
+    render(&DeletePage {
+        c: operator.chrome(Section::Channels),
+        title: t.delete_title(&entry.channel.name),
+        text: t.delete_text(),
+        facts,
+        action: format!("/channels/{id}/delete"),
+        back: format!("/channels/{id}"),
+    })
+}
+
+/// Public models that no other channel serves.
+fn models_of_only(catalog: &Catalog, id: ChannelId) -> Vec<String> {
+    let only = |model: &&PublicModel| model.routes.iter().all(|route| route.channel.channel.id == id);
+    catalog.models().filter(only).map(|model| model.name.clone()).collect()
+}
+
+/// Tokens that could call something, and nothing any more without the channel.
+fn tokens_of_only(catalog: &Catalog, id: ChannelId) -> Vec<String> {
+    catalog
+        .tokens()
+        .filter(|token| {
+            let mut routes = catalog
+                .models_for(token)
+                .flat_map(|model| &model.routes)
+                .map(|route| &route.channel.channel)
+                .filter(|channel| token.allows_groups(&channel.groups))
+                .peekable();
+            routes.peek().is_some() && routes.all(|channel| channel.id == id)
+        })
+        .map(|token| token.name.clone())
+        .collect()
+}
+
+/// `POST /channels/{id}/delete`.
+pub(super) async fn delete_channel(
+    State(site): State<Site>,
+    operator: Operator,
+    Path(id): Path<String>,
+) -> Result<Response> {
+    let entry = find_channel(&site.catalog.load(), &id)?;
+    site.db.delete_channel(entry.channel.id).await?;
+    site.catalog.reload().await?;
+    {
+        let mut ledger = ledger(&site);
+        let now = site.clock.now();
+        let gone: Vec<Scope> = ledger.rests().all_active(now).map(|(scope, _)| scope.clone()).collect();
+        for scope in gone.iter().filter(|scope| state::concerns(&entry, scope)) {
+            ledger.rests_mut().clear(scope);
+        }
+    }
+    Ok(see_other_with("/channels", FlashKind::Ok, operator.t().common.deleted()))
+}
+
+/// `GET /channels/{id}/keys/{key}/delete`.
+pub(super) async fn ask_key(
+    State(site): State<Site>,
+    operator: Operator,
+    Path((id, key)): Path<(String, String)>,
+) -> Result<Response> {
+    let t = operator.t().channels;
+    let entry = find_channel(&site.catalog.load(), &id)?;
+    let key = find_key(&entry, &key)?;
+    let last = key.enabled && entry.keys.iter().filter(|key| key.enabled).count() == 1;
+    let at = format!("/channels/{}/keys/{}", entry.channel.id, key.id);
+    render(&DeletePage {
+        c: operator.chrome(Section::Channels),
+        title: t.delete_key_title(&key_name(&key)),
+        text: t.delete_key_text(),
+        facts: if last { vec![Fact::plain(t.delete_last_key())] } else { Vec::new() },
+        action: format!("{at}/delete"),
+        back: at,
+    })
+}
+
+/// `POST /channels/{id}/keys/{key}/delete`.
+pub(super) async fn delete_key(
+    State(site): State<Site>,
+    operator: Operator,
+    Path((id, key)): Path<(String, String)>,
+) -> Result<Response> {
+    let entry = find_channel(&site.catalog.load(), &id)?;
+    let key = find_key(&entry, &key)?;
+    site.db.delete_key(key.id).await?;
+    site.catalog.reload().await?;
+    {
+        let mut ledger = ledger(&site);
+        let now = site.clock.now();
+        let of_key =
+            |scope: &&Scope| matches!(scope, Scope::Key(id) | Scope::KeyModel(id, _) if *id == key.id);
+        let gone: Vec<Scope> =
+            ledger.rests().all_active(now).map(|(scope, _)| scope).filter(of_key).cloned().collect();
+        for scope in &gone {
+            ledger.rests_mut().clear(scope);
+        }
+    }
+    let back = format!("/channels/{}", entry.channel.id);
+    Ok(see_other_with(&back, FlashKind::Ok, operator.t().channels.key_removed()))
+}

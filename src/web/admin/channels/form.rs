@@ -1,0 +1,217 @@
+//! Adds and edits channels.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+
+use super::{find_channel, paste_problem, patient, validate::ChannelForm};
+use crate::{
+    error::Result,
+    i18n::Messages,
+    model::{
+        catalog::Catalog,
+        channel::Protocol,
+        decimal,
+        id::ChannelId,
+        key::{PastedKey, parse_pasted},
+    },
+    storage::{StorageError, keys::KeyAdded},
+    upstream::models::fetch_models,
+    web::{
+        Site,
+        admin::visit::{Chrome, FlashKind, Operator, Section, render, render_with, see_other_with},
+        form::{FieldErrors, Fields},
+    },
+};
+
+#[derive(Template)]
+#[template(path = "pages/channels/form.html")]
+struct FormPage {
+    c: Chrome,
+    title: String,
+    action: String,
+    back: String,
+    new: bool,
+    form: ChannelForm,
+    errors: FieldErrors,
+    protocols: Vec<(&'static str, &'static str)>,
+    connect_hint: String,
+    first_byte_hint: String,
+    idle_hint: String,
+}
+
+impl FormPage {
+    fn new(operator: &Operator, catalog: &Catalog, form: ChannelForm, errors: FieldErrors) -> Self {
+        let t = operator.t();
+        let hint = |ms: u32| t.channels.timeout_hint(&t.channels.seconds(&decimal::show(ms.into(), 3)));
+        Self {
+            c: operator.chrome(Section::Channels),
+            title: t.channels.new_title().to_owned(),
+            action: "/channels/new".into(),
+            back: "/channels".into(),
+            new: true,
+            form,
+            errors,
+            protocols: vec![(Protocol::OpenAi.as_str(), t.channels.protocol_openai())],
+            connect_hint: hint(catalog.settings.connect_timeout_ms),
+            first_byte_hint: hint(catalog.settings.first_byte_timeout_ms),
+            idle_hint: hint(catalog.settings.idle_timeout_ms),
+        }
+    }
+
+    fn editing(mut self, t: Messages, id: ChannelId, name: &str) -> Self {
+        self.title = t.channels.edit_title(name);
+        self.action = format!("/channels/{id}/edit");
+        self.back = format!("/channels/{id}");
+        self.new = false;
+        self
+    }
+
+    /// Whether the rarely used fields should be open, because one of them has a message.
+    fn routing_open(&self) -> bool {
+        ["priority", "weight", "groups"].iter().any(|field| self.errors.find(field).is_some())
+    }
+
+    /// The same for the network's fields.
+    fn network_open(&self) -> bool {
+        ["headers", "proxy", "connect_s", "first_byte_s", "idle_s"]
+            .iter()
+            .any(|field| self.errors.find(field).is_some())
+    }
+}
+
+/// `GET /channels/new`.
+pub(super) async fn show_new(State(site): State<Site>, operator: Operator) -> Result<Response> {
+    let catalog = site.catalog.load();
+    render(&FormPage::new(&operator, &catalog, ChannelForm::blank(), FieldErrors::default()))
+}
+
+/// `POST /channels/new`.
+pub(super) async fn create(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
+    let t = operator.t();
+    let catalog = site.catalog.load();
+    let form = ChannelForm::sent(&fields);
+    let refuse = |errors: FieldErrors| {
+        let page = FormPage::new(&operator, &catalog, form.clone(), errors);
+        render_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
+    };
+    let (keys, problem) = pasted_keys(t, &form.keys);
+    let new = match (form.validate(t, None), problem) {
+        (Ok(new), None) => new,
+        (result, problem) => {
+            let mut errors = result.err().unwrap_or_default();
+            if let Some(problem) = problem {
+                errors.add("keys", problem);
+            }
+            return refuse(errors);
+        }
+    };
+    let id = match site.db.create_channel(&new).await {
+        Ok(id) => id,
+        Err(StorageError::Taken(_)) => {
+            let mut errors = FieldErrors::default();
+            errors.add("name", t.common.field_taken());
+            return refuse(errors);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let added = site.db.add_keys(id, &keys).await?;
+    site.catalog.reload().await?;
+    let mut kind = FlashKind::Ok;
+    let mut texts = vec![t.channels.created(&new.name)];
+    if !added.is_empty() {
+        let duplicates = added.iter().filter(|added| **added == KeyAdded::Duplicate).count();
+        texts.push(t.channels.paste_summary(added.len() - duplicates, duplicates, 0));
+    }
+    if form.fetch && new.models.is_empty() && !keys.is_empty() {
+        match fetch_all(&site, id).await? {
+            Some(count) => texts.push(t.channels.created_models(count)),
+            None => {
+                kind = FlashKind::Bad;
+                texts.push(t.channels.created_no_models().to_owned());
+            }
+        }
+    }
+    Ok(see_other_with(&format!("/channels/{id}"), kind, texts.join(" ")))
+}
+
+/// The keys in a pasted text, and the first problem with it.
+fn pasted_keys(t: Messages, text: &str) -> (Vec<PastedKey>, Option<String>) {
+    let mut problem = None;
+    let mut keys = Vec::new();
+    for line in parse_pasted(text) {
+        match line.key {
+            Ok(secret) => keys.push(PastedKey { label: line.label, secret, quota_group: None }),
+            Err(found) if problem.is_none() => {
+                problem = Some(t.channels.paste_problem(line.line, &paste_problem(t, found)));
+            }
+            Err(_) => {}
+        }
+    }
+    (keys, problem)
+}
+
+/// Takes over everything that the upstream lists; `None` if it gives no list.
+async fn fetch_all(site: &Site, id: ChannelId) -> Result<Option<usize>> {
+    let catalog = site.catalog.load();
+    let entry = find_channel(&catalog, &id.to_string())?;
+    let Some(key) = entry.keys.first() else { return Ok(None) };
+    let timeouts = patient(&catalog, &entry);
+    let now = site.clock.now();
+    let Ok(models) = fetch_models(&site.clients, &entry.channel, &key.secret, timeouts, now).await else {
+        return Ok(None);
+    };
+    let models = &models[..models.len().min(super::validate::MAX_MODELS)];
+    site.db.set_channel_models(id, models, &entry.channel.redirects).await?;
+    site.catalog.reload().await?;
+    Ok(Some(models.len()))
+}
+
+/// `GET /channels/{id}/edit`.
+pub(super) async fn show_edit(
+    State(site): State<Site>,
+    operator: Operator,
+    Path(id): Path<String>,
+) -> Result<Response> {
+    let catalog = site.catalog.load();
+    let entry = find_channel(&catalog, &id)?;
+    let channel = &entry.channel;
+    let page = FormPage::new(&operator, &catalog, ChannelForm::of(channel), FieldErrors::default());
+    render(&page.editing(operator.t(), channel.id, &channel.name))
+}
+
+/// `POST /channels/{id}/edit`.
+pub(super) async fn update(
+    State(site): State<Site>,
+    operator: Operator,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Response> {
+    let t = operator.t();
+    let catalog = site.catalog.load();
+    let entry = find_channel(&catalog, &id)?;
+    let channel = &entry.channel;
+    let form = ChannelForm::sent(&fields);
+    let refuse = |errors: FieldErrors| {
+        let page = FormPage::new(&operator, &catalog, form.clone(), errors);
+        render_with(StatusCode::UNPROCESSABLE_ENTITY, &page.editing(t, channel.id, &channel.name))
+    };
+    let new = match form.validate(t, Some(channel)) {
+        Ok(new) => new,
+        Err(errors) => return refuse(errors),
+    };
+    match site.db.update_channel(channel.id, &new).await {
+        Ok(()) => {}
+        Err(StorageError::Taken(_)) => {
+            let mut errors = FieldErrors::default();
+            errors.add("name", t.common.field_taken());
+            return refuse(errors);
+        }
+        Err(error) => return Err(error.into()),
+    }
+    site.catalog.reload().await?;
+    Ok(see_other_with(&format!("/channels/{}", channel.id), FlashKind::Ok, t.common.saved()))
+}

@@ -1,0 +1,289 @@
+//! A key's page: its label and group, its state, and its test.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+
+use super::{
+    find_channel, find_key, key_name, keys::MAX_NAME_CHARS, ledger, patient, show::CheckSummary, state,
+};
+use crate::{
+    error::{Error, Result},
+    i18n::Messages,
+    model::{
+        catalog::{Catalog, ChannelEntry},
+        key::{CheckKind, CheckStep, Key, KeyCheck},
+    },
+    scheduler::rest::Scope,
+    upstream::check::check_key,
+    web::{
+        Site,
+        admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other_with},
+        form::{FieldErrors, Fields},
+    },
+};
+
+#[derive(Template)]
+#[template(path = "pages/channels/key.html")]
+struct KeyPage {
+    c: Chrome,
+    title: String,
+    channel: String,
+    channel_path: String,
+    rests_path: String,
+    path: String,
+    enabled: bool,
+    badge: state::Badge,
+    added_at: String,
+    label: String,
+    group: String,
+    errors: FieldErrors,
+    rests: Vec<state::RestRow>,
+    models: Vec<String>,
+    check: CheckSummary,
+    steps: Vec<StepRow>,
+}
+
+/// One step of a test, as it is shown.
+struct StepRow {
+    title: &'static str,
+    ok: bool,
+    result: String,
+    took: String,
+    text: String,
+    advice: &'static str,
+}
+
+impl StepRow {
+    fn of(t: Messages, step: &CheckStep) -> Self {
+        let c = t.channels;
+        let status = step.status.map(|status| c.rest_status(status));
+        let class = step.class.map(|class| state::class_name(t, class));
+        let result: Vec<&str> = status.as_deref().into_iter().chain(class).collect();
+        Self {
+            title: match step.kind {
+                CheckKind::List => c.step_list(),
+                CheckKind::Chat => c.step_chat(),
+                CheckKind::Stream => c.step_stream(),
+            },
+            ok: step.ok,
+            result: result.join(" · "),
+            took: c.step_took(step.duration_ms),
+            text: step.text.clone(),
+            advice: match (step.ok, step.class, step.status) {
+                (true, ..) => "",
+                (_, Some(class), _) => state::advice(t, class),
+                (_, None, Some(_)) => c.advice_no_list(),
+                (_, None, None) => c.advice_settings(),
+            },
+        }
+    }
+}
+
+/// `GET /channels/{id}/keys/{key}`.
+pub(super) async fn show(
+    State(site): State<Site>,
+    operator: Operator,
+    Path((id, key)): Path<(String, String)>,
+) -> Result<Response> {
+    let entry = find_channel(&site.catalog.load(), &id)?;
+    let key = find_key(&entry, &key)?;
+    let label = key.label.clone();
+    let group = key.quota_group.clone().unwrap_or_default();
+    page(&site, &operator, &entry, &key, StatusCode::OK, (label, group), FieldErrors::default()).await
+}
+
+async fn page(
+    site: &Site,
+    operator: &Operator,
+    entry: &ChannelEntry,
+    key: &Key,
+    status: StatusCode,
+    (label, group): (String, String),
+    errors: FieldErrors,
+) -> Result<Response> {
+    let t = operator.t();
+    let rows = site.db.key_rows(entry.channel.id).await?;
+    let row = rows.into_iter().find(|row| row.id == key.id).ok_or(Error::NotFound)?;
+    let catalog = site.catalog.load();
+    let now = site.clock.now();
+    let models = test_models(entry);
+    let channel_path = format!("/channels/{}", entry.channel.id);
+    let page = {
+        let ledger = ledger(site);
+        let book = ledger.rests();
+        KeyPage {
+            c: operator.chrome(Section::Channels),
+            title: t.channels.key_title(&key_name(key)),
+            channel: entry.channel.name.clone(),
+            rests_path: format!("{channel_path}/rests"),
+            channel_path,
+            path: key_path(entry, key),
+            enabled: key.enabled,
+            badge: state::of_key(t, entry, key, book, now),
+            added_at: row.created_at.zoned(&catalog.zone).strftime("%Y-%m-%d %H:%M").to_string(),
+            label,
+            group,
+            errors,
+            rests: state::rest_rows(t, entry, Some(key), book, now),
+            models,
+            check: CheckSummary::of(t, row.last_check.as_ref(), &catalog.zone),
+            steps: row
+                .last_check
+                .iter()
+                .flat_map(|check| &check.steps)
+                .map(|step| StepRow::of(t, step))
+                .collect(),
+        }
+    };
+    render_with(status, &page)
+}
+
+fn key_path(entry: &ChannelEntry, key: &Key) -> String {
+    format!("/channels/{}/keys/{}", entry.channel.id, key.id)
+}
+
+/// The upstream names that a test may use, listed models first.
+fn test_models(entry: &ChannelEntry) -> Vec<String> {
+    let mut names: Vec<String> = entry.channel.models.iter().map(|model| model.name.clone()).collect();
+    for redirect in &entry.channel.redirects {
+        if !names.contains(&redirect.upstream) {
+            names.push(redirect.upstream.clone());
+        }
+    }
+    names
+}
+
+/// `POST /channels/{id}/keys/{key}`: label and quota group.
+pub(super) async fn update(
+    State(site): State<Site>,
+    operator: Operator,
+    Path((id, key)): Path<(String, String)>,
+    fields: Fields,
+) -> Result<Response> {
+    let t = operator.t();
+    let entry = find_channel(&site.catalog.load(), &id)?;
+    let key = find_key(&entry, &key)?;
+    let (label, group) = (fields.text("label").to_owned(), fields.text("group").to_owned());
+    let mut errors = FieldErrors::default();
+    for (field, value) in [("label", &label), ("group", &group)] {
+        if value.chars().count() > MAX_NAME_CHARS {
+            errors.add(field, t.common.field_too_long(MAX_NAME_CHARS));
+        }
+    }
+    if !errors.is_empty() {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        return page(&site, &operator, &entry, &key, status, (label, group), errors).await;
+    }
+    site.db.update_key(key.id, &label, Some(group.as_str()).filter(|group| !group.is_empty())).await?;
+    site.catalog.reload().await?;
+    Ok(see_other_with(&key_path(&entry, &key), FlashKind::Ok, t.common.saved()))
+}
+
+/// `POST /channels/{id}/keys/{key}/enabled`.
+pub(super) async fn set_enabled(
+    State(site): State<Site>,
+    operator: Operator,
+    Path((id, key)): Path<(String, String)>,
+    fields: Fields,
+) -> Result<Response> {
+    let entry = find_channel(&site.catalog.load(), &id)?;
+    let key = find_key(&entry, &key)?;
+    let enabled = fields.checked("enabled");
+    site.db.set_key_enabled(key.id, enabled).await?;
+    site.catalog.reload().await?;
+    let t = operator.t().channels;
+    let text = if enabled { t.switched_on() } else { t.switched_off() };
+    let back = if fields.raw("from") == "channel" {
+        format!("/channels/{}#channel-keys", entry.channel.id)
+    } else {
+        key_path(&entry, &key)
+    };
+    Ok(see_other_with(&back, FlashKind::Ok, text))
+}
+
+/// `POST /channels/{id}/test`: tests one key of the channel, one that takes calls now if there is one.
+pub(super) async fn test_any(
+    State(site): State<Site>,
+    operator: Operator,
+    Path(id): Path<String>,
+) -> Result<Response> {
+    let catalog = site.catalog.load();
+    let entry = find_channel(&catalog, &id)?;
+    let now = site.clock.now();
+    let key = {
+        let ledger = ledger(&site);
+        let ready = |key: &&std::sync::Arc<Key>| {
+            key.enabled && ledger.rests().active(&Scope::Key(key.id), now).is_none()
+        };
+        let enabled = entry.keys.iter().find(|key| key.enabled);
+        entry.keys.iter().find(ready).or(enabled).or(entry.keys.first()).cloned()
+    };
+    match key {
+        Some(key) => run(&site, &operator, &catalog, &entry, &key, None).await,
+        None => {
+            let back = format!("/channels/{}", entry.channel.id);
+            Ok(see_other_with(&back, FlashKind::Bad, operator.t().channels.no_keys_yet()))
+        }
+    }
+}
+
+/// `POST /channels/{id}/keys/{key}/test`.
+pub(super) async fn test(
+    State(site): State<Site>,
+    operator: Operator,
+    Path((id, key)): Path<(String, String)>,
+    fields: Fields,
+) -> Result<Response> {
+    let catalog = site.catalog.load();
+    let entry = find_channel(&catalog, &id)?;
+    let key = find_key(&entry, &key)?;
+    let model = Some(fields.text("model")).filter(|model| super::validate::is_model_name(model));
+    run(&site, &operator, &catalog, &entry, &key, model).await
+}
+
+async fn run(
+    site: &Site,
+    operator: &Operator,
+    catalog: &Catalog,
+    entry: &ChannelEntry,
+    key: &Key,
+    model: Option<&str>,
+) -> Result<Response> {
+    let t = operator.t().channels;
+    let models = test_models(entry);
+    let model = model.or(models.first().map(String::as_str));
+    let timeouts = patient(catalog, entry);
+    let check = check_key(&site.clients, &entry.channel, &key.secret, model, timeouts, &site.clock).await;
+    site.db.save_key_check(key.id, &check).await?;
+    if answered(&check) {
+        wake(site, entry, key, model);
+    }
+    let (kind, text) =
+        if check.passed() { (FlashKind::Ok, t.test_passed()) } else { (FlashKind::Bad, t.test_failed()) };
+    Ok(see_other_with(&key_path(entry, key), kind, text))
+}
+
+/// Whether the key did what calls need, whatever the model list says.
+fn answered(check: &KeyCheck) -> bool {
+    let mut chats = check.steps.iter().filter(|step| step.kind != CheckKind::List).peekable();
+    chats.peek().is_some() && chats.all(|step| step.ok)
+}
+
+/// A key that has just answered need not rest any longer.
+fn wake(site: &Site, entry: &ChannelEntry, key: &Key, model: Option<&str>) {
+    let mut ledger = ledger(site);
+    let book = ledger.rests_mut();
+    book.clear(&Scope::Key(key.id));
+    book.clear(&Scope::Channel(entry.channel.id));
+    if let Some(group) = &key.quota_group {
+        book.clear(&Scope::Group(entry.channel.id, group.clone()));
+    }
+    if let Some(model) = model {
+        book.clear(&Scope::KeyModel(key.id, model.to_owned()));
+        book.clear(&Scope::ChannelModel(entry.channel.id, model.to_owned()));
+    }
+}

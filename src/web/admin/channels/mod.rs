@@ -1,0 +1,104 @@
+//! Channels and their keys.
+//!
+//! `index` lists them, `form` adds and edits, `show` is a channel's page with its keys, models and rests; what
+//! its forms do is in `keys`, `models` and `rests`. `delete` asks first.
+
+mod delete;
+mod form;
+mod index;
+mod key;
+mod keys;
+mod models;
+mod rests;
+mod show;
+mod state;
+mod validate;
+
+pub(in crate::web::admin) use validate::{MAX_MODELS, check_base_url, parse_models, parse_redirects};
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+
+use crate::{
+    error::{Error, Result},
+    i18n::Messages,
+    model::{
+        catalog::{Catalog, ChannelEntry},
+        channel::EffectiveTimeouts,
+        key::{Key, PasteProblem},
+    },
+    scheduler::ledger::Ledger,
+    web::Site,
+};
+
+/// `/channels` and everything below it.
+pub fn router() -> Router<Site> {
+    Router::new()
+        .route("/channels", get(index::show))
+        .route("/channels/new", get(form::show_new).post(form::create))
+        .route("/channels/{id}", get(show::show))
+        .route("/channels/{id}/edit", get(form::show_edit).post(form::update))
+        .route("/channels/{id}/enabled", post(show::set_enabled))
+        .route("/channels/{id}/test", post(key::test_any))
+        .route("/channels/{id}/delete", get(delete::ask_channel).post(delete::delete_channel))
+        .route("/channels/{id}/rests", get(show::to_channel).post(rests::clear))
+        .route("/channels/{id}/models", get(show::to_channel).post(models::save))
+        .route("/channels/{id}/models/fetch", get(show::to_channel).post(models::fetch))
+        .route("/channels/{id}/models/apply", get(show::to_channel).post(models::apply))
+        .route("/channels/{id}/keys", get(show::to_channel).post(keys::paste))
+        .route("/channels/{id}/keys/{key}", get(key::show).post(key::update))
+        .route("/channels/{id}/keys/{key}/enabled", post(key::set_enabled))
+        .route("/channels/{id}/keys/{key}/test", post(key::test))
+        .route("/channels/{id}/keys/{key}/delete", get(delete::ask_key).post(delete::delete_key))
+}
+
+/// The channel that a path names.
+fn find_channel(catalog: &Catalog, id: &str) -> Result<Arc<ChannelEntry>> {
+    id.parse().ok().and_then(|id| catalog.channel(id)).cloned().ok_or(Error::NotFound)
+}
+
+/// The key of a channel that a path names.
+fn find_key(entry: &ChannelEntry, id: &str) -> Result<Arc<Key>> {
+    let id = id.parse().map_err(|_| Error::NotFound)?;
+    entry.keys.iter().find(|key| key.id == id).cloned().ok_or(Error::NotFound)
+}
+
+fn ledger(site: &Site) -> MutexGuard<'_, Ledger> {
+    site.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How a page names a key: by its label and its last four characters.
+fn key_name(key: &Key) -> String {
+    name_of_key(&key.label, &key.last4)
+}
+
+fn name_of_key(label: &str, last4: &str) -> String {
+    let end = format!("…{last4}");
+    if label.is_empty() { end } else { format!("{label} {end}") }
+}
+
+/// The limits for requests that an operator waits for: not longer than a page may take.
+fn patient(catalog: &Catalog, entry: &ChannelEntry) -> EffectiveTimeouts {
+    const MOST: std::time::Duration = std::time::Duration::from_secs(60);
+    let timeouts = catalog.timeouts(&entry.channel);
+    EffectiveTimeouts {
+        connect: timeouts.connect.min(MOST),
+        first_byte: timeouts.first_byte.min(MOST),
+        idle: timeouts.idle.min(MOST),
+    }
+}
+
+fn paste_problem(t: Messages, problem: PasteProblem) -> String {
+    let t = t.channels;
+    match problem {
+        PasteProblem::TooShort => t.paste_too_short().into(),
+        PasteProblem::TooLong => t.paste_too_long().into(),
+        PasteProblem::NotAscii => t.paste_not_ascii().into(),
+        PasteProblem::NoValue => t.paste_no_value().into(),
+        PasteProblem::TooMany => t.paste_too_many(crate::model::key::MAX_PASTED_KEYS),
+    }
+}

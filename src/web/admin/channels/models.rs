@@ -1,0 +1,458 @@
+//! The models of a channel, their prices, and the upstream's list of them.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+
+use super::{
+    find_channel, patient,
+    show::{PasteForm, page},
+    state,
+    validate::{MAX_MODELS, is_model_name, parse_redirects, show_redirects},
+};
+use crate::{
+    error::Result,
+    i18n::Messages,
+    model::{
+        channel::{Channel, ChannelModel, Price},
+        decimal,
+    },
+    upstream::models::fetch_models,
+    web::{
+        Site,
+        admin::visit::{Chrome, FlashKind, Operator, Section, render, render_with, see_other_with},
+        form::{FieldErrors, Fields},
+    },
+};
+
+/// Empty rows for new models.
+const SPARE_ROWS: usize = 2;
+const PRICE_PLACES: u32 = 6;
+/// The highest price: a million dollars per million tokens.
+const MAX_PRICE: i64 = 1_000_000_000_000;
+const MAX_TOKENS: i64 = 100_000_000;
+
+/// The table of models as it was typed.
+#[derive(Default)]
+pub(super) struct ModelsForm {
+    /// One row per model.
+    pub rows: Vec<ModelRow>,
+    /// The redirects, one per line.
+    pub redirects: String,
+    /// What is wrong.
+    pub errors: FieldErrors,
+}
+
+/// One row of the table.
+#[derive(Default, Clone)]
+pub(super) struct ModelRow {
+    pub name: String,
+    pub context: String,
+    pub max_output: String,
+    pub vision: String,
+    pub tools: String,
+    pub reasoning: String,
+    pub input: String,
+    pub cached: String,
+    pub output: String,
+    pub remove: bool,
+}
+
+impl ModelsForm {
+    /// The table of a channel as it is, with empty rows for new models.
+    pub fn of(channel: &Channel) -> Self {
+        let rows = channel.models.iter().map(ModelRow::of);
+        Self {
+            rows: rows.chain(std::iter::repeat_n(ModelRow::default(), SPARE_ROWS)).collect(),
+            redirects: show_redirects(&channel.redirects),
+            errors: FieldErrors::default(),
+        }
+    }
+
+    fn sent(fields: &Fields) -> Self {
+        let column = |name| fields.all(name).map(str::to_owned).collect::<Vec<_>>();
+        let removed: std::collections::HashSet<usize> =
+            fields.all("remove").filter_map(|row| row.parse().ok()).collect();
+        let mut columns: HashMap<&str, std::vec::IntoIter<String>> =
+            ["context", "max_output", "vision", "tools", "reasoning", "input", "cached", "output"]
+                .into_iter()
+                .map(|name| (name, column(name).into_iter()))
+                .collect();
+        let mut next = |name| columns.get_mut(name).and_then(Iterator::next).unwrap_or_default();
+        let rows = column("model")
+            .into_iter()
+            .enumerate()
+            .map(|(index, name)| ModelRow {
+                name,
+                context: next("context"),
+                max_output: next("max_output"),
+                vision: next("vision"),
+                tools: next("tools"),
+                reasoning: next("reasoning"),
+                input: next("input"),
+                cached: next("cached"),
+                output: next("output"),
+                remove: removed.contains(&index),
+            })
+            .collect();
+        Self { rows, redirects: fields.text("redirects").to_owned(), errors: FieldErrors::default() }
+    }
+
+    /// The models that the table describes; messages stand at `model-0`, `input-0` and so on.
+    fn validate(&self, t: Messages) -> Result<Vec<ChannelModel>, FieldErrors> {
+        let mut errors = FieldErrors::default();
+        let mut models: Vec<ChannelModel> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for (index, row) in self.rows.iter().enumerate() {
+            if row.remove || row.name.is_empty() {
+                continue;
+            }
+            if !is_model_name(&row.name) {
+                let shown: String = row.name.chars().take(80).collect();
+                errors.add(format!("model-{index}"), t.channels.model_invalid(&shown));
+            } else if !seen.insert(row.name.as_str()) {
+                errors.add(format!("model-{index}"), t.channels.model_twice());
+            }
+            models.push(row.model(t, index, &mut errors));
+        }
+        if models.len() > MAX_MODELS {
+            errors.add("models", t.channels.too_many_models(MAX_MODELS));
+        }
+        if errors.is_empty() { Ok(models) } else { Err(errors) }
+    }
+
+    /// The messages of all rows, each with its row and column: a table has no room for them.
+    pub fn messages(&self, t: Messages) -> Vec<String> {
+        let c = t.channels;
+        let columns = [
+            ("model", c.model()),
+            ("context", c.context_window()),
+            ("max_output", c.max_output()),
+            ("input", c.price_input()),
+            ("cached", c.price_cached()),
+            ("output", c.price_output()),
+        ];
+        let of_rows = (0..self.rows.len()).flat_map(|row| {
+            columns.iter().filter_map(move |(field, title)| {
+                let message = self.errors.find(&format!("{field}-{row}"))?;
+                Some(c.row_error(row + 1, title, message))
+            })
+        });
+        self.errors.find("models").map(str::to_owned).into_iter().chain(of_rows).collect()
+    }
+
+    /// Whether a cell has a message.
+    pub fn wrong(&self, field: &str, row: &usize) -> bool {
+        self.errors.find(&format!("{field}-{row}")).is_some()
+    }
+}
+
+impl ModelRow {
+    fn of(model: &ChannelModel) -> Self {
+        let count = |value: Option<u32>| value.map_or_else(String::new, |value| value.to_string());
+        let choice = |value: Option<bool>| match value {
+            None => String::new(),
+            Some(value) => value.to_string(),
+        };
+        let price =
+            |value: Option<i64>| value.map_or_else(String::new, |value| decimal::show(value, PRICE_PLACES));
+        Self {
+            name: model.name.clone(),
+            context: count(model.context_window),
+            max_output: count(model.max_output),
+            vision: choice(model.vision),
+            tools: choice(model.tools),
+            reasoning: choice(model.reasoning),
+            input: price(model.price.map(|price| price.input)),
+            cached: price(model.price.and_then(|price| price.cached)),
+            output: price(model.price.map(|price| price.output)),
+            remove: false,
+        }
+    }
+
+    fn model(&self, t: Messages, index: usize, errors: &mut FieldErrors) -> ChannelModel {
+        let mut count = |field: &str, text: &str| {
+            let value = decimal::parse(text, 0).filter(|value| (1..=MAX_TOKENS).contains(value));
+            if value.is_none() && !text.is_empty() {
+                errors.add(format!("{field}-{index}"), t.channels.token_count_invalid());
+            }
+            value.and_then(|value| u32::try_from(value).ok())
+        };
+        let context_window = count("context", &self.context);
+        let max_output = count("max_output", &self.max_output);
+        ChannelModel {
+            name: self.name.clone(),
+            context_window,
+            max_output,
+            vision: parse_choice(&self.vision),
+            tools: parse_choice(&self.tools),
+            reasoning: parse_choice(&self.reasoning),
+            price: self.price(t, index, errors),
+        }
+    }
+
+    fn price(&self, t: Messages, index: usize, errors: &mut FieldErrors) -> Option<Price> {
+        let mut dollars = |field: &str, text: &str| {
+            let value = decimal::parse(text, PRICE_PLACES).filter(|value| *value <= MAX_PRICE);
+            if value.is_none() && !text.is_empty() {
+                errors.add(format!("{field}-{index}"), t.channels.price_invalid());
+            }
+            value
+        };
+        let (input, cached, output) =
+            (dollars("input", &self.input), dollars("cached", &self.cached), dollars("output", &self.output));
+        match (self.input.is_empty(), self.output.is_empty()) {
+            (false, false) => {}
+            (true, true) if self.cached.is_empty() => {}
+            (true, _) => errors.add(format!("input-{index}"), t.channels.price_incomplete()),
+            (_, true) => errors.add(format!("output-{index}"), t.channels.price_incomplete()),
+        }
+        Some(Price { input: input?, cached, output: output? })
+    }
+}
+
+fn parse_choice(text: &str) -> Option<bool> {
+    match text {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// `POST /channels/{id}/models`: the table and the redirects.
+pub(super) async fn save(
+    State(site): State<Site>,
+    operator: Operator,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Response> {
+    let t = operator.t();
+    let entry = find_channel(&site.catalog.load(), &id)?;
+    let mut form = ModelsForm::sent(&fields);
+    let redirects = parse_redirects(t, &form.redirects);
+    let (models, redirects) = match (form.validate(t), redirects) {
+        (Ok(models), Ok(redirects)) => (models, redirects),
+        (models, redirects) => {
+            form.errors = models.err().unwrap_or_default();
+            if let Err(message) = redirects {
+                form.errors.add("redirects", message);
+            }
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            return page(&site, &operator, &entry, status, PasteForm::default(), form).await;
+        }
+    };
+    site.db.set_channel_models(entry.channel.id, &models, &redirects).await?;
+    site.catalog.reload().await?;
+    let back = format!("/channels/{}#models", entry.channel.id);
+    Ok(see_other_with(&back, FlashKind::Ok, t.channels.models_saved(models.len())))
+}
+
+#[derive(Template)]
+#[template(path = "pages/channels/models.html")]
+struct FetchedPage {
+    c: Chrome,
+    title: String,
+    back: String,
+    rows: Vec<FetchedRow>,
+    failed: Option<Failure>,
+}
+
+struct FetchedRow {
+    /// The model as JSON: what the form sends back for a new one.
+    value: String,
+    name: String,
+    context: String,
+    price: String,
+    checked: bool,
+    class: &'static str,
+    state: &'static str,
+}
+
+struct Failure {
+    result: String,
+    text: String,
+    advice: &'static str,
+}
+
+/// `POST /channels/{id}/models/fetch`: shows the upstream's list for a selection.
+pub(super) async fn fetch(
+    State(site): State<Site>,
+    operator: Operator,
+    Path(id): Path<String>,
+) -> Result<Response> {
+    let t = operator.t();
+    let catalog = site.catalog.load();
+    let entry = find_channel(&catalog, &id)?;
+    let back = format!("/channels/{}", entry.channel.id);
+    let Some(key) = entry.keys.iter().find(|key| key.enabled).or(entry.keys.first()) else {
+        return Ok(see_other_with(&back, FlashKind::Bad, t.channels.fetch_no_key()));
+    };
+    let timeouts = patient(&catalog, &entry);
+    let fetched = fetch_models(&site.clients, &entry.channel, &key.secret, timeouts, site.clock.now()).await;
+    let mut fetched_page = FetchedPage {
+        c: operator.chrome(Section::Channels),
+        title: t.channels.fetch_title(&entry.channel.name),
+        back,
+        rows: Vec::new(),
+        failed: None,
+    };
+    match fetched {
+        Ok(models) => {
+            fetched_page.rows = fetched_rows(t, &entry.channel, models);
+            render(&fetched_page)
+        }
+        Err(failure) => {
+            let status = failure.status.map(|status| t.channels.rest_status(status));
+            let class = failure.class.map(|class| state::class_name(t, class));
+            let result: Vec<&str> = status.as_deref().into_iter().chain(class).collect();
+            fetched_page.failed = Some(Failure {
+                result: result.join(" · "),
+                text: failure.text,
+                advice: match (failure.class, failure.status) {
+                    (Some(class), _) => state::advice(t, class),
+                    (None, Some(_)) => t.channels.advice_no_list(),
+                    (None, None) => t.channels.advice_settings(),
+                },
+            });
+            render_with(StatusCode::BAD_GATEWAY, &fetched_page)
+        }
+    }
+}
+
+/// New models first, then those that are offered, those that the upstream no longer lists last. New ones are ticked only
+/// if the channel offers nothing yet: some upstreams list hundreds.
+fn fetched_rows(t: Messages, channel: &Channel, fetched: Vec<ChannelModel>) -> Vec<FetchedRow> {
+    let row = |model: &ChannelModel, checked, class, state| FetchedRow {
+        value: serde_json::to_string(model).unwrap_or_default(),
+        name: model.name.clone(),
+        context: model.context_window.map_or_else(String::new, |context| context.to_string()),
+        price: model.price.map_or_else(String::new, |price| {
+            let show = |value| decimal::show(value, PRICE_PLACES);
+            format!("{} / {}", show(price.input), show(price.output))
+        }),
+        checked,
+        class,
+        state,
+    };
+    let first_time = channel.models.is_empty();
+    let (known, new): (Vec<_>, Vec<_>) =
+        fetched.into_iter().partition(|model| channel.model(&model.name).is_some());
+    let names: std::collections::HashSet<&str> = known.iter().map(|model| model.name.as_str()).collect();
+    let gone = channel.models.iter().filter(|model| !names.contains(model.name.as_str()));
+    let t = t.channels;
+    new.iter()
+        .map(|model| row(model, first_time, "ok", t.fetch_new()))
+        .chain(known.iter().map(|model| row(model, true, "", t.fetch_known())))
+        .chain(gone.map(|model| row(model, true, "warn", t.fetch_gone())))
+        .collect()
+}
+
+/// `POST /channels/{id}/models/apply`: the selection becomes what the channel offers.
+pub(super) async fn apply(
+    State(site): State<Site>,
+    operator: Operator,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Response> {
+    let t = operator.t();
+    let entry = find_channel(&site.catalog.load(), &id)?;
+    let chosen: Vec<ChannelModel> = fields
+        .all("offer")
+        .filter_map(|value| serde_json::from_str::<ChannelModel>(value).ok())
+        .filter(|model| is_model_name(&model.name) && model.price.is_none_or(is_price))
+        .take(MAX_MODELS)
+        .collect();
+    let models = merged(&entry.channel, chosen);
+    site.db.set_channel_models(entry.channel.id, &models, &entry.channel.redirects).await?;
+    site.catalog.reload().await?;
+    let back = format!("/channels/{}#models", entry.channel.id);
+    Ok(see_other_with(&back, FlashKind::Ok, t.channels.models_saved(models.len())))
+}
+
+fn is_price(price: Price) -> bool {
+    let fits = |value: i64| (0..=MAX_PRICE).contains(&value);
+    fits(price.input) && fits(price.output) && price.cached.is_none_or(fits)
+}
+
+/// Keeps the order and the details of models that were there; what was not known of them is filled in.
+fn merged(channel: &Channel, chosen: Vec<ChannelModel>) -> Vec<ChannelModel> {
+    let mut chosen_by_name: HashMap<String, ChannelModel> =
+        chosen.iter().map(|model| (model.name.clone(), model.clone())).collect();
+    let mut models: Vec<ChannelModel> = channel
+        .models
+        .iter()
+        .filter_map(|old| {
+            let new = chosen_by_name.remove(&old.name)?;
+            Some(ChannelModel {
+                name: new.name,
+                context_window: old.context_window.or(new.context_window),
+                max_output: old.max_output.or(new.max_output),
+                vision: old.vision.or(new.vision),
+                tools: old.tools.or(new.tools),
+                reasoning: old.reasoning.or(new.reasoning),
+                price: old.price.or(new.price),
+            })
+        })
+        .collect();
+    models.extend(chosen.into_iter().filter_map(|model| chosen_by_name.remove(&model.name)));
+    models
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::i18n::Lang;
+
+    fn t() -> Messages {
+        Messages::of(Lang::En)
+    }
+
+    fn sent(query: &str) -> ModelsForm {
+        ModelsForm::sent(&Fields::parse(query.as_bytes()))
+    }
+
+    const ROW: &str = "context=131072&max_output=&vision=true&tools=&reasoning=false";
+
+    #[test]
+    fn prices_are_read_exactly_in_dollars_per_million() {
+        let form = sent(&format!("model=a&{ROW}&input=0.15&cached=0.075&output=.6"));
+        let models = form.validate(t()).unwrap();
+        assert_eq!(models[0].price, Some(Price { input: 150_000, cached: Some(75_000), output: 600_000 }));
+        assert_eq!(
+            (models[0].context_window, models[0].vision, models[0].tools, models[0].reasoning),
+            (Some(131_072), Some(true), None, Some(false))
+        );
+        let row = ModelRow::of(&models[0]);
+        assert_eq!((row.input.as_str(), row.cached.as_str(), row.output.as_str()), ("0.15", "0.075", "0.6"));
+    }
+
+    #[test]
+    fn a_wrong_cell_is_named_by_row_and_column() {
+        let c = t().channels;
+        for (cells, row_message) in [
+            ("input=1,5&cached=&output=1", c.row_error(1, c.price_input(), c.price_invalid())),
+            ("input=&cached=&output=1", c.row_error(1, c.price_input(), c.price_incomplete())),
+            ("input=1&cached=&output=", c.row_error(1, c.price_output(), c.price_incomplete())),
+            ("input=0.0000001&cached=&output=1", c.row_error(1, c.price_input(), c.price_invalid())),
+        ] {
+            let mut form = sent(&format!("model=a&{ROW}&{cells}"));
+            form.errors = form.validate(t()).unwrap_err();
+            assert_eq!(form.messages(t()), [row_message], "{cells}");
+        }
+    }
+
+    #[test]
+    fn rows_without_a_name_and_removed_ones_are_left_out() {
+        let prices = "input=&cached=&output=";
+        let form =
+            sent(&format!("model=a&{ROW}&{prices}&model=&{ROW}&{prices}&model=b&{ROW}&{prices}&remove=0"));
+        let names: Vec<_> = form.validate(t()).unwrap().into_iter().map(|model| model.name).collect();
+        assert_eq!(names, ["b"]);
+        assert!(sent(&format!("model=a&{ROW}&{prices}&model=a&{ROW}&{prices}")).validate(t()).is_err());
+    }
+}

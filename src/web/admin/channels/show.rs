@@ -1,0 +1,237 @@
+//! A channel's page: what it is, its keys, its models and prices, and what of it rests.
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+
+use super::{find_channel, ledger, models::ModelsForm, name_of_key, state};
+use crate::{
+    error::Result,
+    i18n::Messages,
+    model::{catalog::ChannelEntry, channel::Protocol, decimal, key::KeyCheck},
+    web::{
+        Site,
+        admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
+        form::{FieldErrors, Fields},
+    },
+};
+
+#[derive(Template)]
+#[template(path = "pages/channels/show.html")]
+struct ShowPage {
+    c: Chrome,
+    path: String,
+    rests_path: String,
+    name: String,
+    enabled: bool,
+    badge: state::Badge,
+    facts: Vec<(&'static str, String)>,
+    rests: Vec<state::RestRow>,
+    keys: Vec<KeyLine>,
+    paste: PasteForm,
+    models: ModelsForm,
+    messages: Vec<String>,
+}
+
+struct KeyLine {
+    id: String,
+    label: String,
+    last4: String,
+    group: String,
+    enabled: bool,
+    badge: state::Badge,
+    check: CheckSummary,
+}
+
+/// The last test of a key in a word.
+pub(super) struct CheckSummary {
+    /// The style sheet's class.
+    pub class: &'static str,
+    /// The word.
+    pub text: &'static str,
+    /// When it ran; empty without a test.
+    pub at: String,
+}
+
+impl CheckSummary {
+    /// Sums up a test.
+    pub fn of(t: Messages, check: Option<&KeyCheck>, zone: &jiff::tz::TimeZone) -> Self {
+        match check {
+            None => Self { class: "", text: t.channels.never_checked(), at: String::new() },
+            Some(check) => Self {
+                class: if check.passed() { "ok" } else { "bad" },
+                text: if check.passed() { t.channels.check_passed() } else { t.channels.check_failed() },
+                at: check.at.zoned(zone).strftime("%Y-%m-%d %H:%M").to_string(),
+            },
+        }
+    }
+}
+
+/// The form for pasting keys, and what became of the last paste.
+#[derive(Default)]
+pub(super) struct PasteForm {
+    /// The text, if it is to be corrected.
+    pub text: String,
+    /// The quota group for all of them.
+    pub group: String,
+    /// What is wrong with the fields.
+    pub errors: FieldErrors,
+    /// Counts of the results.
+    pub summary: String,
+    /// One result per key.
+    pub results: Vec<PasteRow>,
+}
+
+/// What became of one pasted key.
+pub(super) struct PasteRow {
+    /// The line that it stood in.
+    pub line: usize,
+    /// Its label and its last four characters.
+    pub name: String,
+    /// The style sheet's class.
+    pub class: &'static str,
+    /// In words.
+    pub result: String,
+}
+
+/// `GET /channels/{id}`.
+pub(super) async fn show(
+    State(site): State<Site>,
+    operator: Operator,
+    Path(id): Path<String>,
+) -> Result<Response> {
+    let entry = find_channel(&site.catalog.load(), &id)?;
+    let models = ModelsForm::of(&entry.channel);
+    page(&site, &operator, &entry, StatusCode::OK, PasteForm::default(), models).await
+}
+
+/// A page whose forms were sent to an address below it, asked for again: the channel's page.
+pub(super) async fn to_channel(_operator: Operator, Path(id): Path<String>) -> Response {
+    match id.parse::<i64>() {
+        Ok(id) => see_other(&format!("/channels/{id}")),
+        Err(_) => see_other("/channels"),
+    }
+}
+
+/// The page with the given state of its forms.
+pub(super) async fn page(
+    site: &Site,
+    operator: &Operator,
+    entry: &ChannelEntry,
+    status: StatusCode,
+    paste: PasteForm,
+    models: ModelsForm,
+) -> Result<Response> {
+    let t = operator.t();
+    let rows = site.db.key_rows(entry.channel.id).await?;
+    let catalog = site.catalog.load();
+    let now = site.clock.now();
+    let page = {
+        let ledger = ledger(site);
+        let book = ledger.rests();
+        let keys = rows
+            .into_iter()
+            .filter_map(|row| {
+                let key = entry.keys.iter().find(|key| key.id == row.id)?;
+                Some(KeyLine {
+                    id: row.id.to_string(),
+                    badge: state::of_key(t, entry, key, book, now),
+                    check: CheckSummary::of(t, row.last_check.as_ref(), &catalog.zone),
+                    label: row.label,
+                    last4: row.last4,
+                    group: row.quota_group.unwrap_or_default(),
+                    enabled: row.enabled,
+                })
+            })
+            .collect();
+        ShowPage {
+            c: operator.chrome(Section::Channels),
+            path: format!("/channels/{}", entry.channel.id),
+            rests_path: format!("/channels/{}/rests", entry.channel.id),
+            name: entry.channel.name.clone(),
+            enabled: entry.channel.enabled,
+            badge: state::of_channel(t, entry, book, now),
+            facts: facts(t, entry),
+            rests: state::rest_rows(t, entry, None, book, now),
+            keys,
+            paste,
+            messages: models.messages(t),
+            models,
+        }
+    };
+    render_with(status, &page)
+}
+
+/// What the channel is, as terms and descriptions; what is not set is left out.
+fn facts(t: Messages, entry: &ChannelEntry) -> Vec<(&'static str, String)> {
+    let c = t.channels;
+    let channel = &entry.channel;
+    let mut facts = vec![
+        (c.base_url(), channel.base_url.clone()),
+        (
+            c.protocol(),
+            match channel.protocol {
+                Protocol::OpenAi => c.protocol_openai().to_owned(),
+            },
+        ),
+        (c.priority_weight(), format!("{} / {}", channel.priority, channel.weight)),
+    ];
+    if !channel.groups.is_empty() {
+        facts.push((c.groups(), channel.groups.join(", ")));
+    }
+    if !channel.headers.is_empty() {
+        let names: Vec<&str> = channel.headers.iter().map(|(name, _)| name.as_str()).collect();
+        facts.push((c.headers(), names.join(", ")));
+    }
+    if channel.proxy.is_some() {
+        facts.push((c.proxy(), t.common.yes().to_owned()));
+    }
+    if channel.allow_private {
+        facts.push((c.private_addresses(), c.allowed().to_owned()));
+    }
+    let timeouts = &channel.timeouts;
+    for (term, ms) in [
+        (c.connect_s(), timeouts.connect_ms),
+        (c.first_byte_s(), timeouts.first_byte_ms),
+        (c.idle_s(), timeouts.idle_ms),
+    ] {
+        facts.extend(ms.map(|ms| (term, decimal::show(ms.into(), 3))));
+    }
+    if !channel.note.is_empty() {
+        facts.push((t.common.note(), channel.note.clone()));
+    }
+    facts
+}
+
+/// `POST /channels/{id}/enabled`.
+pub(super) async fn set_enabled(
+    State(site): State<Site>,
+    operator: Operator,
+    Path(id): Path<String>,
+    fields: Fields,
+) -> Result<Response> {
+    let entry = find_channel(&site.catalog.load(), &id)?;
+    let enabled = fields.checked("enabled");
+    site.db.set_channel_enabled(entry.channel.id, enabled).await?;
+    site.catalog.reload().await?;
+    let t = operator.t().channels;
+    let text = if enabled { t.switched_on() } else { t.switched_off() };
+    Ok(see_other_with(&format!("/channels/{}", entry.channel.id), FlashKind::Ok, text))
+}
+
+impl KeyLine {
+    fn name(&self) -> String {
+        name_of_key(&self.label, &self.last4)
+    }
+}
+
+/// A key's name for a line of a paste's result.
+pub(super) fn pasted_name(label: &str, secret: Option<&crate::model::secret::Secret>) -> String {
+    match secret {
+        Some(secret) => name_of_key(label, &secret.last4()),
+        None => label.to_owned(),
+    }
+}

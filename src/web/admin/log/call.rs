@@ -1,0 +1,174 @@
+//! `/log/{request id}`: one call, with everything that is known of it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Path, State},
+    response::Response,
+    routing::get,
+};
+
+use super::{
+    names::{Label, result_style},
+    waterfall::{Waterfall, class_style},
+};
+use crate::{
+    error::{Error, Result},
+    i18n::Messages,
+    model::{catalog::Catalog, id::RequestId, time::Clock},
+    storage::{
+        Db,
+        usage_query::rows::{AttemptRow, UsageRow},
+    },
+    web::{
+        Site,
+        admin::visit::{Chrome, Operator, Section, render},
+        format::{Moment, NOTHING, approximate, count, duration, exact_money, optional_duration},
+    },
+};
+
+/// `GET /log/{request id}`.
+pub fn router() -> Router<Site> {
+    Router::new().route("/log/{request_id}", get(show))
+}
+
+struct Field {
+    name: &'static str,
+    value: String,
+    /// Ids and addresses.
+    code: bool,
+    deleted: bool,
+    /// An indented part of the field before.
+    part: bool,
+}
+
+impl Field {
+    fn new(name: &'static str, value: impl Into<String>) -> Self {
+        Self { name, value: value.into(), code: false, deleted: false, part: false }
+    }
+
+    fn code(name: &'static str, value: Option<String>) -> Self {
+        Self { code: value.is_some(), ..Self::new(name, value.unwrap_or_else(|| NOTHING.into())) }
+    }
+
+    fn label(name: &'static str, label: Option<Label>) -> Self {
+        match label {
+            Some(label) => Self { deleted: label.deleted, ..Self::new(name, label.text) },
+            None => Self::new(name, NOTHING),
+        }
+    }
+
+    fn part(name: &'static str, value: String) -> Self {
+        Self { part: true, ..Self::new(name, value) }
+    }
+}
+
+struct AttemptView {
+    number: usize,
+    channel: Label,
+    key: Label,
+    model: String,
+    started: String,
+    first_byte: String,
+    duration: String,
+    status: String,
+    style: &'static str,
+    class: &'static str,
+    detail: String,
+}
+
+#[derive(Template)]
+#[template(path = "pages/log_call.html")]
+struct CallPage {
+    c: Chrome,
+    request_id: String,
+    time: Moment,
+    style: &'static str,
+    status: u16,
+    result: &'static str,
+    groups: Vec<Vec<Field>>,
+    waterfall: Waterfall,
+    summary: String,
+    attempts: Vec<AttemptView>,
+}
+
+async fn show(
+    State(db): State<Db>,
+    State(catalog): State<Arc<Catalog>>,
+    State(clock): State<Clock>,
+    operator: Operator,
+    Path(request_id): Path<String>,
+) -> Result<Response> {
+    let request_id: RequestId = request_id.parse().map_err(|_| Error::NotFound)?;
+    let (row, attempts) = db.usage_find(request_id).await?.ok_or(Error::NotFound)?;
+    let t = operator.t();
+    let page = CallPage {
+        c: operator.chrome(Section::Log),
+        request_id: row.request_id.to_string(),
+        time: Moment::new(t, row.at, clock.now(), &catalog.zone),
+        style: result_style(row.result),
+        status: row.status,
+        result: t.log.result_name(row.result),
+        groups: fields(t, &row),
+        waterfall: Waterfall::new(t, &row, &attempts),
+        summary: t.log.waterfall_summary(attempts.len(), &duration(t, row.total_ms)),
+        attempts: (1..).zip(&attempts).map(|(number, attempt)| view(t, number, attempt)).collect(),
+    };
+    render(&page)
+}
+
+fn fields(t: Messages, row: &UsageRow) -> Vec<Vec<Field>> {
+    let l = t.log;
+    let tokens = |value: u64| approximate(count(value), row.estimated);
+    let stream = if row.stream { t.common.yes() } else { t.common.no() };
+    vec![
+        vec![
+            Field::label(l.token(), Some(Label::named(&row.token))),
+            Field::code(l.asked_model(), Some(row.asked_model.clone())),
+            Field::code(l.served_model(), row.served_model.clone()),
+            Field::label(l.channel(), row.channel.as_ref().map(Label::named)),
+            Field::label(l.key(), row.key.as_ref().map(Label::key)),
+            Field::code(l.endpoint(), Some(format!("/v1/{}", row.endpoint.path()))),
+            Field::new(l.stream(), stream),
+        ],
+        vec![
+            Field::new(l.queue(), duration(t, row.queue_ms)),
+            Field::new(l.first_token(), optional_duration(t, row.first_token_ms)),
+            Field::new(l.total(), duration(t, row.total_ms)),
+            Field::new(l.prompt_tokens(), tokens(row.tokens.prompt)),
+            Field::part(l.cached_tokens(), tokens(row.tokens.cached)),
+            Field::new(l.completion_tokens(), tokens(row.tokens.completion)),
+            Field::part(l.reasoning_tokens(), tokens(row.tokens.reasoning)),
+            Field::new(
+                l.cost(),
+                approximate(exact_money(row.cost_micros), row.estimated && row.cost_micros != 0),
+            ),
+        ],
+        vec![
+            Field::code(l.error_code(), row.error_code.clone()),
+            Field::code(l.client_address(), Some(row.client_address.clone())),
+            Field::code(l.client_kind(), Some(row.client_kind.clone())),
+            Field::code(l.request_id(), Some(row.request_id.to_string())),
+            Field::code(l.trace_id(), row.trace_id.clone()),
+            Field::new(l.attempts(), row.attempt_count.to_string()),
+        ],
+    ]
+}
+
+fn view(t: Messages, number: usize, attempt: &AttemptRow) -> AttemptView {
+    AttemptView {
+        number,
+        channel: Label::named(&attempt.channel),
+        key: Label::key(&attempt.key),
+        model: attempt.model.clone(),
+        started: duration(t, attempt.started_ms),
+        first_byte: optional_duration(t, attempt.first_byte_ms),
+        duration: duration(t, attempt.duration_ms),
+        status: attempt.status.map_or_else(|| NOTHING.into(), |status| status.to_string()),
+        style: class_style(attempt.class),
+        class: t.log.class_name(attempt.class),
+        detail: attempt.detail.clone(),
+    }
+}

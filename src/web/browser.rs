@@ -1,0 +1,108 @@
+//! For tests of pages: a site, and an operator's browser that looks at it.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::{
+    config::Config,
+    model::{
+        time::{Clock, UnixMs},
+        usage::UsageRecord,
+    },
+    relay::{
+        self, Relay,
+        quota::TokenMeters,
+        recorder::{self, Recorder},
+    },
+    scheduler::ledger::Ledger,
+    storage::{catalog::CatalogStore, recording::tests::open, usage_query::fixtures},
+    upstream::client::Clients,
+    web::{Site, admin::visit::SESSION_COOKIE, listen::Drain, router},
+};
+
+/// The time on the site's clock: a minute after the calls of [`record`].
+pub(crate) const NOW: UnixMs = UnixMs(1_800_000_060_000);
+
+/// The pages, looked at by a logged-in operator.
+pub(crate) struct Browser {
+    /// The site.
+    pub(crate) router: axum::Router,
+    _folder: tempfile::TempDir,
+}
+
+/// What a page answered.
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) text: String,
+}
+
+impl Browser {
+    /// A site with the names of [`fixtures::names`] and these calls.
+    pub(crate) async fn new(calls: &[UsageRecord]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        fixtures::names(&db).await;
+        fixtures::operator(&db, NOW).await;
+        db.insert_usage(calls).await.unwrap();
+        let config =
+            Arc::new(Config::load(|name| (name == "TZ").then(|| "UTC".to_owned()), |_| None).unwrap());
+        let settings = config.clone();
+        // No channel is loaded: the rows of the fixtures have no secrets to open.
+        let empty = tempfile::tempdir().unwrap();
+        let catalog_db = open(empty.path()).await;
+        let catalog = CatalogStore::open(
+            catalog_db,
+            Arc::new(move |saved| settings.runtime(saved)),
+            config.zone.clone(),
+        );
+        let catalog = catalog.await.unwrap();
+        // Nothing is relayed here; the parts that relay are only there because a site has them.
+        let (ledger, clients, meters) =
+            (Arc::<Mutex<Ledger>>::default(), Clients::new(), TokenMeters::default());
+        let (clock, drain) = (Clock::manual(NOW), Drain::default());
+        let (recorder, _copying) = Recorder::start(recorder::Options {
+            folder: folder.path().join("journal"),
+            db: db.clone(),
+            clock: clock.clone(),
+            limits: recorder::Limits::default(),
+        });
+        let relay = Arc::new(Relay::new(relay::Parts {
+            catalog: catalog.clone(),
+            clients: clients.clone(),
+            ledger: ledger.clone(),
+            meters: meters.clone(),
+            recorder,
+            clock: clock.clone(),
+            draining: drain.started.clone(),
+            drained: drain.deadline.clone(),
+        }));
+        let admin = Arc::default();
+        let site = Site { config, db, clock, catalog, ledger, clients, relay, meters, admin, drain };
+        Self { router: router(site), _folder: folder }
+    }
+
+    /// Opens a page in English.
+    pub(crate) async fn get(&self, path: &str) -> Page {
+        self.get_in(path, "en").await
+    }
+
+    /// Opens a page in a language.
+    pub(crate) async fn get_in(&self, path: &str, language: &str) -> Page {
+        let cookie = format!("{SESSION_COOKIE}={}", fixtures::SESSION);
+        let request = Request::get(path)
+            .header(header::COOKIE, cookie)
+            .header(header::ACCEPT_LANGUAGE, language)
+            .body(Body::empty())
+            .unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        Page { status, text: String::from_utf8(body.to_vec()).unwrap() }
+    }
+}

@@ -1,0 +1,192 @@
+//! What rests after a bad answer, for how long, and how it comes back.
+
+use std::{sync::Arc, time::Duration};
+
+use onepool::{model::time::Clock, scheduler::rest::Scope};
+
+use crate::support::{
+    app::{Reply, TestApp, at, chat, model},
+    upstream::{Fault, Upstream},
+};
+
+/// A server whose clock stands still at a noon.
+async fn start() -> TestApp {
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    let app = TestApp::start_in(data, Clock::manual(at("2026-11-20T12:00:00Z")), &[]).await;
+    app.token().await;
+    app
+}
+
+async fn ask(app: &TestApp, model: &str) -> Reply {
+    app.post("/v1/chat/completions", &chat(model, false, "hi")).await
+}
+
+#[tokio::test]
+async fn a_429_rests_exactly_the_key_and_the_model_for_as_long_as_it_says() {
+    let (app, upstream) = (start().await, Upstream::start());
+    app.channel_with("c", &upstream.base_url(), &["key-1"], |channel| channel.models.push(model("n"))).await;
+    upstream.fail_next([Some(Fault::RateLimitedSeconds)]);
+    let limited = ask(&app, "m").await;
+    assert_eq!((limited.status, limited.header("retry-after")), (429, Some("7")));
+    assert_eq!(ask(&app, "n").await.status, 200, "another model of the key goes on");
+    app.clock.advance(Duration::from_millis(3500));
+    let still = ask(&app, "m").await;
+    assert_eq!((still.status, still.header("retry-after")), (429, Some("4")), "rounded up");
+    assert_eq!(upstream.inferences().len(), 2, "a resting key is not asked");
+    app.clock.advance(Duration::from_millis(3499));
+    assert_eq!(ask(&app, "m").await.status, 429);
+    app.clock.advance(Duration::from_millis(1));
+    assert_eq!(ask(&app, "m").await.status, 200);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn another_key_takes_over_while_one_rests() {
+    let (app, upstream) = (start().await, Upstream::start());
+    app.channel("c", &upstream, &["key-1", "key-2"]).await;
+    upstream.fail_key("key-1", Fault::RateLimitedSeconds);
+    for _ in 0..6 {
+        assert_eq!(ask(&app, "m").await.status, 200);
+    }
+    let tried = upstream.inferences().iter().filter(|call| call.key.as_deref() == Some("key-1")).count();
+    assert_eq!(tried, 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_key_rests_for_an_hour_for_every_model_and_the_operator_can_end_that() {
+    let (app, upstream) = (start().await, Upstream::start());
+    let channel = app
+        .channel_with("c", &upstream.base_url(), &["key-1"], |channel| channel.models.push(model("n")))
+        .await;
+    upstream.fail_all(Fault::UnauthorizedEcho);
+    let refused = ask(&app, "m").await;
+    assert_eq!(refused.status, 502, "an upstream's 401 is never the client's");
+    upstream.heal();
+    let resting = ask(&app, "n").await;
+    assert_eq!((resting.status, resting.header("retry-after")), (503, Some("3600")));
+    assert_eq!(upstream.inferences().len(), 1);
+    let scope = Scope::Key(app.keys_of(channel)[0]);
+    {
+        let ledger = app.app.site().ledger.lock().unwrap();
+        let reason = ledger.rests().active(&scope, app.clock.now()).expect("a rest that pages show");
+        assert_eq!(reason.status, Some(401));
+        assert!(reason.detail.contains("401") && !reason.detail.contains("key-1"), "{}", reason.detail);
+    }
+    assert!(app.app.site().ledger.lock().unwrap().rests_mut().clear(&scope));
+    assert_eq!(ask(&app, "n").await.status, 200);
+
+    upstream.fail_all(Fault::Unauthorized);
+    assert_eq!(ask(&app, "m").await.status, 502);
+    upstream.heal();
+    app.clock.advance(Duration::from_secs(3599));
+    assert_eq!(ask(&app, "m").await.status, 503);
+    app.clock.advance(Duration::from_secs(1));
+    assert_eq!(ask(&app, "m").await.status, 200, "it comes back by itself");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_busy_provider_behind_the_upstream_rests_the_model_and_no_key() {
+    let (app, upstream) = (start().await, Upstream::start());
+    app.channel_with("c", &upstream.base_url(), &["key-1", "key-2"], |channel| {
+        channel.models.push(model("n"))
+    })
+    .await;
+    upstream.fail_model("m", Fault::OpenRouterProvider429);
+    assert_eq!(ask(&app, "m").await.status, 429);
+    assert_eq!(upstream.inferences().len(), 1, "another key would meet the same provider");
+    assert_eq!((ask(&app, "n").await.status, ask(&app, "n").await.status), (200, 200));
+    let keys: Vec<_> = upstream.inferences()[1..].iter().map(|call| call.key.clone().unwrap()).collect();
+    assert!(keys.contains(&"key-1".to_owned()) && keys.contains(&"key-2".to_owned()), "{keys:?}");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn keys_of_one_account_rest_together() {
+    use onepool::model::{key::PastedKey, secret::Secret};
+    let (app, upstream) = (start().await, Upstream::start());
+    let channel = app.channel("c", &upstream, &[]).await;
+    let key = |key: &str, group: Option<&str>| PastedKey {
+        label: String::new(),
+        secret: Secret::new(key),
+        quota_group: group.map(str::to_owned),
+    };
+    let keys = [key("key-1", Some("acme")), key("key-2", Some("acme")), key("key-3", None)];
+    app.app.site().db.add_keys(channel, &keys).await.unwrap();
+    app.reload().await;
+    upstream.fail_key("key-1", Fault::OpenRouter402);
+    upstream.fail_key("key-2", Fault::OpenRouter402);
+    for _ in 0..4 {
+        assert_eq!(ask(&app, "m").await.status, 200);
+    }
+    let of_the_account =
+        upstream.inferences().iter().filter(|call| call.key.as_deref() != Some("key-3")).count();
+    assert_eq!(of_the_account, 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn rests_survive_a_restart() {
+    let (app, upstream) = (start().await, Upstream::start());
+    app.channel("c", &upstream, &["key-1"]).await;
+    upstream.fail_next([Some(Fault::Unauthorized)]);
+    assert_eq!(ask(&app, "m").await.status, 502);
+    let clock = app.clock.clone();
+    let data = app.stop().await;
+    clock.advance(Duration::from_secs(1800));
+    let app = TestApp::start_in(data, clock, &[]).await;
+    let reply = ask(&app, "m").await;
+    assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1800")));
+    assert_eq!(upstream.inferences().len(), 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_in_doubt_is_tried_once_as_the_last_resort() {
+    let (app, upstream) = (start().await, Upstream::start());
+    app.channel("c", &upstream, &["key-1", "key-2"]).await;
+    upstream.fail_all(Fault::CloseBeforeHeaders);
+    for call in 1..=5 {
+        assert_eq!(ask(&app, "m").await.status, 502);
+        assert_eq!(upstream.inferences().len(), call, "a total outage is not multiplied");
+    }
+    upstream.heal();
+    assert_eq!(ask(&app, "m").await.status, 200, "service resumes at once, whatever the rest says");
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_channel_whose_host_recovered_takes_its_calls_again_after_its_rest() {
+    let (app, first, second) = (start().await, Upstream::start(), Upstream::start());
+    app.channel_with("first", &first.base_url(), &["key-1"], |channel| channel.priority = 1).await;
+    app.channel("second", &second, &["key-2"]).await;
+    first.fail_all(Fault::ResetBeforeHeaders);
+    assert_eq!(ask(&app, "m").await.status, 200);
+    first.heal();
+    assert_eq!(ask(&app, "m").await.status, 200);
+    assert_eq!((first.inferences().len(), second.inferences().len()), (1, 2));
+    app.clock.advance(Duration::from_secs(2));
+    assert_eq!(ask(&app, "m").await.status, 200);
+    assert_eq!((first.inferences().len(), second.inferences().len()), (2, 2));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_success_of_the_last_resort_ends_the_doubt() {
+    let (app, first, second) = (start().await, Upstream::start(), Upstream::start());
+    app.channel_with("first", &first.base_url(), &["key-1"], |channel| channel.priority = 1).await;
+    app.channel("second", &second, &["key-2"]).await;
+    first.fail_all(Fault::ResetBeforeHeaders);
+    second.fail_all(Fault::ResetBeforeHeaders);
+    assert_eq!(ask(&app, "m").await.status, 502);
+    first.heal();
+    app.clock.advance(Duration::from_millis(10));
+    assert_eq!(ask(&app, "m").await.status, 200);
+    // Were the rest still in force, the first channel would be passed over for as long as it lasts.
+    let resting = app.app.site().ledger.lock().unwrap().rests().all_active(app.clock.now()).count();
+    assert_eq!(resting, 1, "the second channel alone");
+    assert_eq!(ask(&app, "m").await.status, 200);
+    assert_eq!((first.inferences().len(), second.inferences().len()), (3, 1));
+    app.stop().await;
+}

@@ -1,0 +1,107 @@
+// OnePool, as the official `openai` package for Node sees it.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import OpenAI from 'openai'
+import { Operator, eventually } from '../../js/operator.mjs'
+import { expectedText, startOnePool, startUpstream } from '../../js/servers.mjs'
+import { contract } from './contract.mjs'
+
+const password = 'correct horse battery staple'
+const faults = ['rate_limited_seconds', 'context_length400', 'status500', 'error_after_content']
+let upstream
+let server
+let operator
+let token
+
+before(async () => {
+  upstream = await startUpstream()
+  server = await startOnePool({ ADMIN_PASSWORD: password, FIRST_BYTE_TIMEOUT_MS: '8000', IDLE_TIMEOUT_MS: '8000' })
+  operator = await Operator.logIn(server.url, password)
+  const models = ['small', 'rescued', 'limited', 'slow', ...faults.map((fault) => `fault:${fault}`)]
+  await upstream.control('models', models)
+  const addChannel = async (name, keys, model) => {
+    for (const key of keys) await upstream.control('keys', { key })
+    await operator.addChannel({ name, base_url: upstream.baseUrl, keys, models: [model] })
+  }
+  await addChannel('good', ['key-good-0001', 'key-good-0002'], 'small')
+  await addChannel('slow', ['key-slow-0001'], 'slow')
+  for (const fault of faults) await addChannel(fault, [`key-${fault}`], `fault:${fault}`)
+  token = await operator.addToken('sdk')
+})
+
+after(async () => {
+  await server?.stop()
+  await upstream?.stop()
+})
+
+const client = (apiKey = token, options = {}) =>
+  new OpenAI({ baseURL: `${server.url}/v1`, apiKey, maxRetries: 0, timeout: 60_000, ...options })
+const ask = (openai, model, prompt, options) =>
+  openai.chat.completions.create({ model, messages: [{ role: 'user', content: prompt }], ...options })
+const read = async (stream) => {
+  let text = ''
+  for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
+  return text
+}
+
+contract(() => ({ baseURL: `${server.url}/v1`, apiKey: token }))
+
+test('a token that may not call from here raises permission denied', async () => {
+  const elsewhere = await operator.addToken('elsewhere', { cidrs: '203.0.113.0/24' })
+  await assert.rejects(ask(client(elsewhere), 'small', 'hi'), (error) =>
+    error instanceof OpenAI.PermissionDeniedError && error.code === 'ip_not_allowed')
+})
+
+test('a token may not use a model outside its scope, and does not see it', async () => {
+  const scoped = client(await operator.addToken('scoped', { models: 'sm*' }))
+  const ids = []
+  for await (const model of scoped.models.list()) ids.push(model.id)
+  assert.ok(ids.includes('small') && !ids.includes('slow'), ids.join())
+  assert.equal((await scoped.models.retrieve('small')).id, 'small')
+  await assert.rejects(scoped.models.retrieve('slow'), OpenAI.NotFoundError)
+  await assert.rejects(ask(scoped, 'slow', 'hi'), OpenAI.PermissionDeniedError)
+})
+
+test('a token beyond its requests per minute raises rate limit with the wait', async () => {
+  const limited = client(await operator.addToken('limited', { requests_per_minute: '1' }))
+  await ask(limited, 'small', 'hi')
+  await assert.rejects(ask(limited, 'small', 'hi'), (error) =>
+    error instanceof OpenAI.RateLimitError && Number(error.headers.get('retry-after')) >= 1)
+})
+
+test('a client that leaves ends the call to the upstream within two seconds', async () => {
+  const stream = await ask(client(), 'slow', 'marker=left words=2000 delay=20', { stream: true })
+  for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break
+  const left = Date.now()
+  await eventually('the upstream sees the client leave', async () =>
+    (await upstream.calls()).some((call) => call.model === 'slow' && call.end === 'ClientLeft'))
+  assert.ok(Date.now() - left < 2_500, `it took ${Date.now() - left} ms`)
+})
+
+test('a client sees nothing of an upstream that rotates, limits, stalls and breaks', async () => {
+  const channels = [
+    { name: 'stalls', priority: '3', keys: ['key-stalls-0001'], first_byte_s: '1' },
+    { name: 'breaks', priority: '2', keys: ['key-breaks-0001'] },
+    { name: 'rotates', priority: '1', keys: ['key-revoked-0001', 'key-limited-0001', 'key-rescue-0001', 'key-rescue-0002'] },
+  ]
+  for (const channel of channels) {
+    for (const key of channel.keys) await upstream.control('keys', { key })
+    await operator.addChannel({
+      base_url: upstream.baseUrl, models: ['rescued'], redirects: 'smart = rescued', ...channel,
+    })
+  }
+  await upstream.control('faults', { key: 'key-stalls-0001', fault: 'role_then_hang' })
+  await upstream.control('faults', { key: 'key-breaks-0001', fault: 'reset_after_headers' })
+  await upstream.control('faults', { key: 'key-limited-0001', fault: 'rate_limited_seconds' })
+  await upstream.control('keys', { key: 'key-revoked-0001', state: 'revoked' })
+  const texts = await Promise.all(Array.from({ length: 12 }, async (_, number) =>
+    read(await ask(client(), 'smart', `marker=t${number} words=20`, { stream: true }))))
+  assert.deepEqual(texts, texts.map((_, number) => expectedText(`t${number}`, 20)))
+  const used = new Set((await upstream.calls()).filter((call) => call.model === 'rescued').map((call) => call.key))
+  assert.deepEqual([...used].sort(), channels.flatMap((channel) => channel.keys).sort())
+  const rows = await eventually('the log has every call', async () => {
+    const lines = (await operator.page('/log.csv?model=smart')).trim().split('\n').slice(1)
+    return lines.length === 12 && lines
+  })
+  assert.ok(rows.every((row) => /,200,/.test(row)), rows.join('\n'))
+})

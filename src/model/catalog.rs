@@ -131,17 +131,18 @@ impl Catalog {
         self.models.values()
     }
 
-    /// The public models that a token may ask for and that a channel which it may use serves; for a token that counts
-    /// dollars, those that have a price there.
-    pub fn models_for<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a PublicModel> {
+    /// The public models in a token's scope that a channel which it may use serves.
+    pub fn models_in_scope<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a PublicModel> {
         self.models.values().filter(|model| {
             token.allows_model(&model.name)
-                && model.routes.iter().any(|route| {
-                    let counts_dollars = token.quota.is_some_and(|quota| quota.unit == QuotaUnit::Dollars);
-                    token.allows_groups(&route.channel.channel.groups)
-                        && (route.model.price.is_some() || !counts_dollars)
-                })
+                && model.routes.iter().any(|route| token.allows_groups(&route.channel.channel.groups))
         })
+    }
+
+    /// Those of them that a call would not be refused for: with a quota in dollars, the ones that have a price.
+    pub fn models_for<'a>(&'a self, token: &'a Token) -> impl Iterator<Item = &'a PublicModel> {
+        let counts_dollars = token.quota.is_some_and(|quota| quota.unit == QuotaUnit::Dollars);
+        self.models_in_scope(token).filter(move |model| !counts_dollars || has_price(model, token))
     }
 
     /// A channel's limits on the phases of a call, with the server's defaults filled in.
@@ -155,6 +156,14 @@ impl Catalog {
             idle: ms(channel.timeouts.idle_ms, self.settings.idle_timeout_ms),
         }
     }
+}
+
+/// Whether a model has a price on a channel that a token may use.
+pub fn has_price(model: &PublicModel, token: &Token) -> bool {
+    model
+        .routes
+        .iter()
+        .any(|route| token.allows_groups(&route.channel.channel.groups) && route.model.price.is_some())
 }
 
 fn public_models(channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>) -> BTreeMap<String, PublicModel> {

@@ -13,7 +13,7 @@ use axum::Router;
 use crate::{
     i18n::Messages,
     model::{
-        catalog::{Catalog, PublicModel},
+        catalog::{Catalog, PublicModel, has_price},
         time::UnixMs,
         token::{Quota, QuotaUnit, Token},
     },
@@ -161,7 +161,7 @@ fn warnings(token: &Token, catalog: &Catalog, t: &Messages) -> Vec<String> {
         format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
     };
     let mut warnings = Vec::new();
-    let usable: Vec<&PublicModel> = catalog.models_for(token).collect();
+    let usable: Vec<&PublicModel> = catalog.models_in_scope(token).collect();
     if usable.is_empty() {
         warnings.push(t.tokens.warn_no_models().to_owned());
         return warnings;
@@ -178,15 +178,8 @@ fn warnings(token: &Token, catalog: &Catalog, t: &Messages) -> Vec<String> {
         warnings.push(t.tokens.warn_unknown(&list(unknown)));
     }
     if token.quota.is_some_and(|quota| quota.unit == QuotaUnit::Dollars) {
-        let unpriced: Vec<&str> = usable
-            .iter()
-            .filter(|model| {
-                !model.routes.iter().any(|route| {
-                    token.allows_groups(&route.channel.channel.groups) && route.model.price.is_some()
-                })
-            })
-            .map(|model| model.name.as_str())
-            .collect();
+        let unpriced: Vec<&str> =
+            usable.iter().filter(|model| !has_price(model, token)).map(|model| model.name.as_str()).collect();
         if !unpriced.is_empty() {
             warnings.push(t.tokens.warn_no_price(&list(unpriced)));
         }

@@ -1,6 +1,8 @@
 //! The program: parses the command line and runs it.
 
-/// Gives freed memory back and does not fragment under many small buffers, as the system's allocators do.
+/// In a static binary the C library's allocator is slow under many threads. Elsewhere the system's is used: with 2000
+/// streams mimalloc took 67 KiB a stream and 28 MB when idle, glibc's allocator 39 KiB and 14 MB.
+#[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -253,13 +253,11 @@ fn admin_password_creates_the_account_once_and_a_reset_works_while_the_server_ru
     let password = line.strip_prefix("new password of admin: ").expect(line);
     assert!(server.log_in("the-first-password").is_none());
     let renewed = server.log_in(password).expect("the new password does not work");
-    let page_for = |session: &str| {
-        server.send(&format!(
-            "POST /logout HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n{session}\r\n"
-        ))
-    };
-    assert!(page_for(&session).contains("location: /login"), "the old session goes on");
-    assert!(page_for(&renewed).contains("location: /account/password"), "the password need not be changed");
+    assert!(server.get("/tokens", &session).contains("location: /login"), "the old session goes on");
+    assert!(
+        server.get("/tokens", &renewed).contains("location: /account/password"),
+        "the password need not be changed"
+    );
     drop(server);
 
     let server = Server::start(data.path(), &first_password);

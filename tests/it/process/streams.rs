@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Fake, Folder, alone, beside, is_release, many_files, middle_and_most};
+use super::{Fake, Folder, alone, beside, many_files, middle_and_most};
 use crate::support::{
     app::{self, TOKEN},
     upstream::answer,
@@ -81,8 +81,7 @@ async fn two_thousand_streams_at_once_arrive_exactly_in_little_memory() {
         took.as_secs_f32()
     );
     assert!(at_once >= STREAMS as u64, "not at once: {at_once}");
-    let bound = if is_release() { 64.0 } else { 160.0 };
-    assert!(each <= bound, "{each} KiB each");
+    assert!(each <= 64.0, "{each} KiB each");
     server.signal("TERM");
     assert_eq!(server.exit().await, Some(0));
     assert_eq!(

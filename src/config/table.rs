@@ -1,0 +1,270 @@
+//! The table of settings: a row each.
+
+use super::{Kind, Setting};
+
+macro_rules! setting {
+    ($name:literal, $label:literal / $label_zh:literal, $kind:expr, $default:literal, $unit:literal, $when:ident, $en:literal, $zh:literal) => {
+        Setting {
+            name: $name,
+            label: ($label, $label_zh),
+            kind: $kind,
+            default: $default,
+            unit: $unit,
+            at_run_time: setting!(@$when),
+            doc: ($en, $zh),
+        }
+    };
+    (@start) => { false };
+    (@run) => { true };
+}
+
+const fn integer(min: i64, max: i64) -> Kind {
+    Kind::Integer { min, max }
+}
+
+/// Every setting.
+pub static TABLE: &[Setting] = &[
+    setting!(
+        "DATA_DIR",
+        "Data folder" / "数据目录",
+        Kind::Path,
+        "./data",
+        "",
+        start,
+        "Folder of the database, the master key and the journal. Made with mode 0700 if it is missing.",
+        "存放数据库、主密钥和日志文件的目录。不存在时以 0700 权限创建。"
+    ),
+    setting!(
+        "LISTEN",
+        "Listen address" / "监听地址",
+        Kind::Address,
+        "127.0.0.1:3000",
+        "",
+        start,
+        "Address and port to listen on. In a container: 0.0.0.0:3000.",
+        "监听的地址和端口。在容器中使用 0.0.0.0:3000。"
+    ),
+    setting!(
+        "PORT",
+        "Port" / "端口",
+        integer(0, 65535),
+        "",
+        "",
+        start,
+        "Port to listen on, in place of the one in LISTEN. 0 takes a free one.",
+        "监听端口，替代 LISTEN 中的端口。0 表示任选空闲端口。"
+    ),
+    setting!(
+        "PUBLIC_URL",
+        "Public address" / "公开地址",
+        Kind::Url,
+        "",
+        "",
+        run,
+        "Address under which clients and browsers reach the server. Used in snippets and links.",
+        "客户端和浏览器访问本服务的地址，用于配置片段和链接。"
+    ),
+    setting!(
+        "SECRET_KEY",
+        "Master key" / "主密钥",
+        Kind::Secret,
+        "",
+        "",
+        start,
+        "Master key that seals upstream keys and tokens: at least 32 random characters. Without one, a key is generated \
+         into the data folder's `secret.key`.",
+        "用于加密上游密钥和令牌的主密钥：至少 32 个随机字符。未提供时自动生成到数据目录的 `secret.key`。"
+    ),
+    setting!(
+        "ADMIN_PASSWORD",
+        "First password" / "初始密码",
+        Kind::Secret,
+        "",
+        "",
+        start,
+        "Creates the account `admin` with this password at the first start, in place of the set-up link.",
+        "首次启动时以此密码创建账户 `admin`，代替初始化链接。"
+    ),
+    setting!(
+        "TRUSTED_PROXIES",
+        "Trusted proxies" / "受信任的代理",
+        Kind::Networks,
+        "",
+        "",
+        start,
+        "Reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Nobody's by default.",
+        "信任其 X-Forwarded-For 和 X-Forwarded-Proto 的反向代理。默认不信任任何来源。"
+    ),
+    setting!(
+        "TZ",
+        "Time zone" / "时区",
+        Kind::Zone,
+        "system",
+        "",
+        start,
+        "Time zone of quota resets and of the times on pages.",
+        "额度重置和页面时间所用的时区。"
+    ),
+    setting!(
+        "RUST_LOG",
+        "Log level" / "日志级别",
+        Kind::Text,
+        "info",
+        "",
+        start,
+        "What to log: a level, or a list such as info,onepool::relay=debug.",
+        "日志级别，或列表，例如 info,onepool::relay=debug。"
+    ),
+    setting!(
+        "LOG_FORMAT",
+        "Log format" / "日志格式",
+        Kind::Choice(&["text", "json"]),
+        "text",
+        "",
+        start,
+        "How to write the log.",
+        "日志格式。"
+    ),
+    setting!(
+        "DRAIN_SECONDS",
+        "Time to finish when stopping" / "停止时的收尾时间",
+        integer(0, 3600),
+        "25",
+        "s",
+        start,
+        "How long running answers may go on after SIGTERM.",
+        "收到 SIGTERM 后，正在进行的回答还可继续的时间。"
+    ),
+    setting!(
+        "MAX_CONNECTIONS",
+        "Connections at a time" / "最大并发连接数",
+        integer(1, 1_000_000),
+        "8192",
+        "",
+        start,
+        "The most client connections at a time; further ones wait to be accepted.",
+        "同时允许的最大客户端连接数；超出的连接排队等待。"
+    ),
+    setting!(
+        "HEADER_TIMEOUT_SECONDS",
+        "Limit for headers" / "请求头时限",
+        integer(1, 600),
+        "15",
+        "s",
+        start,
+        "How long a client may take to send a request's headers; also how long an unused connection is kept.",
+        "客户端发送请求头的时限；也是空闲连接保留的时间。"
+    ),
+    setting!(
+        "BODY_TIMEOUT_SECONDS",
+        "Limit for pauses of a client" / "客户端停顿时限",
+        integer(1, 3600),
+        "30",
+        "s",
+        start,
+        "The longest pause in a request's body (less than 1 KB in this time is one), or in a client's reading of its \
+         answer.",
+        "请求体传输（此时间内不足 1 KB 即视为停顿）或客户端读取回答时允许的最长停顿。"
+    ),
+    setting!(
+        "MAX_BODY_MB",
+        "Largest request" / "请求大小上限",
+        integer(1, 1024),
+        "64",
+        "MB",
+        start,
+        "The largest request body.",
+        "请求体的最大大小。"
+    ),
+    setting!(
+        "RETENTION_DAYS",
+        "Keep the usage log for" / "用量日志保留时间",
+        integer(1, 3650),
+        "30",
+        "d",
+        run,
+        "How long the rows of the usage log are kept. Sums are kept for good.",
+        "用量日志明细的保留天数。汇总数据永久保留。"
+    ),
+    setting!(
+        "MAX_ATTEMPTS",
+        "Attempts per call" / "每次调用的尝试次数",
+        integer(1, 100),
+        "6",
+        "",
+        run,
+        "The most upstream calls that one client call may cause.",
+        "一次客户端调用最多触发的上游调用次数。"
+    ),
+    setting!(
+        "FIRST_CONTENT_DEADLINE_SECONDS",
+        "Limit for all attempts" / "全部尝试的总时限",
+        integer(1, 3600),
+        "120",
+        "s",
+        run,
+        "How long all attempts of a call may take until the first content.",
+        "一次调用的全部尝试在得到首个内容前可用的总时间。"
+    ),
+    setting!(
+        "CONNECT_TIMEOUT_MS",
+        "Limit for connecting" / "连接时限",
+        integer(1, 600_000),
+        "15000",
+        "ms",
+        run,
+        "How long an upstream connection may take, unless the channel says otherwise.",
+        "连接上游的时限，渠道可单独设置。"
+    ),
+    setting!(
+        "FIRST_BYTE_TIMEOUT_MS",
+        "Limit for the first content" / "首个内容时限",
+        integer(1, 3_600_000),
+        "120000",
+        "ms",
+        run,
+        "How long an upstream may take until its first content, unless the channel says otherwise.",
+        "等待上游首个内容的时限，渠道可单独设置。"
+    ),
+    setting!(
+        "IDLE_TIMEOUT_MS",
+        "Limit for pauses of an upstream" / "上游停顿时限",
+        integer(1, 3_600_000),
+        "300000",
+        "ms",
+        run,
+        "The longest pause in an upstream's answer, unless the channel says otherwise.",
+        "上游回答中允许的最长停顿，渠道可单独设置。"
+    ),
+    setting!(
+        "KEEPALIVE_AFTER_MS",
+        "First keep-alive after" / "首个保活信号",
+        integer(1, 600_000),
+        "10000",
+        "ms",
+        run,
+        "When a stream that waits for its first content gets its first keep-alive. Until then a failure keeps its status.",
+        "流式调用等待首个内容多久后发送第一个保活信号。在此之前失败仍以原状态码返回。"
+    ),
+    setting!(
+        "KEEPALIVE_EVERY_MS",
+        "Keep-alive every" / "保活间隔",
+        integer(1, 600_000),
+        "15000",
+        "ms",
+        run,
+        "The time between keep-alives.",
+        "保活信号的间隔。"
+    ),
+    setting!(
+        "DIAGNOSTIC_HEADERS",
+        "Diagnostic headers" / "诊断响应头",
+        Kind::Switch,
+        "true",
+        "",
+        run,
+        "Whether answers name the channel, the upstream model and the attempts (x-onepool-*), and how long each part \
+         took (server-timing).",
+        "回答是否带有渠道、上游模型、尝试次数（x-onepool-*）以及各阶段耗时（server-timing）的响应头。"
+    ),
+];

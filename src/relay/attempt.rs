@@ -1,7 +1,7 @@
-//! Sends a call to one candidate after the other, until one answers with real content.
+//! One attempt: sends a call to one candidate and reads its answer up to the first real content.
 //!
-//! Until then nothing has gone to the client, so every fault is tried elsewhere, also an error inside a 200 and an empty
-//! answer. Only what the request itself is to blame for goes back as it is.
+//! Until then nothing has gone to the client, so every fault is the caller's to try elsewhere, also an error inside a 200
+//! and an empty answer. Only what the request itself is to blame for goes back as it is.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use tokio::time::Instant;
 
 use super::{
     Relay,
+    collect::{Body, read_whole},
     ending::Ending,
     job::{Job, Target},
-    stream::{LONGEST_ANSWER, push_frame},
+    stream::push_frame,
     ticket::Ticket,
 };
 use crate::{
     model::{
         secret::Secret,
         time::UnixMs,
-        token::ClientProfile,
         usage::{Endpoint, OutcomeClass, TokenCounts},
     },
     protocol::{
@@ -31,15 +31,11 @@ use crate::{
         },
         sse::{Event, Scanner},
     },
-    scheduler::{
-        ledger::{Candidate, Choice, RestScope, Tried},
-        rest::Report,
-    },
+    scheduler::ledger::RestScope,
     upstream::{
         client::{SendError, UpstreamCall, UpstreamResponse},
         outcome::{
-            Answered, LimitPeriod, Outcome, classify, classify_bad_answer, classify_in_band,
-            sanitized_client_error,
+            Answered, Outcome, classify, classify_bad_answer, classify_in_band, sanitized_client_error,
         },
     },
 };
@@ -50,23 +46,12 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 /// The same for embeddings: a thousand inputs of 3072 numbers each, written out, take this much.
 const MAX_EMBEDDINGS_BYTES: usize = 64 << 20;
 
-/// Answers are collected in pieces of this size. One buffer that grows would be copied again and again, and take up to
-/// three times the answer's memory meanwhile.
-const PIECE_BYTES: usize = 256 << 10;
-
 /// The most that is read of a stream before its first content: roles and comments need next to nothing, and the largest
 /// event half of it.
 const MAX_BYTES_BEFORE_CONTENT: usize = 16 << 20;
 
 /// How long the body of an error may take: its status has already been seen.
 const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
-
-/// How long to rest at the limit of a day or a month, or when a model is gone, if the upstream does not say until when. Its
-/// day may end at any hour of ours, so it is tried again every hour.
-const LONG_REST: Duration = Duration::from_secs(3600);
-
-/// The longest time that an OpenClaw call waits inside for a limited key to come back; see [`super::ending`].
-const OPENCLAW_WAIT: Duration = Duration::from_secs(60);
 
 /// An answer that has content.
 pub(super) enum Found {
@@ -100,7 +85,7 @@ pub(super) struct Beginning {
 }
 
 /// Why an attempt found nothing.
-enum Failure {
+pub(super) enum Failure {
     /// Try elsewhere.
     Elsewhere { outcome: Outcome, status: Option<u16>, timeout: bool },
     /// The request itself is refused.
@@ -109,115 +94,14 @@ enum Failure {
     StreamOptions { status: u16 },
 }
 
-/// What the attempts of a call came to.
-#[derive(Default)]
-struct Failures {
-    attempts: usize,
-    timeouts: usize,
-    gone: usize,
-    limited_until: Option<UnixMs>,
-}
-
 impl Relay {
-    /// Finds content for a call, or says how it ends without.
-    pub(super) async fn find_content(&self, job: &Job, ticket: &mut Ticket) -> Result<Found, Ending> {
-        let mut tried = Tried::default();
-        let mut failures = Failures::default();
-        // Candidates that were at a limit when they were tried.
-        let mut limited: Vec<usize> = Vec::new();
-        while failures.attempts < job.catalog.settings.max_attempts as usize && Instant::now() < job.deadline
-        {
-            let now = ticket.now();
-            let choice = self.ledger().choose(&job.candidates, &mut tried, now, rand::random());
-            let index = match choice {
-                Choice::Send(index) => index,
-                Choice::Wait { .. } | Choice::Nothing => {
-                    // What was tried and failed for another reason than a limit stays out.
-                    let waitable =
-                        |index: &usize| limited.contains(index) || !tried.has(&job.candidates[*index]);
-                    let rest = self.first_back(job, (0..job.candidates.len()).filter(waitable), now);
-                    let Some(wait) = worth_waiting(job, rest, now) else {
-                        let rest = self.first_back(job, 0..job.candidates.len(), now);
-                        return Err(failures.ending(job, rest, now));
-                    };
-                    tokio::time::sleep(wait).await;
-                    ticket.queued(wait);
-                    for index in limited.drain(..) {
-                        tried.forget(&job.candidates[index]);
-                    }
-                    continue;
-                }
-            };
-            failures.attempts += 1;
-            match self.attempt(job, index, ticket).await {
-                Ok(found) => {
-                    self.ledger().succeed(&job.candidates[index], now, ticket.now());
-                    return Ok(found);
-                }
-                Err(Failure::Refused { ending, .. }) => return Err(ending),
-                Err(Failure::Elsewhere { outcome, status, timeout }) => {
-                    if outcome.class == OutcomeClass::RateLimited {
-                        limited.push(index);
-                    }
-                    failures.note(
-                        self.report(&job.candidates[index], &outcome, status, ticket.now()),
-                        &outcome,
-                        status,
-                        timeout,
-                    );
-                }
-                Err(Failure::StreamOptions { .. }) => {}
-            }
-        }
-        let now = ticket.now();
-        Err(failures.ending(job, self.first_back(job, 0..job.candidates.len(), now), now))
-    }
-
-    /// When the first of these candidates comes back, and why it rests.
-    fn first_back(
+    /// One attempt, and its entry in the books. An upstream that refuses `stream_options` is asked again without.
+    pub(super) async fn attempt(
         &self,
         job: &Job,
-        among: impl Iterator<Item = usize>,
-        now: UnixMs,
-    ) -> Option<(UnixMs, OutcomeClass)> {
-        let ledger = self.ledger();
-        among
-            .filter_map(|index| match ledger.earliest(&job.candidates[index], now) {
-                (until, Some(rest)) => Some((until, rest.class)),
-                (_, None) => None,
-            })
-            .min()
-    }
-
-    /// Tells the ledger of a bad answer; returns until when the candidate rests.
-    fn report(
-        &self,
-        candidate: &Candidate,
-        outcome: &Outcome,
-        status: Option<u16>,
-        now: UnixMs,
-    ) -> Option<UnixMs> {
-        let long = matches!(outcome.period, Some(LimitPeriod::Day | LimitPeriod::Month))
-            || (outcome.permanent && outcome.class == OutcomeClass::ModelUnavailable);
-        let asked = outcome.rest_for.or(long.then_some(LONG_REST));
-        let report = Report { class: outcome.class, asked, status, detail: outcome.detail.clone() };
-        let rested = self.ledger().fail(candidate, outcome.scope, report, now);
-        let (scope, until) = rested?;
-        tracing::info!(
-            ?scope, class = %outcome.class, status, rest_s = until.since(now).as_secs_f32(), detail = outcome.detail,
-            "rests after a bad answer"
-        );
-        Some(until)
-    }
-
-    /// Notes that a stream broke off after its first content.
-    pub(super) fn report_interruption(&self, candidate: &Candidate, detail: &str, now: UnixMs) {
-        let outcome = host_error(RestScope::KeyModel, detail);
-        self.report(candidate, &outcome, None, now);
-    }
-
-    /// One attempt, and its entry in the books. An upstream that refuses `stream_options` is asked again without.
-    async fn attempt(&self, job: &Job, index: usize, ticket: &mut Ticket) -> Result<Found, Failure> {
+        index: usize,
+        ticket: &mut Ticket,
+    ) -> Result<Found, Failure> {
         let target = &job.targets[index];
         let (channel, model) = (&target.route.channel.channel, &target.route.upstream_model);
         loop {
@@ -447,45 +331,6 @@ impl Relay {
     }
 }
 
-/// How long an OpenClaw call waits for the first limited candidate. Other clients are told to come back.
-fn worth_waiting(job: &Job, rest: Option<(UnixMs, OutcomeClass)>, now: UnixMs) -> Option<Duration> {
-    let (until, class) = rest?;
-    let wait = until.since(now);
-    let patient = job.token.profile == ClientProfile::OpenClaw && class == OutcomeClass::RateLimited;
-    (patient && wait <= OPENCLAW_WAIT && Instant::now() + wait < job.deadline).then_some(wait)
-}
-
-impl Failures {
-    fn note(&mut self, until: Option<UnixMs>, outcome: &Outcome, status: Option<u16>, timeout: bool) {
-        self.timeouts += usize::from(timeout);
-        match outcome.class {
-            OutcomeClass::RateLimited => {
-                let until = until.unwrap_or_default();
-                self.limited_until = Some(self.limited_until.map_or(until, |earlier| earlier.min(until)));
-            }
-            OutcomeClass::ModelUnavailable if matches!(status, Some(404 | 410)) => self.gone += 1,
-            _ => {}
-        }
-    }
-
-    /// How the call ends; `rest` is the first candidate to come back.
-    fn ending(&self, job: &Job, rest: Option<(UnixMs, OutcomeClass)>, now: UnixMs) -> Ending {
-        let limited = match rest {
-            Some((until, OutcomeClass::RateLimited)) => Some(until),
-            _ => None,
-        };
-        if let Some(until) = self.limited_until.or(limited.filter(|_| self.attempts == 0)) {
-            return Ending::PoolExhausted { retry_after: until.since(now) };
-        }
-        match self.attempts {
-            0 => Ending::NoChannel { retry_after: rest.map(|(until, _)| until.since(now)) },
-            attempts if self.timeouts == attempts => Ending::UpstreamTimeout,
-            attempts if self.gone == attempts => Ending::ModelNotFound { model: job.envelope.model.clone() },
-            _ => Ending::UpstreamFailed,
-        }
-    }
-}
-
 fn answer_limit(endpoint: Endpoint) -> usize {
     match endpoint {
         Endpoint::Embeddings => MAX_EMBEDDINGS_BYTES,
@@ -493,66 +338,8 @@ fn answer_limit(endpoint: Endpoint) -> usize {
     }
 }
 
-/// A body while it is collected.
-#[derive(Default)]
-struct Body {
-    pieces: Vec<Vec<u8>>,
-    length: usize,
-}
-
-impl Body {
-    fn push(&mut self, mut bytes: &[u8]) {
-        self.length += bytes.len();
-        while !bytes.is_empty() {
-            // The first piece grows as it likes: most answers are small.
-            let room = self.pieces.last().map_or(0, |piece| PIECE_BYTES - piece.len());
-            let (now, later) = bytes.split_at(bytes.len().min(room));
-            match self.pieces.last_mut() {
-                Some(piece) if room > 0 => piece.extend_from_slice(now),
-                Some(_) => self.pieces.push(Vec::with_capacity(PIECE_BYTES)),
-                None => self.pieces.push(Vec::new()),
-            }
-            bytes = later;
-        }
-    }
-
-    fn whole(mut self) -> Bytes {
-        match self.pieces.len() {
-            0 | 1 => self.pieces.pop().unwrap_or_default().into(),
-            _ => self.pieces.concat().into(),
-        }
-    }
-}
-
-/// Reads a body to its end, after what has `begun` of it: its first byte (white space is none: some upstreams send it to
-/// keep the connection) before `first_by`, every further piece within `idle`.
-async fn read_whole(
-    mut body: Body,
-    response: &mut UpstreamResponse,
-    first_by: Instant,
-    idle: Duration,
-    limit: usize,
-) -> Result<Bytes, Failure> {
-    let ends_by = Instant::now() + LONGEST_ANSWER;
-    let mut by = first_by;
-    while let Some(chunk) = before(by, response.next_chunk()).await?.map_err(|error| broken(&error))? {
-        if body.length + chunk.len() > limit {
-            return Err(broken(&SendError::TooLarge(limit)));
-        }
-        if chunk.iter().all(u8::is_ascii_whitespace) {
-            if body.length == 0 {
-                continue;
-            }
-        } else {
-            by = (Instant::now() + idle).min(ends_by);
-        }
-        body.push(&chunk);
-    }
-    Ok(body.whole())
-}
-
 /// Awaits something until a point in time.
-async fn before<T>(by: Instant, future: impl Future<Output = T>) -> Result<T, Failure> {
+pub(super) async fn before<T>(by: Instant, future: impl Future<Output = T>) -> Result<T, Failure> {
     tokio::time::timeout_at(by, future).await.map_err(|_| Failure::Elsewhere {
         outcome: host_error(RestScope::ChannelModel, "no content within the limit"),
         status: None,
@@ -572,7 +359,7 @@ fn in_band(error: &InBandError, now: UnixMs, secrets: &[&Secret]) -> Failure {
     Failure::Elsewhere { outcome, status: Some(200), timeout: false }
 }
 
-fn broken(error: &SendError) -> Failure {
+pub(super) fn broken(error: &SendError) -> Failure {
     let scope = match error {
         SendError::TooLarge(_) => RestScope::Request,
         // One request or one model can cause these, such as a body that the host cuts off because of its size.
@@ -587,7 +374,7 @@ fn host_failure(scope: RestScope, detail: &str) -> Failure {
     Failure::Elsewhere { outcome: host_error(scope, detail), status: Some(200), timeout: false }
 }
 
-fn host_error(scope: RestScope, detail: &str) -> Outcome {
+pub(super) fn host_error(scope: RestScope, detail: &str) -> Outcome {
     Outcome {
         class: OutcomeClass::HostError,
         scope,

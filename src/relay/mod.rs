@@ -1,17 +1,19 @@
 //! One relayed call, from a client's request to its answer and its usage row.
 //!
 //! The walk, in the order of the files: [`Relay::serve`] checks the call against its token ([`quota`]) and the catalog
-//! (`job`); `attempt` sends to one candidate after the other until one has real content; `stream` pipes that on, or
-//! the answer goes out whole; `ticket` keeps the books and hands the row to the [`recorder`]. How a call may end otherwise,
-//! and what the client is told then, is in [`ending`].
+//! (`job`); `search` tries one candidate after the other (each an `attempt`) until one has real content; `stream` pipes
+//! that on, or the answer goes out whole (`collect`); `ticket` keeps the books and hands the row to the [`recorder`]. How a
+//! call may end otherwise, and what the client is told then, is in [`ending`].
 //!
 //! Nothing here knows that HTML exists.
 
 mod attempt;
+mod collect;
 pub mod ending;
 mod job;
 pub mod quota;
 pub mod recorder;
+mod search;
 mod stream;
 mod ticket;
 

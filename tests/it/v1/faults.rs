@@ -48,7 +48,7 @@ async fn run(stream: bool, good_channel_beside: bool) {
     for group in cases.chunks(12) {
         let runs = group.iter().map(|&fault| async move {
             // Short limits only where a limit is what is tested: this machine may be slow.
-            let limit = if fault.waits_for_a_time_limit() { "600" } else { "20000" };
+            let limit = if fault.waits_for_a_time_limit() { "2000" } else { "30000" };
             // A keep-alive would decide the status before the fault does.
             let keep_alive = ("KEEPALIVE_AFTER_MS", "60000");
             let settings = [("FIRST_BYTE_TIMEOUT_MS", limit), ("IDLE_TIMEOUT_MS", limit), keep_alive];

@@ -208,7 +208,8 @@ impl Ticket {
             record.quota_period = reservation.period;
             reservation.settle(record.quota_charge);
         }
-        tracing::info!(
+        // At `debug` only: the usage log has the same.
+        tracing::debug!(
             request = %record.request_id, token = %record.token_id, model = record.asked_model,
             status = record.status, result = %record.result, attempts = record.attempts.len(),
             total_ms = record.total_ms, "call"

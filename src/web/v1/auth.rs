@@ -10,26 +10,35 @@ use crate::{
     web::client::ClientAddress,
 };
 
+/// Why a request's credential is refused, and whose it is, if that is known.
+pub struct Refused {
+    /// What the client is told.
+    pub ending: Ending,
+    /// The token, if the value is one of ours: its operator should see that it is still in use.
+    pub token: Option<Arc<Token>>,
+}
+
 /// The token of a request, if it may be used now and from there.
 ///
 /// The presented value is hashed first and only the hash is looked up.
-pub fn token(parts: &Parts, catalog: &Catalog, now: UnixMs) -> Result<Arc<Token>, Ending> {
-    let bad = |message| Ending::BadToken { message };
+pub fn token(parts: &Parts, catalog: &Catalog, now: UnixMs) -> Result<Arc<Token>, Refused> {
+    let bad = |message| Refused { ending: Ending::BadToken { message }, token: None };
     let presented = presented(parts).ok_or(bad("No token: send `Authorization: Bearer sk-...`."))?;
     let found = catalog
         .find_credential(&SecretHash::of(presented))
         .filter(|found| found.valid_until.is_none_or(|until| now < until))
         .ok_or(bad("This token is not known here."))?;
     let token = &found.token;
+    let refused = |ending| Refused { ending, token: Some(token.clone()) };
     if !token.enabled {
-        return Err(bad("This token is switched off."));
+        return Err(refused(Ending::BadToken { message: "This token is switched off." }));
     }
     if token.expires_at.is_some_and(|end| now >= end) {
-        return Err(bad("This token has ended."));
+        return Err(refused(Ending::BadToken { message: "This token has ended." }));
     }
     let address = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
     if !token.allows_address(address.unwrap_or(Ipv4Addr::UNSPECIFIED.into())) {
-        return Err(Ending::AddressNotAllowed);
+        return Err(refused(Ending::AddressNotAllowed));
     }
     Ok(token.clone())
 }

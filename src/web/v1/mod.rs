@@ -28,6 +28,7 @@ use tower_http::{
     cors::{AllowHeaders, Any, CorsLayer},
 };
 
+use self::auth::Refused;
 use super::{Site, client::ClientAddress, face};
 use crate::{
     error::Error,
@@ -73,18 +74,8 @@ async fn relay(endpoint: Endpoint, State(site): State<Site>, request: Request) -
     let at = site.clock.now();
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.extensions);
-    let token = match auth::token(&parts, &site.catalog.load(), at) {
-        Ok(token) => token,
-        Err(ending) => {
-            return into_response(error_answer(&ending.told(ClientProfile::Generic), request_id));
-        }
-    };
-    let (body, unreadable) = match body::read(body, &parts.headers, site.config.max_body_bytes).await {
-        Ok(body) => (body, None),
-        Err(ending) => (Bytes::new(), Some(ending)),
-    };
     let client = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
-    let call = Call {
+    let call = |token, body| Call {
         request_id,
         token,
         endpoint,
@@ -96,9 +87,18 @@ async fn relay(endpoint: Endpoint, State(site): State<Site>, request: Request) -
         trace_id: client_kind::trace_id(&parts.headers),
     };
     let relay: Arc<Relay> = site.relay.clone();
-    into_response(match unreadable {
-        None => relay.serve(call).await,
-        Some(ending) => relay.turn_away(call, &ending).await,
+    let token = match auth::token(&parts, &site.catalog.load(), at) {
+        Ok(token) => token,
+        Err(Refused { ending, token: Some(token) }) => {
+            return into_response(relay.turn_away(call(token, Bytes::new()), &ending).await);
+        }
+        Err(Refused { ending, token: None }) => {
+            return into_response(error_answer(&ending.told(ClientProfile::Generic), request_id));
+        }
+    };
+    into_response(match body::read(body, &parts.headers, site.config.max_body_bytes).await {
+        Ok(body) => relay.serve(call(token, body)).await,
+        Err(ending) => relay.turn_away(call(token, Bytes::new()), &ending).await,
     })
 }
 

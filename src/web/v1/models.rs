@@ -52,7 +52,7 @@ fn answer(
             Ok(value) => Json(value).into_response(),
             Err(ending) => refuse(ending, token.profile),
         },
-        Err(ending) => refuse(ending, ClientProfile::Generic),
+        Err(refused) => refuse(refused.ending, ClientProfile::Generic),
     }
 }
 

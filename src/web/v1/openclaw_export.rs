@@ -22,8 +22,8 @@ pub(super) async fn show(State(site): State<Site>, RawQuery(query): RawQuery, re
     let catalog = site.catalog.load();
     let token = match auth::token(&parts, &catalog, site.clock.now()) {
         Ok(token) => token,
-        Err(ending) => {
-            let told = ending.told(ClientProfile::Generic);
+        Err(refused) => {
+            let told = refused.ending.told(ClientProfile::Generic);
             return into_response(error_answer(&told, request_id(&parts.extensions)));
         }
     };

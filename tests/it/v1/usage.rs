@@ -267,3 +267,22 @@ async fn no_text_of_a_prompt_or_an_answer_and_no_secret_is_on_the_disk() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_refused_token_of_ours_is_in_the_log_and_a_strangers_is_not() {
+    let (app, upstream) = (TestApp::start().await, Upstream::start());
+    app.channel("c", &upstream, &["key-1"]).await;
+    let token = app.token_with(|token| token.cidrs = vec!["203.0.113.0/24".parse().unwrap()]).await;
+    assert_eq!(app.chat(false, "hi").await.status, 403);
+    app.app.site().db.set_token_enabled(token, false).await.unwrap();
+    app.reload().await;
+    assert_eq!(app.chat(false, "hi").await.status, 401);
+    app.app.site().db.delete_token(token).await.unwrap();
+    app.reload().await;
+    assert_eq!(app.chat(false, "hi").await.status, 401);
+    let rows = app.rows().await;
+    let seen: Vec<_> = rows.iter().map(|row| (row["status"].clone(), row["code"].clone())).collect();
+    assert_eq!(seen, [(401.into(), "invalid_api_key".into()), (403.into(), "ip_not_allowed".into())]);
+    assert!(rows.iter().all(|row| row["cost"] == 0 && row["attempts"] == serde_json::json!([])));
+    app.stop().await;
+}

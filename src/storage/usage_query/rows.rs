@@ -217,12 +217,6 @@ impl Db {
         let attempts = attempts.into_iter().map(AttemptRow::try_from).collect::<StorageResult<_>>()?;
         Ok(Some((row, attempts)))
     }
-
-    /// The last call of a token, if it ever made one that is still in the log.
-    pub async fn latest_usage_for_token(&self, token: TokenId) -> StorageResult<Option<UsageRow>> {
-        let filter = UsageFilter { token: Some(token), ..Default::default() };
-        Ok(self.usage_page(&filter, Place::Newest, 1).await?.rows.into_iter().next())
-    }
 }
 
 const SELECT: &str = "SELECT u.id, u.request_id, u.at, u.token_id, COALESCE(t.name, '') AS token_name, \

@@ -4,7 +4,10 @@ use super::Failure;
 use crate::{
     app::StartError,
     i18n::cli::Cli,
-    storage::{OpenError, folder::FolderError},
+    storage::{
+        OpenError,
+        folder::{FolderError, remedy},
+    },
 };
 
 /// What to print for a failure.
@@ -32,6 +35,14 @@ fn folder(error: &FolderError, t: Cli) -> String {
         FolderError::Unusable { path, source } => {
             t.folder_unusable(&path.display().to_string(), &source.to_string())
         }
+        FolderError::NotPermitted { path, folder, missing, uid, gid } => t.folder_not_permitted(
+            &path.display().to_string(),
+            &folder.display().to_string(),
+            &remedy(folder, *missing, *uid, *gid),
+            *uid,
+            *gid,
+        ),
+        FolderError::ReadOnly { path } => t.folder_read_only(&path.display().to_string()),
         FolderError::InUse { path } => t.folder_in_use(&path.display().to_string()),
         FolderError::MissingKey { key, database } => {
             t.key_missing(&key.display().to_string(), &database.display().to_string())

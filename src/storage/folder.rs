@@ -31,6 +31,33 @@ pub enum FolderError {
         /// What the system says.
         source: io::Error,
     },
+    /// The folder, or a file in it, belongs to another user.
+    #[error(
+        "cannot use {}: permission denied for uid {uid}, gid {gid}. Give the folder to this user, or set DATA_DIR to \
+         another one: {}",
+        path.display(), remedy(folder, *missing, *uid, *gid)
+    )]
+    NotPermitted {
+        /// The folder or file.
+        path: PathBuf,
+        /// The data folder.
+        folder: PathBuf,
+        /// Whether the data folder does not exist and could not be made.
+        missing: bool,
+        /// The user that this process runs as.
+        uid: u32,
+        /// Its group.
+        gid: u32,
+    },
+    /// The folder is on a file system that is mounted read-only.
+    #[error(
+        "cannot use {}: its file system is read-only. Mount the data folder writable, or set DATA_DIR to another one",
+        path.display()
+    )]
+    ReadOnly {
+        /// The folder or file.
+        path: PathBuf,
+    },
     /// Another server runs on the folder.
     #[error("another onepool runs on the data folder {}: stop it first, or set another DATA_DIR", path.display())]
     InUse {
@@ -63,6 +90,44 @@ pub enum FolderError {
     },
 }
 
+impl FolderError {
+    /// What the system's refusal of `path`, which is the data folder `folder` or something in it, means to the operator.
+    fn of(path: &Path, folder: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Self::NotPermitted {
+                path,
+                folder: folder.into(),
+                missing: matches!(fs::metadata(folder), Err(error) if error.kind() == io::ErrorKind::NotFound),
+                uid: rustix::process::geteuid().as_raw(),
+                gid: rustix::process::getegid().as_raw(),
+            },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
+            _ => Self::Unusable { path, source },
+        }
+    }
+}
+
+/// The shell command that gives a folder to a user; it makes the folder first if it is `missing`.
+pub fn remedy(folder: &Path, missing: bool, uid: u32, gid: u32) -> String {
+    let folder = shell_word(&folder.display().to_string());
+    if missing {
+        format!("sudo mkdir -p {folder} && sudo chown {uid}:{gid} {folder}")
+    } else {
+        format!("sudo chown -R {uid}:{gid} {folder}")
+    }
+}
+
+/// A text as one word of a POSIX shell.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
+    if !text.is_empty() && !text.starts_with('-') && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    let dash = if text.starts_with('-') { "./" } else { "" };
+    format!("'{dash}{}'", text.replace('\'', "'\\''"))
+}
+
 /// The data folder.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
@@ -82,7 +147,7 @@ impl DataFolder {
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(path).map_err(|source| FolderError::Unusable { path: path.into(), source })?;
+        builder.create(path).map_err(|source| FolderError::of(path, path, source))?;
         Ok(Self { path: path.into() })
     }
 
@@ -100,7 +165,7 @@ impl DataFolder {
     /// Claims the folder for this process. Two servers on one folder would each believe that they alone count quotas.
     pub fn lock(&self) -> Result<FolderLock, FolderError> {
         let path = self.path.join(LOCK_FILE);
-        let unusable = |source| FolderError::Unusable { path: path.clone(), source };
+        let unusable = |source| FolderError::of(&path, &self.path, source);
         let file = private(OpenOptions::new().create(true).truncate(false).write(true))
             .open(&path)
             .map_err(unusable)?;
@@ -140,10 +205,10 @@ impl DataFolder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
                 let key = Secret::new(STANDARD.encode(*bytes));
-                self.write_key(&path, &key).map_err(|source| FolderError::Unusable { path, source })?;
+                self.write_key(&path, &key).map_err(|source| FolderError::of(&path, &self.path, source))?;
                 Ok(key)
             }
-            Err(source) => Err(FolderError::Unusable { path, source }),
+            Err(source) => Err(FolderError::of(&path, &self.path, source)),
         }
     }
 
@@ -152,7 +217,7 @@ impl DataFolder {
         let path = self.database();
         private(OpenOptions::new().create(true).truncate(false).read(true).write(true))
             .open(&path)
-            .map_err(|source| FolderError::Unusable { path: path.clone(), source })?;
+            .map_err(|source| FolderError::of(&path, &self.path, source))?;
         Ok(path)
     }
 
@@ -162,7 +227,7 @@ impl DataFolder {
         match fs::metadata(&path) {
             Ok(metadata) => Ok(metadata.len() > 0),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(FolderError::Unusable { path, source }),
+            Err(source) => Err(FolderError::of(&path, &self.path, source)),
         }
     }
 
@@ -235,5 +300,24 @@ mod tests {
         fs::write(parent.path().join("file"), "").unwrap();
         let error = DataFolder::create(&parent.path().join("file/data")).unwrap_err().to_string();
         assert!(error.contains("file/data") && error.contains("DATA_DIR"), "{error}");
+    }
+
+    #[test]
+    fn a_refusal_of_the_system_becomes_the_command_that_helps() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path();
+        let of = |folder: &Path, kind: io::ErrorKind| {
+            FolderError::of(&folder.join(LOCK_FILE), folder, io::Error::from(kind)).to_string()
+        };
+        let user = format!("{}:{}", rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let text = of(folder, io::ErrorKind::PermissionDenied);
+        assert!(text.ends_with(&format!(": sudo chown -R {user} {}", folder.display())), "{text}");
+        let missing = folder.join("it's new");
+        let text = of(&missing, io::ErrorKind::PermissionDenied);
+        let word = format!("'{}/it'\\''s new'", folder.display());
+        assert!(text.ends_with(&format!(": sudo mkdir -p {word} && sudo chown {user} {word}")), "{text}");
+        let text = of(folder, io::ErrorKind::ReadOnlyFilesystem);
+        assert!(text.contains("read-only") && !text.contains("chown"), "{text}");
+        assert_eq!(shell_word("-x"), "'./-x'");
     }
 }

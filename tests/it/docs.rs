@@ -12,7 +12,8 @@ use onepool::{
 };
 
 /// Documents in English; the Chinese one stands beside it.
-const PAIRS: &[&str] = &["README", "docs/errors", "docs/openclaw", "docs/settings", "docs/usage-log"];
+const PAIRS: &[&str] =
+    &["README", "deploy/README", "docs/errors", "docs/openclaw", "docs/settings", "docs/usage-log"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -186,7 +187,7 @@ fn documents() -> Vec<PathBuf> {
             .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
             .collect::<Vec<_>>()
     };
-    [in_folder(root()), in_folder(&root().join("docs"))].concat()
+    [in_folder(root()), in_folder(&root().join("deploy")), in_folder(&root().join("docs"))].concat()
 }
 
 #[test]

@@ -3,7 +3,9 @@
 mod admin;
 mod architecture;
 mod docs;
+mod deploy;
 mod fake_upstream;
+mod nginx;
 mod process;
 mod start;
 mod support;

@@ -147,7 +147,8 @@ fn compose_needs_no_env_file_and_gives_its_services_no_more_than_they_need() {
 
     let nginx = of("services.nginx.networks.pool.ipv4_address");
     assert_eq!(of("services.onepool.environment.TRUSTED_PROXIES"), nginx, "nginx alone is believed");
-    let subnet: ipnet::IpNet = of("networks.pool.ipam.config")[0].split_once(": ").unwrap().1.parse().unwrap();
+    let subnet: ipnet::IpNet =
+        of("networks.pool.ipam.config")[0].split_once(": ").unwrap().1.parse().unwrap();
     let gateway = of("networks.pool.ipam.config.gateway");
     let onepool = of("services.onepool.networks.pool.ipv4_address");
     let addresses: BTreeSet<std::net::IpAddr> =
@@ -165,8 +166,8 @@ fn whoever_stops_the_server_waits_longer_than_it_drains() {
     let of = |path: &str| at(&compose, path)[0].to_owned();
     let drain = default_of("DRAIN_SECONDS");
     assert_eq!(of("services.onepool.environment.DRAIN_SECONDS"), drain.to_string());
-    // After the drain, answers get two seconds and tasks ten.
-    let needs = drain + 12;
+    // After the drain, answers get two seconds and background tasks five.
+    let needs = drain + 2 + 5;
     assert!(seconds(&of("services.onepool.stop_grace_period")) > needs);
     // nginx stops first, and waits for the answers that pass through it.
     let nginx = read("deploy/nginx.conf");
@@ -186,9 +187,15 @@ fn limits_of_nginx_go_with_those_of_the_server() {
     for file in ["deploy/nginx.conf", "deploy/nginx-host.conf"] {
         let text = read(file);
         let (upstream, _) = text.split_once("keepalive_timeout 120s").expect(file);
-        assert!(upstream.contains("keepalive_timeout 10s;") && default_of("HEADER_TIMEOUT_SECONDS") > 11, "{file}");
+        assert!(
+            upstream.contains("keepalive_timeout 10s;") && default_of("HEADER_TIMEOUT_SECONDS") > 11,
+            "{file}"
+        );
         assert!(text.contains(&format!("client_max_body_size {}m;", default_of("MAX_BODY_MB"))), "{file}");
-        assert!(text.contains("proxy_read_timeout 600s;") && default_of("IDLE_TIMEOUT_MS") < 500_000, "{file}");
+        assert!(
+            text.contains("proxy_read_timeout 600s;") && default_of("IDLE_TIMEOUT_MS") < 500_000,
+            "{file}"
+        );
         for line in ["proxy_buffering off;", "proxy_request_buffering off;", "proxy_http_version 1.1;"] {
             assert!(text.contains(line), "{file}: {line}");
         }

@@ -2,8 +2,8 @@
 
 mod admin;
 mod architecture;
-mod docs;
 mod deploy;
+mod docs;
 mod fake_upstream;
 mod nginx;
 mod process;

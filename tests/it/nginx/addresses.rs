@@ -50,7 +50,8 @@ async fn the_clients_own_address_is_in_the_log_and_decides_over_its_token() {
             );
             assert_eq!(app.rows().await[0]["address"], "127.0.0.6", "{shipped:?} {spoofed:?}");
         }
-        let reply = Reply::read(call([127, 0, 0, 5], Some(("x-forwarded-for", "6.6.6.6"))).await.unwrap()).await;
+        let reply =
+            Reply::read(call([127, 0, 0, 5], Some(("x-forwarded-for", "6.6.6.6"))).await.unwrap()).await;
         assert_eq!(reply.status, 200, "{shipped:?}: a spoofed address shuts its sender out");
 
         let log = nginx.access_log();
@@ -67,11 +68,13 @@ async fn the_server_learns_the_name_and_the_scheme_that_nginx_was_reached_by() {
     for shipped in Shipped::BOTH {
         let nginx = Nginx::start(shipped, backend.address());
         let mut request = nginx.client([127, 0, 0, 7]).get(nginx.url("/a%20path?q=%2F"));
-        request = request.header("x-forwarded-proto", if shipped == Shipped::Host { "http" } else { "https" });
+        request =
+            request.header("x-forwarded-proto", if shipped == Shipped::Host { "http" } else { "https" });
         for (name, value) in SPOOFED {
             request = request.header(*name, *value);
         }
-        let head = Reply::read(request.send().await.unwrap()).await.json()["head"].as_str().unwrap().to_owned();
+        let head =
+            Reply::read(request.send().await.unwrap()).await.json()["head"].as_str().unwrap().to_owned();
         let fields = |name: &str| -> Vec<String> {
             let field = head.lines().filter_map(|line| line.strip_prefix(&format!("{name}: ")));
             field.map(str::to_owned).collect()
@@ -108,7 +111,10 @@ async fn a_request_that_names_two_hosts_does_not_bring_the_wrong_one_to_the_serv
         let answer = nginx.send(&format!(
             "GET https://{NAME}/login HTTP/1.1\r\nHost: POOL.example.com\r\nConnection: close\r\n\r\n"
         ));
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(&format!("host: {NAME}\\r\\n")), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains(&format!("host: {NAME}\\r\\n")),
+            "{answer}"
+        );
         for bad in ["Host: a b", "Host: a/b", "Host: a\r\nHost: b", "Host: "] {
             let answer = nginx.send(&format!("GET / HTTP/1.1\r\n{bad}\r\nConnection: close\r\n\r\n"));
             assert!(answer.starts_with("HTTP/1.1 400"), "{bad:?}: {answer}");

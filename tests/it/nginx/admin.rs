@@ -58,7 +58,8 @@ async fn the_set_up_the_login_and_forms_work_and_those_of_other_sites_are_refuse
         let mut browser = Browser::new(&nginx);
         let page = browser.get(&path).await;
         assert_eq!(page.status, 200, "{}", page.text());
-        let form = format!("code={code}&name=admin&password=correct+horse+battery&repeat=correct+horse+battery");
+        let form =
+            format!("code={code}&name=admin&password=correct+horse+battery&repeat=correct+horse+battery");
         let stranger = browser.post("/setup", ("origin", "https://evil.example"), &form).await;
         assert_eq!(stranger.status, 403, "{}", stranger.text());
         let done = browser.post("/setup", here, &form).await;
@@ -77,7 +78,8 @@ async fn the_set_up_the_login_and_forms_work_and_those_of_other_sites_are_refuse
         browser.cookie.clear();
         let reply = browser.get("/channels").await;
         assert!(reply.header("location").is_some_and(|to| to.starts_with("/login")), "{:?}", reply.headers);
-        let reply = browser.post("/login", ("origin", &own_origin), "name=admin&password=correct+horse+battery");
+        let reply =
+            browser.post("/login", ("origin", &own_origin), "name=admin&password=correct+horse+battery");
         assert_eq!(reply.await.status, 303);
         let account = browser.get("/account").await;
         assert_eq!(account.status, 200);

@@ -63,7 +63,10 @@ async fn nginx_uses_a_connection_again_and_gives_it_up_before_the_server_does() 
     for (shipped, requests, unused) in join_all(waits).await {
         assert!(requests > 1, "{shipped:?}: nginx opens a connection for each request");
         let limit = servers_limit();
-        assert!(unused + Duration::from_secs(2) < limit, "{shipped:?}: {unused:?}, the server's is {limit:?}");
+        assert!(
+            unused + Duration::from_secs(2) < limit,
+            "{shipped:?}: {unused:?}, the server's is {limit:?}"
+        );
     }
 }
 
@@ -76,15 +79,17 @@ async fn a_call_after_any_pause_is_answered() {
     // Around the limits of nginx (10 s) and of the server.
     let limit = servers_limit().as_millis() as u64;
     let pauses = [9_900, 10_000, 10_100, limit - 20, limit - 1, limit, limit + 1, limit + 20];
-    let calls = nginx.iter().flat_map(|nginx| pauses.map(|pause| (nginx, pause))).map(async |(nginx, pause)| {
-        let http = nginx.client([127, 0, 0, 1]);
-        for wait in [0, pause] {
-            sleep(Duration::from_millis(wait)).await;
-            let request = http.post(nginx.url("/v1/chat/completions")).bearer_auth(TOKEN);
-            let reply = Reply::read(request.json(&chat("m", false, "hi")).send().await.expect("an answer")).await;
-            assert_eq!(reply.status, 200, "{:?} after {pause} ms: {}", nginx.shipped, reply.text());
-        }
-    });
+    let calls =
+        nginx.iter().flat_map(|nginx| pauses.map(|pause| (nginx, pause))).map(async |(nginx, pause)| {
+            let http = nginx.client([127, 0, 0, 1]);
+            for wait in [0, pause] {
+                sleep(Duration::from_millis(wait)).await;
+                let request = http.post(nginx.url("/v1/chat/completions")).bearer_auth(TOKEN);
+                let reply =
+                    Reply::read(request.json(&chat("m", false, "hi")).send().await.expect("an answer")).await;
+                assert_eq!(reply.status, 200, "{:?} after {pause} ms: {}", nginx.shipped, reply.text());
+            }
+        });
     join_all(calls).await;
     for nginx in &nginx {
         assert!(!nginx.error_log().contains("[error]"), "{}", nginx.error_log());
@@ -104,8 +109,7 @@ async fn a_server_that_starts_anew_is_used_again_at_once() {
     let clock = app.clock.clone();
     let data = app.stop().await;
     assert_eq!(status().await, 502);
-    let app =
-        TestApp::start_in(data, clock, &[TRUSTS_NGINX, ("LISTEN", &address.to_string())]).await;
+    let app = TestApp::start_in(data, clock, &[TRUSTS_NGINX, ("LISTEN", &address.to_string())]).await;
     assert_eq!(status().await, 200);
     drop(nginx);
     app.stop().await;

@@ -176,7 +176,10 @@ impl Nginx {
                 std::thread::sleep(Duration::from_millis(20));
             }
         }
-        panic!("nginx does not start: {}", fs::read_to_string(folder.path().join("stderr")).unwrap_or_default());
+        panic!(
+            "nginx does not start: {}",
+            fs::read_to_string(folder.path().join("stderr")).unwrap_or_default()
+        );
     }
 
     /// The URL of a path, as clients write it.

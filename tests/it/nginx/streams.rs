@@ -92,7 +92,8 @@ async fn an_upload_of_60_mb_passes_and_what_is_too_large_is_refused_as_programs_
         assert_eq!(reply.content(), large.len().to_string(), "{shipped:?} {}", reply.text());
 
         // Without a length beforehand.
-        let parts: Vec<_> = large.chunks(MB).map(|part| Ok::<_, std::io::Error>(large.slice_ref(part))).collect();
+        let parts: Vec<_> =
+            large.chunks(MB).map(|part| Ok::<_, std::io::Error>(large.slice_ref(part))).collect();
         let body = reqwest::Body::wrap_stream(futures_util::stream::iter(parts));
         let reply = Reply::read(post(TOKEN, body).await.unwrap()).await;
         assert_eq!(reply.content(), large.len().to_string(), "{shipped:?} {}", reply.text());
@@ -147,7 +148,8 @@ async fn a_client_that_leaves_ends_its_upstream_call() {
         let mut response = request.json(&chat("m", true, "words=2000 delay=20")).send().await.unwrap();
         assert!(response.chunk().await.unwrap().is_some());
         drop(response);
-        let calls = upstream.wait_for(Duration::from_secs(20), |calls| calls[0].end != CallEnd::Running).await;
+        let calls =
+            upstream.wait_for(Duration::from_secs(20), |calls| calls[0].end != CallEnd::Running).await;
         assert_eq!(calls[0].end, CallEnd::ClientLeft, "{shipped:?}");
         drop(nginx);
         app.stop().await;

@@ -300,7 +300,10 @@ struct Container {
 
 impl Container {
     fn new(program: &Path, authorities: &Path) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // Not in /tmp, where systems do not let devices work.
+        let target = root().join("target");
+        fs::create_dir_all(&target).unwrap();
+        let folder = tempfile::tempdir_in(target).unwrap();
         let image = image();
         let entrypoint = words(&instruction(&image, "ENTRYPOINT")).remove(0);
         let environment = instruction(&image, "ENV");
@@ -317,7 +320,13 @@ impl Container {
         container.put(authorities, "/etc/ssl/certs/ca-certificates.crt", 0o644);
         fs::create_dir(container.path("/data")).unwrap();
         container.own_data();
-        // Docker mounts this file into each container.
+        // Docker gives each container devices and this file.
+        fs::create_dir(container.path("/dev")).unwrap();
+        for (device, minor) in [("null", "3"), ("random", "8"), ("urandom", "9")] {
+            let mut command = Command::new("mknod");
+            command.args(["-m", "666"]).arg(container.path("/dev").join(device)).args(["c", "1", minor]);
+            assert!(command.status().unwrap().success(), "mknod");
+        }
         fs::write(container.path("/etc/hosts"), format!("127.0.0.1 localhost {}\n", TlsFront::NAME)).unwrap();
         container
     }
@@ -355,6 +364,7 @@ impl Container {
         command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         // Elsewhere the port may be taken.
         command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("PORT", self.port.to_string());
+        command.env("ADMIN_PASSWORD", "correct horse battery");
         command.stdin(Stdio::null());
         command
     }

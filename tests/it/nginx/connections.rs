@@ -46,6 +46,10 @@ async fn nginx_uses_a_connection_again_and_gives_it_up_before_the_server_does() 
                 let _ = reader.read_exact(&mut vec![0; length]);
                 let _ = socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
                 (requests, answered) = (requests + 1, Instant::now());
+                if head.to_ascii_lowercase().contains("\r\nconnection: close\r\n") {
+                    let _ = tell.lock().expect("a channel").send((requests, Duration::ZERO));
+                    return;
+                }
             }
         });
         let nginx = Nginx::start(shipped, backend.address());

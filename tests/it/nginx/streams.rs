@@ -18,50 +18,71 @@ use crate::support::{
 const CHAT: &str = "/v1/chat/completions";
 const ME: [u8; 4] = [127, 0, 0, 1];
 
+const PIECES: usize = 8;
+
+/// An upstream that sends each piece of its stream only when it is told that the client has the one before.
+fn patient_upstream() -> (Raw, mpsc::Sender<()>) {
+    let (seen, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let upstream = Raw::answer(move |_, socket| {
+        write_stream_head(socket);
+        for piece in 0..PIECES {
+            write_chunk(socket, &format!("<piece {piece}>"), None);
+            if wait.lock().unwrap().recv_timeout(SOON).is_err() {
+                return;
+            }
+        }
+        write_chunk(socket, "", Some("stop"));
+        let _ = socket.write_all(b"data: [DONE]\n\n");
+    });
+    (upstream, seen)
+}
+
+/// Asks for a stream through nginx, and reads it piece by piece.
+async fn read_patiently(nginx: &Nginx, seen: mpsc::Sender<()>) {
+    let shipped = nginx.shipped;
+    let request = nginx.client(ME).post(nginx.url(CHAT)).bearer_auth(TOKEN);
+    let request = request.header("accept-encoding", "gzip, br").json(&chat("m", true, "hi"));
+    let mut response = request.send().await.unwrap();
+    assert_eq!(response.status(), 200, "{shipped:?}");
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    assert!(response.headers().get("content-encoding").is_none(), "a compressed stream is held back");
+    let mut text = String::new();
+    for piece in 0..PIECES {
+        while !text.contains(&format!("<piece {piece}>")) {
+            let chunk = tokio::time::timeout(SOON / 2, response.chunk()).await;
+            let chunk = chunk.unwrap_or_else(|_| panic!("{shipped:?}: piece {piece} is held back"));
+            text.push_str(std::str::from_utf8(&chunk.unwrap().expect("more")).unwrap());
+        }
+        seen.send(()).unwrap();
+    }
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        text.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_piece_of_a_stream_arrives_before_the_upstream_sends_the_next() {
-    const PIECES: usize = 8;
     for shipped in Shipped::BOTH {
-        let (seen, wait) = mpsc::channel::<()>();
-        let wait = Mutex::new(wait);
-        let upstream = Raw::answer(move |_, socket| {
-            write_stream_head(socket);
-            for piece in 0..PIECES {
-                write_chunk(socket, &format!("<piece {piece}>"), None);
-                // Nothing more is sent until the client has this one.
-                if wait.lock().unwrap().recv_timeout(SOON).is_err() {
-                    return;
-                }
-            }
-            write_chunk(socket, "", Some("stop"));
-            let _ = socket.write_all(b"data: [DONE]\n\n");
-        });
+        let (upstream, seen) = patient_upstream();
         let app = TestApp::start_with(&[TRUSTS_NGINX]).await;
         app.token().await;
         app.channel_with("c", &upstream.base_url(), &["key-1"], |_| {}).await;
         let nginx = Nginx::start(shipped, app.app.address());
-
-        let request = nginx.client(ME).post(nginx.url(CHAT)).bearer_auth(TOKEN);
-        let request = request.header("accept-encoding", "gzip, br").json(&chat("m", true, "hi"));
-        let mut response = request.send().await.unwrap();
-        assert_eq!(response.status(), 200, "{shipped:?}");
-        assert_eq!(response.headers()["content-type"], "text/event-stream");
-        assert!(response.headers().get("content-encoding").is_none(), "a compressed stream is held back");
-        let mut text = String::new();
-        for piece in 0..PIECES {
-            while !text.contains(&format!("<piece {piece}>")) {
-                let chunk = tokio::time::timeout(SOON / 2, response.chunk()).await;
-                let chunk = chunk.unwrap_or_else(|_| panic!("{shipped:?}: piece {piece} is held back"));
-                text.push_str(std::str::from_utf8(&chunk.unwrap().expect("more")).unwrap());
-            }
-            seen.send(()).unwrap();
-        }
-        while let Some(chunk) = response.chunk().await.unwrap() {
-            text.push_str(std::str::from_utf8(&chunk).unwrap());
-        }
-        assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+        read_patiently(&nginx, seen).await;
         drop(nginx);
         app.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nginx_holds_nothing_back_also_if_the_answer_does_not_ask_for_that() {
+    for shipped in Shipped::BOTH {
+        // OnePool's answers have `X-Accel-Buffering: no`; these have not.
+        let (upstream, seen) = patient_upstream();
+        let nginx = Nginx::start(shipped, upstream.address());
+        read_patiently(&nginx, seen).await;
     }
 }
 

@@ -16,6 +16,23 @@ pub const HEALTHCHECK: &str = "healthcheck";
 /// `--user` of `admin reset-password`.
 pub const USER: &str = "user";
 
+/// `onepool backup`.
+pub const BACKUP: &str = "backup";
+/// The place of `backup`.
+pub const BACKUP_PATH: &str = "path";
+/// `--json` of commands that print figures.
+pub const JSON: &str = "json";
+/// `onepool restore`.
+pub const RESTORE: &str = "restore";
+/// The backup that `restore` takes.
+pub const RESTORE_FILE: &str = "file";
+/// `--yes` of commands that ask.
+pub const YES: &str = "yes";
+/// `onepool admin rotate-key`.
+pub const ROTATE_KEY: &str = "rotate-key";
+/// `--new-key-file` of `admin rotate-key`.
+pub const NEW_KEY_FILE: &str = "new-key-file";
+
 /// The settings that find the data folder and open it.
 const FOLDER_SETTINGS: &[&str] = &["DATA_DIR", "SECRET_KEY"];
 /// The settings that find the server's port.
@@ -37,6 +54,30 @@ pub fn command(m: Messages) -> Command {
                 .help_heading(t.heading_options()),
         )
         .args(some(FOLDER_SETTINGS));
+    let b = m.backup;
+    let backup = dressed(Command::new(BACKUP), b.about_backup(), m)
+        .arg(Arg::new(BACKUP_PATH).value_name("PATH").help(b.about_path()).help_heading(t.heading_options()))
+        .arg(switch(JSON, b.about_json(), m))
+        .args(some(FOLDER_SETTINGS));
+    let restore = dressed(Command::new(RESTORE), b.about_restore(), m)
+        .arg(
+            Arg::new(RESTORE_FILE)
+                .value_name("FILE")
+                .required(true)
+                .help(b.about_file())
+                .help_heading(t.heading_options()),
+        )
+        .arg(switch(YES, b.about_yes(), m))
+        .args(some(FOLDER_SETTINGS));
+    let rotate_key = dressed(Command::new(ROTATE_KEY), b.about_rotate_key(), m)
+        .arg(
+            Arg::new(NEW_KEY_FILE)
+                .long(NEW_KEY_FILE)
+                .value_name("FILE")
+                .help(b.about_new_key_file())
+                .help_heading(t.heading_options()),
+        )
+        .args(some(FOLDER_SETTINGS));
     dressed(Command::new("onepool"), t.about(), m)
         .version(env!("CARGO_PKG_VERSION"))
         .disable_version_flag(true)
@@ -54,8 +95,11 @@ pub fn command(m: Messages) -> Command {
             dressed(Command::new(ADMIN), t.about_admin(), m)
                 .subcommand_required(true)
                 .arg_required_else_help(true)
-                .subcommand(reset_password),
+                .subcommand(reset_password)
+                .subcommand(rotate_key),
         )
+        .subcommand(backup)
+        .subcommand(restore)
         .subcommand(dressed(Command::new(HEALTHCHECK), t.about_healthcheck(), m).args(some(PORT_SETTINGS)))
 }
 
@@ -76,6 +120,11 @@ fn dressed(command: Command, about: &'static str, m: Messages) -> Command {
                 .help(t.about_help())
                 .help_heading(t.heading_options()),
         )
+}
+
+/// A flag without a value.
+fn switch(name: &'static str, about: &'static str, m: Messages) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(about).help_heading(m.cli.heading_options())
 }
 
 /// A setting's flag; its id is the environment's name. A secret has none of its own, since every user of the machine

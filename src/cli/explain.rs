@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::{
     app::StartError,
-    i18n::cli::Cli,
+    i18n::{Messages, cli::Cli},
     storage::{OpenError, folder::FolderError},
 };
 
@@ -12,7 +12,7 @@ pub fn failure(failure: &Failure, t: Cli) -> String {
     match failure {
         Failure::Setting(error) => t.bad_setting(&error.name, &error.problem.text(t.0)),
         Failure::Start(error) => start(error, t),
-        Failure::Text(text) => text.clone(),
+        Failure::Text(text) | Failure::Usage(text) => text.clone(),
     }
 }
 
@@ -38,6 +38,7 @@ fn folder(error: &FolderError, t: Cli) -> String {
         }
         FolderError::DamagedKey { path } => t.key_damaged(&path.display().to_string()),
         FolderError::NoDatabase { path } => t.no_database(&path.display().to_string()),
+        FolderError::Unfinished { path } => Messages::of(t.0).backup.unfinished(&path.display().to_string()),
     }
 }
 

@@ -3,10 +3,13 @@
 //! Exit codes: 0 done, 1 it failed, 2 the command or a setting is wrong.
 
 mod admin;
+mod backup;
 mod command;
 mod explain;
 mod healthcheck;
 mod logging;
+mod restore;
+mod rotate_key;
 mod serve;
 
 use std::process::ExitCode;
@@ -26,6 +29,8 @@ enum Failure {
     Setting(ConfigError),
     /// The server could not start, or the data folder could not be opened.
     Start(StartError),
+    /// The command cannot be used like this; the remedy, in the user's language.
+    Usage(String),
     /// Anything else, in the user's language.
     Text(String),
 }
@@ -60,7 +65,7 @@ pub fn main() -> ExitCode {
         Err(failure) => {
             eprintln!("{}", t.error(&explain::failure(&failure, t)));
             match failure {
-                Failure::Setting(_) => ExitCode::from(2),
+                Failure::Setting(_) | Failure::Usage(_) => ExitCode::from(2),
                 Failure::Start(_) | Failure::Text(_) => ExitCode::FAILURE,
             }
         }
@@ -76,10 +81,23 @@ fn dispatch(matches: &ArgMatches, t: Cli) -> Result<(), Failure> {
         path.push(name);
     }
     let config = load(&levels)?;
+    let last = levels[levels.len() - 1];
+    let path_of = |name: &str| last.get_one::<String>(name).map(std::path::Path::new);
     match path[..] {
         [command::ADMIN, command::RESET_PASSWORD] => {
-            let user = levels[levels.len() - 1].get_one::<String>(command::USER);
+            let user = last.get_one::<String>(command::USER);
             admin::reset_password(&config, user.map_or(crate::app::FIRST_ACCOUNT, String::as_str), t)
+        }
+        [command::ADMIN, command::ROTATE_KEY] => {
+            rotate_key::run(&config, path_of(command::NEW_KEY_FILE), t)
+        }
+        [command::BACKUP] => {
+            backup::run(&config, path_of(command::BACKUP_PATH), last.get_flag(command::JSON), t)
+        }
+        [command::RESTORE] => {
+            // clap demands it; the current folder is no backup.
+            let file = path_of(command::RESTORE_FILE).unwrap_or(std::path::Path::new("."));
+            restore::run(&config, file, last.get_flag(command::YES), t)
         }
         [command::HEALTHCHECK] => healthcheck::run(&config, t),
         _ => serve::run(config, t),

@@ -252,6 +252,8 @@ mod tests {
         let settings = RuntimeSettings {
             public_url: None,
             retention_days: 30,
+            backup_every_hours: 0,
+            backup_keep: 7,
             max_attempts: 6,
             first_content_deadline_s: 120,
             connect_timeout_ms: 15_000,

@@ -4,6 +4,7 @@
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
 mod account;
+pub mod backup;
 mod channels;
 pub mod cli;
 mod common;
@@ -123,6 +124,8 @@ pub struct Messages {
     pub openclaw: openclaw::OpenClaw,
     /// What the command line says.
     pub cli: cli::Cli,
+    /// Backups and the master key, on the command line.
+    pub backup: backup::Backup,
     /// Channels, keys and models.
     pub channels: channels::Channels,
     /// How numbers and times read.
@@ -139,6 +142,7 @@ impl Messages {
         Self {
             lang,
             common: common::Common(lang),
+            backup: backup::Backup(lang),
             channels: channels::Channels(lang),
             login: login::Login(lang),
             setup: setup::Setup(lang),

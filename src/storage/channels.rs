@@ -423,11 +423,11 @@ async fn write_models(
     Ok(())
 }
 
-fn headers_context(id: ChannelId) -> String {
+pub(super) fn headers_context(id: ChannelId) -> String {
     format!("channel-headers:{id}")
 }
 
-fn proxy_context(id: ChannelId) -> String {
+pub(super) fn proxy_context(id: ChannelId) -> String {
     format!("channel-proxy:{id}")
 }
 

@@ -37,7 +37,7 @@ pub struct KeyRow {
 
 type RawRow = (i64, String, String, Option<String>, bool, Option<String>, i64);
 
-fn context(id: KeyId) -> String {
+pub(super) fn context(id: KeyId) -> String {
     format!("key:{id}")
 }
 

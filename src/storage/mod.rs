@@ -6,9 +6,10 @@
 //!
 //! Start reading at [`Db::open`].
 
-mod backup;
+pub mod backup;
 pub mod catalog;
 pub mod channels;
+mod check;
 mod first_account;
 pub mod first_call;
 pub mod folder;
@@ -16,9 +17,11 @@ pub mod keys;
 mod migrate;
 pub mod password;
 pub mod recording;
+pub mod restore;
 pub mod rests;
 pub mod retention;
 pub mod rollups;
+pub mod rotation;
 mod settings;
 pub mod spending;
 pub mod tokens;
@@ -33,7 +36,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub use check::Contents;
+
 use crate::model::time::{Clock, UnixMs};
+use folder::{DataFolder, FolderError, FolderLock};
 use vault::Vault;
 
 /// Why a storage call failed.
@@ -252,6 +258,15 @@ impl Db {
             }
         }
     }
+}
+
+/// Finishes (or, if it was not decided, discards) a restore and a rotation of the master key that were killed in the
+/// middle. Whoever opens a folder for good does this first, before asking for the master key.
+pub async fn settle(folder: &DataFolder, lock: &FolderLock, now: UnixMs) -> Result<(), FolderError> {
+    if restore::finish(folder, lock)? {
+        tracing::info!("finished a restore that was interrupted");
+    }
+    rotation::settle_key(folder, lock, now).await.map(|_| ())
 }
 
 fn unusable(path: &Path, error: &sqlx::Error) -> OpenError {

@@ -407,7 +407,7 @@ impl Db {
     }
 }
 
-fn context(id: TokenId) -> String {
+pub(super) fn context(id: TokenId) -> String {
     format!("token:{id}")
 }
 

@@ -203,6 +203,8 @@ impl Db {
             .map_err(failed)?;
         let db = Self { write: Engine::Sqlite(write), read: Engine::Sqlite(read), vault, clock };
         if !db.check_canary().await.map_err(|source| OpenError::Failed { path: path.into(), source })? {
+            // Folds the write-ahead log in, as if nobody had opened the file.
+            db.close().await;
             return Err(OpenError::WrongMasterKey { path: path.into() });
         }
         Ok(db)

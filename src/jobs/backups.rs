@@ -67,9 +67,11 @@ pub async fn run_once(place: &Place, schedule: Schedule, now: UnixMs) -> Result<
     let name = |time: UnixMs| format!("{PREFIX}{}{END}", stamp(time));
     let (oldest_fresh, newest) = (name(now - HOUR * schedule.every_hours), name(now));
     // A name from the future, left by a clock that was wrong, does not keep backups from being made.
-    if made.iter().filter_map(|path| path.file_name()?.to_str()).any(|made| {
-        made > oldest_fresh.as_str() && made <= newest.as_str()
-    }) {
+    if made
+        .iter()
+        .filter_map(|path| path.file_name()?.to_str())
+        .any(|made| made > oldest_fresh.as_str() && made <= newest.as_str())
+    {
         return Ok(None);
     }
     let folder = place.folder.clone();
@@ -103,7 +105,12 @@ pub async fn run_once(place: &Place, schedule: Schedule, now: UnixMs) -> Result<
 
 /// Makes backups until it is cancelled; `schedule` is asked each minute. A failure is logged, and tried again after a
 /// quarter of an hour.
-pub async fn run(place: Place, schedule: impl Fn() -> Schedule, clock: Clock, cancellation: CancellationToken) {
+pub async fn run(
+    place: Place,
+    schedule: impl Fn() -> Schedule,
+    clock: Clock,
+    cancellation: CancellationToken,
+) {
     let runs = async {
         loop {
             let pause = match run_once(&place, schedule(), clock.now()).await {
@@ -193,7 +200,8 @@ mod tests {
         for name in foreign {
             fs::write(place.folder.backups().join(name), "x").unwrap();
         }
-        fs::write(place.folder.backups().join("scheduled-20200101-000000.db.draft"), "left by a kill").unwrap();
+        fs::write(place.folder.backups().join("scheduled-20200101-000000.db.draft"), "left by a kill")
+            .unwrap();
 
         let due = async || run_once(&place, schedule, clock.now()).await.unwrap().is_some();
         assert!(due().await);

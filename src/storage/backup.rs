@@ -35,7 +35,9 @@ pub enum BackupError {
         reason: String,
     },
     /// The copy was written, but is not whole; it was deleted.
-    #[error("the database does not copy whole, so it is damaged itself: {reason}. Keep it, and the backups that you have")]
+    #[error(
+        "the database does not copy whole, so it is damaged itself: {reason}. Keep it, and the backups that you have"
+    )]
     Damaged {
         /// What the check says.
         reason: String,

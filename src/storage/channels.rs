@@ -247,6 +247,7 @@ impl Db {
         id: ChannelId,
         new: &NewChannel,
     ) -> StorageResult<()> {
+        self.check_key_in_force(tx).await?;
         let headers: Vec<(&str, &str)> =
             new.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         let headers = zeroize::Zeroizing::new(json(&headers)?);

@@ -64,8 +64,7 @@ pub(super) async fn open_alone(path: &Path) -> Result<SqliteConnection, sqlx::Er
 
 /// Checks everything about the file, and counts what it holds.
 pub(super) async fn check(connection: &mut SqliteConnection, vault: &Vault) -> Result<Contents, Flaw> {
-    let verdict: String =
-        sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(&mut *connection).await?;
+    let verdict: String = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(&mut *connection).await?;
     if verdict != "ok" {
         return Err(Flaw::Damaged(verdict));
     }
@@ -79,10 +78,8 @@ pub(super) async fn check(connection: &mut SqliteConnection, vault: &Vault) -> R
     if tables != 4 {
         return Err(Flaw::NotOurs);
     }
-    let applied = connection
-        .list_applied_migrations(table)
-        .await
-        .map_err(|error| Flaw::Damaged(error.to_string()))?;
+    let applied =
+        connection.list_applied_migrations(table).await.map_err(|error| Flaw::Damaged(error.to_string()))?;
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
     let schema = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
     if schema > known {

@@ -240,6 +240,15 @@ impl Db {
         Ok(pool.begin_with("BEGIN IMMEDIATE").await?)
     }
 
+    /// Refuses to go on if the master key was rotated since this handle was opened. Called in a transaction before anything
+    /// is sealed in it, since nobody could open what a command that runs beside a rotation sealed with the old key.
+    pub(crate) async fn check_key_in_force(&self, tx: &mut WriteTransaction) -> StorageResult<()> {
+        match check::canary(tx).await? {
+            Some(sealed) if self.vault.opens_canary(&sealed) => Ok(()),
+            _ => Err(StorageError::Unreadable("the master key was rotated meanwhile; try again".to_owned())),
+        }
+    }
+
     async fn check_canary(&self) -> StorageResult<bool> {
         const NAME: &str = "canary";
         let mut tx = self.begin().await?;

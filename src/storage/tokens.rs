@@ -388,6 +388,7 @@ impl Db {
         value: &Secret,
         now: UnixMs,
     ) -> StorageResult<()> {
+        self.check_key_in_force(tx).await?;
         sqlx::query("DELETE FROM token_values WHERE valid_until <= $1")
             .bind(now.0)
             .execute(&mut **tx)

@@ -53,7 +53,8 @@ mod tests {
         let journal = folder.path().join("journal");
         fs::create_dir(&journal).unwrap();
         fs::write(journal.join("lock"), "").unwrap();
-        let lines = |numbers: &[u32]| numbers.iter().flat_map(|n| journal::encode(&record(*n))).collect::<Vec<_>>();
+        let lines =
+            |numbers: &[u32]| numbers.iter().flat_map(|n| journal::encode(&record(*n))).collect::<Vec<_>>();
         fs::write(journal.join("00000000000000000001.log"), lines(&[2, 3])).unwrap();
         let mut written = File::create(journal.join("00000000000000000002.log")).unwrap();
         written.write_all(&lines(&[4])).unwrap();

@@ -339,9 +339,8 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), RestoreError> {
     let unreadable = |source| RestoreError::Unreadable { path: from.into(), source };
     let unwritable = |source| RestoreError::Unwritable { path: to.into(), source };
     let mut source = File::open(from).map_err(unreadable)?;
-    let mut target = folder::private(OpenOptions::new().create_new(true).write(true))
-        .open(to)
-        .map_err(unwritable)?;
+    let mut target =
+        folder::private(OpenOptions::new().create_new(true).write(true)).open(to).map_err(unwritable)?;
     let mut piece = vec![0; 1 << 20];
     loop {
         match source.read(&mut piece).map_err(unreadable)? {

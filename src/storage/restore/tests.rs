@@ -1,3 +1,5 @@
+//! Restores of real files, with a kill between any two steps.
+
 use super::*;
 use crate::{
     model::{id::UserId, secret::SecretHash, time::Clock},

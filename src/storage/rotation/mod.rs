@@ -12,7 +12,9 @@ use std::{
 };
 
 use super::{
-    Db, Engine, OpenError, StorageError, StorageResult, WriteTransaction, backup::stamp, channels, check,
+    Db, Engine, OpenError, StorageError, StorageResult, WriteTransaction,
+    backup::stamp,
+    channels, check,
     folder::{self, DataFolder, FolderError, FolderLock},
     keys, tokens,
     vault::Vault,
@@ -176,10 +178,11 @@ impl Again<'_> {
     }
 
     async fn channels(&self, tx: &mut WriteTransaction) -> StorageResult<u64> {
-        let rows: Vec<(i64, Vec<u8>, Option<Vec<u8>>)> =
-            sqlx::query_as("SELECT id, headers_sealed, proxy_sealed FROM channels WHERE LENGTH(headers_sealed) > 0")
-                .fetch_all(&mut **tx)
-                .await?;
+        let rows: Vec<(i64, Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(
+            "SELECT id, headers_sealed, proxy_sealed FROM channels WHERE LENGTH(headers_sealed) > 0",
+        )
+        .fetch_all(&mut **tx)
+        .await?;
         for (id, headers, proxy) in &rows {
             let channel = ChannelId(*id);
             let headers = self.seal(&channels::headers_context(channel), headers)?;

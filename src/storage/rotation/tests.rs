@@ -1,3 +1,5 @@
+//! Rotations of real folders, with kills before and after the commit.
+
 use std::collections::BTreeSet;
 
 use super::*;
@@ -93,7 +95,8 @@ fn names(folder: &DataFolder) -> Vec<String> {
 
 /// Every box that is sealed now.
 async fn boxes(folder: &DataFolder, key: &Secret) -> Vec<Vec<u8>> {
-    const SQL: &str = "SELECT headers_sealed FROM channels UNION ALL SELECT proxy_sealed FROM channels UNION ALL
+    const SQL: &str =
+        "SELECT headers_sealed FROM channels UNION ALL SELECT proxy_sealed FROM channels UNION ALL
          SELECT secret_sealed FROM keys UNION ALL SELECT sealed FROM token_values";
     let db = open(folder, key).await.unwrap();
     let all: Vec<Option<Vec<u8>>> = on!(db.read, |pool| sqlx::query_scalar(SQL).fetch_all(pool)).unwrap();
@@ -195,6 +198,26 @@ async fn a_rotation_that_fails_leaves_everything_as_it_was() {
     assert_eq!(boxes(&folder, &key("old")).await, boxes_before);
 }
 
+#[tokio::test]
+async fn a_command_that_was_opened_before_a_rotation_seals_nothing_with_the_old_key() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = data_folder(place.path()).await;
+    let lock = folder.lock().unwrap();
+    let command = open(&folder, &key("old")).await.unwrap();
+    rotate(&folder, &lock, None, &key("new"), Clock::manual(NOW)).await.unwrap();
+
+    let errors = [
+        command.add_keys(ChannelId(1), &[pasted("sk-upstream-three")]).await.err(),
+        command.create_channel(&NewChannel { name: "c".into(), ..NewChannel::default() }).await.err(),
+        command.create_token(&token("u", "sk-another-token-of-this-test")).await.err(),
+    ];
+    for error in errors {
+        assert!(error.expect("a refusal").to_string().contains("rotated"));
+    }
+    command.close().await;
+    assert_eq!(secrets(&folder, &key("new")).await.len(), 2 + 1 + 4 + 1);
+}
+
 /// A migration that adds a sealed column must add it to the rotation too, and then here.
 #[tokio::test]
 async fn no_sealed_column_of_the_schema_is_forgotten() {
@@ -209,8 +232,13 @@ async fn no_sealed_column_of_the_schema_is_forgotten() {
     .unwrap();
     let found: BTreeSet<String> =
         columns.into_iter().map(|(table, column)| format!("{table}.{column}")).collect();
-    let resealed =
-        ["channels.headers_sealed", "channels.proxy_sealed", "keys.secret_sealed", "keys.secret_hash", "token_values.sealed"];
+    let resealed = [
+        "channels.headers_sealed",
+        "channels.proxy_sealed",
+        "keys.secret_sealed",
+        "keys.secret_hash",
+        "token_values.sealed",
+    ];
     // Hashes without a key.
     let plain = ["_sqlx_migrations.checksum", "sessions.secret_hash", "token_values.hash"];
     let known: BTreeSet<String> = resealed.iter().chain(&plain).map(|name| (*name).to_owned()).collect();

@@ -132,7 +132,10 @@ async fn a_backup_under_load_has_every_call_that_was_answered_before_and_restore
         let bytes = fs::read(file).expect("a backup");
         assert_eq!(fs::metadata(file).expect("a file").permissions().mode() & 0o777, 0o600);
         assert_eq!(printed["bytes"], bytes.len());
-        assert_eq!((&printed["channels"], &printed["keys"], &printed["tokens"]), (&1.into(), &1.into(), &1.into()));
+        assert_eq!(
+            (&printed["channels"], &printed["keys"], &printed["tokens"]),
+            (&1.into(), &1.into(), &1.into())
+        );
         for secret in [KEY, TOKEN, MASTER_KEY] {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret}");
         }
@@ -143,7 +146,10 @@ async fn a_backup_under_load_has_every_call_that_was_answered_before_and_restore
         restored.check_sums().await;
         assert_eq!(restored.rows().await.len(), rows);
     }
-    println!("backups under load: {:?} rows", made.iter().map(|(_, _, made)| &made["usage_rows"]).collect::<Vec<_>>());
+    println!(
+        "backups under load: {:?} rows",
+        made.iter().map(|(_, _, made)| &made["usage_rows"]).collect::<Vec<_>>()
+    );
 
     let restored = empty();
     restore(&restored, &made[0].0);
@@ -260,12 +266,16 @@ async fn kills_in_the_middle_of_restores_leave_the_old_or_the_new_and_no_phantom
         }
         let mut server = folder.start(&[]);
         let rows = folder.rows().await.len();
-        assert!(rows == old || rows == new, "round {round}: {rows} rows are neither the old nor the new ones");
+        assert!(
+            rows == old || rows == new,
+            "round {round}: {rows} rows are neither the old nor the new ones"
+        );
         outcomes[usize::from(rows == new)] += 1;
         folder.check_sums().await;
         server.signal("TERM");
         assert_eq!(server.exit().await, Some(0));
-        let left: Vec<_> = names(&folder.data()).into_iter().filter(|name| name.starts_with("restore")).collect();
+        let left: Vec<_> =
+            names(&folder.data()).into_iter().filter(|name| name.starts_with("restore")).collect();
         assert!(left.is_empty(), "{left:?}");
         let aside = names(&folder.data()).into_iter().find(|name| name.starts_with("before-restore-"));
         assert_eq!(aside.is_some(), rows == new);
@@ -290,7 +300,8 @@ async fn a_server_makes_backups_by_itself_and_keeps_as_many_as_it_is_told() {
     let folder = Folder::new(&fake, &[]).await;
     let backups = folder.data().join("backups");
     fs::create_dir(&backups).expect("a folder");
-    for name in ["scheduled-20200101-000000.db", "scheduled-20200102-000000.db", "onepool-20200101-000000.db"] {
+    for name in ["scheduled-20200101-000000.db", "scheduled-20200102-000000.db", "onepool-20200101-000000.db"]
+    {
         fs::write(backups.join(name), "old").expect("a file");
     }
     let mut server = folder.start(&[("BACKUP_EVERY_HOURS", "24"), ("BACKUP_KEEP", "2")]);

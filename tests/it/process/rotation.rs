@@ -43,7 +43,7 @@ async fn kills_in_the_middle_of_rotations_leave_a_folder_that_opens() {
     let (code, out, error) = run(&folder.data(), ROTATE, OWN_KEY);
     let whole = began.elapsed();
     assert_eq!(code, Some(0), "{error}");
-    assert!(out.contains("1 keys") && out.contains("secret.key.until-"), "{out}");
+    assert!(out.contains("keys: 1") && out.contains("secret.key.until-"), "{out}");
     let mut outcomes = [0, 0];
     for round in 1..=KILLS {
         let before = key_of(&folder);
@@ -119,7 +119,8 @@ async fn a_backup_from_before_a_rotation_brings_its_key_back_into_the_folder() {
     };
     let backup = find("backups", "onepool-").expect("a backup").to_string_lossy().into_owned();
     let old_key = find("", "secret.key.until-").expect("the old key").to_string_lossy().into_owned();
-    let (rotated, arguments) = (key_of(&folder), ["restore", &backup, "--yes", "--secret-key-file", &old_key]);
+    let (rotated, arguments) =
+        (key_of(&folder), ["restore", &backup, "--yes", "--secret-key-file", &old_key]);
     let (code, out, error) = run(&folder.data(), &arguments, OWN_KEY);
     assert_eq!(code, Some(0), "{error}");
     assert!(out.contains("is now the key that you gave"), "{out}");

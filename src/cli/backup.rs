@@ -37,28 +37,18 @@ pub fn run(config: &Config, path: Option<&Path>, json: bool, t: Cli) -> Result<(
         db.close().await;
         Ok::<_, Failure>((made.map_err(|error| Failure::Text(explain(&error, texts)))?, folder.key_file()))
     })?;
-    let path = made.path.display().to_string();
+    let system_failed = |error: std::io::Error| Failure::Text(t.system_failed(&error.to_string()));
     let text = if json {
-        let Contents { schema, accounts, channels, keys, tokens, usage_rows } = made.contents;
-        serde_json::json!({
-            "path": path,
-            "bytes": made.bytes,
-            "schema": schema,
-            "accounts": accounts,
-            "channels": channels,
-            "keys": keys,
-            "tokens": tokens,
-            "usage_rows": usage_rows,
-        })
-        .to_string()
+        serde_json::to_string(&made).map_err(|error| system_failed(error.into()))?
     } else {
         let keep = match config.secret_key {
             None => texts.key_is_not_in_it(&key_file.display().to_string()),
             Some(_) => texts.given_key_is_not_in_it().to_owned(),
         };
-        format!("{}\n{}\n{keep}", texts.made(&path, made.bytes), contents(&made.contents, texts))
+        let line = texts.made(&made.path.display().to_string(), made.bytes);
+        format!("{line}\n{}\n{keep}", contents(&made.contents, texts))
     };
-    writeln!(std::io::stdout(), "{text}").map_err(|error| Failure::Text(t.system_failed(&error.to_string())))
+    writeln!(std::io::stdout(), "{text}").map_err(system_failed)
 }
 
 /// What a database holds, in one line.

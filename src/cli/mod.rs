@@ -88,9 +88,7 @@ fn dispatch(matches: &ArgMatches, t: Cli) -> Result<(), Failure> {
             let user = last.get_one::<String>(command::USER);
             admin::reset_password(&config, user.map_or(crate::app::FIRST_ACCOUNT, String::as_str), t)
         }
-        [command::ADMIN, command::ROTATE_KEY] => {
-            rotate_key::run(&config, path_of(command::NEW_KEY_FILE), t)
-        }
+        [command::ADMIN, command::ROTATE_KEY] => rotate_key::run(&config, path_of(command::NEW_KEY_FILE), t),
         [command::BACKUP] => {
             backup::run(&config, path_of(command::BACKUP_PATH), last.get_flag(command::JSON), t)
         }

@@ -50,14 +50,15 @@ pub enum BackupError {
     },
 }
 
-/// A backup that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A backup that was made. As JSON it is one flat object.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Backup {
     /// The file.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
     /// What it holds.
+    #[serde(flatten)]
     pub contents: Contents,
 }
 

@@ -14,7 +14,7 @@ use super::{migrate::MIGRATIONS, vault::Vault};
 pub(super) const HEADER: &[u8] = b"SQLite format 3\0";
 
 /// What a database holds; what was deleted does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Contents {
     /// The version of its schema.
     pub schema: i64,

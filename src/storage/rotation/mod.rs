@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     Db, Engine, OpenError, StorageError, StorageResult, WriteTransaction,
-    backup::stamp,
+    backup::{stamp, with_end},
     channels, check,
     folder::{self, DataFolder, FolderError, FolderLock},
     keys, tokens,
@@ -100,6 +100,8 @@ pub(super) async fn settle_key(
     now: UnixMs,
 ) -> Result<Option<PathBuf>, FolderError> {
     let next = folder.next_key_file();
+    // A key that was never whole, nor used; usually there is none.
+    let _ = fs::remove_file(with_end(&next, ".draft"));
     let Some(new) = folder::read_key(&next)? else { return Ok(None) };
     let present = folder::read_key(&folder.key_file())?;
     let database = folder.database();

@@ -1,4 +1,5 @@
 //! What runs by the clock. Each job is a future that the app spawns and cancels; none of them answers a request.
 
+pub mod follow;
 pub mod rests;
 pub mod retention;

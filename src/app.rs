@@ -183,6 +183,10 @@ impl App {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         jobs::rests::restore(&db, &ledger).await.map_err(unreadable)?;
         tasks.spawn("rests", jobs::rests::run(db.clone(), ledger.clone(), clock.clone(), tasks.stopping()));
+        tasks.spawn(
+            "follow",
+            jobs::follow::run(db.clone(), catalog.clone(), ledger.clone(), tasks.stopping()),
+        );
         let retention = catalog.clone();
         tasks.spawn(
             "retention",

@@ -12,6 +12,7 @@ mod format;
 mod log;
 mod login;
 mod openclaw;
+mod pool;
 mod settings;
 mod setup;
 mod tokens;
@@ -130,6 +131,8 @@ pub struct Messages {
     pub channels: channels::Channels,
     /// How numbers and times read.
     pub format: format::Format,
+    /// Fields of scripts and pool files.
+    pub pool: pool::Pool,
     /// The usage log.
     pub log: log::Log,
     /// The usage page.
@@ -153,6 +156,7 @@ impl Messages {
             openclaw: openclaw::OpenClaw(lang),
             cli: cli::Cli(lang),
             format: format::Format(lang),
+            pool: pool::Pool(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),
         }

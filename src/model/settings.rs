@@ -28,3 +28,24 @@ pub struct RuntimeSettings {
     /// Whether answers carry `x-onepool-*` and `server-timing`.
     pub diagnostic_headers: bool,
 }
+
+#[cfg(test)]
+impl RuntimeSettings {
+    /// Settings for tests that need some.
+    pub(crate) fn sample() -> Self {
+        Self {
+            public_url: None,
+            retention_days: 30,
+            backup_every_hours: 0,
+            backup_keep: 7,
+            max_attempts: 6,
+            first_content_deadline_s: 120,
+            connect_timeout_ms: 15_000,
+            first_byte_timeout_ms: 120_000,
+            idle_timeout_ms: 300_000,
+            keepalive_after_ms: 10_000,
+            keepalive_every_ms: 15_000,
+            diagnostic_headers: true,
+        }
+    }
+}

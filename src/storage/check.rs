@@ -62,6 +62,11 @@ pub(super) async fn open_alone(path: &Path) -> Result<SqliteConnection, sqlx::Er
         .await
 }
 
+/// The newest schema that this version knows.
+pub(super) fn known_schema() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// Checks everything about the file, and counts what it holds.
 pub(super) async fn check(connection: &mut SqliteConnection, vault: &Vault) -> Result<Contents, Flaw> {
     let verdict: String = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(&mut *connection).await?;
@@ -80,7 +85,7 @@ pub(super) async fn check(connection: &mut SqliteConnection, vault: &Vault) -> R
     }
     let applied =
         connection.list_applied_migrations(table).await.map_err(|error| Flaw::Damaged(error.to_string()))?;
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let known = known_schema();
     let schema = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
     if schema > known {
         return Err(Flaw::NewerSchema { found: schema, known });

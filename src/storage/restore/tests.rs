@@ -173,6 +173,31 @@ async fn an_empty_folder_takes_a_backup_if_it_has_the_key() {
     assert_eq!(rows(&folder, &key("a")).await, 3);
 }
 
+#[tokio::test]
+async fn a_backup_of_an_older_schema_is_brought_up_to_date_by_the_next_start() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("old.db");
+    fs::write(&file, "").unwrap();
+    let mut connection = check::open_alone(&file).await.unwrap();
+    crate::storage::migrate::MIGRATIONS.run_direct(Some(1), &mut connection, false).await.unwrap();
+    sqlx::query("INSERT INTO meta (name, value) VALUES ('canary', $1)")
+        .bind(Vault::new(&key("a")).canary())
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+
+    let folder = DataFolder::create(&place.path().join("data")).unwrap();
+    let lock = folder.lock().unwrap();
+    let prepared = prepare(&folder, &lock, &file, Some(&key("a"))).await.unwrap();
+    assert_eq!(prepared.contents.schema, 1);
+    prepared.commit(NOW).unwrap();
+    let db = open(&folder.database(), &key("a")).await;
+    let schema = number(&db, "SELECT MAX(version) FROM _sqlx_migrations").await;
+    assert_eq!(schema, check::known_schema());
+    assert!(schema > 1);
+}
+
 /// Changes a copy of a backup with SQL.
 async fn changed(file: &Path, sql: &'static str) -> PathBuf {
     let copy = file.with_file_name("changed.db");

@@ -8,7 +8,7 @@ mod channels;
 pub mod cli;
 mod common;
 mod format;
-mod log;
+pub mod log;
 mod login;
 mod openclaw;
 mod pool;

@@ -1,14 +1,17 @@
 //! `onepool backup`: copies the database, while a server runs or not.
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use super::{Failure, runtime};
+use clap::Command;
+
+use super::{
+    Failure,
+    command::{Entry, folder_flags, positional, switch, verb},
+    invocation::Invocation,
+    output, runtime,
+};
 use crate::{
-    config::Config,
-    i18n::{Messages, backup::Backup as Texts, cli::Cli},
+    i18n::{Messages, backup::Backup as Texts},
     model::time::Clock,
     relay::recorder,
     storage::{
@@ -19,10 +22,25 @@ use crate::{
     },
 };
 
-/// Makes a backup: at `path`, in the folder `path`, or in the data folder's `backups`. Prints where it is, its size and what
+/// `onepool backup`.
+pub const ENTRY: Entry = Entry { name: "backup", command, run };
+const PATH: &str = "path";
+const JSON: &str = "json";
+
+fn command(m: Messages) -> Command {
+    let examples = &["onepool backup", "onepool backup /mnt/backups --json"];
+    verb(ENTRY.name, m.backup.about_backup(), examples, m)
+        .arg(positional(PATH, m.backup.about_path(), m).value_name("PATH").required(false))
+        .arg(switch(JSON, m.backup.about_json(), m))
+        .args(folder_flags(m))
+}
+
+/// Makes a backup: at the path that is named, in the folder that is named, or in the data folder's `backups`. Prints where it is, its size and what
 /// it holds.
-pub fn run(config: &Config, path: Option<&Path>, json: bool, t: Cli) -> Result<(), Failure> {
-    let texts = Messages::of(t.0).backup;
+fn run(call: &Invocation) -> Result<(), Failure> {
+    let config = call.config()?;
+    let (texts, t) = (call.m.backup, call.m.cli);
+    let path = call.text(PATH).map(Path::new);
     let clock = Clock::system();
     let (made, key_file) = runtime(t)?.block_on(async {
         let folder = DataFolder::existing(&config.data_dir)?;
@@ -38,7 +56,7 @@ pub fn run(config: &Config, path: Option<&Path>, json: bool, t: Cli) -> Result<(
         Ok::<_, Failure>((made.map_err(|error| Failure::Text(explain(&error, texts)))?, folder.key_file()))
     })?;
     let system_failed = |error: std::io::Error| Failure::Text(t.system_failed(&error.to_string()));
-    let text = if json {
+    let text = if call.given(JSON) {
         serde_json::to_string(&made).map_err(|error| system_failed(error.into()))?
     } else {
         let keep = match config.secret_key {
@@ -48,7 +66,7 @@ pub fn run(config: &Config, path: Option<&Path>, json: bool, t: Cli) -> Result<(
         let line = texts.made(&made.path.display().to_string(), made.bytes);
         format!("{line}\n{}\n{keep}", contents(&made.contents, texts))
     };
-    writeln!(std::io::stdout(), "{text}").map_err(system_failed)
+    output::print(&text)
 }
 
 /// What a database holds, in one line.

@@ -5,10 +5,16 @@ use std::{
     path::Path,
 };
 
-use super::{Failure, backup, runtime};
+use clap::Command;
+
+use super::{
+    Failure, backup,
+    command::{Entry, folder_flags, positional, switch, verb},
+    invocation::Invocation,
+    output, runtime,
+};
 use crate::{
-    config::Config,
-    i18n::{Messages, backup::Backup as Texts, cli::Cli},
+    i18n::{Messages, backup::Backup as Texts},
     model::time::Clock,
     storage::{
         self,
@@ -17,9 +23,28 @@ use crate::{
     },
 };
 
-/// Restores `file`. If there is a database in the folder, it asks at the terminal, unless `yes`.
-pub fn run(config: &Config, file: &Path, yes: bool, t: Cli) -> Result<(), Failure> {
-    let texts = Messages::of(t.0).backup;
+/// `onepool restore`.
+pub const ENTRY: Entry = Entry { name: "restore", command, run };
+const FILE: &str = "file";
+const YES: &str = "yes";
+
+fn command(m: Messages) -> Command {
+    let examples = &[
+        "onepool restore onepool-20260131-180000.db",
+        "onepool restore --data-dir ./new --secret-key-file ./secret.key backup.db",
+    ];
+    verb(ENTRY.name, m.backup.about_restore(), examples, m)
+        .arg(positional(FILE, m.backup.about_file(), m).value_name("FILE"))
+        .arg(switch(YES, m.backup.about_yes(), m))
+        .args(folder_flags(m))
+}
+
+/// Restores the file that is named. If there is a database in the folder, it asks at the terminal, unless `--yes` is given.
+fn run(call: &Invocation) -> Result<(), Failure> {
+    let config = call.config()?;
+    let (texts, t) = (call.m.backup, call.m.cli);
+    let file = Path::new(call.required(FILE));
+    let yes = call.given(YES);
     let now = Clock::system().now();
     let data = config.data_dir.display().to_string();
     let folder = DataFolder::create(&config.data_dir)?;
@@ -50,7 +75,7 @@ pub fn run(config: &Config, file: &Path, yes: bool, t: Cli) -> Result<(), Failur
     } else if config.secret_key.is_some() && !folder.key_file().exists() {
         lines.push(texts.start_with_given_key().to_owned());
     }
-    writeln!(io::stdout(), "{}", lines.join("\n")).map_err(system_failed)
+    output::print(&lines.join("\n"))
 }
 
 /// Asks on stderr, so that stdout can be kept, and takes `y` or `yes` for one.

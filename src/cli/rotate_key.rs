@@ -1,11 +1,18 @@
 //! `onepool admin rotate-key`: a new master key.
 
-use std::{io::Write as _, path::Path};
+use std::path::Path;
 
-use super::{Failure, runtime};
+use clap::Command;
+
+use super::{
+    Failure,
+    command::{folder_flags, option, verb},
+    invocation::Invocation,
+    output, runtime,
+};
 use crate::{
     config::Config,
-    i18n::{Messages, backup::Backup as Texts, cli::Cli},
+    i18n::{Messages, backup::Backup as Texts},
     model::{secret::Secret, time::Clock},
     storage::{
         self,
@@ -14,10 +21,24 @@ use crate::{
     },
 };
 
+/// The verb of `onepool admin`.
+pub const NAME: &str = "rotate-key";
+const NEW_KEY_FILE: &str = "new-key-file";
+
+/// Its shape.
+pub fn command(m: Messages) -> Command {
+    let examples =
+        &["onepool admin rotate-key", "onepool admin rotate-key --new-key-file /etc/onepool/secret_key.new"];
+    verb(NAME, m.backup.about_rotate_key(), examples, m)
+        .arg(option(NEW_KEY_FILE, "FILE", m.backup.about_new_key_file(), m))
+        .args(folder_flags(m))
+}
+
 /// Seals all secrets with a new key: the one in `new_key_file`, which is made if it does not exist, else a random one. Says
 /// where it is, and what else the operator must change.
-pub fn run(config: &Config, new_key_file: Option<&Path>, t: Cli) -> Result<(), Failure> {
-    let texts = Messages::of(t.0).backup;
+pub fn run(config: &Config, call: &Invocation) -> Result<(), Failure> {
+    let texts = call.m.backup;
+    let new_key_file = call.text(NEW_KEY_FILE).map(Path::new);
     let clock = Clock::system();
     let given = config.secret_key.as_ref();
     if given.is_some() && new_key_file.is_none() {
@@ -28,7 +49,7 @@ pub fn run(config: &Config, new_key_file: Option<&Path>, t: Cli) -> Result<(), F
     if !folder.has_database()? {
         return Err(FolderError::NoDatabase { path: config.data_dir.clone() }.into());
     }
-    let runtime = runtime(t)?;
+    let runtime = runtime(call.m.cli)?;
     runtime.block_on(storage::settle(&folder, &lock, clock.now()))?;
     let new = new_key(new_key_file, texts)?;
     let rotated = runtime
@@ -47,8 +68,7 @@ pub fn run(config: &Config, new_key_file: Option<&Path>, t: Cli) -> Result<(), F
             lines.extend(rotated.old_key.map(|path| texts.old_key_is_in(&path.display().to_string())));
         }
     }
-    writeln!(std::io::stdout(), "{}", lines.join("\n"))
-        .map_err(|error| Failure::Text(t.system_failed(&error.to_string())))
+    output::print(&lines.join("\n"))
 }
 
 fn new_key(file: Option<&Path>, texts: Texts) -> Result<Secret, Failure> {

@@ -9,7 +9,7 @@ mod channels;
 pub mod cli;
 mod common;
 mod format;
-mod log;
+pub mod log;
 mod login;
 mod openclaw;
 mod pool;

@@ -4,8 +4,8 @@
 //! checks that, ARCHITECTURE.md explains it):
 //!
 //! ```text
-//! main, cli -> app -> web, jobs -> relay -> storage, upstream -> protocol, scheduler -> model, error
-//!              i18n (cli, web, jobs, config)    export (cli, web, jobs)    config (app, cli, web)
+//! main, cli -> app -> web, jobs -> relay, pool -> storage, upstream -> protocol, scheduler -> model, error
+//!              i18n (cli, web, jobs, pool, config)    export (cli, web, jobs)    config (app, cli, web)
 //! ```
 
 pub mod app;
@@ -16,6 +16,7 @@ pub mod export;
 pub mod i18n;
 pub mod jobs;
 pub mod model;
+pub mod pool;
 pub mod protocol;
 pub mod relay;
 pub mod scheduler;

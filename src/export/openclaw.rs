@@ -249,18 +249,7 @@ mod tests {
     }
 
     fn catalog(channels: Vec<Channel>) -> Catalog {
-        let settings = RuntimeSettings {
-            public_url: None,
-            retention_days: 30,
-            max_attempts: 6,
-            first_content_deadline_s: 120,
-            connect_timeout_ms: 15_000,
-            first_byte_timeout_ms: 120_000,
-            idle_timeout_ms: 300_000,
-            keepalive_after_ms: 10_000,
-            keepalive_every_ms: 15_000,
-            diagnostic_headers: true,
-        };
+        let settings = RuntimeSettings::sample();
         let channels = channels.into_iter().map(|channel| (channel, Vec::new())).collect();
         Catalog::new(settings, jiff::tz::TimeZone::UTC, channels, Vec::new(), Vec::new())
     }

@@ -16,6 +16,8 @@ texts! {
         about_secret_file(name: &str): "File that holds {name}" / "存放 {name} 的文件";
         heading_settings: "Settings (flag, else environment)" / "设置（命令行参数优先于环境变量）";
         heading_options: "Options" / "选项";
+        heading_arguments: "Arguments" / "参数";
+        heading_examples: "Examples:" / "示例：";
         heading_commands: "Commands" / "命令";
         usage: "Usage: " / "用法：";
         help_environment(name: &str): "[env: {name}]" / "[环境变量：{name}]";
@@ -24,6 +26,9 @@ texts! {
         error(text: &str): "onepool: {text}" / "onepool：{text}";
         bad_setting(name: &str, problem: &str): "bad setting {name}: {problem}" / "设置项 {name} 无效：{problem}";
         bad_value(value: &str, remedy: &str): "`{value}` does not do; {remedy}" / "`{value}` 不可用；{remedy}";
+        bad_option(name: &str, problem: &str): "{name}: {problem}" / "{name}：{problem}";
+        gone_meanwhile: "it was removed meanwhile; list again" / "该项已被删除，请重新查看列表";
+        database_failed(cause: &str): "the database did not do it: {cause}" / "数据库操作失败：{cause}";
         give_text: "give a text" / "请输入文本";
         give_path: "give a path" / "请提供路径";
         give_switch: "give true or false" / "请使用 true 或 false";

@@ -4,13 +4,15 @@
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
 mod account;
+pub mod backup;
 mod channels;
 pub mod cli;
 mod common;
 mod format;
-mod log;
+pub mod log;
 mod login;
 mod openclaw;
+mod pool;
 mod settings;
 mod setup;
 mod tokens;
@@ -123,10 +125,14 @@ pub struct Messages {
     pub openclaw: openclaw::OpenClaw,
     /// What the command line says.
     pub cli: cli::Cli,
+    /// Backups and the master key, on the command line.
+    pub backup: backup::Backup,
     /// Channels, keys and models.
     pub channels: channels::Channels,
     /// How numbers and times read.
     pub format: format::Format,
+    /// Fields of scripts and pool files.
+    pub pool: pool::Pool,
     /// The usage log.
     pub log: log::Log,
     /// The usage page.
@@ -139,6 +145,7 @@ impl Messages {
         Self {
             lang,
             common: common::Common(lang),
+            backup: backup::Backup(lang),
             channels: channels::Channels(lang),
             login: login::Login(lang),
             setup: setup::Setup(lang),
@@ -149,6 +156,7 @@ impl Messages {
             openclaw: openclaw::OpenClaw(lang),
             cli: cli::Cli(lang),
             format: format::Format(lang),
+            pool: pool::Pool(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),
         }

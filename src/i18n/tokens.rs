@@ -102,7 +102,7 @@ texts! {
         groups: "Channel groups" / "渠道分组";
         groups_hint: "Only channels of these groups serve it; separate with commas. Empty: every channel." / "仅由这些分组的渠道提供服务，用逗号分隔。留空表示全部渠道。";
         known_groups(groups: &str): "Groups in use: {groups}." / "现有分组：{groups}。";
-        group_too_long(entry: &str): "`{entry}`: a group's name has at most 60 characters." / "`{entry}`：分组名最多 60 个字符。";
+        group_too_long(entry: &str): "`{entry}`: a group's name has at most 50 characters." / "`{entry}`：分组名最多 50 个字符。";
         cidrs: "Client addresses" / "客户端地址";
         cidrs_hint: "Addresses or networks such as 203.0.113.7 or 10.0.0.0/8; one per line. Empty: every address." / "地址或网段，例如 203.0.113.7 或 10.0.0.0/8；每行一个。留空表示任意地址。";
         cidr_wrong(entry: &str): "`{entry}` is not an address or a network. Write 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32." / "`{entry}` 不是地址或网段。请写成 203.0.113.7、10.0.0.0/8 或 2001:db8::/32。";

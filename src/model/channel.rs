@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{id::ChannelId, secret::Secret};
 
 /// The wire protocol that an upstream speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// OpenAI's `/chat/completions` and its neighbours.
     #[default]

@@ -197,6 +197,11 @@ fn is_key_like(piece: &&str) -> bool {
     !matches!(*piece, "" | "-" | "*" | "•" | "=" | "|") && !piece.eq_ignore_ascii_case("bearer")
 }
 
+/// Whether a text can be an upstream's credential: 4 to 1000 visible ASCII characters.
+pub fn is_secret(text: &str) -> bool {
+    checked(text).is_ok()
+}
+
 fn checked(piece: &str) -> Result<Secret, PasteProblem> {
     if !piece.bytes().all(|byte| byte.is_ascii_graphic()) {
         Err(PasteProblem::NotAscii)

@@ -7,6 +7,10 @@ pub struct RuntimeSettings {
     pub public_url: Option<String>,
     /// Days for which usage rows are kept.
     pub retention_days: u32,
+    /// Hours between two backups; 0 makes none.
+    pub backup_every_hours: u32,
+    /// How many of these backups are kept.
+    pub backup_keep: u32,
     /// The most upstream calls that one client call may make.
     pub max_attempts: u32,
     /// Seconds in which a call must have found its first content, over all attempts.
@@ -23,4 +27,25 @@ pub struct RuntimeSettings {
     pub keepalive_every_ms: u32,
     /// Whether answers carry `x-onepool-*` and `server-timing`.
     pub diagnostic_headers: bool,
+}
+
+#[cfg(test)]
+impl RuntimeSettings {
+    /// Settings for tests that need some.
+    pub(crate) fn sample() -> Self {
+        Self {
+            public_url: None,
+            retention_days: 30,
+            backup_every_hours: 0,
+            backup_keep: 7,
+            max_attempts: 6,
+            first_content_deadline_s: 120,
+            connect_timeout_ms: 15_000,
+            first_byte_timeout_ms: 120_000,
+            idle_timeout_ms: 300_000,
+            keepalive_after_ms: 10_000,
+            keepalive_every_ms: 15_000,
+            diagnostic_headers: true,
+        }
+    }
 }

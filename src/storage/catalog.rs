@@ -1,10 +1,16 @@
 //! Builds the [`Catalog`] snapshot from the database, and holds the present one.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use arc_swap::ArcSwap;
 
-use super::{Db, StorageResult};
+use super::{Db, StorageResult, on};
 use crate::model::{catalog::Catalog, settings::RuntimeSettings};
 
 /// Makes the settings in force from the saved ones; what the environment sets wins.
@@ -16,6 +22,8 @@ pub struct CatalogStore {
     current: Arc<ArcSwap<Catalog>>,
     /// Held while a snapshot is built, so that of two reloads the later one wins.
     building: Arc<tokio::sync::Mutex<()>>,
+    /// The [`Db::catalog_version`] that the present snapshot has at least.
+    version: Arc<AtomicI64>,
     db: Db,
     settings: SettingsInForce,
     zone: jiff::tz::TimeZone,
@@ -24,9 +32,10 @@ pub struct CatalogStore {
 impl CatalogStore {
     /// Builds the first snapshot. `zone` is the time zone of quota resets.
     pub async fn open(db: Db, settings: SettingsInForce, zone: jiff::tz::TimeZone) -> StorageResult<Self> {
+        let version = Arc::new(AtomicI64::new(db.catalog_version().await?));
         let catalog = build(&db, &settings, &zone).await?;
         let current = Arc::new(ArcSwap::from_pointee(catalog));
-        Ok(Self { current, building: Arc::default(), db, settings, zone })
+        Ok(Self { current, building: Arc::default(), version, db, settings, zone })
     }
 
     /// The present snapshot.
@@ -38,8 +47,30 @@ impl CatalogStore {
     /// token or a setting, before answering the operator: a revoked token must be refused from then on.
     pub async fn reload(&self) -> StorageResult<()> {
         let _building = self.building.lock().await;
+        // Read first: a change during the building is followed once more, and none is missed.
+        let version = self.db.catalog_version().await?;
         self.current.store(Arc::new(build(&self.db, &self.settings, &self.zone).await?));
+        self.version.store(version, Ordering::Release);
         Ok(())
+    }
+
+    /// Builds a new snapshot if the database was changed since the present one was built, by this process or by another
+    /// one, such as a command. Says whether it did.
+    pub async fn follow(&self) -> StorageResult<bool> {
+        if self.db.catalog_version().await? == self.version.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        self.reload().await?;
+        Ok(true)
+    }
+}
+
+impl Db {
+    /// Counts the changes of what catalogs are built from, by all processes that use the database.
+    pub async fn catalog_version(&self) -> StorageResult<i64> {
+        Ok(on!(self.read, |pool| {
+            sqlx::query_scalar("SELECT version FROM catalog_version WHERE id = 1").fetch_one(pool)
+        })?)
     }
 }
 
@@ -51,4 +82,30 @@ async fn build(db: &Db, settings: &SettingsInForce, zone: &jiff::tz::TimeZone) -
         db.tokens().await?,
         db.token_credentials().await?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{channels::NewChannel, recording::tests::open};
+
+    #[tokio::test]
+    async fn a_change_by_another_process_is_followed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (server, command) = (open(folder.path()).await, open(folder.path()).await);
+        let settings = RuntimeSettings::sample();
+        let store = CatalogStore::open(server, Arc::new(move |_| settings.clone()), jiff::tz::TimeZone::UTC)
+            .await
+            .unwrap();
+        assert!(!store.follow().await.unwrap());
+        let id =
+            command.create_channel(&NewChannel { name: "a".into(), ..Default::default() }).await.unwrap();
+        assert!(store.follow().await.unwrap());
+        assert!(store.load().channel(id).is_some());
+        assert!(!store.follow().await.unwrap());
+        command.set_channel_enabled(id, false).await.unwrap();
+        assert!(store.follow().await.unwrap());
+        store.reload().await.unwrap();
+        assert!(!store.follow().await.unwrap(), "a reload takes note of the version");
+    }
 }

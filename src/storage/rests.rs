@@ -21,6 +21,22 @@ impl Db {
         Ok(on!(self.read, |pool| sqlx::query_as("SELECT scope, rest FROM rests ORDER BY scope")
             .fetch_all(pool))?)
     }
+
+    /// Asks the running server, within a second, to end a rest; `scope` is JSON. Without a server it is done at the next
+    /// start.
+    pub async fn ask_for_retry(&self, scope: &str) -> StorageResult<()> {
+        on!(self.write, |pool| {
+            sqlx::query("INSERT INTO retries (scope) VALUES ($1)").bind(scope).execute(pool)
+        })?;
+        Ok(())
+    }
+
+    /// Takes away every scope that [`ask_for_retry`](Self::ask_for_retry) was called for.
+    pub async fn take_retries(&self) -> StorageResult<Vec<String>> {
+        Ok(on!(self.write, |pool| {
+            sqlx::query_scalar("DELETE FROM retries RETURNING scope").fetch_all(pool)
+        })?)
+    }
 }
 
 #[cfg(test)]

@@ -41,18 +41,8 @@ mod tests {
     use super::*;
 
     fn of(public_url: Option<&str>, host: &str, https: bool) -> PublicUrl {
-        let settings = RuntimeSettings {
-            public_url: public_url.map(str::to_owned),
-            retention_days: 30,
-            max_attempts: 6,
-            first_content_deadline_s: 120,
-            connect_timeout_ms: 15_000,
-            first_byte_timeout_ms: 120_000,
-            idle_timeout_ms: 300_000,
-            keepalive_after_ms: 10_000,
-            keepalive_every_ms: 15_000,
-            diagnostic_headers: true,
-        };
+        let settings =
+            RuntimeSettings { public_url: public_url.map(str::to_owned), ..RuntimeSettings::sample() };
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         PublicUrl::of(&settings, &headers, https)

@@ -20,15 +20,16 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("export", "error model protocol scheduler provider"),
     ("import", "error model protocol scheduler provider storage"),
     ("relay", "error model protocol scheduler provider storage upstream"),
-    ("jobs", "error model protocol scheduler provider storage upstream relay i18n export import"),
-    ("web", "error model protocol scheduler provider storage upstream relay i18n export import config"),
+    ("pool", "error model protocol scheduler provider storage upstream i18n"),
+    ("jobs", "error model protocol scheduler provider storage upstream relay i18n export import pool"),
+    ("web", "error model protocol scheduler provider storage upstream relay i18n export import config pool"),
     (
         "app",
-        "error model protocol scheduler provider storage upstream relay i18n export import config jobs web",
+        "error model protocol scheduler provider storage upstream relay i18n export import config pool jobs web",
     ),
     (
         "cli",
-        "error model protocol scheduler provider storage upstream relay i18n export import config jobs web app",
+        "error model protocol scheduler provider storage upstream relay i18n export import config pool jobs web app",
     ),
 ];
 

@@ -15,7 +15,7 @@ use axum::{
 use super::{
     Shared,
     account::check_new_password,
-    channels::{MAX_MODELS, check_base_url, parse_models, parse_redirects, pasted_keys},
+    channels::{parse_models, parse_redirects, pasted_keys},
     confirm::LEAST_CHARACTERS,
     login::start_session,
     openclaw::pretty,
@@ -34,6 +34,7 @@ use crate::{
         time::UnixMs,
         token::Token,
     },
+    pool::rules,
     storage::{
         Db, StorageError,
         catalog::CatalogStore,
@@ -246,7 +247,7 @@ async fn create_channel(
     let base_url = fields.text("base_url").trim_end_matches('/');
     let allow_private = fields.checked("allow_private");
     let private = t.setup.base_url_private();
-    if let Err(message) = check_base_url(t, base_url, allow_private, private) {
+    if let Err(message) = rules::check_base_url(t, base_url, allow_private, private) {
         errors.add("base_url", message);
     }
     let (keys, problem) = pasted_keys(t, fields.raw("keys"));
@@ -338,7 +339,7 @@ async fn listed_models(
     let mut models = fetch_models(clients, &channel, &key.secret, timeouts, now)
         .await
         .map_err(|failure| failure.text.chars().take(MOST_FAILURE_CHARACTERS).collect::<String>())?;
-    models.truncate(MAX_MODELS);
+    models.truncate(rules::MAX_MODELS);
     Ok(models)
 }
 

@@ -170,7 +170,7 @@ async fn fetch_all(site: &Site, id: ChannelId) -> Result<Option<usize>> {
     let Ok(models) = fetch_models(&site.clients, &entry.channel, &key.secret, timeouts, now).await else {
         return Ok(None);
     };
-    let models = &models[..models.len().min(super::validate::MAX_MODELS)];
+    let models = &models[..models.len().min(crate::pool::rules::MAX_MODELS)];
     site.db.set_channel_models(id, models, &entry.channel.redirects).await?;
     site.catalog.reload().await?;
     Ok(Some(models.len()))

@@ -241,7 +241,7 @@ pub(super) async fn test(
     let catalog = site.catalog.load();
     let entry = find_channel(&catalog, &id)?;
     let key = find_key(&entry, &key)?;
-    let model = Some(fields.text("model")).filter(|model| super::validate::is_model_name(model));
+    let model = Some(fields.text("model")).filter(|model| crate::pool::rules::is_model_name(model));
     run(&site, &operator, &catalog, &entry, &key, model).await
 }
 

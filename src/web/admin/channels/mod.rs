@@ -15,7 +15,7 @@ mod state;
 mod validate;
 
 pub(in crate::web::admin) use form::pasted_keys;
-pub(in crate::web::admin) use validate::{MAX_MODELS, check_base_url, parse_models, parse_redirects};
+pub(in crate::web::admin) use validate::{parse_models, parse_redirects};
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 

@@ -13,7 +13,7 @@ use super::{
     find_channel, patient,
     show::{PasteForm, page},
     state,
-    validate::{MAX_MODELS, is_model_name, parse_redirects, show_redirects},
+    validate::{parse_redirects, show_redirects},
 };
 use crate::{
     error::Result,
@@ -22,6 +22,7 @@ use crate::{
         channel::{Channel, ChannelModel, Price},
         decimal,
     },
+    pool::rules::{DOLLAR_PLACES, MAX_MODELS, MAX_PRICE_MICROS, is_model_name, is_price},
     upstream::models::fetch_models,
     web::{
         Site,
@@ -32,9 +33,6 @@ use crate::{
 
 /// Empty rows for new models.
 const SPARE_ROWS: usize = 2;
-const PRICE_PLACES: u32 = 6;
-/// The highest price: a million dollars per million tokens.
-const MAX_PRICE: i64 = 1_000_000_000_000;
 const MAX_TOKENS: i64 = 100_000_000;
 
 /// The table of models as it was typed.
@@ -160,7 +158,7 @@ impl ModelRow {
             Some(value) => value.to_string(),
         };
         let price =
-            |value: Option<i64>| value.map_or_else(String::new, |value| decimal::show(value, PRICE_PLACES));
+            |value: Option<i64>| value.map_or_else(String::new, |value| decimal::show(value, DOLLAR_PLACES));
         Self {
             name: model.name.clone(),
             context: count(model.context_window),
@@ -198,7 +196,7 @@ impl ModelRow {
 
     fn price(&self, t: Messages, index: usize, errors: &mut FieldErrors) -> Option<Price> {
         let mut dollars = |field: &str, text: &str| {
-            let value = decimal::parse(text, PRICE_PLACES).filter(|value| *value <= MAX_PRICE);
+            let value = decimal::parse(text, DOLLAR_PLACES).filter(|value| *value <= MAX_PRICE_MICROS);
             if value.is_none() && !text.is_empty() {
                 errors.add(format!("{field}-{index}"), t.channels.price_invalid());
             }
@@ -332,7 +330,7 @@ fn fetched_rows(t: Messages, channel: &Channel, fetched: Vec<ChannelModel>) -> V
         name: model.name.clone(),
         context: model.context_window.map_or_else(String::new, |context| context.to_string()),
         price: model.price.map_or_else(String::new, |price| {
-            let show = |value| decimal::show(value, PRICE_PLACES);
+            let show = |value| decimal::show(value, DOLLAR_PLACES);
             format!("{} / {}", show(price.input), show(price.output))
         }),
         checked,
@@ -372,11 +370,6 @@ pub(super) async fn apply(
     site.catalog.reload().await?;
     let back = format!("/channels/{}#models", entry.channel.id);
     Ok(see_other_with(&back, FlashKind::Ok, t.channels.models_saved(models.len())))
-}
-
-fn is_price(price: Price) -> bool {
-    let fits = |value: i64| (0..=MAX_PRICE).contains(&value);
-    fits(price.input) && fits(price.output) && price.cached.is_none_or(fits)
 }
 
 /// Keeps the order and the details of models that were there; what was not known of them is filled in.

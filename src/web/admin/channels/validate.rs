@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use axum::http::{HeaderName, HeaderValue};
-
 use crate::{
     i18n::Messages,
     model::{
@@ -11,39 +9,15 @@ use crate::{
         decimal,
         secret::Secret,
     },
+    pool::rules::{
+        self, HeaderProblem, MAX_HEADERS, MAX_MODELS, MAX_REDIRECTS, PRIORITIES, TIMEOUTS_MS, WEIGHTS,
+    },
     storage::channels::NewChannel,
-    upstream::address,
     web::form::{FieldErrors, Fields},
 };
 
-pub(in crate::web::admin) const MAX_MODELS: usize = 2000;
-pub(super) const MAX_REDIRECTS: usize = 2000;
-const MAX_HEADERS: usize = 50;
-const MAX_NAME_CHARS: usize = 100;
-const MAX_NOTE_CHARS: usize = 2000;
-const MAX_SECONDS: i64 = 3600;
-const PRIORITIES: std::ops::RangeInclusive<i64> = -1_000_000..=1_000_000;
-const WEIGHTS: std::ops::RangeInclusive<i64> = 1..=10_000;
 /// Stands for a part of a secret that is not shown.
 const MASK: &str = "••••••••";
-
-/// Headers that the client to upstreams sets itself, and those that belong to one connection only (RFC 9110 section
-/// 7.6.1).
-const OWN_HEADERS: &[&str] = &[
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "content-type",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// The fields as they were typed.
 #[derive(Debug, Clone, Default)]
@@ -140,22 +114,14 @@ impl ChannelForm {
     /// values and what is known of its models are taken from it.
     pub fn validate(&self, t: Messages, existing: Option<&Channel>) -> Result<NewChannel, FieldErrors> {
         let mut errors = FieldErrors::default();
-        let c = t.common;
-        if self.name.is_empty() {
-            errors.add("name", c.field_required());
-        } else if self.name.chars().count() > MAX_NAME_CHARS {
-            errors.add("name", c.field_too_long(MAX_NAME_CHARS));
-        }
-        if self.note.chars().count() > MAX_NOTE_CHARS {
-            errors.add("note", c.field_too_long(MAX_NOTE_CHARS));
-        }
+        or_note(&mut errors, "name", rules::check_name(t, &self.name));
+        or_note(&mut errors, "note", rules::check_length(t, &self.note, rules::MAX_NOTE_CHARS));
         let protocol = Protocol::from_name(&self.protocol).unwrap_or_default();
         let priority = whole_number(t, &mut errors, "priority", &self.priority, PRIORITIES);
         let weight = whole_number(t, &mut errors, "weight", &self.weight, WEIGHTS);
         let base_url = self.base_url.trim_end_matches('/').to_owned();
-        if let Err(message) = check_base_url(t, &base_url, self.allow_private, t.channels.url_private()) {
-            errors.add("base_url", message);
-        }
+        let private = t.channels.url_private();
+        or_note(&mut errors, "base_url", rules::check_base_url(t, &base_url, self.allow_private, private));
         let names = or_note(&mut errors, "models", parse_models(t, &self.models));
         let models = names
             .into_iter()
@@ -221,56 +187,12 @@ fn whole_number(
     *range.start()
 }
 
-/// What is wrong with a base URL; `private` is what to say of a private address that is not allowed.
-pub(in crate::web::admin) fn check_base_url(
-    t: Messages,
-    text: &str,
-    allow_private: bool,
-    private: &str,
-) -> Result<(), String> {
-    let c = t.channels;
-    if text.is_empty() {
-        return Err(t.common.field_required().into());
-    }
-    if text.chars().count() > 500 {
-        return Err(t.common.field_too_long(500));
-    }
-    let url = url::Url::parse(text).ok();
-    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let Some(url) =
-        url.filter(|_| !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\'))
-    else {
-        return Err(c.url_invalid().into());
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(c.url_credentials().into());
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(c.url_query().into());
-    }
-    let path = url.path().to_ascii_lowercase();
-    if ["/chat/completions", "/completions", "/embeddings", "/models"].iter().any(|end| path.ends_with(end)) {
-        return Err(c.url_endpoint().into());
-    }
-    if !allow_private && address::names_private_host(&url) {
-        return Err(private.into());
-    }
-    Ok(())
-}
-
-/// Whether a text can be a model's name.
-pub(super) fn is_model_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.chars().count() <= 200
-        && !name.contains(|c: char| c.is_whitespace() || c.is_control())
-}
-
 /// Reads a list of model names, one per line or separated by commas.
 pub(in crate::web::admin) fn parse_models(t: Messages, text: &str) -> Result<Vec<String>, String> {
     let mut seen = HashSet::new();
     let mut names = Vec::new();
     for name in text.split(['\n', '\r', ',', '，', '、']).map(str::trim).filter(|name| !name.is_empty()) {
-        if !is_model_name(name) {
+        if !rules::is_model_name(name) {
             return Err(t.channels.model_invalid(&name.chars().take(80).collect::<String>()));
         }
         if seen.insert(name) {
@@ -291,7 +213,7 @@ pub(in crate::web::admin) fn parse_redirects(t: Messages, text: &str) -> Result<
     for (number, line) in (1..).zip(lines) {
         let split = ["=>", "->", "→", "="].iter().find_map(|separator| line.split_once(separator));
         let (public, upstream) = split.map(|(a, b)| (a.trim(), b.trim())).unwrap_or_default();
-        if !is_model_name(public) || !is_model_name(upstream) {
+        if !rules::is_model_name(public) || !rules::is_model_name(upstream) {
             return Err(t.channels.redirect_invalid(number));
         }
         if seen.insert((public, upstream)) {
@@ -315,7 +237,7 @@ fn parse_groups(t: Messages, text: &str) -> Result<Vec<String>, String> {
     let mut groups: Vec<String> = Vec::new();
     let separators = |c: char| matches!(c, ',' | ';' | '，' | '；' | '、' | '\n' | '\r');
     for group in text.split(separators).map(str::trim).filter(|group| !group.is_empty()) {
-        if group.chars().count() > 50 || group.contains(char::is_control) || groups.len() >= 20 {
+        if !rules::is_group(group) || groups.len() >= rules::MAX_CHANNEL_GROUPS {
             return Err(t.channels.group_invalid().into());
         }
         if !groups.iter().any(|known| known == group) {
@@ -337,22 +259,18 @@ fn parse_headers(t: Messages, text: &str, old: &[(String, Secret)]) -> Result<Ve
     for (number, line) in (1..).zip(lines) {
         let (name, value) = line.split_once(':').ok_or_else(|| c.header_invalid(number))?;
         let (name, value) = (name.trim(), value.trim());
-        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| c.header_invalid(number))?;
-        if parsed == axum::http::header::AUTHORIZATION {
-            return Err(c.header_authorization().into());
-        }
-        if OWN_HEADERS.contains(&parsed.as_str()) {
-            return Err(c.header_refused(name));
-        }
+        rules::check_header_name(name).map_err(|problem| match problem {
+            HeaderProblem::Invalid => c.header_invalid(number),
+            HeaderProblem::Authorization => c.header_authorization().to_owned(),
+            HeaderProblem::Own => c.header_refused(name),
+        })?;
         let value = if value.contains('•') {
             let kept = old
                 .iter()
                 .find(|(known, secret)| known.eq_ignore_ascii_case(name) && masked(secret) == value);
             kept.map(|(_, secret)| secret.clone()).ok_or_else(|| c.header_masked(name))?
         } else {
-            // Values of printable ASCII only: what else a header may carry, upstreams read in different ways.
-            let printable = value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-            if !printable || value.len() > 4000 || HeaderValue::from_str(value).is_err() {
+            if !rules::is_header_value(value) {
                 return Err(c.header_invalid(number));
             }
             Secret::new(value)
@@ -383,16 +301,7 @@ fn parse_proxy(t: Messages, text: &str, old: Option<&Secret>) -> Result<Option<S
         let unchanged = old.filter(|old| masked_proxy(old) == text);
         return unchanged.map(|old| Some(old.clone())).ok_or_else(|| c.proxy_masked().into());
     }
-    let fits = text.len() <= 1000
-        && !text.contains(|c: char| c.is_whitespace() || c.is_control())
-        && url::Url::parse(text).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h")
-                && url.host_str().is_some_and(|host| !host.is_empty())
-                && matches!(url.path(), "" | "/")
-                && url.query().is_none()
-                && url.fragment().is_none()
-        });
-    if !fits {
+    if !rules::is_proxy(text) {
         return Err(c.proxy_invalid().into());
     }
     Ok(Some(Secret::new(text.trim_end_matches('/'))))
@@ -403,10 +312,10 @@ fn parse_seconds(t: Messages, text: &str) -> Result<Option<u32>, String> {
         return Ok(None);
     }
     decimal::parse(text, 3)
-        .filter(|ms| (100..=MAX_SECONDS * 1000).contains(ms))
+        .filter(|ms| TIMEOUTS_MS.contains(ms))
         .and_then(|ms| u32::try_from(ms).ok())
         .map(Some)
-        .ok_or_else(|| t.channels.seconds_invalid(MAX_SECONDS))
+        .ok_or_else(|| t.channels.seconds_invalid(TIMEOUTS_MS.end() / 1000))
 }
 
 #[cfg(test)]

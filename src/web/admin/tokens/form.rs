@@ -1,7 +1,5 @@
 //! A token's form: its values as they were typed, and what they mean. Pure.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 use jiff::civil::DateTime;
 
@@ -9,24 +7,15 @@ use super::dollars;
 use crate::{
     i18n::Messages,
     model::{
-        decimal,
         id::TokenId,
         secret::Secret,
         time::UnixMs,
         token::{ClientProfile, Quota, QuotaReset, QuotaUnit, Token},
     },
+    pool::rules::{self, REQUESTS_PER_MINUTE},
     storage::tokens::{NewToken, ValueProblem, check_value, new_value},
     web::form::{FieldErrors, Fields},
 };
-
-const MAX_NAME: usize = 100;
-const MAX_NOTE: usize = 2000;
-const MAX_MODEL: usize = 200;
-const MAX_GROUP: usize = 60;
-const MAX_ENTRIES: usize = 500;
-const MAX_REQUESTS_PER_MINUTE: i64 = 1_000_000;
-/// A billion dollars: far from where sums of micro-dollars could overflow.
-const MAX_DOLLARS_MICROS: i64 = 1_000_000_000_000_000;
 
 /// When a token ends, as the form offers it.
 const EXPIRY_DAYS: [(&str, i64); 4] = [("week", 7), ("month", 30), ("quarter", 90), ("year", 365)];
@@ -68,7 +57,7 @@ impl TokenForm {
 
     /// The form of a token that exists.
     pub fn of(token: &Token, zone: &jiff::tz::TimeZone) -> Self {
-        let cidrs: Vec<String> = token.cidrs.iter().map(written).collect();
+        let cidrs: Vec<String> = token.cidrs.iter().map(rules::show_network).collect();
         Self {
             name: token.name.clone(),
             models: token.models.join("\n"),
@@ -148,12 +137,12 @@ impl TokenForm {
         t: &Messages,
         errors: &mut FieldErrors,
     ) -> Token {
-        if self.name.is_empty() {
-            errors.add("name", t.common.field_required());
-        }
-        for (field, text, max) in [("name", &self.name, MAX_NAME), ("note", &self.note, MAX_NOTE)] {
-            if text.chars().count() > max {
-                errors.add(field, t.common.field_too_long(max));
+        for (field, result) in [
+            ("name", rules::check_name(*t, &self.name)),
+            ("note", rules::check_length(*t, &self.note, rules::MAX_NOTE_CHARS)),
+        ] {
+            if let Err(message) = result {
+                errors.add(field, message);
             }
         }
         Token {
@@ -176,10 +165,8 @@ impl TokenForm {
     fn models(&self, t: &Messages, errors: &mut FieldErrors) -> Vec<String> {
         let models = distinct(entries(&self.models));
         for entry in &models {
-            if entry.find('*').is_some_and(|position| position + 1 != entry.len()) {
-                errors.add("models", t.token_form.model_star(&shortened(entry)));
-            } else if entry.chars().count() > MAX_MODEL {
-                errors.add("models", t.token_form.model_too_long(&shortened(entry)));
+            if let Err(message) = rules::check_model_scope(*t, entry) {
+                errors.add("models", message);
             }
         }
         self.check_count("models", models.len(), t, errors);
@@ -189,8 +176,8 @@ impl TokenForm {
     fn groups(&self, t: &Messages, errors: &mut FieldErrors) -> Vec<String> {
         let entries = self.groups.split([',', '，', ';', '\n']).map(str::trim);
         let groups = distinct(entries.filter(|entry| !entry.is_empty()));
-        for entry in groups.iter().filter(|entry| entry.chars().count() > MAX_GROUP) {
-            errors.add("groups", t.token_form.group_too_long(&shortened(entry)));
+        for entry in groups.iter().filter(|entry| !rules::is_group(entry)) {
+            errors.add("groups", t.token_form.group_too_long(&rules::shortened(entry)));
         }
         self.check_count("groups", groups.len(), t, errors);
         groups
@@ -199,10 +186,10 @@ impl TokenForm {
     fn cidrs(&self, t: &Messages, errors: &mut FieldErrors) -> Vec<IpNet> {
         let mut networks = Vec::new();
         for entry in entries(&self.cidrs) {
-            match network(entry) {
-                Some(network) if !networks.contains(&network) => networks.push(network),
-                Some(_) => {}
-                None => errors.add("cidrs", t.token_form.cidr_wrong(&shortened(entry))),
+            match rules::read_network(*t, entry) {
+                Ok(network) if !networks.contains(&network) => networks.push(network),
+                Ok(_) => {}
+                Err(message) => errors.add("cidrs", message),
             }
         }
         self.check_count("cidrs", networks.len(), t, errors);
@@ -210,8 +197,8 @@ impl TokenForm {
     }
 
     fn check_count(&self, field: &str, count: usize, t: &Messages, errors: &mut FieldErrors) {
-        if count > MAX_ENTRIES {
-            errors.add(field, t.token_form.too_many(MAX_ENTRIES));
+        if count > rules::MAX_ENTRIES {
+            errors.add(field, t.token_form.too_many(rules::MAX_ENTRIES));
         }
     }
 
@@ -260,19 +247,14 @@ impl TokenForm {
             }
             return None;
         };
-        let (limit, problem) = match unit {
-            QuotaUnit::Dollars => (micros(&self.quota_limit), t.token_form.quota_dollars_wrong()),
-            QuotaUnit::Tokens | QuotaUnit::Requests => {
-                (count(&self.quota_limit), t.token_form.quota_count_wrong())
-            }
-        };
-        let Some(limit) = limit else {
-            let problem = if self.quota_limit.is_empty() { t.common.field_required() } else { problem };
-            errors.add("quota_limit", problem);
-            return None;
-        };
         let reset = QuotaReset::from_name(&self.quota_reset).unwrap_or(QuotaReset::Never);
-        Some(Quota { unit, limit, reset })
+        match rules::read_quota(*t, unit, &self.quota_limit, reset) {
+            Ok(quota) => Some(quota),
+            Err(message) => {
+                errors.add("quota_limit", message);
+                None
+            }
+        }
     }
 
     fn requests_per_minute(&self, t: &Messages, errors: &mut FieldErrors) -> Option<u32> {
@@ -281,8 +263,9 @@ impl TokenForm {
         }
         match self.requests_per_minute.parse::<i64>() {
             Err(_) => errors.add("requests_per_minute", t.common.field_not_a_number()),
-            Ok(rate) if !(1..=MAX_REQUESTS_PER_MINUTE).contains(&rate) => {
-                errors.add("requests_per_minute", t.common.field_out_of_range(1, MAX_REQUESTS_PER_MINUTE));
+            Ok(rate) if !REQUESTS_PER_MINUTE.contains(&rate) => {
+                let (least, most) = (*REQUESTS_PER_MINUTE.start(), *REQUESTS_PER_MINUTE.end());
+                errors.add("requests_per_minute", t.common.field_out_of_range(least, most));
             }
             Ok(rate) => return u32::try_from(rate).ok(),
         }
@@ -349,44 +332,9 @@ fn distinct<'a>(entries: impl Iterator<Item = &'a str>) -> Vec<String> {
     entries.filter(|entry| seen.insert(entry.to_lowercase())).map(str::to_owned).collect()
 }
 
-/// An entry in a message: long ones are cut.
-fn shortened(entry: &str) -> String {
-    const SHOWN: usize = 60;
-    if entry.chars().count() <= SHOWN {
-        return entry.to_owned();
-    }
-    format!("{}…", entry.chars().take(SHOWN).collect::<String>())
-}
-
-/// A network, or a single address; bits below the prefix are dropped, so that `10.1.2.3/8` is `10.0.0.0/8`.
-fn network(entry: &str) -> Option<IpNet> {
-    let single = || entry.parse::<IpAddr>().ok().map(|address| IpNet::from(address.to_canonical()));
-    entry.parse::<IpNet>().ok().map(|network| network.trunc()).or_else(single)
-}
-
-/// A network as it is typed: a single address without its prefix.
-fn written(network: &IpNet) -> String {
-    if network.prefix_len() == network.max_prefix_len() {
-        network.addr().to_string()
-    } else {
-        network.to_string()
-    }
-}
-
 /// A time as `<input type="datetime-local">` has it.
 fn input_time(at: UnixMs, zone: &jiff::tz::TimeZone) -> String {
     at.zoned(zone).strftime("%Y-%m-%dT%H:%M").to_string()
-}
-
-/// A decimal of dollars as micro-dollars; above zero, at most six decimals.
-fn micros(text: &str) -> Option<i64> {
-    let micros = decimal::parse(text.strip_prefix('$').unwrap_or(text), 6)?;
-    (1..=MAX_DOLLARS_MICROS).contains(&micros).then_some(micros)
-}
-
-fn count(text: &str) -> Option<i64> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|count| digits && *count > 0)
 }
 
 #[cfg(test)]
@@ -433,7 +381,7 @@ mod tests {
         let (token, errors) =
             checked("name=t&cidrs=10.1.2.3%2F8+203.0.113.7+2001%3Adb8%3A%3A%2F32+::ffff:192.0.2.1");
         assert!(errors.is_empty());
-        let written: Vec<String> = token.cidrs.iter().map(written).collect();
+        let written: Vec<String> = token.cidrs.iter().map(rules::show_network).collect();
         assert_eq!(written, ["10.0.0.0/8", "203.0.113.7", "2001:db8::/32", "192.0.2.1"]);
     }
 

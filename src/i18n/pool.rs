@@ -1,0 +1,16 @@
+//! What is wrong with the fields of scripts: the admin API's and pool files'.
+
+use super::texts;
+
+texts! {
+    /// Messages at fields of the admin API, the command line and pool files; pages share the other areas' messages.
+    Pool {
+        private_address: "This is a private or loopback address. If that is meant, set allow_private to true." / "这是私有或回环地址。如确需使用，请将 allow_private 设为 true。";
+        header_refused(name: &str): "“{name}” is set by the server itself; leave it out." / "“{name}”由服务器自行设置，请去掉该项。";
+        header_name_invalid: "This is not a header's name: letters, digits and hyphens." / "这不是有效的请求头名称：只能包含字母、数字和连字符。";
+        header_value_invalid: "A header's value is printable ASCII of at most 4000 characters." / "请求头的值只能是最多 4000 个可打印的 ASCII 字符。";
+        twice(name: &str): "“{name}” stands here twice; leave one of them out." / "“{name}”重复出现，请去掉其中一个。";
+        redirect_empty: "Name at least one upstream model, or leave the redirect out." / "请至少写一个上游模型，或去掉该重定向。";
+        key_invalid: "A key has 4 to 1000 visible ASCII characters, without spaces." / "密钥须为 4 到 1000 个可见 ASCII 字符，不含空格。";
+    }
+}

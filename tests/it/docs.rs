@@ -12,8 +12,15 @@ use onepool::{
 };
 
 /// Documents in English; the Chinese one stands beside it.
-const PAIRS: &[&str] =
-    &["README", "deploy/README", "docs/backup", "docs/errors", "docs/openclaw", "docs/settings", "docs/usage-log"];
+const PAIRS: &[&str] = &[
+    "README",
+    "deploy/README",
+    "docs/backup",
+    "docs/errors",
+    "docs/openclaw",
+    "docs/settings",
+    "docs/usage-log",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -7,13 +7,26 @@
 //! Exit codes: 0 done, 1 it failed, 2 the command or a setting is wrong.
 
 mod admin;
+mod ask;
+mod channels;
+mod check_config;
 mod command;
+mod completions;
 mod explain;
 mod healthcheck;
 mod invocation;
+mod keys;
 mod logging;
+mod openclaw;
+mod options;
 mod output;
 mod serve;
+mod session;
+mod status;
+mod tokens;
+mod usage;
+mod view;
+mod when;
 
 use std::process::ExitCode;
 
@@ -28,7 +41,19 @@ use command::Entry;
 use invocation::Invocation;
 
 /// Every command, in the order of `--help`.
-static COMMANDS: &[Entry] = &[serve::ENTRY, admin::ENTRY, healthcheck::ENTRY];
+static COMMANDS: &[Entry] = &[
+    serve::ENTRY,
+    status::ENTRY,
+    channels::ENTRY,
+    keys::ENTRY,
+    tokens::ENTRY,
+    usage::ENTRY,
+    openclaw::ENTRY,
+    admin::ENTRY,
+    check_config::ENTRY,
+    healthcheck::ENTRY,
+    completions::ENTRY,
+];
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -45,8 +70,10 @@ enum Failure {
     Usage(String),
     /// Anything else, in the user's language.
     Text(String),
-    /// What was to be said has been said already.
+    /// It failed, and what was to be said has been said already.
     Told,
+    /// Settings are wrong, and that has been said already.
+    ToldWrong,
     /// The reader of our output went away, as `head` does: nothing is left to do.
     NobodyReads,
 }
@@ -54,7 +81,7 @@ enum Failure {
 impl Failure {
     fn code(&self) -> u8 {
         match self {
-            Self::Setting(_) | Self::Options(_) | Self::Usage(_) => 2,
+            Self::Setting(_) | Self::Options(_) | Self::Usage(_) | Self::ToldWrong => 2,
             Self::Start(_) | Self::Storage(_) | Self::Text(_) | Self::Told => 1,
             Self::NobodyReads => 0,
         }

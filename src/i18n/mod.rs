@@ -8,12 +8,14 @@ mod channels;
 pub mod cli;
 mod common;
 mod format;
+pub mod help;
 pub mod log;
 mod login;
 mod openclaw;
 mod pool;
 mod settings;
 mod setup;
+pub mod terminal;
 mod tokens;
 mod usage;
 
@@ -124,6 +126,10 @@ pub struct Messages {
     pub openclaw: openclaw::OpenClaw,
     /// What the command line says.
     pub cli: cli::Cli,
+    /// The help of the commands.
+    pub help: help::Help,
+    /// What commands print.
+    pub terminal: terminal::Terminal,
     /// Channels, keys and models.
     pub channels: channels::Channels,
     /// How numbers and times read.
@@ -151,6 +157,8 @@ impl Messages {
             token_form: tokens::TokenForm(lang),
             openclaw: openclaw::OpenClaw(lang),
             cli: cli::Cli(lang),
+            help: help::Help(lang),
+            terminal: terminal::Terminal(lang),
             format: format::Format(lang),
             pool: pool::Pool(lang),
             log: log::Log(lang),

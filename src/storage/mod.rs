@@ -34,6 +34,7 @@ use sqlx::{
 };
 
 use crate::model::time::{Clock, UnixMs};
+pub use migrate::known_schema;
 use vault::Vault;
 
 /// Why a storage call failed.

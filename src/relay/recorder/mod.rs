@@ -10,6 +10,7 @@
 
 mod driver;
 mod journal;
+pub mod waiting;
 
 use std::{
     path::PathBuf,

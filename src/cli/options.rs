@@ -19,20 +19,28 @@ impl<'a> Options<'a> {
         Self { call, faults: Faults::default() }
     }
 
-    /// If an option was given, hands its value on; an error is noted at the option.
-    pub fn set(&mut self, name: &str, take: impl FnOnce(&str) -> Result<(), String>) {
-        if let Some(Err(message)) = self.call.text(name).map(take) {
-            self.fault(name, message);
+    /// If an option was given, reads its value into a field; an error is noted at the option, and the field stays.
+    pub fn set<T>(&mut self, name: &str, field: &mut T, read: impl FnOnce(&str) -> Result<T, String>) {
+        match self.call.text(name).map(read) {
+            Some(Ok(value)) => *field = value,
+            Some(Err(message)) => self.fault(name, message),
+            None => {}
         }
     }
 
-    /// The same for every value of a repeated option. One empty value stands for an empty list.
-    pub fn set_list(&mut self, name: &str, take: impl FnOnce(Vec<String>) -> Result<(), String>) {
+    /// The same for all values of a repeated option. One empty value stands for an empty list.
+    pub fn set_list<T>(
+        &mut self,
+        name: &str,
+        field: &mut T,
+        read: impl FnOnce(Vec<String>) -> Result<T, String>,
+    ) {
         let Some(values) = self.call.all(name) else { return };
         let values =
             if values == [""] { Vec::new() } else { values.into_iter().map(str::to_owned).collect() };
-        if let Err(message) = take(values) {
-            self.fault(name, message);
+        match read(values) {
+            Ok(value) => *field = value,
+            Err(message) => self.fault(name, message),
         }
     }
 

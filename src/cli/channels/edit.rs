@@ -128,16 +128,16 @@ fn name_taken(error: StorageError, m: Messages) -> Failure {
 fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
     let m = call.m;
     let mut options = Options::new(call);
-    options.set("name", |text| Ok(input.name = text.to_owned()));
-    options.set("base-url", |text| Ok(input.base_url = text.to_owned()));
-    options.set("protocol", |text| {
+    options.set("name", &mut input.name, |text| Ok(text.to_owned()));
+    options.set("base-url", &mut input.base_url, |text| Ok(text.to_owned()));
+    options.set("protocol", &mut input.protocol, |text| {
         let protocol =
             Protocol::from_name(text).ok_or_else(|| m.cli.give_one_of(Protocol::OpenAi.as_str()))?;
-        Ok(input.protocol = protocol)
+        Ok(protocol)
     });
-    options.set("priority", |text| Ok(input.priority = whole(text, m)?));
-    options.set("weight", |text| Ok(input.weight = whole(text, m)?));
-    options.set_list("group", |names| Ok(input.groups = names));
+    options.set("priority", &mut input.priority, |text| whole(text, m));
+    options.set("weight", &mut input.weight, |text| whole(text, m));
+    options.set_list("group", &mut input.groups, Ok);
     if let Some(headers) = call.all("header") {
         for header in headers {
             let outcome = match header.split_once(':') {
@@ -162,26 +162,26 @@ fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
             options.fault("remove-header", m.terminal.not_there(&clean(name)));
         }
     }
-    options.set("proxy", |text| {
+    options.set("proxy", &mut input.proxy, |text| {
         // Every user of the machine can read a command line.
         if text.rsplit_once('@').is_some_and(|(credentials, _)| credentials.contains("://")) {
             return Err(m.terminal.secret_on_command_line().to_owned());
         }
         let value = value_or_reference(text, m)?;
-        Ok(input.proxy =
-            Some(value).filter(|value| !value.is_empty()).map(|value| PlainSecret::new(value.as_str())))
+        Ok(Some(value).filter(|value| !value.is_empty()).map(|value| PlainSecret::new(value.as_str())))
     });
     let optional = |text: &str| if text.is_empty() { Ok(None) } else { whole(text, m).map(Some) };
-    options.set("connect-ms", |text| Ok(input.timeouts.connect_ms = optional(text)?));
-    options.set("first-byte-ms", |text| Ok(input.timeouts.first_byte_ms = optional(text)?));
-    options.set("idle-ms", |text| Ok(input.timeouts.idle_ms = optional(text)?));
-    options.set("allow-private", |text| Ok(input.allow_private = on_or_off(text, m)?));
-    options.set("note", |text| Ok(input.note = text.to_owned()));
-    options.set("enabled", |text| Ok(input.enabled = on_or_off(text, m)?));
-    options.set_list("model", |names| Ok(input.models = names.into_iter().map(ModelInput::Name).collect()));
-    options.set("models-file", |path| {
+    options.set("connect-ms", &mut input.timeouts.connect_ms, |text| optional(text));
+    options.set("first-byte-ms", &mut input.timeouts.first_byte_ms, |text| optional(text));
+    options.set("idle-ms", &mut input.timeouts.idle_ms, |text| optional(text));
+    options.set("allow-private", &mut input.allow_private, |text| on_or_off(text, m));
+    options.set("note", &mut input.note, |text| Ok(text.to_owned()));
+    options.set("enabled", &mut input.enabled, |text| on_or_off(text, m));
+    options
+        .set_list("model", &mut input.models, |names| Ok(names.into_iter().map(ModelInput::Name).collect()));
+    options.set("models-file", &mut input.models, |path| {
         let text = value_or_reference(&format!("file:{path}"), m)?;
-        Ok(input.models = serde_json::from_str(&text).map_err(|error| error.to_string())?)
+        serde_json::from_str(&text).map_err(|error| error.to_string())
     });
     for name in call.all("add-model").unwrap_or_default() {
         input.models.push(ModelInput::Name(name.to_owned()));
@@ -193,7 +193,7 @@ fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
             options.fault("remove-model", m.terminal.not_there(&clean(name)));
         }
     }
-    options.set_list("redirect", |pairs| {
+    options.set_list("redirect", &mut input.redirects, |pairs| {
         let mut redirects: std::collections::BTreeMap<String, Upstreams> = Default::default();
         for pair in pairs {
             let (public, upstream) =
@@ -206,7 +206,7 @@ fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
             };
             redirects.insert(public, all);
         }
-        Ok(input.redirects = redirects)
+        Ok(redirects)
     });
     options.faults
 }

@@ -104,8 +104,8 @@ fn edit(call: &Invocation) -> Result<(), Failure> {
         let (_, key) = session.key(call.required("ID")).await?;
         let mut input = KeyInput::of(&key);
         let mut options = Options::new(call);
-        options.set("label", |text| Ok(input.label = text.to_owned()));
-        options.set("quota-group", |text| Ok(input.quota_group = Some(text.to_owned())));
+        options.set("label", &mut input.label, |text| Ok(text.to_owned()));
+        options.set("quota-group", &mut input.quota_group, |text| Ok(Some(text.to_owned())));
         let checked = input.check("", call.m).map_err(|mut faults| {
             faults.0.iter_mut().for_each(|fault: &mut Fault| fault.field = option_of(&fault.field));
             Failure::options(faults)

@@ -117,11 +117,11 @@ fn read_and_check(
 fn read(call: &Invocation, session: &Session, input: &mut TokenInput) -> Faults {
     let (m, t) = (call.m, call.m.terminal);
     let mut options = Options::new(call);
-    options.set("name", |text| Ok(input.name = text.to_owned()));
-    options.set_list("model", |names| Ok(input.models = names));
-    options.set_list("group", |names| Ok(input.groups = names));
-    options.set_list("cidr", |networks| Ok(input.cidrs = networks));
-    options.set("expires-at", |text| {
+    options.set("name", &mut input.name, |text| Ok(text.to_owned()));
+    options.set_list("model", &mut input.models, Ok);
+    options.set_list("group", &mut input.groups, Ok);
+    options.set_list("cidr", &mut input.cidrs, Ok);
+    options.set("expires-at", &mut input.expires_at, |text| {
         let at = match text {
             "" => None,
             text => {
@@ -130,19 +130,19 @@ fn read(call: &Invocation, session: &Session, input: &mut TokenInput) -> Faults 
                 Some(at.ok_or_else(|| t.point_shape().to_owned())?.timestamp())
             }
         };
-        Ok(input.expires_at = at)
+        Ok(at)
     });
     read_quota(&mut options, call, input);
-    options.set("requests-per-minute", |text| {
+    options.set("requests-per-minute", &mut input.requests_per_minute, |text| {
         let rate = if text.is_empty() { None } else { Some(whole(text, m)?) };
-        Ok(input.requests_per_minute = rate)
+        Ok(rate)
     });
-    options.set("profile", |text| {
+    options.set("profile", &mut input.profile, |text| {
         let profile = ClientProfile::from_name(text).ok_or_else(|| one_of(m, ClientProfile::ALL))?;
-        Ok(input.profile = profile)
+        Ok(profile)
     });
-    options.set("note", |text| Ok(input.note = text.to_owned()));
-    options.set("enabled", |text| Ok(input.enabled = on_or_off(text, m)?));
+    options.set("note", &mut input.note, |text| Ok(text.to_owned()));
+    options.set("enabled", &mut input.enabled, |text| on_or_off(text, m));
     options.faults
 }
 
@@ -150,11 +150,11 @@ fn read(call: &Invocation, session: &Session, input: &mut TokenInput) -> Faults 
 fn read_quota(options: &mut Options, call: &Invocation, input: &mut TokenInput) {
     let m = call.m;
     let (mut unit, mut reset) = (None, None);
-    options.set("quota-unit", |text| {
-        Ok(unit = Some(QuotaUnit::from_name(text).ok_or_else(|| one_of(m, QuotaUnit::ALL))?))
+    options.set("quota-unit", &mut unit, |text| {
+        Ok(Some(QuotaUnit::from_name(text).ok_or_else(|| one_of(m, QuotaUnit::ALL))?))
     });
-    options.set("quota-reset", |text| {
-        Ok(reset = Some(QuotaReset::from_name(text).ok_or_else(|| one_of(m, QuotaReset::ALL))?))
+    options.set("quota-reset", &mut reset, |text| {
+        Ok(Some(QuotaReset::from_name(text).ok_or_else(|| one_of(m, QuotaReset::ALL))?))
     });
     let known = input.quota.clone();
     match (call.text("quota"), &known) {

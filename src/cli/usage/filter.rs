@@ -51,45 +51,43 @@ pub async fn read(call: &Invocation<'_>, session: &Session) -> Result<UsageFilte
             options.fault("since", m.terminal.period_shape());
         }
     }
-    options.set("until", |text| {
+    options.set("until", &mut filter.to, |text| {
         let until = when::point_or_ago(text, now, zone, true);
-        Ok(filter.to = Some(until.ok_or_else(|| m.terminal.period_shape().to_owned())?))
+        Ok(Some(until.ok_or_else(|| m.terminal.period_shape().to_owned())?))
     });
     if matches!((filter.from, filter.to), (Some(from), Some(to)) if from >= to) {
         options.fault("until", m.log.range_backwards());
     }
     let names = session.db.usage_names(None).await?;
     let same = |name: &str, wanted: &str| name.to_lowercase() == wanted.to_lowercase();
-    options.set("token", |wanted| {
+    options.set("token", &mut filter.token, |wanted| {
         let found = names.tokens.iter().find(|token| same(&token.name, wanted));
-        Ok(filter.token = Some(found.ok_or_else(|| m.log.unknown_choice().to_owned())?.id))
+        Ok(Some(found.ok_or_else(|| m.log.unknown_choice().to_owned())?.id))
     });
-    options.set("channel", |wanted| {
+    options.set("channel", &mut filter.channel, |wanted| {
         let found = names.channels.iter().find(|channel| same(&channel.name, wanted));
-        Ok(filter.channel = Some(found.ok_or_else(|| m.log.unknown_choice().to_owned())?.id))
+        Ok(Some(found.ok_or_else(|| m.log.unknown_choice().to_owned())?.id))
     });
-    options.set("key", |text| {
+    options.set("key", &mut filter.key, |text| {
         let id = text.trim_start_matches('#').parse().map_err(|_| m.log.unknown_choice().to_owned())?;
-        Ok(filter.key = Some(id))
+        Ok(Some(id))
     });
-    options.set("model", |text| Ok(filter.model = Some(bounded(text, m)?)));
-    options.set("endpoint", |text| {
+    options.set("model", &mut filter.model, |text| Ok(Some(bounded(text, m)?)));
+    options.set("endpoint", &mut filter.endpoint, |text| {
         let endpoint = Endpoint::from_name(text);
-        Ok(filter.endpoint = Some(endpoint.ok_or_else(|| one_of(m, Endpoint::ALL))?))
+        Ok(Some(endpoint.ok_or_else(|| one_of(m, Endpoint::ALL))?))
     });
-    options.set("stream", |text| Ok(filter.stream = Some(on_or_off(text, m)?)));
-    options.set("result", |text| {
-        filter.result = Some(match text {
-            "failed" => ResultFilter::Failed,
-            name => ResultFilter::Is(CallResult::from_name(name).ok_or_else(|| one_of(m, CallResult::ALL))?),
-        });
-        Ok(())
+    options.set("stream", &mut filter.stream, |text| Ok(Some(on_or_off(text, m)?)));
+    options.set("result", &mut filter.result, |text| {
+        let exact =
+            || CallResult::from_name(text).map(ResultFilter::Is).ok_or_else(|| one_of(m, CallResult::ALL));
+        Ok(Some(if text == "failed" { ResultFilter::Failed } else { exact()? }))
     });
-    options.set("status", |text| {
-        Ok(filter.status = Some(status(text).ok_or_else(|| m.log.status_unreadable().to_owned())?))
+    options.set("status", &mut filter.status, |text| {
+        Ok(Some(status(text).ok_or_else(|| m.log.status_unreadable().to_owned())?))
     });
-    options.set("client", |text| Ok(filter.client_kind = Some(bounded(text, m)?)));
-    options.set("search", |text| Ok(filter.search = Some(bounded(text, m)?)));
+    options.set("client", &mut filter.client_kind, |text| Ok(Some(bounded(text, m)?)));
+    options.set("search", &mut filter.search, |text| Ok(Some(bounded(text, m)?)));
     if options.faults.0.is_empty() { Ok(filter) } else { Err(Failure::options(options.faults)) }
 }
 

@@ -194,4 +194,49 @@ mod tests {
         assert_eq!(port(&["onepool", "--port", "83", "serve"]), 83);
         assert_eq!(port(&["onepool", "--port", "84", "serve", "--port", "85"]), 85);
     }
+
+    /// The words of a line as a shell splits them, up to a redirection or a pipe.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quote, mut word) = (Vec::new(), false, None::<String>);
+        for letter in line.chars() {
+            match letter {
+                '\'' => {
+                    quote = !quote;
+                    word.get_or_insert_default();
+                }
+                ' ' if !quote => words.extend(word.take()),
+                '>' | '|' | '<' if !quote => break,
+                letter => word.get_or_insert_default().push(letter),
+            }
+        }
+        words.extend(word);
+        words
+    }
+
+    #[test]
+    fn every_example_of_the_help_and_of_the_documents_is_a_command_that_parses() {
+        fn examples(command: &clap::Command, lines: &mut Vec<String>) {
+            for inner in command.get_subcommands() {
+                let after = inner.get_after_help().map(ToString::to_string);
+                assert!(inner.has_subcommands() || after.is_some(), "{} has no example", inner.get_name());
+                lines.extend(
+                    after.iter().flat_map(|text| text.lines().skip(1)).map(|line| line.trim().to_owned()),
+                );
+                examples(inner, lines);
+            }
+        }
+        let m = Messages::of(Lang::En);
+        let mut lines = Vec::new();
+        examples(&command::command(m), &mut lines);
+        for document in [include_str!("../../docs/cli.md"), include_str!("../../docs/cli.zh-CN.md")] {
+            let blocks = document.split("```").skip(1).step_by(2);
+            lines.extend(blocks.flat_map(|block| block.lines().skip(1)).map(str::to_owned));
+        }
+        assert!(lines.len() > 80, "the examples are not found any more");
+        for line in lines {
+            let start = line.find("onepool").unwrap_or_else(|| panic!("{line}"));
+            let parsed = command::command(m).try_get_matches_from(words(&line[start..]));
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
+        }
+    }
 }

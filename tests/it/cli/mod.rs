@@ -78,15 +78,31 @@ impl Folder {
     }
 
     fn fill(&self, base_url: &str) -> String {
-        self.run(&["channels", "add", "--name", "Groq", "--base-url", base_url, "--allow-private", "true", "--model", "m"])
-            .ok();
+        self.run(&[
+            "channels",
+            "add",
+            "--name",
+            "Groq",
+            "--base-url",
+            base_url,
+            "--allow-private",
+            "true",
+            "--model",
+            "m",
+        ])
+        .ok();
         self.with_input(KEY, &["keys", "add", "Groq", "--label", "main"]).ok();
         self.run(&["tokens", "create", "laptop"]).ok().trim().to_owned()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_onepool"));
-        command.env_clear().env("DATA_DIR", self.data.path()).env("PORT", "0").env("TZ", "UTC").args(arguments);
+        command
+            .env_clear()
+            .env("DATA_DIR", self.data.path())
+            .env("PORT", "0")
+            .env("TZ", "UTC")
+            .args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -108,8 +124,7 @@ impl Folder {
     /// Starts a server on the folder.
     fn serve(&self) -> Server {
         let mut command = self.command(&["serve"]);
-        let mut child =
-            command.env("ADMIN_PASSWORD", "correct horse").stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.env("ADMIN_PASSWORD", "correct horse").stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://").expect(&line).parse().unwrap();
@@ -135,6 +150,8 @@ struct Server {
 impl Server {
     /// The status of a chat call with a token.
     async fn chat(&self, token: &str) -> u16 {
+        // Fails if another test was first; its provider does as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let call = http
             .post(format!("http://{}/v1/chat/completions", self.address))

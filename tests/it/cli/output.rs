@@ -11,7 +11,16 @@ const REVEALING: &[&str] = &["tokens create", "tokens replace", "tokens reveal"]
 fn tables_line_up_in_both_languages() {
     let (folder, value) = Folder::filled("http://127.0.0.1:9/v1");
     folder
-        .run(&["channels", "add", "--name", "渠道一", "--base-url", "https://api.example.com", "--priority", "10"])
+        .run(&[
+            "channels",
+            "add",
+            "--name",
+            "渠道一",
+            "--base-url",
+            "https://api.example.com",
+            "--priority",
+            "10",
+        ])
         .ok();
     let last4 = &value[value.len() - 4..];
     assert_eq!(
@@ -30,8 +39,7 @@ fn tables_line_up_in_both_languages() {
     assert_eq!(
         folder.run(&["keys"]).ok(),
         "ID  Channel  Label  Key    Quota group  Status     Reason  Until  Last test\n\
-         \u{20}1  Groq     main   …Kj4Hg  -            Available  -       -      not tested\n"
-            .replace("…Kj4Hg", "…j4Hg"),
+         \u{20}1  Groq     main   …j4Hg  -            Available  -       -      not tested\n",
     );
     assert_eq!(
         folder.run(&["tokens"]).ok(),
@@ -47,7 +55,7 @@ fn tables_line_up_in_both_languages() {
              laptop  sk-…{last4}  启用  全部模型  不限  -         -\n"
         )
     );
-    assert!(chinese(&["channels", "show", "nothing"].map(|word| if word == "nothing" { "渠道一" } else { word })).contains("接口地址"));
+    assert!(chinese(&["channels", "show", "渠道一"]).contains("接口地址       https://api.example.com"));
 }
 
 #[test]
@@ -55,9 +63,20 @@ fn json_is_json_and_never_holds_a_secret() {
     let (folder, value) = Folder::filled("http://127.0.0.1:9/v1");
     let environment =
         [("PROXY", format!("http://user:{PROXY_PASSWORD}@127.0.0.1:9")), ("HEADER", HEADER.to_owned())];
-    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let master_key = std::fs::read_to_string(folder.data.path().join("secret.key")).unwrap();
-    let edit = ["channels", "edit", "Groq", "--header", "X-Team: env:HEADER", "--proxy", "env:PROXY", "--yes", "--json"];
+    let edit = [
+        "channels",
+        "edit",
+        "Groq",
+        "--header",
+        "X-Team: env:HEADER",
+        "--proxy",
+        "env:PROXY",
+        "--yes",
+        "--json",
+    ];
     let sweep: &[&[&str]] = &[
         &["status", "--json"],
         &["channels", "--json"],
@@ -81,21 +100,29 @@ fn json_is_json_and_never_holds_a_secret() {
     ];
     let mut seen: BTreeSet<String> = REVEALING.iter().map(|name| (*name).to_owned()).collect();
     for arguments in [&[&edit[..]], sweep].concat() {
-        let mut child =
-            folder.command(arguments).envs(environment.iter().copied()).stdin(Stdio::piped()).spawn().unwrap();
+        let mut child = folder
+            .command(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(KEY.as_bytes()).unwrap_or_default();
         let ran = super::finish(child);
-        let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
+        let json: serde_json::Value =
+            serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
         assert!(json.is_object(), "{arguments:?}: {json}");
         for secret in [KEY, &value, HEADER, PROXY_PASSWORD, master_key.trim(), "correct horse"] {
             assert!(!ran.out.contains(secret) && !ran.err.contains(secret), "{arguments:?} shows {secret}");
         }
         assert!(!ran.out.contains('\u{1b}'), "{arguments:?} has colours");
-        let words: Vec<&str> = arguments.iter().copied().take(2).filter(|word| !word.starts_with('-')).collect();
+        let words: Vec<&str> =
+            arguments.iter().copied().take(2).filter(|word| !word.starts_with('-')).collect();
         seen.insert(words.join(" "));
     }
     // The text for people is swept as well: whatever it is, it is no secret.
-    for arguments in [&["channels", "show", "Groq"][..], &["keys"], &["tokens", "show", "laptop"], &["check-config"]] {
+    for arguments in
+        [&["channels", "show", "Groq"][..], &["keys"], &["tokens", "show", "laptop"], &["check-config"]]
+    {
         let ran = folder.run(arguments);
         for secret in [KEY, &value, HEADER, PROXY_PASSWORD, master_key.trim()] {
             assert!(!ran.out.contains(secret), "{arguments:?} shows {secret}");
@@ -127,7 +154,9 @@ fn completions_are_scripts_that_shells_read() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let (folder, _) = Folder::filled("http://127.0.0.1:9/v1");
-    for arguments in [&["completions", "zsh"][..], &["channels"], &["usage", "log", "--csv"], &["status", "--json"]] {
+    for arguments in
+        [&["completions", "zsh"][..], &["channels"], &["usage", "log", "--csv"], &["status", "--json"]]
+    {
         let mut child = folder.command(arguments).spawn().unwrap();
         drop(child.stdout.take());
         let ran = super::finish(child);
@@ -139,7 +168,9 @@ fn a_reader_that_goes_away_is_no_error() {
 fn a_name_cannot_steer_the_terminal() {
     let folder = Folder::made();
     folder.run(&["tokens", "create", "a\u{1b}[2Jb"]).ok();
-    for arguments in [&["tokens"][..], &["tokens", "show", "a\u{1b}[2Jb"], &["tokens", "disable", "a\u{1b}[2Jb"]] {
+    for arguments in
+        [&["tokens"][..], &["tokens", "show", "a\u{1b}[2Jb"], &["tokens", "disable", "a\u{1b}[2Jb"]]
+    {
         let text = folder.run(arguments).ok();
         assert!(text.contains("a\\u{1b}[2Jb") && !text.contains('\u{1b}'), "{text}");
     }

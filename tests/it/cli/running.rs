@@ -73,7 +73,10 @@ async fn status_knows_the_running_server_its_calls_and_where_it_answers() {
         json!({ "running": true, "address": server.address.to_string(), "healthy": true })
     );
     assert_eq!((&asked["version"], &asked["last_backup"]), (&json!(env!("CARGO_PKG_VERSION")), &json!(null)));
-    assert!(asked["database_bytes"].as_u64().unwrap() > 0 && asked["schema"].as_i64().unwrap() >= 2, "{asked}");
+    assert!(
+        asked["database_bytes"].as_u64().unwrap() > 0 && asked["schema"].as_i64().unwrap() >= 2,
+        "{asked}"
+    );
     eventually("the calls are counted", async || {
         let status = folder.run(&["status", "--json"]).json();
         status["last_hour"]["calls"].as_i64().unwrap() > 0 && status["journal"]["rows"] == json!(0)
@@ -94,7 +97,10 @@ async fn status_knows_the_running_server_its_calls_and_where_it_answers() {
     drop(server);
     let status = folder.run(&["status", "--json"]).json();
     assert_eq!(status["server"], json!({ "running": false, "address": null, "healthy": null }));
-    assert_eq!((&status["last_backup"]["file"], &status["last_backup"]["bytes"]), (&json!("mine.db"), &json!(5)));
+    assert_eq!(
+        (&status["last_backup"]["file"], &status["last_backup"]["bytes"]),
+        (&json!("mine.db"), &json!(5))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,8 +115,10 @@ async fn calls_are_listed_and_summed_up_by_whatever_is_asked() {
         let items = rows["items"].as_array().unwrap().iter().filter(|row| row["result"] == "ok");
         items.map(|row| row["token"]["name"].as_str().unwrap().to_owned()).collect()
     };
-    eventually("both calls are in the log", async || ok(&folder.run(&["usage", "log", "--json"]).json()).len() == 2)
-        .await;
+    eventually("both calls are in the log", async || {
+        ok(&folder.run(&["usage", "log", "--json"]).json()).len() == 2
+    })
+    .await;
     let of_other = folder.run(&["usage", "log", "--token", "OTHER", "--status", "2xx", "--json"]).json();
     assert_eq!(ok(&of_other), ["other"]);
     let call = &of_other["items"][0];
@@ -125,8 +133,12 @@ async fn calls_are_listed_and_summed_up_by_whatever_is_asked() {
     {
         let report = folder.run(&["usage", "report", "--by", by, "--result", "ok", "--json"]).json();
         assert_eq!((&report["by"], &report["totals"]["requests"]), (&json!(by), &json!(2)), "{report}");
-        let names: Vec<&str> =
-            report["groups"].as_array().unwrap().iter().map(|group| group["name"].as_str().unwrap()).collect();
+        let names: Vec<&str> = report["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|group| group["name"].as_str().unwrap())
+            .collect();
         assert!(names.contains(&name), "{by}: {names:?}");
     }
     let days = folder.run(&["usage", "--by", "day", "--since", "2d", "--result", "ok", "--json"]).json();

@@ -142,10 +142,13 @@ impl App {
 
         let config = Arc::new(config);
         let folder = DataFolder::create(&config.data_dir)?;
-        let lock = folder.lock()?;
+        let mut lock = folder.lock()?;
         let listener = bind(config.listen)?;
         let address =
             listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
+        if let Err(error) = lock.note_address(address) {
+            tracing::warn!(%error, "cannot note the address for `onepool status`");
+        }
 
         storage::settle(&folder, &lock, clock.now()).await?;
         let master_key = folder.master_key(config.secret_key.clone())?;

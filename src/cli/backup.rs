@@ -56,7 +56,7 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         Ok::<_, Failure>((made.map_err(|error| Failure::Text(explain(&error, texts)))?, folder.key_file()))
     })?;
     let system_failed = |error: std::io::Error| Failure::Text(t.system_failed(&error.to_string()));
-    let text = if call.given(JSON) {
+    let text = if call.is_on(JSON) {
         serde_json::to_string(&made).map_err(|error| system_failed(error.into()))?
     } else {
         let keep = match config.secret_key {

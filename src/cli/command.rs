@@ -106,6 +106,16 @@ pub fn switch(name: &'static str, help: impl Into<String>, m: Messages) -> Arg {
         .help_heading(m.cli.heading_options())
 }
 
+/// `--json`.
+pub fn json_switch(m: Messages) -> Arg {
+    switch("json", m.help.json(), m)
+}
+
+/// `--yes`.
+pub fn yes_switch(m: Messages) -> Arg {
+    switch("yes", m.help.yes(), m).short('y')
+}
+
 /// An argument that stands by its position and must be given.
 pub fn positional(name: &'static str, help: impl Into<String>, m: Messages) -> Arg {
     Arg::new(name).required(true).value_name(name).help(help.into()).help_heading(m.cli.heading_arguments())

@@ -20,7 +20,7 @@ pub fn failure(failure: &Failure, t: Cli) -> Vec<String> {
             faults.iter().map(|fault| t.bad_option(&fault.field, &fault.message)).collect()
         }
         Failure::Usage(text) | Failure::Text(text) => vec![text.clone()],
-        Failure::Told | Failure::NobodyReads => Vec::new(),
+        Failure::Told | Failure::ToldWrong | Failure::NobodyReads => Vec::new(),
     }
 }
 

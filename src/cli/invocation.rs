@@ -1,6 +1,6 @@
 //! What a process was started with: the words, the values of flags, and the settings that they and the environment give.
 
-use clap::{ArgMatches, parser::ValueSource};
+use clap::ArgMatches;
 
 use crate::{
     config::{self, Config, ConfigError},
@@ -40,9 +40,10 @@ impl<'a> Invocation<'a> {
         self.words.get(1).copied()
     }
 
-    /// The value of an option or argument of the innermost command.
+    /// The value of an option or argument. An option may stand before a subcommand or after it; the inner one wins.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.inner().try_get_one::<String>(name).ok().flatten().map(String::as_str)
+        let given = |level: &&'a ArgMatches| level.try_get_one::<String>(name).ok().flatten();
+        self.levels.iter().rev().find_map(given).map(String::as_str)
     }
 
     /// The value of an argument that clap requires.
@@ -50,27 +51,21 @@ impl<'a> Invocation<'a> {
         self.text(name).unwrap_or_default()
     }
 
-    /// Every value of a repeated option.
-    pub fn all(&self, name: &str) -> Vec<&str> {
-        let values = self.inner().try_get_many::<String>(name).ok().flatten();
-        values.into_iter().flatten().map(String::as_str).collect()
+    /// Every value of a repeated option; `None` if it was not given.
+    pub fn all(&self, name: &str) -> Option<Vec<&str>> {
+        let values = self.levels.last()?.try_get_many::<String>(name).ok().flatten()?;
+        Some(values.map(String::as_str).collect())
     }
 
-    /// Whether a switch is on, or an option with a value was given.
-    pub fn given(&self, name: &str) -> bool {
-        self.inner().try_contains_id(name).unwrap_or(false)
-            && self.inner().value_source(name) == Some(ValueSource::CommandLine)
-    }
-
-    fn inner(&self) -> &ArgMatches {
-        self.levels[self.levels.len() - 1]
+    /// Whether a switch is on, such as `--json`.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.levels.iter().any(|level| level.try_get_one::<bool>(name).ok().flatten().is_some_and(|on| *on))
     }
 
     /// The value of a setting's flag, by the setting's environment name. It may stand before a subcommand or after it;
     /// the inner one wins.
     pub fn flag(&self, name: &str) -> Option<String> {
-        let given = |level: &&ArgMatches| level.try_get_one::<String>(name).ok().flatten().cloned();
-        self.levels.iter().rev().find_map(given)
+        self.text(name).map(str::to_owned)
     }
 
     /// The value of the environment, unless a flag takes its place.

@@ -15,10 +15,7 @@ use crate::config::{self, Config, ConfigError, Problem};
 
 /// Starts the log as the settings ask for, and sends panics there.
 pub fn start(config: &Config) -> Result<(), ConfigError> {
-    let filter = EnvFilter::try_new(&config.log_filter).map_err(|error| ConfigError {
-        name: "RUST_LOG".to_owned(),
-        problem: Problem::LogFilter { cause: error.to_string() },
-    })?;
+    let filter = filter(&config.log_filter)?;
     let no_color = config::environment("NO_COLOR").is_some_and(|value| !value.is_empty());
     let log = fmt()
         .with_env_filter(filter)
@@ -28,6 +25,14 @@ pub fn start(config: &Config) -> Result<(), ConfigError> {
     let _ = if config.log_json { log.json().try_init() } else { log.try_init() };
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// What to log, from the setting's text.
+pub fn filter(text: &str) -> Result<EnvFilter, ConfigError> {
+    EnvFilter::try_new(text).map_err(|error| ConfigError {
+        name: "RUST_LOG".to_owned(),
+        problem: Problem::LogFilter { cause: error.to_string() },
+    })
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {

@@ -7,16 +7,29 @@
 //! Exit codes: 0 done, 1 it failed, 2 the command or a setting is wrong.
 
 mod admin;
+mod ask;
 mod backup;
+mod channels;
+mod check_config;
 mod command;
+mod completions;
 mod explain;
 mod healthcheck;
 mod invocation;
+mod keys;
 mod logging;
+mod openclaw;
+mod options;
 mod output;
 mod restore;
 mod rotate_key;
 mod serve;
+mod session;
+mod status;
+mod tokens;
+mod usage;
+mod view;
+mod when;
 
 use std::process::ExitCode;
 
@@ -31,7 +44,21 @@ use command::Entry;
 use invocation::Invocation;
 
 /// Every command, in the order of `--help`.
-static COMMANDS: &[Entry] = &[serve::ENTRY, admin::ENTRY, backup::ENTRY, restore::ENTRY, healthcheck::ENTRY];
+static COMMANDS: &[Entry] = &[
+    serve::ENTRY,
+    status::ENTRY,
+    channels::ENTRY,
+    keys::ENTRY,
+    tokens::ENTRY,
+    usage::ENTRY,
+    openclaw::ENTRY,
+    backup::ENTRY,
+    restore::ENTRY,
+    admin::ENTRY,
+    check_config::ENTRY,
+    healthcheck::ENTRY,
+    completions::ENTRY,
+];
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -48,8 +75,10 @@ enum Failure {
     Usage(String),
     /// Anything else, in the user's language.
     Text(String),
-    /// What was to be said has been said already.
+    /// It failed, and what was to be said has been said already.
     Told,
+    /// Settings are wrong, and that has been said already.
+    ToldWrong,
     /// The reader of our output went away, as `head` does: nothing is left to do.
     NobodyReads,
 }
@@ -57,7 +86,7 @@ enum Failure {
 impl Failure {
     fn code(&self) -> u8 {
         match self {
-            Self::Setting(_) | Self::Options(_) | Self::Usage(_) => 2,
+            Self::Setting(_) | Self::Options(_) | Self::Usage(_) | Self::ToldWrong => 2,
             Self::Start(_) | Self::Storage(_) | Self::Text(_) | Self::Told => 1,
             Self::NobodyReads => 0,
         }
@@ -169,5 +198,50 @@ mod tests {
         assert_eq!(port(&["onepool", "serve", "--port", "82"]), 82);
         assert_eq!(port(&["onepool", "--port", "83", "serve"]), 83);
         assert_eq!(port(&["onepool", "--port", "84", "serve", "--port", "85"]), 85);
+    }
+
+    /// The words of a line as a shell splits them, up to a redirection or a pipe.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quote, mut word) = (Vec::new(), false, None::<String>);
+        for letter in line.chars() {
+            match letter {
+                '\'' => {
+                    quote = !quote;
+                    word.get_or_insert_default();
+                }
+                ' ' if !quote => words.extend(word.take()),
+                '>' | '|' | '<' if !quote => break,
+                letter => word.get_or_insert_default().push(letter),
+            }
+        }
+        words.extend(word);
+        words
+    }
+
+    #[test]
+    fn every_example_of_the_help_and_of_the_documents_is_a_command_that_parses() {
+        fn examples(command: &clap::Command, lines: &mut Vec<String>) {
+            for inner in command.get_subcommands() {
+                let after = inner.get_after_help().map(ToString::to_string);
+                assert!(inner.has_subcommands() || after.is_some(), "{} has no example", inner.get_name());
+                lines.extend(
+                    after.iter().flat_map(|text| text.lines().skip(1)).map(|line| line.trim().to_owned()),
+                );
+                examples(inner, lines);
+            }
+        }
+        let m = Messages::of(Lang::En);
+        let mut lines = Vec::new();
+        examples(&command::command(m), &mut lines);
+        for document in [include_str!("../../docs/cli.md"), include_str!("../../docs/cli.zh-CN.md")] {
+            let blocks = document.split("```").skip(1).step_by(2);
+            lines.extend(blocks.flat_map(|block| block.lines().skip(1)).map(str::to_owned));
+        }
+        assert!(lines.len() > 80, "the examples are not found any more");
+        for line in lines {
+            let start = line.find("onepool").unwrap_or_else(|| panic!("{line}"));
+            let parsed = command::command(m).try_get_matches_from(words(&line[start..]));
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
+        }
     }
 }

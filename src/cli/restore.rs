@@ -1,14 +1,14 @@
 //! `onepool restore`: puts a backup in the place of the data folder's database.
 
 use std::{
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::Path,
 };
 
 use clap::Command;
 
 use super::{
-    Failure, backup,
+    Failure, ask, backup,
     command::{Entry, folder_flags, positional, switch, verb},
     invocation::Invocation,
     output, runtime,
@@ -44,7 +44,7 @@ fn run(call: &Invocation) -> Result<(), Failure> {
     let config = call.config()?;
     let (texts, t) = (call.m.backup, call.m.cli);
     let file = Path::new(call.required(FILE));
-    let yes = call.given(YES);
+    let yes = call.is_on(YES);
     let now = Clock::system().now();
     let data = config.data_dir.display().to_string();
     let folder = DataFolder::create(&config.data_dir)?;
@@ -60,9 +60,8 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         .block_on(restore::prepare(&folder, &lock, file, config.secret_key.as_ref()))
         .map_err(failed)?;
     let contents = backup::contents(&prepared.contents, texts);
-    let system_failed = |error: io::Error| Failure::Text(t.system_failed(&error.to_string()));
-    if asks && !confirm(&texts.question(&data, &contents)).map_err(system_failed)? {
-        return Err(Failure::Text(texts.not_restored().to_owned()));
+    if asks {
+        ask::confirm(call, &texts.question(&data, &contents))?;
     }
     let changes_key = prepared.changes_key;
     let restored = prepared.commit(now).map_err(failed)?;
@@ -76,16 +75,6 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         lines.push(texts.start_with_given_key().to_owned());
     }
     output::print(&lines.join("\n"))
-}
-
-/// Asks on stderr, so that stdout can be kept, and takes `y` or `yes` for one.
-fn confirm(question: &str) -> io::Result<bool> {
-    let mut stderr = io::stderr();
-    write!(stderr, "{question}")?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是"))
 }
 
 fn explain(error: RestoreError, texts: Texts) -> Failure {

@@ -21,8 +21,10 @@ use crate::{
     model::{secret::Secret, settings::RuntimeSettings, user::PASSWORD_CHARACTERS},
 };
 
+mod survey;
 mod table;
 
+pub use survey::{Finding, Origin, survey};
 pub use table::TABLE;
 
 /// What a setting's value must look like.

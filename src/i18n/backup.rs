@@ -28,8 +28,7 @@ texts! {
         sessions_ended: "All sessions have ended: log in again. Accounts, passwords and tokens are those of the backup." / "所有会话均已结束，请重新登录。账户、密码和令牌均以备份为准。";
         key_changed(key: &str): "{key} is now the key that you gave, since the backup needs it; the one before was moved as well." / "备份需要您所提供的密钥，因此 {key} 已换成该密钥；原来的密钥文件也已一并移走。";
         start_with_given_key: "Start the server with the master key that you gave here." / "请使用此处提供的主密钥启动服务。";
-        question(data: &str, contents: &str): "Replace the database in {data}? It is moved aside, not deleted. The backup holds\n  {contents}\nRestore it? [y/N] " / "是否替换 {data} 中的数据库？原数据库会移到一旁，不会删除。备份内容：\n  {contents}\n确认恢复？[y/N] ";
-        not_restored: "not restored; nothing has changed" / "未恢复，没有任何改动";
+        question(data: &str, contents: &str): "Replace the database in {data}? It is moved aside, not deleted. The backup holds\n  {contents}\nRestore it?" / "是否替换 {data} 中的数据库？原数据库会移到一旁，不会删除。备份内容：\n  {contents}\n确认恢复？";
         say_yes(data: &str): "there is a database in {data}, and no terminal to ask at: add --yes to replace it (it is moved aside, not deleted)" / "{data} 中已有数据库，且没有可供确认的终端：如需替换，请加上 --yes（原数据库会移到一旁，不会删除）";
         unreadable(path: &str, cause: &str): "cannot read {path}: {cause}. Name a backup that this user may read" / "无法读取 {path}：{cause}。请指定当前用户可读的备份";
         damaged(path: &str, reason: &str): "{path} is not an intact database: {reason}. Choose another backup" / "{path} 不是完好的数据库：{reason}。请选择其他备份";

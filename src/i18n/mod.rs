@@ -9,12 +9,14 @@ mod channels;
 pub mod cli;
 mod common;
 mod format;
+pub mod help;
 pub mod log;
 mod login;
 mod openclaw;
 mod pool;
 mod settings;
 mod setup;
+pub mod terminal;
 mod tokens;
 mod usage;
 
@@ -127,6 +129,10 @@ pub struct Messages {
     pub cli: cli::Cli,
     /// Backups and the master key, on the command line.
     pub backup: backup::Backup,
+    /// The help of the commands.
+    pub help: help::Help,
+    /// What commands print.
+    pub terminal: terminal::Terminal,
     /// Channels, keys and models.
     pub channels: channels::Channels,
     /// How numbers and times read.
@@ -155,6 +161,8 @@ impl Messages {
             token_form: tokens::TokenForm(lang),
             openclaw: openclaw::OpenClaw(lang),
             cli: cli::Cli(lang),
+            help: help::Help(lang),
+            terminal: terminal::Terminal(lang),
             format: format::Format(lang),
             pool: pool::Pool(lang),
             log: log::Log(lang),

@@ -2,8 +2,10 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
+    net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -19,6 +21,9 @@ const NEXT_KEY_FILE: &str = "secret.key.new";
 const LOCK_FILE: &str = "onepool.lock";
 const JOURNAL: &str = "journal";
 const BACKUPS: &str = "backups";
+/// How often, and with what pause, a claim is tried before the folder counts as another server's.
+const LOCK_TRIES: usize = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// The fewest characters of a master key; 32 random bytes have 44 in base64.
 const LEAST_KEY_CHARS: usize = 32;
 
@@ -151,7 +156,25 @@ pub struct DataFolder {
 /// The claim of one server on a data folder; it ends when this is dropped, or with the process, however that ends.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: File,
+    file: File,
+}
+
+impl FolderLock {
+    /// Leaves a note in the claim for [`DataFolder::claim`]: where the server listens.
+    pub fn note_address(&mut self, address: SocketAddr) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        writeln!(self.file, "{address}")
+    }
+}
+
+/// Whether a server has claimed a data folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// Nobody has, or it cannot be told: the file system has no locks.
+    None,
+    /// A server has; it listens there, if it has come that far.
+    Server(Option<SocketAddr>),
 }
 
 impl DataFolder {
@@ -245,16 +268,39 @@ impl DataFolder {
         let file = private(OpenOptions::new().create(true).truncate(false).write(true))
             .open(&path)
             .map_err(unusable)?;
-        match file.try_lock() {
-            Ok(()) => Ok(FolderLock { _file: file }),
+        // A command may look at this moment whether a server runs (`claim`); that takes it some microseconds.
+        let mut tries = 0;
+        let outcome = loop {
+            tries += 1;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => std::thread::sleep(LOCK_PAUSE),
+                outcome => break outcome,
+            }
+        };
+        match outcome {
+            Ok(()) => Ok(FolderLock { file }),
             Err(TryLockError::WouldBlock) => Err(FolderError::InUse { path: self.path.clone() }),
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
                 tracing::warn!(
                     "the data folder's file system has no locks; make sure that one server uses it"
                 );
-                Ok(FolderLock { _file: file })
+                Ok(FolderLock { file })
             }
             Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+
+    /// Whether a server runs on the folder, and where. Claims nothing: looking does not keep a server from starting.
+    pub fn claim(&self) -> Claim {
+        let Ok(mut file) = File::open(self.path.join(LOCK_FILE)) else { return Claim::None };
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {
+                let mut note = String::new();
+                // A note is one line; what is not an address is no note.
+                let read = io::Read::take(&mut file, 200).read_to_string(&mut note);
+                Claim::Server(read.ok().and_then(|_| note.trim().parse().ok()))
+            }
+            Ok(()) | Err(TryLockError::Error(_)) => Claim::None,
         }
     }
 
@@ -404,6 +450,22 @@ mod tests {
         let claim = folder.lock().unwrap();
         assert!(matches!(folder.lock(), Err(FolderError::InUse { .. })));
         drop(claim);
+        folder.lock().unwrap();
+    }
+
+    #[test]
+    fn a_look_tells_who_has_claimed_the_folder_and_claims_nothing() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DataFolder::create(parent.path()).unwrap();
+        assert_eq!(folder.claim(), Claim::None);
+        let mut claim = folder.lock().unwrap();
+        assert_eq!(folder.claim(), Claim::Server(None));
+        for address in ["127.0.0.1:31234", "[::1]:80"] {
+            claim.note_address(address.parse().unwrap()).unwrap();
+            assert_eq!(folder.claim(), Claim::Server(Some(address.parse().unwrap())));
+        }
+        drop(claim);
+        assert_eq!(folder.claim(), Claim::None, "the note of a server that is gone says nothing");
         folder.lock().unwrap();
     }
 

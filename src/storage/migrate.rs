@@ -13,6 +13,11 @@ use crate::model::time::UnixMs;
 /// The schema of this version, step by step.
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
+/// The schema of this version: the number of its last step.
+pub fn known_schema() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
 /// Refuses a newer schema, and an older one unless `may_migrate`; else copies the database into `backups` beside it and
 /// runs the steps that are missing, each in its transaction.
 pub(super) async fn bring_up_to_date(

@@ -40,6 +40,7 @@ pub use check::Contents;
 
 use crate::model::time::{Clock, UnixMs};
 use folder::{DataFolder, FolderError, FolderLock};
+pub use migrate::known_schema;
 use vault::Vault;
 
 /// Why a storage call failed.

@@ -23,11 +23,12 @@ impl Db {
     }
 
     /// Asks the running server, within a second, to end a rest; `scope` is JSON. Without a server it is done at the next
-    /// start.
+    /// start. What is saved of the rest is gone at once.
     pub async fn ask_for_retry(&self, scope: &str) -> StorageResult<()> {
-        on!(self.write, |pool| {
-            sqlx::query("INSERT INTO retries (scope) VALUES ($1)").bind(scope).execute(pool)
-        })?;
+        let mut tx = self.begin().await?;
+        sqlx::query("INSERT INTO retries (scope) VALUES ($1)").bind(scope).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM rests WHERE scope = $1").bind(scope).execute(&mut *tx).await?;
+        tx.commit().await?;
         Ok(())
     }
 

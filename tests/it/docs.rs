@@ -16,6 +16,7 @@ const PAIRS: &[&str] = &[
     "README",
     "deploy/README",
     "docs/backup",
+    "docs/cli",
     "docs/errors",
     "docs/openclaw",
     "docs/settings",
@@ -173,6 +174,24 @@ fn code_blocks_are_the_same_in_both_languages() {
     for name in PAIRS {
         let (english, chinese) = (read(&format!("{name}.md")), read(&format!("{name}.zh-CN.md")));
         assert_eq!(commands(&english), commands(&chinese), "{name}");
+    }
+}
+
+#[test]
+fn every_command_has_a_heading_and_an_example_in_both_languages() {
+    let mut commands = onepool::cli::command_names();
+    commands.sort();
+    for file in ["docs/cli.md", "docs/cli.zh-CN.md"] {
+        let document = read(file);
+        let mut described = Vec::new();
+        for section in document.split("\n### ").skip(1) {
+            let name = section.lines().next().unwrap_or_default();
+            let has_example = section.lines().any(|line| line.contains(&format!("onepool {name}")));
+            assert!(has_example, "{file}: `{name}` has no example");
+            described.push(name.to_owned());
+        }
+        described.sort();
+        assert_eq!(described, commands, "{file}: its commands, and those of the program");
     }
 }
 

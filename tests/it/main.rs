@@ -2,6 +2,7 @@
 
 mod admin;
 mod architecture;
+mod cli;
 mod deploy;
 mod docs;
 mod fake_upstream;

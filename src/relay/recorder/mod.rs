@@ -12,6 +12,7 @@
 pub mod backup;
 mod driver;
 mod journal;
+pub mod waiting;
 
 use std::{
     path::PathBuf,

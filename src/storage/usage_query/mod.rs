@@ -2,8 +2,10 @@
 //!
 //! - [`rows`]: single calls, page by page, and one call with its attempts.
 //! - [`report`]: sums over a period, from the roll-ups.
+//! - [`counts`]: how many calls there were lately.
 //! - [`names`]: what ids are called, deleted ones included.
 
+pub mod counts;
 pub mod names;
 mod reader;
 pub mod report;
@@ -99,9 +101,23 @@ impl Conditions {
         }
     }
 
+    /// What a filter asks of the rows of the log, which a statement calls `u`.
     fn of(filter: &UsageFilter) -> Self {
         let mut conditions = Self::default();
         conditions.add_period("u.at", filter.from, filter.to);
+        conditions.add_columns(filter);
+        if let Some(text) = &filter.search {
+            conditions.add(
+                r"(u.request_id LIKE LOWER(?) ESCAPE '\' OR LOWER(u.trace_id) LIKE LOWER(?) ESCAPE '\')",
+                Value::Text(format!("%{}%", escape_like(text))),
+            );
+        }
+        conditions
+    }
+
+    /// What a filter asks of columns that the log and its roll-ups share.
+    fn add_columns(&mut self, filter: &UsageFilter) {
+        let conditions = self;
         let ids = [
             ("u.token_id = ?", filter.token.map(|id| id.0)),
             ("u.channel_id = ?", filter.channel.map(|id| id.0)),
@@ -146,13 +162,6 @@ impl Conditions {
         if let Some(kind) = &filter.client_kind {
             conditions.add(r"LOWER(u.client_kind) LIKE LOWER(?) ESCAPE '\'", Value::Text(pattern(kind)));
         }
-        if let Some(text) = &filter.search {
-            conditions.add(
-                r"(u.request_id LIKE LOWER(?) ESCAPE '\' OR LOWER(u.trace_id) LIKE LOWER(?) ESCAPE '\')",
-                Value::Text(format!("%{}%", escape_like(text))),
-            );
-        }
-        conditions
     }
 }
 

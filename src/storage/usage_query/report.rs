@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 use super::{
-    Conditions, Value,
+    Conditions, UsageFilter, Value,
     names::{KeyName, Named, key_names_of, names_of},
     reader::bounded,
 };
@@ -25,7 +25,10 @@ use crate::{
         token::named_enum,
         usage::{CallResult, OutcomeClass, TokenCounts},
     },
-    storage::{Db, StorageError, StorageResult, rollups::Histogram},
+    storage::{
+        Db, StorageError, StorageResult,
+        rollups::{Histogram, bucket_of},
+    },
 };
 
 /// How long a report may take the database.
@@ -225,20 +228,38 @@ impl Db {
         to: Option<UnixMs>,
         group_by: GroupBy,
     ) -> StorageResult<UsageReport> {
+        self.usage_report_of(&UsageFilter { from, to, ..UsageFilter::default() }, group_by).await
+    }
+
+    /// The same of the calls that a filter finds; its `search` is for single calls and does not count here. Upstream
+    /// calls are known by channel and key only: with another condition there are none in the report.
+    pub async fn usage_report_of(
+        &self,
+        filter: &UsageFilter,
+        group_by: GroupBy,
+    ) -> StorageResult<UsageReport> {
         let mut period = Conditions::default();
-        period.add_period(
-            "bucket",
-            from.map(crate::storage::rollups::bucket_of),
-            to.map(crate::storage::rollups::bucket_of),
-        );
+        period.add_period("u.bucket", filter.from.map(bucket_of), filter.to.map(bucket_of));
+        period.add_columns(filter);
+        let of_attempts = UsageFilter {
+            from: filter.from,
+            to: filter.to,
+            channel: filter.channel,
+            key: filter.key,
+            search: filter.search.clone(),
+            ..UsageFilter::default()
+        };
+        let attempts_known = *filter == of_attempts && group_by.attempt_column().is_some();
         let mut reader = self.bounded_reader(REPORT_LIMIT).await?;
         // A transaction, so that all parts see the same roll-ups.
         let mut snapshot = reader.connection().begin().await.map_err(bounded)?;
         let mut groups = largest(&mut snapshot, &period, group_by).await?;
         let mut report = UsageReport::default();
         sum_calls(&mut snapshot, &period, group_by, &mut groups, &mut report).await?;
-        sum_attempts(&mut snapshot, &period, group_by, &mut groups).await?;
-        report.groups = named(&mut snapshot, group_by, groups).await?;
+        if attempts_known {
+            sum_attempts(&mut snapshot, &period, group_by, &mut groups).await?;
+        }
+        report.groups = named(&mut snapshot, group_by, groups, attempts_known).await?;
         snapshot.commit().await.map_err(bounded)?;
         reader.finish().await?;
         Ok(report)
@@ -253,7 +274,7 @@ async fn largest(
 ) -> StorageResult<Groups> {
     let (key, _) = group_by.columns();
     let sql = format!(
-        "SELECT {key} AS group_key, CAST(SUM(requests) AS BIGINT) FROM rollups{} \
+        "SELECT {key} AS group_key, CAST(SUM(requests) AS BIGINT) FROM rollups u{} \
          GROUP BY group_key ORDER BY 2 DESC, 1 LIMIT {MAX_GROUPS}",
         period.sql
     );
@@ -279,7 +300,7 @@ async fn sum_calls(
     let sql = format!(
         "SELECT bucket, {key} AS group_key, {text} AS group_text, result, requests, retried, estimated, \
          prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_micros, first_token_histogram, \
-         total_histogram FROM rollups{} ORDER BY bucket",
+         total_histogram FROM rollups u{} ORDER BY bucket",
         period.sql
     );
     let mut query = sqlx::query_as::<_, RawSums>(AssertSqlSafe(sql));
@@ -320,7 +341,7 @@ async fn sum_attempts(
 ) -> StorageResult<()> {
     let Some(column) = group_by.attempt_column() else { return Ok(()) };
     let sql = format!(
-        "SELECT {column} AS group_key, class, CAST(SUM(attempts) AS BIGINT) FROM attempt_rollups{} \
+        "SELECT {column} AS group_key, class, CAST(SUM(attempts) AS BIGINT) FROM attempt_rollups u{} \
          GROUP BY group_key, class ORDER BY 3 DESC",
         period.sql
     );
@@ -355,6 +376,7 @@ async fn named(
     connection: &mut SqliteConnection,
     group_by: GroupBy,
     groups: Groups,
+    attempts_known: bool,
 ) -> StorageResult<Vec<Group>> {
     let ids: Vec<i64> = groups.keys().flatten().filter_map(|key| key.parse().ok()).collect();
     let mut names: HashMap<i64, GroupName> = HashMap::new();
@@ -380,7 +402,6 @@ async fn named(
         }
         GroupBy::Model | GroupBy::Upstream => {}
     }
-    let attempts_known = group_by.attempt_column().is_some();
     let mut groups: Vec<Group> = groups
         .into_iter()
         .map(|(key, (text, sums, attempts))| Group {

@@ -41,7 +41,8 @@ const MAX_ROWS: usize = 100_000;
 /// Rows that are read and sent at a time.
 const CHUNK_ROWS: usize = 1000;
 
-const COLUMNS: &str = "time,request_id,token,asked_model,served_model,channel,key,endpoint,stream,status,result,\
+/// The first line of a file of calls.
+pub const COLUMNS: &str = "time,request_id,token,asked_model,served_model,channel,key,endpoint,stream,status,result,\
     error_code,attempts,queue_ms,first_token_ms,total_ms,prompt_tokens,cached_tokens,completion_tokens,\
     reasoning_tokens,estimated,cost_dollars,client_address,client_kind,trace_id\r\n";
 
@@ -125,7 +126,8 @@ impl File {
     }
 }
 
-fn line(row: &UsageRow, zone: &TimeZone) -> String {
+/// A call as a line, with the time on the clock of a zone.
+pub fn line(row: &UsageRow, zone: &TimeZone) -> String {
     let number = |value: u64| value.to_string();
     let optional = |value: &Option<String>| value.clone().unwrap_or_default();
     let cells = [
@@ -161,7 +163,7 @@ fn line(row: &UsageRow, zone: &TimeZone) -> String {
 }
 
 /// A text as a cell: no formula, and quoted if need be.
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let text = if formula { format!("'{text}") } else { text.to_owned() };
     if text.contains(['"', ',', '\r', '\n', '\'']) {

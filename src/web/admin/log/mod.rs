@@ -5,7 +5,7 @@ use axum::Router;
 use crate::web::Site;
 
 mod call;
-mod csv;
+pub mod csv;
 mod list;
 pub mod names;
 mod query;

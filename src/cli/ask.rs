@@ -1,0 +1,81 @@
+//! Asks the person at the terminal: for a confirmation, for a secret. Without a terminal nobody can answer.
+
+use std::{
+    fs::File,
+    io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _},
+};
+
+use zeroize::Zeroizing;
+
+use super::{Failure, invocation::Invocation};
+use crate::i18n::Messages;
+
+/// The longest text of secrets: ten thousand keys with labels fit.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// Goes on only if `--yes` was given or the person at the terminal says yes to a question. Nobody at a terminal and no
+/// `--yes` is a wrong use.
+pub fn confirm(call: &Invocation, question: &str) -> Result<(), Failure> {
+    if call.is_on("yes") {
+        return Ok(());
+    }
+    let t = call.m.terminal;
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(Failure::Usage(t.needs_yes(question)));
+    }
+    let mut stderr = io::stderr().lock();
+    let _ = write!(stderr, "{question} {} ", t.yes_or_no()).and_then(|()| stderr.flush());
+    let mut answer = String::new();
+    let read = io::stdin().lock().take(100).read_line(&mut answer);
+    let yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是");
+    if read.is_ok() && yes { Ok(()) } else { Err(Failure::Text(t.not_confirmed().to_owned())) }
+}
+
+/// Reads a text that holds secrets: from the file that an option names (`-` is stdin), else from stdin if that is no
+/// terminal, else typed without an echo.
+pub fn secret_text(file: Option<&str>, prompt: &str, m: Messages) -> Result<Zeroizing<String>, Failure> {
+    let unreadable = |path: &str, error: io::Error| {
+        Failure::Usage(m.cli.unreadable_file(&super::output::clean(path), &error.to_string()))
+    };
+    match file {
+        None if io::stdin().is_terminal() => rpassword::prompt_password(format!("{prompt} "))
+            .map(Zeroizing::new)
+            .map_err(|error| unreadable("/dev/tty", error)),
+        None | Some("-") => bounded(io::stdin().lock(), m, |error| unreadable("-", error)),
+        Some(path) => {
+            let file = File::open(path).map_err(|error| unreadable(path, error))?;
+            bounded(file, m, |error| unreadable(path, error))
+        }
+    }
+}
+
+fn bounded(
+    source: impl io::Read,
+    m: Messages,
+    unreadable: impl Fn(io::Error) -> Failure,
+) -> Result<Zeroizing<String>, Failure> {
+    let mut text = Zeroizing::new(String::new());
+    source.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() as u64 > MAX_BYTES {
+        Err(Failure::Usage(m.terminal.too_long(MAX_BYTES >> 20)))
+    } else {
+        Ok(text)
+    }
+}
+
+/// The value of an option that may hold a secret: `env:NAME` and `file:PATH` name where it is, anything else is the value.
+pub fn value_or_reference(value: &str, m: Messages) -> Result<Zeroizing<String>, String> {
+    if let Some(name) = value.strip_prefix("env:") {
+        return crate::config::environment(name)
+            .filter(|value| !value.is_empty())
+            .map(Zeroizing::new)
+            .ok_or_else(|| m.terminal.no_such_variable(&super::output::clean(name)));
+    }
+    if let Some(path) = value.strip_prefix("file:") {
+        let text = std::fs::read_to_string(path).map(Zeroizing::new);
+        let text =
+            text.map_err(|error| m.cli.unreadable_file(&super::output::clean(path), &error.to_string()))?;
+        return Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()));
+    }
+    Ok(Zeroizing::new(value.to_owned()))
+}

@@ -1,0 +1,212 @@
+//! `onepool channels add` and `edit`: options become a [`ChannelInput`], which the pool's own rules check.
+
+use clap::Arg;
+
+use super::show::tell_channel;
+use crate::{
+    cli::{
+        Failure,
+        ask::{confirm, value_or_reference},
+        command::{option, repeated},
+        invocation::Invocation,
+        options::{Options, on_or_off, option_of, whole},
+        output::clean,
+        session::on_folder,
+    },
+    i18n::Messages,
+    model::channel::{Channel, Protocol},
+    pool::{
+        input::{ChannelInput, Fault, Faults, ModelInput, PlainSecret, TimeoutsInput, Upstreams},
+        upkeep::leads_elsewhere,
+    },
+    storage::StorageError,
+};
+
+/// Options for every field of a channel.
+pub fn flags(m: Messages) -> Vec<Arg> {
+    let h = m.help;
+    vec![
+        option("name", "TEXT", h.new_name(), m),
+        option("base-url", "URL", m.channels.base_url_hint(), m),
+        option("protocol", "WORD", h.protocol(), m),
+        option("priority", "NUMBER", m.channels.priority_hint(), m),
+        option("weight", "NUMBER", m.channels.weight_hint(), m),
+        repeated("group", "NAME", h.channel_group(), m),
+        repeated("header", "NAME: VALUE", h.header(), m),
+        option("proxy", "URL", h.proxy(), m),
+        option("connect-ms", "NUMBER", h.connect_ms(), m),
+        option("first-byte-ms", "NUMBER", h.first_byte_ms(), m),
+        option("idle-ms", "NUMBER", h.idle_ms(), m),
+        option("allow-private", "true|false", m.channels.allow_private_hint(), m),
+        option("note", "TEXT", h.note(), m),
+        option("enabled", "true|false", h.channel_enabled(), m),
+        repeated("model", "NAME", h.channel_model(), m),
+        option("models-file", "FILE", h.models_file(), m),
+        repeated("redirect", "PUBLIC=UPSTREAM", h.redirect(), m),
+    ]
+}
+
+/// Options that only make sense for a channel that is there already.
+pub fn flags_of_edit(m: Messages) -> Vec<Arg> {
+    let h = m.help;
+    vec![
+        repeated("remove-header", "NAME", h.remove_header(), m),
+        repeated("add-model", "NAME", h.add_model(), m),
+        repeated("remove-model", "NAME", h.remove_model(), m),
+    ]
+}
+
+/// `onepool channels add`.
+pub fn add(call: &Invocation) -> Result<(), Failure> {
+    let mut input = ChannelInput {
+        name: String::new(),
+        base_url: String::new(),
+        protocol: Protocol::default(),
+        priority: 0,
+        weight: 1,
+        groups: Vec::new(),
+        headers: Default::default(),
+        proxy: None,
+        timeouts: TimeoutsInput::default(),
+        allow_private: false,
+        note: String::new(),
+        enabled: true,
+        models: Vec::new(),
+        redirects: Default::default(),
+    };
+    let read = read(call, &mut input);
+    let new = checked(&input, None, read, call.m)?;
+    on_folder(call, async |session| {
+        let id = session.db.create_channel(&new).await.map_err(|error| name_taken(error, call.m))?;
+        tell_channel(call, session, &*session.channel_of(id).await?).await
+    })
+}
+
+/// `onepool channels edit NAME`.
+pub fn edit(call: &Invocation) -> Result<(), Failure> {
+    on_folder(call, async |session| {
+        let entry = session.channel(call.required("NAME")).await?;
+        let channel = &entry.channel;
+        let mut input = ChannelInput::of(channel);
+        let read = read(call, &mut input);
+        let new = checked(&input, Some(channel), read, call.m)?;
+        if leads_elsewhere(channel, &new) && !entry.keys.is_empty() {
+            confirm(call, &call.m.terminal.ask_other_host(&clean(&channel.name)))?;
+        }
+        session.db.update_channel(channel.id, &new).await.map_err(|error| name_taken(error, call.m))?;
+        tell_channel(call, session, &*session.channel_of(channel.id).await?).await
+    })
+}
+
+fn checked(
+    input: &ChannelInput,
+    known: Option<&Channel>,
+    read: Faults,
+    m: Messages,
+) -> Result<crate::storage::channels::NewChannel, Failure> {
+    let new = input.check(known, m);
+    // What could not even be read is named first, and alone if the rest is right.
+    let mut faults = read;
+    match new {
+        Ok(new) if faults.0.is_empty() => return Ok(new),
+        Ok(_) => {}
+        Err(more) => {
+            faults.0.extend(more.0.into_iter().map(|fault| Fault { field: option_of(&fault.field), ..fault }))
+        }
+    }
+    Err(Failure::options(faults))
+}
+
+fn name_taken(error: StorageError, m: Messages) -> Failure {
+    match error {
+        StorageError::Taken(_) => Failure::option("--name", m.common.field_taken()),
+        other => other.into(),
+    }
+}
+
+/// Changes `input` as the options say; gives what could not be read, by option.
+fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
+    let m = call.m;
+    let mut options = Options::new(call);
+    options.set("name", &mut input.name, |text| Ok(text.to_owned()));
+    options.set("base-url", &mut input.base_url, |text| Ok(text.to_owned()));
+    options.set("protocol", &mut input.protocol, |text| {
+        let protocol =
+            Protocol::from_name(text).ok_or_else(|| m.cli.give_one_of(Protocol::OpenAi.as_str()))?;
+        Ok(protocol)
+    });
+    options.set("priority", &mut input.priority, |text| whole(text, m));
+    options.set("weight", &mut input.weight, |text| whole(text, m));
+    options.set_list("group", &mut input.groups, Ok);
+    if let Some(headers) = call.all("header") {
+        for header in headers {
+            let outcome = match header.split_once(':') {
+                Some((name, value)) if !name.trim().is_empty() => {
+                    value_or_reference(value.trim(), m).map(|value| (name.trim().to_owned(), value))
+                }
+                _ => Err(m.terminal.header_shape().to_owned()),
+            };
+            match outcome {
+                Ok((name, value)) => {
+                    input.headers.retain(|known, _| !known.eq_ignore_ascii_case(&name));
+                    input.headers.insert(name, PlainSecret::new(value.as_str()));
+                }
+                Err(message) => options.fault("header", message),
+            }
+        }
+    }
+    for name in call.all("remove-header").unwrap_or_default() {
+        let before = input.headers.len();
+        input.headers.retain(|known, _| !known.eq_ignore_ascii_case(name));
+        if input.headers.len() == before {
+            options.fault("remove-header", m.terminal.not_there(&clean(name)));
+        }
+    }
+    options.set("proxy", &mut input.proxy, |text| {
+        // Every user of the machine can read a command line.
+        if text.rsplit_once('@').is_some_and(|(credentials, _)| credentials.contains("://")) {
+            return Err(m.terminal.secret_on_command_line().to_owned());
+        }
+        let value = value_or_reference(text, m)?;
+        Ok(Some(value).filter(|value| !value.is_empty()).map(|value| PlainSecret::new(value.as_str())))
+    });
+    let optional = |text: &str| if text.is_empty() { Ok(None) } else { whole(text, m).map(Some) };
+    options.set("connect-ms", &mut input.timeouts.connect_ms, |text| optional(text));
+    options.set("first-byte-ms", &mut input.timeouts.first_byte_ms, |text| optional(text));
+    options.set("idle-ms", &mut input.timeouts.idle_ms, |text| optional(text));
+    options.set("allow-private", &mut input.allow_private, |text| on_or_off(text, m));
+    options.set("note", &mut input.note, |text| Ok(text.to_owned()));
+    options.set("enabled", &mut input.enabled, |text| on_or_off(text, m));
+    options
+        .set_list("model", &mut input.models, |names| Ok(names.into_iter().map(ModelInput::Name).collect()));
+    options.set("models-file", &mut input.models, |path| {
+        let text = value_or_reference(&format!("file:{path}"), m)?;
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    });
+    for name in call.all("add-model").unwrap_or_default() {
+        input.models.push(ModelInput::Name(name.to_owned()));
+    }
+    for name in call.all("remove-model").unwrap_or_default() {
+        let before = input.models.len();
+        input.models.retain(|model| model.name() != name);
+        if input.models.len() == before {
+            options.fault("remove-model", m.terminal.not_there(&clean(name)));
+        }
+    }
+    options.set_list("redirect", &mut input.redirects, |pairs| {
+        let mut redirects: std::collections::BTreeMap<String, Upstreams> = Default::default();
+        for pair in pairs {
+            let (public, upstream) =
+                pair.split_once('=').ok_or_else(|| m.terminal.redirect_shape().to_owned())?;
+            let (public, upstream) = (public.trim().to_owned(), upstream.trim().to_owned());
+            let known = redirects.remove(&public);
+            let all = match known {
+                None => Upstreams::One(upstream),
+                Some(known) => Upstreams::Many(known.names().iter().cloned().chain([upstream]).collect()),
+            };
+            redirects.insert(public, all);
+        }
+        Ok(redirects)
+    });
+    options.faults
+}

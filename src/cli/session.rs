@@ -1,0 +1,131 @@
+//! The open data folder that a command works on, whether a server runs on it or not.
+
+use std::sync::Arc;
+
+use super::{Failure, invocation::Invocation, runtime};
+use crate::{
+    config::Config,
+    i18n::Messages,
+    model::{
+        catalog::{Catalog, ChannelEntry},
+        id::{ChannelId, KeyId},
+        key::Key,
+        time::{Clock, UnixMs},
+        token::Token,
+    },
+    scheduler::rest::{RestBook, Scope},
+    storage::{Db, StorageError, catalog::CatalogStore, folder::DataFolder, vault::Vault},
+    upstream::client::Clients,
+};
+
+/// An open data folder.
+pub struct Session {
+    /// Every text, in the user's language.
+    pub m: Messages,
+    /// The settings of this process. A running server may have been started with others.
+    pub config: Arc<Config>,
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Opens the data folder that the settings name, without claiming it, and does some work on it. A running server follows
+/// what is written within a second.
+pub fn on_folder(
+    call: &Invocation,
+    work: impl AsyncFnOnce(&Session) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let config = Arc::new(call.config()?);
+    runtime(call.m.cli)?.block_on(async {
+        let folder = DataFolder::existing(&config.data_dir)?;
+        let master_key = folder.master_key(config.secret_key.clone())?;
+        let clock = Clock::system();
+        let db = Db::open_existing(&folder.database(), Vault::new(&master_key), clock.clone()).await?;
+        let session = Session { m: call.m, config, db, clock };
+        let result = work(&session).await;
+        session.db.close().await;
+        result
+    })
+}
+
+impl Session {
+    /// The time now.
+    pub fn now(&self) -> UnixMs {
+        self.clock.now()
+    }
+
+    /// A point in time to the second, in the configured time zone.
+    pub fn local(&self, at: UnixMs) -> String {
+        at.zoned(&self.config.zone).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// Channels, keys, tokens and settings as a server would see them now.
+    pub async fn catalog(&self) -> Result<Arc<Catalog>, Failure> {
+        let config = self.config.clone();
+        let settings = Arc::new(move |saved: &_| config.runtime(saved));
+        let store = CatalogStore::open(self.db.clone(), settings, self.config.zone.clone()).await?;
+        Ok(store.load())
+    }
+
+    /// The channel of a name; letter case does not matter.
+    pub async fn channel(&self, name: &str) -> Result<Arc<ChannelEntry>, Failure> {
+        let wanted = name.to_lowercase();
+        let catalog = self.catalog().await?;
+        let found = catalog.channels().find(|entry| entry.channel.name.to_lowercase() == wanted);
+        found
+            .cloned()
+            .ok_or_else(|| Failure::Text(self.m.terminal.no_such_channel(&super::output::clean(name))))
+    }
+
+    /// The channel of an id, as it is now.
+    pub async fn channel_of(&self, id: ChannelId) -> Result<Arc<ChannelEntry>, Failure> {
+        let catalog = self.catalog().await?;
+        catalog.channel(id).cloned().ok_or(Failure::Storage(StorageError::Missing))
+    }
+
+    /// The key of an id, and its channel.
+    pub async fn key(&self, id: &str) -> Result<(Arc<ChannelEntry>, Arc<Key>), Failure> {
+        let unknown = || Failure::Text(self.m.terminal.no_such_key(&super::output::clean(id)));
+        let wanted: KeyId = id.trim_start_matches('#').parse().map_err(|_| unknown())?;
+        let catalog = self.catalog().await?;
+        let of = |entry: &Arc<ChannelEntry>| {
+            let key = entry.keys.iter().find(|key| key.id == wanted)?;
+            Some((entry.clone(), key.clone()))
+        };
+        catalog.channels().find_map(of).ok_or_else(unknown)
+    }
+
+    /// The token of a name; letter case does not matter.
+    pub async fn token(&self, name: &str) -> Result<Token, Failure> {
+        let wanted = name.to_lowercase();
+        let found = self.db.tokens().await?.into_iter().find(|token| token.name.to_lowercase() == wanted);
+        found.ok_or_else(|| Failure::Text(self.m.terminal.no_such_token(&super::output::clean(name))))
+    }
+
+    /// What rests, as far as it is saved; a running server saves it every second.
+    pub async fn rests(&self) -> Result<RestBook, Failure> {
+        let saved = self.db.load_rests().await?;
+        let mut book = RestBook::default();
+        book.restore(saved.iter().filter_map(|(scope, rest)| {
+            Some((serde_json::from_str(scope).ok()?, serde_json::from_str(rest).ok()?))
+        }));
+        Ok(book)
+    }
+
+    /// Ends rests: at once in the database, within a second in a running server.
+    pub async fn end_rests(&self, scopes: impl IntoIterator<Item = Scope>) -> Result<(), Failure> {
+        for scope in scopes {
+            let scope = serde_json::to_string(&scope).map_err(|error| Failure::Text(error.to_string()))?;
+            self.db.ask_for_retry(&scope).await?;
+        }
+        Ok(())
+    }
+
+    /// The network to vendors.
+    pub fn clients(&self) -> Clients {
+        // Fails if a provider is installed already; that one does as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Clients::new()
+    }
+}

@@ -12,6 +12,7 @@ mod log;
 mod login;
 mod openclaw;
 mod pool;
+pub mod pool_file;
 mod settings;
 mod setup;
 mod tokens;
@@ -130,6 +131,8 @@ pub struct Messages {
     pub format: format::Format,
     /// Fields of scripts and pool files.
     pub pool: pool::Pool,
+    /// Pool files: what is wrong with them, plans, and what the export says.
+    pub pool_file: pool_file::PoolFile,
     /// The usage log.
     pub log: log::Log,
     /// The usage page.
@@ -153,6 +156,7 @@ impl Messages {
             cli: cli::Cli(lang),
             format: format::Format(lang),
             pool: pool::Pool(lang),
+            pool_file: pool_file::PoolFile(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),
         }

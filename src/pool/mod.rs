@@ -1,7 +1,15 @@
 //! The pool as operators write it down: channels, keys and tokens with explicit fields, for the admin API, the command
 //! line and pool files. Turns such a description into what storage takes, or says what is wrong at which field.
 //!
-//! Knows no HTTP and no terminal. Start with [`input::ChannelInput`]; [`rules`] are also what the pages check by.
+//! Knows no HTTP and no terminal. Start with [`input::ChannelInput`]; [`rules`] are also what the pages check by. A pool file
+//! goes from [`file::Source::read`] to [`apply::apply`].
 
+pub mod apply;
+pub mod file;
 pub mod input;
+pub mod plan;
 pub mod rules;
+pub mod secrets;
+pub mod shape;
+pub mod tree;
+pub mod write;

@@ -15,6 +15,7 @@ pub mod folder;
 pub mod keys;
 mod migrate;
 pub mod password;
+pub mod pool;
 pub mod recording;
 pub mod rests;
 pub mod retention;

@@ -56,11 +56,13 @@ pub fn command(m: Messages) -> Command {
                 .arg_required_else_help(true)
                 .subcommand(reset_password),
         )
+        .subcommand(super::apply::command(m).args(some(FOLDER_SETTINGS)))
+        .subcommand(super::export::command(m).args(some(FOLDER_SETTINGS)))
         .subcommand(dressed(Command::new(HEALTHCHECK), t.about_healthcheck(), m).args(some(PORT_SETTINGS)))
 }
 
 /// What all commands share: headings and the help flag in the user's language.
-fn dressed(command: Command, about: &'static str, m: Messages) -> Command {
+pub fn dressed(command: Command, about: &'static str, m: Messages) -> Command {
     let t = m.cli;
     command
         .about(about)

@@ -12,7 +12,7 @@ pub fn failure(failure: &Failure, t: Cli) -> String {
     match failure {
         Failure::Setting(error) => t.bad_setting(&error.name, &error.problem.text(t.0)),
         Failure::Start(error) => start(error, t),
-        Failure::Text(text) => text.clone(),
+        Failure::BadFile(text) | Failure::Text(text) => text.clone(),
     }
 }
 
@@ -23,6 +23,7 @@ fn start(error: &StartError, t: Cli) -> String {
         StartError::Storage { path, source } => {
             t.database_unusable(&path.display().to_string(), &source.to_string())
         }
+        StartError::PoolFile(text) => text.clone(),
         StartError::Listen { address, source } => t.cannot_listen(&address.to_string(), &source.to_string()),
     }
 }

@@ -3,8 +3,10 @@
 //! Exit codes: 0 done, 1 it failed, 2 the command or a setting is wrong.
 
 mod admin;
+mod apply;
 mod command;
 mod explain;
+mod export;
 mod healthcheck;
 mod logging;
 mod serve;
@@ -26,6 +28,8 @@ enum Failure {
     Setting(ConfigError),
     /// The server could not start, or the data folder could not be opened.
     Start(StartError),
+    /// A pool file cannot be used: its faults, one in a line, in the user's language.
+    BadFile(String),
     /// Anything else, in the user's language.
     Text(String),
 }
@@ -58,9 +62,14 @@ pub fn main() -> ExitCode {
     match dispatch(&matches, t) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{}", t.error(&explain::failure(&failure, t)));
+            match &failure {
+                Failure::BadFile(lines) => eprintln!("{lines}"),
+                failure => eprintln!("{}", t.error(&explain::failure(failure, t))),
+            }
             match failure {
-                Failure::Setting(_) => ExitCode::from(2),
+                Failure::Setting(_) | Failure::BadFile(_) | Failure::Start(StartError::PoolFile(_)) => {
+                    ExitCode::from(2)
+                }
                 Failure::Start(_) | Failure::Text(_) => ExitCode::FAILURE,
             }
         }
@@ -81,6 +90,8 @@ fn dispatch(matches: &ArgMatches, t: Cli) -> Result<(), Failure> {
             let user = levels[levels.len() - 1].get_one::<String>(command::USER);
             admin::reset_password(&config, user.map_or(crate::app::FIRST_ACCOUNT, String::as_str), t)
         }
+        [apply::NAME] => apply::run(&config, levels[levels.len() - 1], Messages::of(t.0)),
+        [export::NAME] => export::run(&config, levels[levels.len() - 1], Messages::of(t.0)),
         [command::HEALTHCHECK] => healthcheck::run(&config, t),
         _ => serve::run(config, t),
     }
@@ -101,10 +112,7 @@ fn load(levels: &[&ArgMatches]) -> Result<Config, ConfigError> {
 
 /// The language that the terminal asks for, by the precedence of POSIX.
 fn language(environment: impl Fn(&str) -> Option<String>) -> Lang {
-    ["LC_ALL", "LC_MESSAGES", "LANG"]
-        .into_iter()
-        .find_map(|name| environment(name).filter(|value| !value.is_empty()))
-        .map_or(Lang::En, |value| Lang::negotiate(&value))
+    Lang::of_terminal(environment)
 }
 
 /// A runtime for commands that do one thing.

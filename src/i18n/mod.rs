@@ -57,6 +57,14 @@ impl Lang {
         }
     }
 
+    /// The language that a terminal's environment asks for, by the precedence of POSIX.
+    pub fn of_terminal(environment: impl Fn(&str) -> Option<String>) -> Self {
+        ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .into_iter()
+            .find_map(|name| environment(name).filter(|value| !value.is_empty()))
+            .map_or(Self::En, |value| Self::negotiate(&value))
+    }
+
     /// The first of our languages in an `Accept-Language` header (in its order, weights aside) or a `LANG` variable.
     pub fn negotiate(header: &str) -> Self {
         header

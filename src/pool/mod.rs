@@ -2,11 +2,12 @@
 //! line and pool files. Turns such a description into what storage takes, or says what is wrong at which field.
 //!
 //! Knows no HTTP and no terminal. Start with [`input::ChannelInput`]; [`rules`] are also what the pages check by. A pool file
-//! goes from [`file::Source::read`] to [`apply::apply`].
+//! goes from [`load::Document`] to [`apply::apply`].
 
 pub mod apply;
 pub mod file;
 pub mod input;
+pub mod load;
 pub mod plan;
 pub mod rules;
 pub mod secrets;

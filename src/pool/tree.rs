@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(json.place("b[0].x.y[1]"), place(3, 2));
         assert_eq!(toml.place("c.when"), place(5, 1));
         assert_eq!(toml.place("b[0].missing"), place(2, 1), "a field that is left out: the table that lacks it");
-        assert_eq!(json.place("c.when"), place(3, 15));
+        assert_eq!(json.place("c.when"), place(3, 16));
     }
 
     #[test]

@@ -207,7 +207,9 @@ impl Screen {
                 dry_run,
                 changed: !dry_run && !outcome.plan.is_empty(),
                 plan: &outcome.plan,
-                new_tokens: new_tokens.map(|(name, value)| NewToken { name, value: value.expose() }).collect(),
+                new_tokens: new_tokens
+                    .map(|(name, value)| NewToken { name, value: value.expose() })
+                    .collect(),
             });
             return Ok(());
         }

@@ -271,7 +271,8 @@ impl<'a> Source<'a> {
             Ok(file) => file,
             Err(faults) => return Err(located(&tree, faults)),
         };
-        let faults = secrets::resolve(&mut file, sources, t);
+        let mut faults = secrets::resolve(&mut file, sources, t);
+        faults.0.extend(super::plan::faults(&file, t).0);
         if faults.0.is_empty() { Ok(Self { tree, file }) } else { Err(located(&tree, faults)) }
     }
 

@@ -58,8 +58,7 @@ impl Document {
     pub fn of_path(path: &Path, t: Messages) -> Result<Self, String> {
         let name = path.display().to_string();
         let format = Format::of_path(path).ok_or_else(|| t.pool_file.unknown_extension(&name))?;
-        let file =
-            File::open(path).map_err(|error| t.pool_file.cannot_read(&name, &error.to_string()))?;
+        let file = File::open(path).map_err(|error| t.pool_file.cannot_read(&name, &error.to_string()))?;
         let text = read(file, &name, t)?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self { name, folder, format, text })

@@ -115,16 +115,17 @@ impl FieldChange {
 /// What must happen so that the pool becomes as `file` says; with `prune` also that what it does not declare goes.
 /// Otherwise the faults, at the file's fields.
 pub fn difference(state: &PoolState, file: &PoolFile, prune: bool, t: Messages) -> Result<Plan, Faults> {
-    let mut planner = Planner {
-        state,
-        t,
-        faults: file.repetitions(t),
-        plan: Plan { version: state.version, ..Plan::default() },
-    };
-    if !planner.faults.0.is_empty() {
-        // What would come of names that stand twice is nobody's business.
-        return Err(planner.faults);
-    }
+    planned(Planner::new(state, false, t), file, prune)
+}
+
+/// What is wrong with a file, whatever the pool is like. Secrets that are not in their places are believed to be right.
+pub fn faults(file: &PoolFile, t: Messages) -> Faults {
+    planned(Planner::new(&PoolState::default(), true, t), file, false).err().unwrap_or_default()
+}
+
+fn planned(mut planner: Planner<'_>, file: &PoolFile, prune: bool) -> Result<Plan, Faults> {
+    let state = planner.state;
+    planner.faults = file.repetitions(planner.t);
     let channels: HashMap<String, &(Channel, Vec<Key>)> =
         state.channels.iter().map(|channel| (folded(&channel.0.name), channel)).collect();
     for (position, channel) in file.channels.iter().enumerate() {
@@ -146,12 +147,19 @@ pub fn difference(state: &PoolState, file: &PoolFile, prune: bool, t: Messages) 
 
 struct Planner<'a> {
     state: &'a PoolState,
+    /// Whether nothing is known of the pool.
+    blind: bool,
     t: Messages,
     faults: Faults,
     plan: Plan,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(state: &'a PoolState, blind: bool, t: Messages) -> Self {
+        let plan = Plan { version: state.version, ..Plan::default() };
+        Self { state, blind, t, faults: Faults::default(), plan }
+    }
+
     fn step(&mut self, action: Action, kind: Kind, name: impl Into<String>) -> &mut Step {
         let (changes, notes) = (Vec::new(), Vec::new());
         self.plan.steps.push(Step { action, kind, name: name.into(), channel: None, changes, notes });
@@ -170,6 +178,8 @@ impl Planner<'_> {
     fn secret(&mut self, field: String, given: &PlainSecret, known: Option<&Secret>) -> PlainSecret {
         match (meaning(given), known) {
             (Meaning::Literal(secret), _) => return PlainSecret(secret),
+            // This does as a header, a proxy and a key.
+            _ if self.blind => return PlainSecret::new("http://unknown"),
             (Meaning::Keep, Some(known)) => return PlainSecret(known.clone()),
             (Meaning::Keep, None) => self.faults.add(field, self.t.pool_file.nothing_to_keep()),
             (Meaning::Elsewhere, _) => self.faults.add(field, self.t.pool_file.not_resolved()),
@@ -186,7 +196,11 @@ impl Planner<'_> {
         let mut wanted = given.channel.clone();
         for (name, value) in &mut wanted.headers {
             let kept = known.and_then(|channel| {
-                channel.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+                channel
+                    .headers
+                    .iter()
+                    .find(|(known, _)| known.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value)
             });
             *value = self.secret(format!("{path}.headers.{name}"), value, kept);
         }
@@ -330,6 +344,7 @@ impl Planner<'_> {
             let field = format!("{path}.value");
             match (meaning(text), known) {
                 (Meaning::Keep, Some(_)) => {}
+                (Meaning::Keep | Meaning::Elsewhere, _) if self.blind => {}
                 _ => {
                     let secret = self.secret(field.clone(), text, None).0;
                     if self.faults.0.len() == faults_before {
@@ -478,8 +493,10 @@ fn channel_changes(before: &ChannelInput, after: &ChannelInput) -> Vec<FieldChan
     }
     compare_objects("", &one, &other, &mut changes);
     let mut headers = FieldChange::of("headers");
-    headers.added = after.headers.keys().filter(|name| !before.headers.contains_key(*name)).cloned().collect();
-    headers.removed = before.headers.keys().filter(|name| !after.headers.contains_key(*name)).cloned().collect();
+    headers.added =
+        after.headers.keys().filter(|name| !before.headers.contains_key(*name)).cloned().collect();
+    headers.removed =
+        before.headers.keys().filter(|name| !after.headers.contains_key(*name)).cloned().collect();
     if !headers.added.is_empty() || !headers.removed.is_empty() {
         changes.push(headers);
     }

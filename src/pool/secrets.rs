@@ -165,10 +165,15 @@ mod tests {
         let mut file = file();
         let faults = resolve(&mut file, &sources, Messages::of(Lang::En));
         let fields: Vec<&str> = faults.0.iter().map(|fault| fault.field.as_str()).collect();
-        assert_eq!(fields, ["channels[0].keys[1].secret", "channels[0].keys[2].secret", "channels[0].keys[3].secret"]);
+        assert_eq!(
+            fields,
+            ["channels[0].keys[1].secret", "channels[0].keys[2].secret", "channels[0].keys[3].secret"]
+        );
         assert!(faults.0[0].message.contains("MISSING"), "{faults:?}");
 
-        let is = |secret: &PlainSecret, text: &str| assert_eq!(meaning(secret), Meaning::Literal(Secret::new(text)));
+        let is = |secret: &PlainSecret, text: &str| {
+            assert_eq!(meaning(secret), Meaning::Literal(Secret::new(text)))
+        };
         let channel = &file.channels[0];
         is(&channel.channel.headers["X-A"], "from the environment");
         is(channel.channel.proxy.as_ref().unwrap(), "socks5://user:pass@127.0.0.1:1080");

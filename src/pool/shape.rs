@@ -6,11 +6,7 @@
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema as _, ToSchema as _};
 
-use super::{
-    file::PoolFile,
-    input::Faults,
-    rules,
-};
+use super::{file::PoolFile, input::Faults, rules};
 use crate::i18n::Messages;
 
 /// The most faults that are told; a file with more is of another kind altogether.
@@ -198,9 +194,7 @@ impl<'a> Checker<'a> {
     fn kinds(&self, schema: &'a Value) -> Vec<&'a str> {
         let options = ["oneOf", "anyOf"].iter().find_map(|name| schema.get(name)?.as_array());
         match options {
-            Some(options) => {
-                options.iter().flat_map(|option| self.kinds(self.resolved(option))).collect()
-            }
+            Some(options) => options.iter().flat_map(|option| self.kinds(self.resolved(option))).collect(),
             None => kinds_of(schema),
         }
     }

@@ -116,7 +116,11 @@ fn variable(name: &str) -> String {
     let letters = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
     let name: String = letters.collect();
     let name = name.trim_matches('_');
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) { format!("POOL_{name}") } else { name.into() }
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("POOL_{name}")
+    } else {
+        name.into()
+    }
 }
 
 fn comment(text: &mut String, words: &str) {
@@ -203,7 +207,10 @@ fn differing<T: serde::Serialize>(value: &T, plain: &T, always: &[&str]) -> Map<
 fn write_fields(text: &mut String, fields: &Map<String, Value>) {
     for (name, value) in fields {
         let line = format!("{} = {}", bare_or_quoted(name), inline(value));
-        match value.as_array().filter(|list| line.chars().count() > WIDTH || list.iter().any(Value::is_object)) {
+        match value
+            .as_array()
+            .filter(|list| line.chars().count() > WIDTH || list.iter().any(Value::is_object))
+        {
             Some(list) => {
                 let _ = writeln!(text, "{} = [", bare_or_quoted(name));
                 for item in list {
@@ -238,7 +245,8 @@ fn inline(value: &Value) -> String {
 
 /// A name in a table.
 fn bare_or_quoted(name: &str) -> String {
-    let bare = !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'));
+    let bare =
+        !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'));
     if bare { name.to_owned() } else { quoted(name) }
 }
 

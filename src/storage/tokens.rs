@@ -423,7 +423,8 @@ impl Db {
     /// The present value of every token, opened: only for an operator who asked for secrets.
     pub(super) async fn token_values(&self) -> StorageResult<HashMap<TokenId, Secret>> {
         let rows: Vec<(i64, Vec<u8>)> = on!(self.read, |pool| {
-            sqlx::query_as("SELECT token_id, sealed FROM token_values WHERE valid_until IS NULL").fetch_all(pool)
+            sqlx::query_as("SELECT token_id, sealed FROM token_values WHERE valid_until IS NULL")
+                .fetch_all(pool)
         })?;
         rows.into_iter()
             .map(|(id, sealed)| {

@@ -4,6 +4,7 @@ mod admin;
 mod architecture;
 mod docs;
 mod fake_upstream;
+mod pool_file;
 mod process;
 mod start;
 mod support;

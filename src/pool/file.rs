@@ -265,7 +265,9 @@ impl<'a> Source<'a> {
                 };
                 FileFault { place: Some(place), fault: Fault { field, message } }
             };
-            faults.into_iter().take(shape::MAX_FAULTS).map(told).collect::<Vec<_>>()
+            let mut faults: Vec<FileFault> = faults.into_iter().take(shape::MAX_FAULTS).map(told).collect();
+            faults.sort_by_key(|fault| fault.place);
+            faults
         })?;
         let mut file = match PoolFile::of_json(tree.root.json(), t) {
             Ok(file) => file,

@@ -60,6 +60,10 @@ pub struct Step {
     pub changes: Vec<FieldChange>,
     /// What to know about it, in the reader's language.
     pub notes: Vec<String>,
+    /// Whether the channel's present keys would be sent to another host, or by way of another proxy. Who applies a file in
+    /// another's name should ask for a confirmation of that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sends_keys_elsewhere: bool,
 }
 
 /// What a step does.
@@ -161,8 +165,15 @@ impl<'a> Planner<'a> {
     }
 
     fn step(&mut self, action: Action, kind: Kind, name: impl Into<String>) -> &mut Step {
-        let (changes, notes) = (Vec::new(), Vec::new());
-        self.plan.steps.push(Step { action, kind, name: name.into(), channel: None, changes, notes });
+        self.plan.steps.push(Step {
+            action,
+            kind,
+            name: name.into(),
+            channel: None,
+            changes: Vec::new(),
+            notes: Vec::new(),
+            sends_keys_elsewhere: false,
+        });
         let last = self.plan.steps.len() - 1;
         &mut self.plan.steps[last]
     }
@@ -250,11 +261,12 @@ impl<'a> Planner<'a> {
                 };
                 let changes = channel_changes(&ChannelInput::of(channel), &ChannelInput::of(&after));
                 if !changes.is_empty() {
-                    let moves = host(&channel.base_url) != host(&after.base_url) && !known_keys.is_empty();
-                    let note = self.t.pool_file.keys_follow(&host(&after.base_url));
+                    let moves = leads_elsewhere(channel, &after) && !known_keys.is_empty();
+                    let note = self.t.pool_file.keys_follow().to_owned();
                     let step = self.step(Action::Change, Kind::Channel, &channel.name);
                     step.changes = changes;
                     if moves {
+                        step.sends_keys_elsewhere = true;
                         step.notes.push(note);
                     }
                     change.write = Some(new);
@@ -471,10 +483,11 @@ pub fn key_name(last4: &str, label: &str) -> String {
     if label.is_empty() { format!("••••{last4}") } else { format!("••••{last4} ({label})") }
 }
 
-/// The host that keys are sent to.
-fn host(base_url: &str) -> String {
-    let url = url::Url::parse(base_url).ok();
-    url.and_then(|url| url.host_str().map(str::to_ascii_lowercase)).unwrap_or_default()
+/// Whether a change of a channel sends its keys to another host, or by way of another proxy.
+fn leads_elsewhere(before: &Channel, after: &Channel) -> bool {
+    let origin = |base_url: &str| url::Url::parse(base_url).ok().map(|url| url.origin());
+    let other_proxy = after.proxy.is_some() && after.proxy != before.proxy;
+    origin(&before.base_url) != origin(&after.base_url) || other_proxy
 }
 
 fn json_of(value: &impl Serialize) -> Map<String, Value> {
@@ -488,8 +501,8 @@ fn channel_changes(before: &ChannelInput, after: &ChannelInput) -> Vec<FieldChan
     let mut changes = Vec::new();
     let (mut one, mut other) = (json_of(before), json_of(after));
     for secret in ["headers", "proxy"] {
-        one.remove(secret);
-        other.remove(secret);
+        one.shift_remove(secret);
+        other.shift_remove(secret);
     }
     compare_objects("", &one, &other, &mut changes);
     let mut headers = FieldChange::of("headers");
@@ -514,7 +527,7 @@ fn channel_changes(before: &ChannelInput, after: &ChannelInput) -> Vec<FieldChan
 fn key_changes(before: &Key, after: &Key) -> Vec<FieldChange> {
     let shown = |key: &Key| {
         let mut object = json_of(&KeyInput::of(key));
-        object.remove("secret");
+        object.shift_remove("secret");
         object
     };
     let mut changes = Vec::new();
@@ -578,3 +591,6 @@ fn compare_lists(field: String, before: &[Value], after: &[Value], changes: &mut
         changes.push(FieldChange::of(field));
     }
 }
+
+#[cfg(test)]
+mod tests;

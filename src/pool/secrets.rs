@@ -74,9 +74,9 @@ pub fn resolve(file: &mut PoolFile, sources: &Sources<'_>, t: Messages) -> Fault
     each_secret(file, |field, secret| {
         let text = Zeroizing::new(secret.expose().to_owned());
         let found = if let Some(name) = text.strip_prefix(ENVIRONMENT) {
-            sources.from_environment(name.trim(), t)
+            sources.variable(name.trim(), t)
         } else if let Some(path) = text.strip_prefix(FILE) {
-            sources.from_file(Path::new(path.trim()), t)
+            sources.content(Path::new(path.trim()), t)
         } else {
             return;
         };
@@ -89,13 +89,13 @@ pub fn resolve(file: &mut PoolFile, sources: &Sources<'_>, t: Messages) -> Fault
 }
 
 impl Sources<'_> {
-    fn from_environment(&self, name: &str, t: Messages) -> Result<Secret, String> {
+    fn variable(&self, name: &str, t: Messages) -> Result<Secret, String> {
         let value = (self.environment)(name).map(Zeroizing::new);
         let value = value.as_ref().map_or("", |value| value.trim_end_matches(['\r', '\n']));
         if value.is_empty() { Err(t.pool_file.no_variable(name)) } else { Ok(Secret::new(value)) }
     }
 
-    fn from_file(&self, path: &Path, t: Messages) -> Result<Secret, String> {
+    fn content(&self, path: &Path, t: Messages) -> Result<Secret, String> {
         let path = self.folder.join(path);
         let shown = path.display().to_string();
         let unreadable = |cause: String| t.pool_file.unreadable_secret(&shown, &cause);

@@ -66,10 +66,10 @@ pub fn toml(state: &PoolState, with_secrets: bool, t: Messages) -> String {
     let _ = writeln!(text, "\nversion = {}", file.version);
     for (channel, (_, keys)) in file.channels.iter().zip(&state.channels) {
         let mut fields = channel_fields(channel);
-        let listed = fields.remove("keys");
+        let listed = fields.shift_remove("keys");
         let mut tables = Vec::new();
         for name in ["headers", "redirects"] {
-            tables.extend(fields.remove(name).map(|table| (name, table)));
+            tables.extend(fields.shift_remove(name).map(|table| (name, table)));
         }
         text.push_str("\n[[channels]]\n");
         write_fields(&mut text, &fields);

@@ -181,3 +181,74 @@ impl Db {
         Ok(generated)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::storage::{recording::tests::open, tokens::NewToken};
+
+    fn value(letter: &str) -> Secret {
+        Secret::new(letter.repeat(40))
+    }
+
+    async fn token(db: &Db, id: TokenId) -> Token {
+        db.find_token(id).await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_change_that_was_made_for_an_earlier_pool_is_not_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let state = db.pool_state(false).await.unwrap();
+        let write = NewChannel { name: "a".into(), ..NewChannel::default() };
+        let change = PoolChange {
+            channels: vec![ChannelChange { write: Some(write), ..ChannelChange::default() }],
+            ..PoolChange::default()
+        };
+        db.create_token(&NewToken::unlimited("meanwhile", value("a"))).await.unwrap();
+        assert!(matches!(db.apply_pool(state.version, &change).await.unwrap(), Applied::Outdated));
+        let state = db.pool_state(false).await.unwrap();
+        assert!(state.channels.is_empty());
+        assert!(matches!(db.apply_pool(state.version, &change).await.unwrap(), Applied::Done(_)));
+        assert_eq!(db.pool_state(false).await.unwrap().channels.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_change_of_which_one_part_fails_does_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let id = db.create_token(&NewToken::unlimited("t", value("a"))).await.unwrap();
+        let named = |name: &str| ChannelChange {
+            write: Some(NewChannel { name: name.into(), ..NewChannel::default() }),
+            ..ChannelChange::default()
+        };
+        let change = PoolChange {
+            erase_tokens: vec![id],
+            channels: vec![named("a"), named("A")],
+            ..PoolChange::default()
+        };
+        let before = db.pool_state(true).await.unwrap();
+        let result = db.apply_pool(before.version, &change).await;
+        assert!(matches!(result, Err(StorageError::Taken("name"))), "{result:?}");
+        let after = db.pool_state(true).await.unwrap();
+        assert_eq!((after.version, after.channels.len(), after.tokens.len()), (before.version, 0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_given_value_ends_the_present_one_at_once_and_may_be_one_in_its_grace_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let id = db.create_token(&NewToken::unlimited("t", value("a"))).await.unwrap();
+        db.rotate_token(id, &value("b"), Duration::from_secs(3600)).await.unwrap();
+        let change =
+            TokenChange { token: token(&db, id).await, new: false, write: false, value: Some(value("a")) };
+        let change = PoolChange { tokens: vec![change], ..PoolChange::default() };
+        let version = db.pool_state(false).await.unwrap().version;
+        db.apply_pool(version, &change).await.unwrap();
+        let state = db.pool_state(true).await.unwrap();
+        assert_eq!(state.values[&id], value("a"));
+        assert_eq!(state.credentials.len(), 1, "the replaced value still works");
+    }
+}

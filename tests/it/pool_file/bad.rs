@@ -9,7 +9,7 @@ const BAD: &[(&str, &[&str])] = &[
     // Syntax: all faults at once.
     (
         "[[channels]\nname = \"a\"\nnote = \"unclosed\nweight = = 2\n",
-        &["pool.toml:1:12:", "pool.toml:3:8:", "pool.toml:4:"],
+        &["pool.toml:1:12:", "pool.toml:4:10:", "pool.toml:4:12:"],
     ),
     ("version = 2\n", &["pool.toml:1:1: version: Please enter a number from 1 to 1."]),
     (

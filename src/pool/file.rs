@@ -1,6 +1,9 @@
 //! Pool files: what they may say, and how they are read.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -269,12 +272,19 @@ impl<'a> Source<'a> {
             faults.sort_by_key(|fault| fault.place);
             faults
         })?;
-        let mut file = match PoolFile::of_json(tree.root.json(), t) {
+        let document = tree.root.json();
+        let mut faults = shape::check(&document, t);
+        let mut file = match PoolFile::deserialised(document, t) {
             Ok(file) => file,
-            Err(faults) => return Err(located(&tree, faults)),
+            Err(unreadable) => {
+                return Err(located(&tree, if faults.0.is_empty() { unreadable } else { faults }));
+            }
         };
-        let mut faults = secrets::resolve(&mut file, sources, t);
+        // Numbers out of bounds, for one, do not hide what else is wrong; but each field is told of once.
+        faults.0.extend(secrets::resolve(&mut file, sources, t).0);
         faults.0.extend(super::plan::faults(&file, t).0);
+        let mut told = HashSet::new();
+        faults.0.retain(|fault| told.insert(fault.field.clone()));
         if faults.0.is_empty() { Ok(Self { tree, file }) } else { Err(located(&tree, faults)) }
     }
 
@@ -299,6 +309,11 @@ impl PoolFile {
     /// Reads a JSON value; gives every fault of its form in the reader's language, at its field.
     pub fn of_json(document: Value, t: Messages) -> Result<Self, Faults> {
         shape::check(&document, t).or(())?;
+        Self::deserialised(document, t)
+    }
+
+    /// The same without the check, which tells more faults and better.
+    fn deserialised(document: Value, t: Messages) -> Result<Self, Faults> {
         serde_path_to_error::deserialize(document).map_err(|error| {
             let mut faults = Faults::default();
             let (field, message) = (error.path().to_string(), error.inner().to_string());

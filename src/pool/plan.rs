@@ -242,23 +242,7 @@ impl<'a> Planner<'a> {
                 change.write = Some(new);
             }
             Some(channel) => {
-                let after = Channel {
-                    id: channel.id,
-                    name: new.name.clone(),
-                    base_url: new.base_url.clone(),
-                    protocol: new.protocol,
-                    priority: new.priority,
-                    weight: new.weight,
-                    groups: new.groups.clone(),
-                    headers: new.headers.clone(),
-                    proxy: new.proxy.clone(),
-                    timeouts: new.timeouts,
-                    allow_private: new.allow_private,
-                    note: new.note.clone(),
-                    enabled: new.enabled,
-                    models: new.models.clone(),
-                    redirects: new.redirects.clone(),
-                };
+                let after = new.clone().with_id(channel.id);
                 let changes = channel_changes(&ChannelInput::of(channel), &ChannelInput::of(&after));
                 if !changes.is_empty() {
                     let moves = leads_elsewhere(channel, &after) && !known_keys.is_empty();

@@ -233,7 +233,14 @@ fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let name = name.to_lowercase().replace('-', "_");
     known
         .iter()
-        .map(|known| (distance(&name, known), *known))
+        // The unit left out of `idle_ms` is a small slip, however long it is.
+        .map(|known| {
+            if known.split('_').next() == Some(&name) {
+                (1, *known)
+            } else {
+                (distance(&name, known), *known)
+            }
+        })
         .filter(|(distance, known)| *distance <= known.len().min(name.len()).div_ceil(3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)

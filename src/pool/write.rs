@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     i18n::Messages,
-    model::{channel::Channel, key::Key},
-    storage::pool::PoolState,
+    model::{id::ChannelId, key::Key},
+    storage::{channels::NewChannel, pool::PoolState},
 };
 
 /// The widest line of a list before it is broken up.
@@ -134,7 +134,7 @@ fn channel_fields(channel: &PoolChannel) -> Map<String, Value> {
     let plain = ChannelInput {
         name: channel.channel.name.clone(),
         base_url: channel.channel.base_url.clone(),
-        ..ChannelInput::of(&default_channel())
+        ..ChannelInput::of(&NewChannel::default().with_id(ChannelId(0)))
     };
     let mut fields = differing(&channel.channel, &plain, &["name", "base_url"]);
     if let Some(keys) = &channel.keys {
@@ -142,27 +142,6 @@ fn channel_fields(channel: &PoolChannel) -> Map<String, Value> {
         fields.insert("keys".into(), keys.collect());
     }
     fields
-}
-
-fn default_channel() -> Channel {
-    let new = crate::storage::channels::NewChannel::default();
-    Channel {
-        id: crate::model::id::ChannelId(0),
-        name: new.name,
-        base_url: new.base_url,
-        protocol: new.protocol,
-        priority: new.priority,
-        weight: new.weight,
-        groups: new.groups,
-        headers: new.headers,
-        proxy: new.proxy,
-        timeouts: new.timeouts,
-        allow_private: new.allow_private,
-        note: new.note,
-        enabled: new.enabled,
-        models: new.models,
-        redirects: new.redirects,
-    }
 }
 
 fn key_fields(key: &KeyInput) -> Map<String, Value> {

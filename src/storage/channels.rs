@@ -64,6 +64,29 @@ impl Default for NewChannel {
     }
 }
 
+impl NewChannel {
+    /// The channel that this becomes under an id.
+    pub fn with_id(self, id: ChannelId) -> Channel {
+        Channel {
+            id,
+            name: self.name,
+            base_url: self.base_url,
+            protocol: self.protocol,
+            priority: self.priority,
+            weight: self.weight,
+            groups: self.groups,
+            headers: self.headers,
+            proxy: self.proxy,
+            timeouts: self.timeouts,
+            allow_private: self.allow_private,
+            note: self.note,
+            enabled: self.enabled,
+            models: self.models,
+            redirects: self.redirects,
+        }
+    }
+}
+
 impl From<&Channel> for NewChannel {
     fn from(channel: &Channel) -> Self {
         let channel = channel.clone();

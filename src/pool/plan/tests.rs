@@ -4,7 +4,6 @@ use super::*;
 use crate::{
     i18n::Lang,
     model::id::{ChannelId, KeyId},
-    storage::channels::NewChannel,
 };
 
 fn t() -> Messages {
@@ -20,24 +19,7 @@ fn pool(json: &str) -> PoolState {
     let plan = difference(&PoolState::default(), &file(json), false, t()).unwrap();
     let mut state = PoolState { version: 7, ..PoolState::default() };
     for (id, change) in (1..).zip(plan.change.channels) {
-        let new: NewChannel = change.write.unwrap();
-        let channel = Channel {
-            id: ChannelId(id),
-            name: new.name,
-            base_url: new.base_url,
-            protocol: new.protocol,
-            priority: new.priority,
-            weight: new.weight,
-            groups: new.groups,
-            headers: new.headers,
-            proxy: new.proxy,
-            timeouts: new.timeouts,
-            allow_private: new.allow_private,
-            note: new.note,
-            enabled: new.enabled,
-            models: new.models,
-            redirects: new.redirects,
-        };
+        let channel = change.write.unwrap().with_id(ChannelId(id));
         let keys = (1..).zip(change.add_keys).map(|(number, (key, enabled))| Key {
             id: KeyId(id * 100 + number),
             channel_id: ChannelId(id),

@@ -52,7 +52,7 @@ const BAD: &[(&str, &[&str])] = &[
             "pool.toml:14:1: channels[1].name: channels[0].name is the same name",
             "pool.toml:15:1: channels[1].base_url:",
             "pool.toml:18:1: tokens[0].value:",
-            "pool.toml:19:27: tokens[0].quota.limit:",
+            "pool.toml:19:28: tokens[0].quota.limit:",
             "pool.toml:21:1: tokens[1].name: tokens[0].name is the same name",
         ],
     ),

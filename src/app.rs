@@ -25,11 +25,7 @@ use crate::{
     i18n::Messages,
     jobs,
     model::{secret::Secret, time::Clock},
-    pool::{
-        self,
-        apply::ApplyError,
-        load::Document,
-    },
+    pool::{self, apply::ApplyError, load::Document},
     relay::{
         self, Relay,
         quota::TokenMeters,
@@ -339,7 +335,10 @@ async fn apply_pool_file(config: &Config, db: &Db) -> Result<(), PoolFileFailure
         Ok(outcome) => {
             tracing::info!(file = %path.display(), steps = outcome.plan.steps.len(), "applied the pool file");
             for (name, _) in &outcome.generated {
-                tracing::info!(token = name, "the pool file's token got a random value; its page in the admin shows it");
+                tracing::info!(
+                    token = name,
+                    "the pool file's token got a random value; its page in the admin shows it"
+                );
             }
             Ok(())
         }

@@ -19,6 +19,7 @@ use crate::{
         file::Source,
         load::{Complaint, Document, printable},
         plan::{Action, FieldChange, Kind, Plan, Step, difference},
+        shape::MAX_FAULTS,
     },
     storage::{
         Db,
@@ -119,7 +120,11 @@ fn bad_file(complaints: Vec<Complaint>, json: bool, m: Messages) -> Failure {
     let count = complaints.len();
     let mut lines: Vec<String> = complaints.iter().map(Complaint::to_string).collect();
     let t = m.pool_file;
-    lines.push(if count == 1 { t.one_fault().to_owned() } else { t.nothing_changed(count) });
+    lines.push(match count {
+        1 => t.one_fault().to_owned(),
+        MAX_FAULTS => t.more_faults(count),
+        count => t.nothing_changed(count),
+    });
     Failure::BadFile(lines.join("\n"))
 }
 

@@ -22,6 +22,7 @@ texts! {
         not_utf8(path: &str): "{path}: not UTF-8 text. Save it as UTF-8" / "{path}：不是 UTF-8 文本。请以 UTF-8 编码保存";
         unknown_extension(path: &str): "{path}: neither .toml nor .json. Rename the file, so that its format is known" / "{path}：扩展名不是 .toml 或 .json。请重命名文件以表明其格式";
         nothing_changed(count: usize): "{count} faults; nothing was changed" / "共 {count} 处错误，未做任何更改";
+        more_faults(count: usize): "at least {count} faults; nothing was changed" / "至少 {count} 处错误，未做任何更改";
         one_fault: "1 fault; nothing was changed" / "共 1 处错误，未做任何更改";
         stdin_name: "standard input" / "标准输入";
 
@@ -66,19 +67,19 @@ texts! {
         with_keys(keys: usize): "with its keys: {keys}" / "连同其密钥 {keys} 个";
         refused_at_once: "its value stops working at once" / "其值立即失效";
         value_given: "with the given value" / "使用给定的值";
-        value_generated: "with a random value, which is shown once" / "使用随机生成的值，仅显示一次";
+        value_generated: "with a random value" / "使用随机生成的值";
         value_replaced: "the present value stops working at once" / "现有的值立即失效";
         nothing_to_change: "nothing to change" / "无需更改";
         planned_anew: "the pool was changed meanwhile; planning anew" / "号池在此期间被更改，正在重新计划";
         dry_run_done: "dry run: nothing was changed" / "试运行：未做任何更改";
         applied(steps: usize): "applied; steps: {steps}" / "已应用，共 {steps} 项";
-        new_value(name: &str, value: &str): "value of the new token {name} (shown only now; the admin page shows it again after the password): {value}" / "新令牌 {name} 的值（仅此一次显示；之后可在管理页面确认密码后查看）：{value}";
+        new_value(name: &str, value: &str): "value of the new token {name}, which its page in the browser shows again: {value}" / "新令牌 {name} 的值（之后可在浏览器中该令牌的页面查看）：{value}";
         busy: "others kept changing the pool, and nothing was applied; try again" / "号池持续被其他操作更改，未能应用；请重试";
         apply_failed(cause: &str): "the database did not take the change, and nothing was applied: {cause}" / "数据库未接受更改，未做任何应用：{cause}";
 
         written_by: "Written by onepool export; onepool apply reads it. docs/pool-file.md describes the format." / "由 onepool export 写出，可由 onepool apply 读取。格式说明见 docs/pool-file.zh-CN.md。";
         holds_secrets: "It holds secrets in plain text: keep it where only you can read it." / "其中包含明文机密数据：请妥善保管，仅限本人可读。";
         without_secrets: "Secrets are left out: keep: stands for one that the pool has, and a token without a value keeps its own." / "不含机密数据：keep: 表示保留号池中已有的值；令牌未写 value 时保留原值。";
-        keys_left_out(count: usize): "{count} keys are left out and stay as they are. To declare them here, set these variables and remove\nthe comment marks:" / "省略了 {count} 个密钥，它们保持不变。如需在此声明，请设置以下环境变量并去掉注释符号：";
+        keys_left_out(count: usize): "Keys left out: {count}. They stay as they are. To declare them here, set these variables and remove\nthe comment marks:" / "省略了 {count} 个密钥，它们保持不变。如需在此声明，请设置以下环境变量并去掉注释符号：";
     }
 }

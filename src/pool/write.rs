@@ -74,14 +74,15 @@ pub fn toml(state: &PoolState, with_secrets: bool, t: Messages) -> String {
         text.push_str("\n[[channels]]\n");
         write_fields(&mut text, &fields);
         for (name, table) in tables {
-            let _ = writeln!(text, "[channels.{name}]");
+            let _ = writeln!(text, "\n[channels.{name}]");
             write_fields(&mut text, table.as_object().unwrap_or(&Map::new()));
         }
         for key in listed.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_object) {
-            text.push_str("[[channels.keys]]\n");
+            text.push_str("\n[[channels.keys]]\n");
             write_fields(&mut text, key);
         }
         if listed.is_none() && !keys.is_empty() {
+            text.push('\n');
             comment(&mut text, &t.keys_left_out(keys.len()));
             let prefix = variable(&channel.channel.name);
             for (number, key) in (1..).zip(keys) {

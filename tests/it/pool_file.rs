@@ -351,7 +351,7 @@ async fn an_export_without_secrets_shows_none_and_changes_nothing_when_it_is_app
     assert_eq!(desk.rows().await, before);
     let text = desk.export(&[]);
     assert!(
-        text.contains("# 2 keys are left out") && text.contains("# secret = \"env:NVIDIA_KEY_1\" # ••••RwVb"),
+        text.contains("# Keys left out: 2.") && text.contains("# secret = \"env:NVIDIA_KEY_1\" # ••••RwVb"),
         "{text}"
     );
 

@@ -86,3 +86,53 @@ pub async fn apply(
 pub async fn export(db: &Db, with_secrets: bool) -> StorageResult<PoolFile> {
     Ok(super::write::document(&db.pool_state(with_secrets).await?, with_secrets))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        i18n::Lang,
+        storage::{
+            recording::tests::open,
+            tokens::{NewToken, new_value},
+        },
+    };
+
+    /// Changes the pool while a plan is being shown.
+    fn meddle(db: &Db, name: String) {
+        let token = NewToken::unlimited(name, new_value());
+        let meddling = async { db.create_token(&token).await.unwrap() };
+        tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(meddling));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_pool_that_changes_meanwhile_is_planned_for_anew_and_not_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let t = Messages::of(Lang::En);
+        let file = r#"{"tokens": [{"name": "wanted"}]}"#;
+        let file = PoolFile::of_json(serde_json::from_str(file).unwrap(), t).unwrap();
+        let prune = Options { prune: true };
+
+        let mut shown = Vec::new();
+        let outcome = apply(&db, &file, prune, t, |plan| {
+            if shown.is_empty() {
+                meddle(&db, "another".into());
+            }
+            shown.push(plan.steps.len());
+        });
+        let outcome = outcome.await.unwrap();
+        assert_eq!(shown, [1, 2], "the second plan removes what came in between");
+        assert_eq!((outcome.plan.steps.len(), outcome.generated.len()), (2, 1));
+        let tokens = db.tokens().await.unwrap();
+        assert_eq!(tokens.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(), ["wanted"]);
+
+        let (mut plans, empty) = (0, PoolFile::default());
+        let result = apply(&db, &empty, prune, t, |_| {
+            plans += 1;
+            meddle(&db, format!("another {plans}"));
+        });
+        assert!(matches!(result.await, Err(ApplyError::Busy)));
+        assert_eq!((plans, db.tokens().await.unwrap().len()), (TRIES, TRIES + 1));
+    }
+}

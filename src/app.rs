@@ -21,9 +21,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    config::Config,
+    config::{self, Config},
+    i18n::Messages,
     jobs,
     model::{secret::Secret, time::Clock},
+    pool::{self, apply::ApplyError, load::Document},
     relay::{
         self, Relay,
         quota::TokenMeters,
@@ -72,6 +74,9 @@ pub enum StartError {
         /// The cause.
         source: StorageError,
     },
+    /// The pool file cannot be applied: its faults, one in a line, in the language of the settings.
+    #[error("{0}")]
+    PoolFile(String),
     /// The address is taken or not ours.
     #[error("cannot listen on {address}: {source}. Set LISTEN or PORT to an address that is free")]
     Listen {
@@ -156,6 +161,10 @@ impl App {
         let unreadable = |source| StartError::Storage { path: database.clone(), source };
         let db = Db::open(&database, Vault::new(&master_key), clock.clone()).await?;
         let setup = first_account(&db, config.admin_password.clone()).await.map_err(unreadable)?;
+        apply_pool_file(&config, &db).await.map_err(|failure| match failure {
+            PoolFileFailure::File(text) => StartError::PoolFile(text),
+            PoolFileFailure::Storage(source) => unreadable(source),
+        })?;
         let settings = config.clone();
         let catalog = CatalogStore::open(
             db.clone(),
@@ -318,6 +327,39 @@ fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
         socket.listen(BACKLOG)
     };
     listen().map_err(|source| StartError::Listen { address, source })
+}
+
+/// Why the pool file was not applied.
+enum PoolFileFailure {
+    File(String),
+    Storage(StorageError),
+}
+
+/// Makes the pool as `POOL_FILE` says, if it is set. What the file does not declare stays.
+async fn apply_pool_file(config: &Config, db: &Db) -> Result<(), PoolFileFailure> {
+    let Some(path) = &config.pool_file else { return Ok(()) };
+    let t = Messages::of(config.lang);
+    let document = Document::of_path(path, t).map_err(PoolFileFailure::File)?;
+    let told = |faults| {
+        let lines = document.complaints(faults).into_iter().map(|complaint| complaint.to_string());
+        PoolFileFailure::File(lines.collect::<Vec<_>>().join("\n"))
+    };
+    let source = document.source(&config::environment, t).map_err(told)?;
+    match pool::apply::apply(db, &source.file, pool::apply::Options::default(), t, |_| {}).await {
+        Ok(outcome) => {
+            tracing::info!(file = %path.display(), steps = outcome.plan.steps.len(), "applied the pool file");
+            for (name, _) in &outcome.generated {
+                tracing::info!(
+                    token = name,
+                    "the pool file's token got a random value; its page in the admin shows it"
+                );
+            }
+            Ok(())
+        }
+        Err(ApplyError::Faults(faults)) => Err(told(source.located(faults))),
+        Err(ApplyError::Busy) => Err(PoolFileFailure::File(t.pool_file.busy().to_owned())),
+        Err(ApplyError::Storage(error)) => Err(PoolFileFailure::Storage(error)),
+    }
 }
 
 /// Creates the first account from the settings, or opens the set-up if there is nothing to create it from.

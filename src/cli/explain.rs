@@ -19,7 +19,7 @@ pub fn failure(failure: &Failure, t: Cli) -> Vec<String> {
         Failure::Options(faults) => {
             faults.iter().map(|fault| t.bad_option(&fault.field, &fault.message)).collect()
         }
-        Failure::Usage(text) | Failure::Text(text) => vec![text.clone()],
+        Failure::Usage(text) | Failure::Text(text) | Failure::BadFile(text) => vec![text.clone()],
         Failure::Told | Failure::ToldWrong | Failure::NobodyReads => Vec::new(),
     }
 }
@@ -39,6 +39,7 @@ fn start(error: &StartError, t: Cli) -> String {
         StartError::Storage { path, source } => {
             t.database_unusable(&path.display().to_string(), &source.to_string())
         }
+        StartError::PoolFile(text) => text.clone(),
         StartError::Listen { address, source } => t.cannot_listen(&address.to_string(), &source.to_string()),
     }
 }

@@ -7,6 +7,7 @@
 //! Exit codes: 0 done, 1 it failed, 2 the command or a setting is wrong.
 
 mod admin;
+mod apply;
 mod ask;
 mod backup;
 mod channels;
@@ -14,6 +15,7 @@ mod check_config;
 mod command;
 mod completions;
 mod explain;
+mod export;
 mod healthcheck;
 mod invocation;
 mod keys;
@@ -52,6 +54,8 @@ static COMMANDS: &[Entry] = &[
     tokens::ENTRY,
     usage::ENTRY,
     openclaw::ENTRY,
+    apply::ENTRY,
+    export::ENTRY,
     backup::ENTRY,
     restore::ENTRY,
     admin::ENTRY,
@@ -73,6 +77,8 @@ enum Failure {
     Options(Vec<Fault>),
     /// The command is used wrongly; in the user's language.
     Usage(String),
+    /// A pool file cannot be used: its faults, one in a line, in the user's language.
+    BadFile(String),
     /// Anything else, in the user's language.
     Text(String),
     /// It failed, and what was to be said has been said already.
@@ -86,7 +92,12 @@ enum Failure {
 impl Failure {
     fn code(&self) -> u8 {
         match self {
-            Self::Setting(_) | Self::Options(_) | Self::Usage(_) | Self::ToldWrong => 2,
+            Self::Setting(_)
+            | Self::Options(_)
+            | Self::Usage(_)
+            | Self::BadFile(_)
+            | Self::Start(StartError::PoolFile(_))
+            | Self::ToldWrong => 2,
             Self::Start(_) | Self::Storage(_) | Self::Text(_) | Self::Told => 1,
             Self::NobodyReads => 0,
         }
@@ -130,7 +141,11 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             for line in explain::failure(&failure, m.cli) {
-                output::complain(&m.cli.error(&line));
+                match failure {
+                    // Lines that begin with a place in a file, as editors and CI read them.
+                    Failure::BadFile(_) => output::complain(&line),
+                    _ => output::complain(&m.cli.error(&line)),
+                }
             }
             ExitCode::from(failure.code())
         }
@@ -157,10 +172,7 @@ pub fn command_names() -> Vec<String> {
 
 /// The language that the terminal asks for, by the precedence of POSIX.
 fn language(environment: impl Fn(&str) -> Option<String>) -> Lang {
-    ["LC_ALL", "LC_MESSAGES", "LANG"]
-        .into_iter()
-        .find_map(|name| environment(name).filter(|value| !value.is_empty()))
-        .map_or(Lang::En, |value| Lang::negotiate(&value))
+    Lang::of_terminal(environment)
 }
 
 /// A runtime for commands that do one thing.

@@ -56,7 +56,7 @@ pub fn at(time: UnixMs) -> String {
 }
 
 /// Whether stdout is a terminal that wants colours (<https://no-color.org>).
-fn colors() -> bool {
+pub fn colors() -> bool {
     config::environment("NO_COLOR").is_none_or(|value| value.is_empty())
         && config::environment("TERM").is_none_or(|value| value != "dumb")
         && io::stdout().is_terminal()

@@ -219,6 +219,10 @@ impl Problem {
 pub struct Config {
     /// Folder of the database, the master key and the journal.
     pub data_dir: PathBuf,
+    /// The pool file to apply at the start, if there is one.
+    pub pool_file: Option<PathBuf>,
+    /// The language in which a start says why it fails.
+    pub lang: Lang,
     /// Where to listen.
     pub listen: SocketAddr,
     /// The master key, if it is given.
@@ -266,7 +270,7 @@ impl Config {
             }
             given.insert(setting.name, value);
         }
-        Self::from_values(given)
+        Ok(Self { lang: Lang::of_terminal(env), ..Self::from_values(given)? })
     }
 
     fn from_values(given: BTreeMap<&'static str, String>) -> Result<Self, ConfigError> {
@@ -295,6 +299,8 @@ impl Config {
         }
         Ok(Self {
             data_dir: text("DATA_DIR").into(),
+            pool_file: Some(text("POOL_FILE")).filter(|path| !path.is_empty()).map(PathBuf::from),
+            lang: Lang::default(),
             listen,
             secret_key,
             admin_password,

@@ -86,6 +86,16 @@ pub static TABLE: &[Setting] = &[
         "首次启动时以此密码创建账户 `admin`，代替初始化链接。"
     ),
     setting!(
+        "POOL_FILE",
+        "Pool file" / "号池声明文件",
+        Kind::Path,
+        "",
+        "",
+        start,
+        "TOML or JSON file with channels, keys and tokens, applied at each start. What it does not declare stays.",
+        "包含渠道、密钥和令牌的 TOML 或 JSON 文件，每次启动时应用。其中未声明的内容保持不变。"
+    ),
+    setting!(
         "TRUSTED_PROXIES",
         "Trusted proxies" / "受信任的代理",
         Kind::Networks,

@@ -14,6 +14,7 @@ pub mod log;
 mod login;
 mod openclaw;
 mod pool;
+pub mod pool_file;
 mod settings;
 mod setup;
 pub mod terminal;
@@ -57,6 +58,14 @@ impl Lang {
             "zh" => Some(Self::Zh),
             _ => None,
         }
+    }
+
+    /// The language that a terminal's environment asks for, by the precedence of POSIX.
+    pub fn of_terminal(environment: impl Fn(&str) -> Option<String>) -> Self {
+        ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .into_iter()
+            .find_map(|name| environment(name).filter(|value| !value.is_empty()))
+            .map_or(Self::En, |value| Self::negotiate(&value))
     }
 
     /// The first of our languages in an `Accept-Language` header (in its order, weights aside) or a `LANG` variable.
@@ -139,6 +148,8 @@ pub struct Messages {
     pub format: format::Format,
     /// Fields of scripts and pool files.
     pub pool: pool::Pool,
+    /// Pool files: what is wrong with them, plans, and what the export says.
+    pub pool_file: pool_file::PoolFile,
     /// The usage log.
     pub log: log::Log,
     /// The usage page.
@@ -165,6 +176,7 @@ impl Messages {
             terminal: terminal::Terminal(lang),
             format: format::Format(lang),
             pool: pool::Pool(lang),
+            pool_file: pool_file::PoolFile(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),
         }

@@ -88,9 +88,20 @@ impl Serialize for PlainSecret {
 }
 
 /// A decimal number, given as a number or as a text, and kept as it was written: no float rounds it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, ToSchema)]
-#[schema(value_type = f64)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Decimal(pub String);
+
+impl utoipa::PartialSchema for Decimal {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+        ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Number, Type::String]))
+            .description(Some("A decimal number, or the same as a text."))
+            .into()
+    }
+}
+
+impl ToSchema for Decimal {}
 
 impl Decimal {
     /// A number of the smallest unit: `150_000` with 6 `places` is `0.15`.

@@ -64,6 +64,29 @@ impl Default for NewChannel {
     }
 }
 
+impl NewChannel {
+    /// The channel that this becomes under an id.
+    pub fn with_id(self, id: ChannelId) -> Channel {
+        Channel {
+            id,
+            name: self.name,
+            base_url: self.base_url,
+            protocol: self.protocol,
+            priority: self.priority,
+            weight: self.weight,
+            groups: self.groups,
+            headers: self.headers,
+            proxy: self.proxy,
+            timeouts: self.timeouts,
+            allow_private: self.allow_private,
+            note: self.note,
+            enabled: self.enabled,
+            models: self.models,
+            redirects: self.redirects,
+        }
+    }
+}
+
 impl From<&Channel> for NewChannel {
     fn from(channel: &Channel) -> Self {
         let channel = channel.clone();
@@ -130,6 +153,17 @@ impl Db {
     /// Makes a channel without keys. [`StorageError::Taken`] if another one has the name.
     pub async fn create_channel(&self, new: &NewChannel) -> StorageResult<ChannelId> {
         let mut tx = self.begin().await?;
+        let id = self.insert_channel(&mut tx, new).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// The same within a transaction.
+    pub(super) async fn insert_channel(
+        &self,
+        tx: &mut WriteTransaction,
+        new: &NewChannel,
+    ) -> StorageResult<ChannelId> {
         let id: i64 = sqlx::query_scalar(
             "INSERT INTO channels (name, base_url, protocol, priority, weight, channel_groups, headers_sealed,
                  allow_private, note, enabled, created_at, updated_at)
@@ -139,12 +173,11 @@ impl Db {
         .bind(new.protocol.as_str())
         .bind(&[][..])
         .bind(self.now().0)
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut **tx)
         .await
         .map_err(name_taken)?;
         // The sealed columns are bound to the id, so that the rest is written when it is known.
-        self.write_channel(&mut tx, ChannelId(id), new).await?;
-        tx.commit().await?;
+        self.write_channel(tx, ChannelId(id), new).await?;
         Ok(ChannelId(id))
     }
 
@@ -180,6 +213,12 @@ impl Db {
     /// Deletes a channel and its keys: their secrets are erased, their names stay for the usage log.
     pub async fn delete_channel(&self, id: ChannelId) -> StorageResult<()> {
         let mut tx = self.begin().await?;
+        self.erase_channel(&mut tx, id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The same within a transaction.
+    pub(super) async fn erase_channel(&self, tx: &mut WriteTransaction, id: ChannelId) -> StorageResult<()> {
         let now = self.now().0;
         let deleted = sqlx::query(
             "UPDATE channels SET deleted_at = $1, updated_at = $1, enabled = FALSE, headers_sealed = $2,
@@ -189,7 +228,7 @@ impl Db {
         .bind(now)
         .bind(&[][..])
         .bind(id.0)
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
         if deleted.rows_affected() == 0 {
             return Err(StorageError::Missing);
@@ -201,10 +240,9 @@ impl Db {
         .bind(now)
         .bind(&[][..])
         .bind(id.0)
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
-        write_models(&mut tx, id, &[], &[]).await?;
-        Ok(tx.commit().await?)
+        write_models(tx, id, &[], &[]).await
     }
 
     /// Switches a channel on or off.
@@ -241,7 +279,8 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
-    async fn write_channel(
+    /// [`update_channel`](Self::update_channel) within a transaction.
+    pub(super) async fn write_channel(
         &self,
         tx: &mut WriteTransaction,
         id: ChannelId,

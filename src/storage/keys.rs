@@ -1,6 +1,6 @@
 //! Keys: the upstream credentials of channels. Their secrets are sealed, each under its own id.
 
-use super::{Db, StorageError, StorageResult, on};
+use super::{Db, StorageError, StorageResult, WriteTransaction, on};
 use crate::model::{
     id::{ChannelId, KeyId},
     key::{Key, KeyCheck, PastedKey},
@@ -57,34 +57,44 @@ impl Db {
         }
         let mut results = Vec::with_capacity(keys.len());
         for key in keys {
-            let id: Option<i64> = sqlx::query_scalar(
-                "INSERT INTO keys (channel_id, label, last4, secret_sealed, secret_hash, quota_group, enabled,
-                     created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, TRUE, $7)
-                 ON CONFLICT (channel_id, secret_hash) WHERE deleted_at IS NULL DO NOTHING RETURNING id",
-            )
-            .bind(channel.0)
-            .bind(&key.label)
-            .bind(key.secret.last4())
-            .bind(&[][..])
-            .bind(self.vault().fingerprint(&key.secret))
-            .bind(&key.quota_group)
-            .bind(self.now().0)
-            .fetch_optional(&mut *tx)
-            .await?;
-            let Some(id) = id.map(KeyId) else {
-                results.push(KeyAdded::Duplicate);
-                continue;
-            };
-            sqlx::query("UPDATE keys SET secret_sealed = $1 WHERE id = $2")
-                .bind(self.vault().seal(&context(id), key.secret.expose()))
-                .bind(id.0)
-                .execute(&mut *tx)
-                .await?;
-            results.push(KeyAdded::Added(id));
+            let id = self.insert_key(&mut tx, channel, key, true).await?;
+            results.push(id.map_or(KeyAdded::Duplicate, KeyAdded::Added));
         }
         tx.commit().await?;
         Ok(results)
+    }
+
+    /// Adds a key to a channel, which must be there; `None` if the channel has it already.
+    pub(super) async fn insert_key(
+        &self,
+        tx: &mut WriteTransaction,
+        channel: ChannelId,
+        key: &PastedKey,
+        enabled: bool,
+    ) -> StorageResult<Option<KeyId>> {
+        let id: Option<i64> = sqlx::query_scalar(
+            "INSERT INTO keys (channel_id, label, last4, secret_sealed, secret_hash, quota_group, enabled, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (channel_id, secret_hash) WHERE deleted_at IS NULL DO NOTHING RETURNING id",
+        )
+        .bind(channel.0)
+        .bind(&key.label)
+        .bind(key.secret.last4())
+        .bind(&[][..])
+        .bind(self.vault().fingerprint(&key.secret))
+        .bind(&key.quota_group)
+        .bind(enabled)
+        .bind(self.now().0)
+        .fetch_optional(&mut **tx)
+        .await?;
+        let Some(id) = id.map(KeyId) else { return Ok(None) };
+        // The sealed secret is bound to the id.
+        sqlx::query("UPDATE keys SET secret_sealed = $1 WHERE id = $2")
+            .bind(self.vault().seal(&context(id), key.secret.expose()))
+            .bind(id.0)
+            .execute(&mut **tx)
+            .await?;
+        Ok(Some(id))
     }
 
     /// Every key that is not deleted, by id, secrets opened.
@@ -133,40 +143,37 @@ impl Db {
 
     /// Sets a key's label and quota group.
     pub async fn update_key(&self, id: KeyId, label: &str, quota_group: Option<&str>) -> StorageResult<()> {
-        let changed = on!(self.write, |pool| {
-            sqlx::query("UPDATE keys SET label = $1, quota_group = $2 WHERE id = $3 AND deleted_at IS NULL")
-                .bind(label)
-                .bind(quota_group)
-                .bind(id.0)
-                .execute(pool)
-        })?;
-        present(changed.rows_affected())
+        let mut tx = self.begin().await?;
+        write_key(&mut tx, id, label, quota_group).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Switches a key on or off.
     pub async fn set_key_enabled(&self, id: KeyId, enabled: bool) -> StorageResult<()> {
-        let changed = on!(self.write, |pool| {
-            sqlx::query("UPDATE keys SET enabled = $1 WHERE id = $2 AND deleted_at IS NULL")
-                .bind(enabled)
-                .bind(id.0)
-                .execute(pool)
-        })?;
-        present(changed.rows_affected())
+        let mut tx = self.begin().await?;
+        switch_key(&mut tx, id, enabled).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Removes a key: its secret is erased, its label stays for the usage log.
     pub async fn delete_key(&self, id: KeyId) -> StorageResult<()> {
-        let changed = on!(self.write, |pool| {
-            sqlx::query(
-                "UPDATE keys SET deleted_at = $1, enabled = FALSE, secret_sealed = $2, secret_hash = $2,
-                     last_check = NULL
-                 WHERE id = $3 AND deleted_at IS NULL",
-            )
-            .bind(self.now().0)
-            .bind(&[][..])
-            .bind(id.0)
-            .execute(pool)
-        })?;
+        let mut tx = self.begin().await?;
+        self.erase_key(&mut tx, id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The same within a transaction.
+    pub(super) async fn erase_key(&self, tx: &mut WriteTransaction, id: KeyId) -> StorageResult<()> {
+        let changed = sqlx::query(
+            "UPDATE keys SET deleted_at = $1, enabled = FALSE, secret_sealed = $2, secret_hash = $2,
+                 last_check = NULL
+             WHERE id = $3 AND deleted_at IS NULL",
+        )
+        .bind(self.now().0)
+        .bind(&[][..])
+        .bind(id.0)
+        .execute(&mut **tx)
+        .await?;
         present(changed.rows_affected())
     }
 
@@ -182,6 +189,33 @@ impl Db {
         })?;
         present(changed.rows_affected())
     }
+}
+
+/// [`Db::update_key`] within a transaction.
+pub(super) async fn write_key(
+    tx: &mut WriteTransaction,
+    id: KeyId,
+    label: &str,
+    quota_group: Option<&str>,
+) -> StorageResult<()> {
+    let changed =
+        sqlx::query("UPDATE keys SET label = $1, quota_group = $2 WHERE id = $3 AND deleted_at IS NULL")
+            .bind(label)
+            .bind(quota_group)
+            .bind(id.0)
+            .execute(&mut **tx)
+            .await?;
+    present(changed.rows_affected())
+}
+
+/// [`Db::set_key_enabled`] within a transaction.
+pub(super) async fn switch_key(tx: &mut WriteTransaction, id: KeyId, enabled: bool) -> StorageResult<()> {
+    let changed = sqlx::query("UPDATE keys SET enabled = $1 WHERE id = $2 AND deleted_at IS NULL")
+        .bind(enabled)
+        .bind(id.0)
+        .execute(&mut **tx)
+        .await?;
+    present(changed.rows_affected())
 }
 
 fn present(rows_affected: u64) -> StorageResult<()> {

@@ -16,6 +16,7 @@ pub mod folder;
 pub mod keys;
 mod migrate;
 pub mod password;
+pub mod pool;
 pub mod recording;
 pub mod restore;
 pub mod rests;

@@ -69,6 +69,24 @@ impl NewToken {
     }
 }
 
+impl From<(Token, Secret)> for NewToken {
+    fn from((token, value): (Token, Secret)) -> Self {
+        Self {
+            name: token.name,
+            value,
+            models: token.models,
+            groups: token.groups,
+            cidrs: token.cidrs,
+            expires_at: token.expires_at,
+            quota: token.quota,
+            requests_per_minute: token.requests_per_minute,
+            profile: token.profile,
+            note: token.note,
+            enabled: token.enabled,
+        }
+    }
+}
+
 /// Why a value cannot be taken over from elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ValueProblem {
@@ -251,8 +269,19 @@ impl Db {
 
     /// Makes a token. [`StorageError::Taken`] says `name` or `value`. Reload the catalog afterwards.
     pub async fn create_token(&self, token: &NewToken) -> StorageResult<TokenId> {
-        let now = self.now();
         let mut tx = self.begin().await?;
+        let id = self.insert_token(&mut tx, token).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// The same within a transaction.
+    pub(super) async fn insert_token(
+        &self,
+        tx: &mut WriteTransaction,
+        token: &NewToken,
+    ) -> StorageResult<TokenId> {
+        let now = self.now();
         let id: i64 = sqlx::query_scalar(
             "INSERT INTO tokens (name, models, channel_groups, cidrs, expires_at, quota_unit, quota_limit, quota_reset,
                  requests_per_minute, profile, note, enabled, created_at, updated_at)
@@ -271,40 +300,45 @@ impl Db {
         .bind(&token.note)
         .bind(token.enabled)
         .bind(now.0)
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut **tx)
         .await
         .map_err(|error| taken(error, "name"))?;
-        self.add_value(&mut tx, TokenId(id), &token.value, now).await?;
-        tx.commit().await?;
+        self.add_value(tx, TokenId(id), &token.value, now).await?;
         Ok(TokenId(id))
     }
 
     /// Saves a token's name, scope, limits, note and state; its value, `last4` and `created_at` stay as they are.
     /// [`StorageError::Taken`] says `name`. Reload the catalog afterwards.
     pub async fn update_token(&self, token: &Token) -> StorageResult<()> {
-        let done = on!(self.write, |pool| {
-            sqlx::query(
-                "UPDATE tokens SET name = $2, models = $3, channel_groups = $4, cidrs = $5, expires_at = $6,
-                     quota_unit = $7, quota_limit = $8, quota_reset = $9, requests_per_minute = $10, profile = $11,
-                     note = $12, enabled = $13, updated_at = $14
-                 WHERE id = $1 AND deleted_at IS NULL",
-            )
-            .bind(token.id.0)
-            .bind(&token.name)
-            .bind(json(&token.models)?)
-            .bind(json(&token.groups)?)
-            .bind(json(&token.cidrs)?)
-            .bind(token.expires_at.map(|at| at.0))
-            .bind(token.quota.map(|quota| quota.unit.as_str()))
-            .bind(token.quota.map(|quota| quota.limit))
-            .bind(token.quota.map(|quota| quota.reset.as_str()))
-            .bind(token.requests_per_minute.map(i64::from))
-            .bind(token.profile.as_str())
-            .bind(&token.note)
-            .bind(token.enabled)
-            .bind(self.now().0)
-            .execute(pool)
-        })
+        let mut tx = self.begin().await?;
+        self.write_token(&mut tx, token).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The same within a transaction.
+    pub(super) async fn write_token(&self, tx: &mut WriteTransaction, token: &Token) -> StorageResult<()> {
+        let done = sqlx::query(
+            "UPDATE tokens SET name = $2, models = $3, channel_groups = $4, cidrs = $5, expires_at = $6,
+                 quota_unit = $7, quota_limit = $8, quota_reset = $9, requests_per_minute = $10, profile = $11,
+                 note = $12, enabled = $13, updated_at = $14
+             WHERE id = $1 AND deleted_at IS NULL",
+        )
+        .bind(token.id.0)
+        .bind(&token.name)
+        .bind(json(&token.models)?)
+        .bind(json(&token.groups)?)
+        .bind(json(&token.cidrs)?)
+        .bind(token.expires_at.map(|at| at.0))
+        .bind(token.quota.map(|quota| quota.unit.as_str()))
+        .bind(token.quota.map(|quota| quota.limit))
+        .bind(token.quota.map(|quota| quota.reset.as_str()))
+        .bind(token.requests_per_minute.map(i64::from))
+        .bind(token.profile.as_str())
+        .bind(&token.note)
+        .bind(token.enabled)
+        .bind(self.now().0)
+        .execute(&mut **tx)
+        .await
         .map_err(|error| taken(error, "name"))?;
         found(done.rows_affected())
     }
@@ -328,19 +362,30 @@ impl Db {
     pub async fn rotate_token(&self, id: TokenId, value: &Secret, grace: Duration) -> StorageResult<()> {
         let now = self.now();
         let mut tx = self.begin().await?;
+        self.end_value(&mut tx, id, now + grace).await?;
+        self.add_value(&mut tx, id, value, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Lets a token's present value end at a time. Give it another one in the same transaction.
+    pub(super) async fn end_value(
+        &self,
+        tx: &mut WriteTransaction,
+        id: TokenId,
+        valid_until: UnixMs,
+    ) -> StorageResult<()> {
         let done = sqlx::query("UPDATE tokens SET updated_at = $2 WHERE id = $1 AND deleted_at IS NULL")
             .bind(id.0)
-            .bind(now.0)
-            .execute(&mut *tx)
+            .bind(self.now().0)
+            .execute(&mut **tx)
             .await?;
         found(done.rows_affected())?;
         sqlx::query("UPDATE token_values SET valid_until = $2 WHERE token_id = $1 AND valid_until IS NULL")
             .bind(id.0)
-            .bind((now + grace).0)
-            .execute(&mut *tx)
+            .bind(valid_until.0)
+            .execute(&mut **tx)
             .await?;
-        self.add_value(&mut tx, id, value, now).await?;
-        tx.commit().await?;
         Ok(())
     }
 
@@ -357,17 +402,36 @@ impl Db {
     /// Deletes a token: its values are erased, its name stays for the usage log. Reload the catalog afterwards.
     pub async fn delete_token(&self, id: TokenId) -> StorageResult<()> {
         let mut tx = self.begin().await?;
+        self.erase_token(&mut tx, id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The same within a transaction.
+    pub(super) async fn erase_token(&self, tx: &mut WriteTransaction, id: TokenId) -> StorageResult<()> {
         let done = sqlx::query(
             "UPDATE tokens SET deleted_at = $2, enabled = FALSE WHERE id = $1 AND deleted_at IS NULL",
         )
         .bind(id.0)
         .bind(self.now().0)
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
         found(done.rows_affected())?;
-        sqlx::query("DELETE FROM token_values WHERE token_id = $1").bind(id.0).execute(&mut *tx).await?;
-        tx.commit().await?;
+        sqlx::query("DELETE FROM token_values WHERE token_id = $1").bind(id.0).execute(&mut **tx).await?;
         Ok(())
+    }
+
+    /// The present value of every token, opened: only for an operator who asked for secrets.
+    pub(super) async fn token_values(&self) -> StorageResult<HashMap<TokenId, Secret>> {
+        let rows: Vec<(i64, Vec<u8>)> = on!(self.read, |pool| {
+            sqlx::query_as("SELECT token_id, sealed FROM token_values WHERE valid_until IS NULL")
+                .fetch_all(pool)
+        })?;
+        rows.into_iter()
+            .map(|(id, sealed)| {
+                let id = TokenId(id);
+                Ok((id, self.vault().open(&context(id), &sealed)?))
+            })
+            .collect()
     }
 
     /// The present value of a token, opened. Only for an operator who has just confirmed the password.
@@ -381,7 +445,7 @@ impl Db {
     }
 
     /// Makes `value` the present one, and erases values whose grace time is over.
-    async fn add_value(
+    pub(super) async fn add_value(
         &self,
         tx: &mut WriteTransaction,
         id: TokenId,

@@ -19,6 +19,7 @@ const PAIRS: &[&str] = &[
     "docs/cli",
     "docs/errors",
     "docs/openclaw",
+    "docs/pool-file",
     "docs/settings",
     "docs/usage-log",
 ];

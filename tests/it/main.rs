@@ -7,6 +7,7 @@ mod deploy;
 mod docs;
 mod fake_upstream;
 mod nginx;
+mod pool_file;
 mod process;
 mod start;
 mod support;

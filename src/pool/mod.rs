@@ -1,7 +1,9 @@
 //! The pool as operators write it down: channels, keys and tokens with explicit fields, for the admin API, the command
 //! line and pool files. Turns such a description into what storage takes, or says what is wrong at which field.
 //!
-//! Knows no HTTP and no terminal. Start with [`input::ChannelInput`]; [`rules`] are also what the pages check by.
+//! Knows no HTTP and no terminal. Start with [`input::ChannelInput`]; [`rules`] are also what the pages check by, and
+//! [`upkeep`] is what an act on a channel or key brings with it.
 
 pub mod input;
 pub mod rules;
+pub mod upkeep;

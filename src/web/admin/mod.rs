@@ -42,6 +42,8 @@ pub struct Shared {
     pub passwords: confirm::Passwords,
     /// What sessions may do because their operator confirmed the password.
     pub grants: grants::Grants,
+    /// Who has guessed access tokens lately.
+    pub failed_tries: super::api::auth::FailedTries,
     /// The code of the set-up link, while there is no account.
     pub setup: setup_code::SetupCode,
     /// Says what is wrong with the recording of usage.
@@ -76,6 +78,7 @@ pub fn router(site: Site) -> Router {
         .merge(tokens::router())
         .merge(setup::router())
         .merge(account::router())
+        .merge(super::api::page())
         .merge(settings::router())
         .merge(usage::router())
         .fallback(async || Error::NotFound)

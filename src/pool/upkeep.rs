@@ -1,0 +1,140 @@
+//! What an operator's act on a channel or key means beyond the row that is written: which rests it ends, how a fetched
+//! list of models joins the known one, and when it would send keys elsewhere. Shared by the pages and the admin API.
+
+use std::{collections::HashMap, time::Duration};
+
+use crate::{
+    model::{
+        catalog::{Catalog, ChannelEntry},
+        channel::{Channel, ChannelModel, EffectiveTimeouts},
+        key::{CheckKind, Key, KeyCheck},
+        time::UnixMs,
+    },
+    scheduler::rest::{Rest, RestBook, Scope},
+    storage::channels::NewChannel,
+};
+
+/// The limits for requests that an operator waits for: a minute at most.
+pub fn patient_timeouts(catalog: &Catalog, channel: &Channel) -> EffectiveTimeouts {
+    const MOST: Duration = Duration::from_secs(60);
+    let timeouts = catalog.timeouts(channel);
+    EffectiveTimeouts {
+        connect: timeouts.connect.min(MOST),
+        first_byte: timeouts.first_byte.min(MOST),
+        idle: timeouts.idle.min(MOST),
+    }
+}
+
+/// Whether a change sends the channel's keys to another host, or by way of another proxy. Keys are never shown; whoever
+/// runs that host or proxy would see them all the same, so such a change needs the operator's password.
+pub fn leads_elsewhere(channel: &Channel, new: &NewChannel) -> bool {
+    let origin = |base_url: &str| url::Url::parse(base_url).ok().map(|url| url.origin());
+    let other_proxy = new.proxy.is_some() && new.proxy != channel.proxy;
+    origin(&channel.base_url) != origin(&new.base_url) || other_proxy
+}
+
+/// A chosen part of the upstream's list as a channel's models: those that were there keep their order and details, what
+/// was not known of them is filled in, and new ones follow.
+pub fn merged_models(channel: &Channel, chosen: Vec<ChannelModel>) -> Vec<ChannelModel> {
+    let mut chosen_by_name: HashMap<String, ChannelModel> =
+        chosen.iter().map(|model| (model.name.clone(), model.clone())).collect();
+    let mut models: Vec<ChannelModel> = channel
+        .models
+        .iter()
+        .filter_map(|old| {
+            let new = chosen_by_name.remove(&old.name)?;
+            Some(ChannelModel {
+                name: new.name,
+                context_window: old.context_window.or(new.context_window),
+                max_output: old.max_output.or(new.max_output),
+                vision: old.vision.or(new.vision),
+                tools: old.tools.or(new.tools),
+                reasoning: old.reasoning.or(new.reasoning),
+                price: old.price.or(new.price),
+            })
+        })
+        .collect();
+    models.extend(chosen.into_iter().filter_map(|model| chosen_by_name.remove(&model.name)));
+    models
+}
+
+/// The upstream names that a test of a key may use, listed models first.
+pub fn models_to_check(channel: &Channel) -> Vec<String> {
+    let mut names: Vec<String> = channel.models.iter().map(|model| model.name.clone()).collect();
+    for redirect in &channel.redirects {
+        if !names.contains(&redirect.upstream) {
+            names.push(redirect.upstream.clone());
+        }
+    }
+    names
+}
+
+/// Whether a key did in a test what calls need, whatever the model list says.
+pub fn answered(check: &KeyCheck) -> bool {
+    let mut chats = check.steps.iter().filter(|step| step.kind != CheckKind::List).peekable();
+    chats.peek().is_some() && chats.all(|step| step.ok)
+}
+
+/// Ends what keeps a key from a model that it has just answered with.
+pub fn wake(book: &mut RestBook, entry: &ChannelEntry, key: &Key, model: Option<&str>) {
+    book.clear(&Scope::Key(key.id));
+    book.clear(&Scope::Channel(entry.channel.id));
+    if let Some(group) = &key.quota_group {
+        book.clear(&Scope::Group(entry.channel.id, group.clone()));
+    }
+    if let Some(model) = model {
+        book.clear(&Scope::KeyModel(key.id, model.to_owned()));
+        book.clear(&Scope::ChannelModel(entry.channel.id, model.to_owned()));
+    }
+}
+
+/// Whether a scope is part of a channel.
+pub fn concerns_channel(entry: &ChannelEntry, scope: &Scope) -> bool {
+    match scope {
+        Scope::Channel(id) | Scope::Group(id, _) | Scope::ChannelModel(id, _) => *id == entry.channel.id,
+        Scope::Key(id) | Scope::KeyModel(id, _) => entry.keys.iter().any(|key| key.id == *id),
+    }
+}
+
+/// Whether calls with a key must wait for a scope.
+pub fn concerns_key(entry: &ChannelEntry, key: &Key, scope: &Scope) -> bool {
+    match scope {
+        Scope::Channel(id) | Scope::ChannelModel(id, _) => *id == entry.channel.id,
+        Scope::Group(id, group) => *id == entry.channel.id && key.quota_group.as_ref() == Some(group),
+        Scope::Key(id) | Scope::KeyModel(id, _) => *id == key.id,
+    }
+}
+
+/// Whether a scope goes with a key when that is removed.
+pub fn belongs_to_key(key: &Key, scope: &Scope) -> bool {
+    matches!(scope, Scope::Key(id) | Scope::KeyModel(id, _) if *id == key.id)
+}
+
+/// Ends every rest in force whose scope is meant; says how many.
+pub fn end_rests(book: &mut RestBook, now: UnixMs, meant: impl Fn(&Scope) -> bool) -> usize {
+    let scopes: Vec<Scope> =
+        book.all_active(now).map(|(scope, _)| scope).filter(|scope| meant(scope)).cloned().collect();
+    scopes.iter().filter(|scope| book.clear(scope)).count()
+}
+
+/// The longest rest that keeps a key from every model.
+pub fn key_rest<'a>(entry: &ChannelEntry, key: &Key, book: &'a RestBook, now: UnixMs) -> Option<&'a Rest> {
+    let channel = &entry.channel;
+    let longest = |scopes: [Option<Scope>; 2]| {
+        let rests = scopes.into_iter().flatten().filter_map(|scope| book.active(&scope, now));
+        rests.max_by_key(|rest| rest.until)
+    };
+    let group = key.quota_group.clone().map(|group| Scope::Group(channel.id, group));
+    let whole = longest([Some(Scope::Key(key.id)), group]);
+    let named = channel.models.iter().map(|model| &model.name);
+    let models = named.chain(channel.redirects.iter().map(|redirect| &redirect.upstream));
+    let each: Option<Vec<&Rest>> = models
+        .map(|model| {
+            let of_key = Scope::KeyModel(key.id, model.clone());
+            longest([Some(of_key), Some(Scope::ChannelModel(channel.id, model.clone()))])
+        })
+        .collect();
+    // The first model that comes back ends the rest.
+    let every_model = each.and_then(|rests| rests.into_iter().min_by_key(|rest| rest.until));
+    whole.into_iter().chain(every_model).max_by_key(|rest| rest.until)
+}

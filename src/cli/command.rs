@@ -2,6 +2,7 @@
 
 use clap::{Arg, ArgAction, Command};
 
+use super::access_token::{self, ACCESS_TOKEN};
 use crate::{
     config::{Kind, Setting, TABLE, setting},
     i18n::Messages,
@@ -37,6 +38,8 @@ pub fn command(m: Messages) -> Command {
                 .help_heading(t.heading_options()),
         )
         .args(some(FOLDER_SETTINGS));
+    let access_token = dressed(Command::new(ACCESS_TOKEN), m.api.about(), m);
+    let access_token = access_token::flags(access_token, m).args(some(FOLDER_SETTINGS));
     dressed(Command::new("onepool"), t.about(), m)
         .version(env!("CARGO_PKG_VERSION"))
         .disable_version_flag(true)
@@ -54,7 +57,8 @@ pub fn command(m: Messages) -> Command {
             dressed(Command::new(ADMIN), t.about_admin(), m)
                 .subcommand_required(true)
                 .arg_required_else_help(true)
-                .subcommand(reset_password),
+                .subcommand(reset_password)
+                .subcommand(access_token),
         )
         .subcommand(dressed(Command::new(HEALTHCHECK), t.about_healthcheck(), m).args(some(PORT_SETTINGS)))
 }

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 it failed, 2 the command or a setting is wrong.
 
+mod access_token;
 mod admin;
 mod command;
 mod explain;
@@ -55,7 +56,7 @@ pub fn main() -> ExitCode {
         }
     };
     let t = messages.cli;
-    match dispatch(&matches, t) {
+    match dispatch(&matches, messages) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{}", t.error(&explain::failure(&failure, t)));
@@ -67,7 +68,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn dispatch(matches: &ArgMatches, t: Cli) -> Result<(), Failure> {
+fn dispatch(matches: &ArgMatches, m: Messages) -> Result<(), Failure> {
+    let t = m.cli;
     // A flag may stand before the subcommand or after it; the inner one wins.
     let mut levels = vec![matches];
     let mut path = Vec::new();
@@ -81,6 +83,7 @@ fn dispatch(matches: &ArgMatches, t: Cli) -> Result<(), Failure> {
             let user = levels[levels.len() - 1].get_one::<String>(command::USER);
             admin::reset_password(&config, user.map_or(crate::app::FIRST_ACCOUNT, String::as_str), t)
         }
+        [command::ADMIN, access_token::ACCESS_TOKEN] => access_token::run(&config, levels[levels.len() - 1], m),
         [command::HEALTHCHECK] => healthcheck::run(&config, t),
         _ => serve::run(config, t),
     }

@@ -3,6 +3,7 @@
 //! Every handler that needs an operator takes [`visit::Operator`]; without a session the visitor is sent to the login.
 //! All forms are protected by the Origin / Sec-Fetch-Site check of the router's CSRF layer.
 
+mod access_tokens;
 pub mod account;
 pub mod channels;
 pub mod confirm;
@@ -78,6 +79,7 @@ pub fn router(site: Site) -> Router {
         .merge(tokens::router())
         .merge(setup::router())
         .merge(account::router())
+        .merge(access_tokens::router())
         .merge(super::api::page())
         .merge(settings::router())
         .merge(usage::router())

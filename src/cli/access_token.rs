@@ -118,13 +118,16 @@ async fn perform(db: &Db, user: Option<&str>, act: Act, as_json: bool, m: Messag
             const DAY: Duration = Duration::from_secs(24 * 3600);
             let expires_at = days.map(|days| db.now() + DAY * days);
             let value = new_access_token();
-            db.create_access_token(account, &name, &value, expires_at).await.map_err(|error| match error {
-                NotMade::NameTaken => Problem::Told(t.cli_taken(&name)),
-                NotMade::TooMany => Problem::Told(t.cli_too_many(MOST_ACCESS_TOKENS)),
-                NotMade::Storage(error) => error.into(),
-            })?;
+            db.create_access_token(account, &name, &value, expires_at).await.map_err(
+                |error| match error {
+                    NotMade::NameTaken => Problem::Told(t.cli_taken(&name)),
+                    NotMade::TooMany => Problem::Told(t.cli_too_many(MOST_ACCESS_TOKENS)),
+                    NotMade::Storage(error) => error.into(),
+                },
+            )?;
             if as_json {
-                let made = json!({"name": name, "value": value.expose(), "expires_at": expires_at.map(shown)});
+                let made =
+                    json!({"name": name, "value": value.expose(), "expires_at": expires_at.map(shown)});
                 print(&format!("{made:#}"), m)
             } else {
                 eprintln!("{}", t.cli_keep());
@@ -170,7 +173,11 @@ async fn perform(db: &Db, user: Option<&str>, act: Act, as_json: bool, m: Messag
                 return Err(Problem::Told(t.cli_no_such(&name, &names)));
             };
             db.delete_access_token(account, found.id).await?;
-            if as_json { print(&json!({"revoked": found.name}).to_string(), m) } else { print(&t.cli_revoked(&found.name), m) }
+            if as_json {
+                print(&json!({"revoked": found.name}).to_string(), m)
+            } else {
+                print(&t.cli_revoked(&found.name), m)
+            }
         }
     }
 }
@@ -205,5 +212,6 @@ fn shown(at: UnixMs) -> String {
 }
 
 fn print(text: &str, m: Messages) -> Result<(), Problem> {
-    writeln!(std::io::stdout(), "{text}").map_err(|error| Problem::Told(m.cli.system_failed(&error.to_string())))
+    writeln!(std::io::stdout(), "{text}")
+        .map_err(|error| Problem::Told(m.cli.system_failed(&error.to_string())))
 }

@@ -97,15 +97,26 @@ impl Db {
         Ok(AccessTokenId(id))
     }
 
-    /// The account and access token of a presented value's hash, unless it has ended; notes its use, at most once a
-    /// minute. Finding it by the hash of what was presented takes the same work whatever that is.
+    /// The account and access token of a presented value's hash, unless it has ended. Finding it by the hash of what was
+    /// presented takes the same work whatever that is.
     pub async fn find_access_token(
         &self,
         hash: &SecretHash,
         now: UnixMs,
     ) -> StorageResult<Option<(User, AccessToken)>> {
-        type Found =
-            (i64, String, String, i64, Option<i64>, Option<i64>, i64, String, bool, Option<String>, Option<String>);
+        type Found = (
+            i64,
+            String,
+            String,
+            i64,
+            Option<i64>,
+            Option<i64>,
+            i64,
+            String,
+            bool,
+            Option<String>,
+            Option<String>,
+        );
         let row: Option<Found> = on!(self.read, |pool| {
             sqlx::query_as(
                 "SELECT a.id, a.name, a.last4, a.created_at, a.expires_at, a.last_used_at,
@@ -115,7 +126,8 @@ impl Db {
             .bind(&hash.0[..])
             .fetch_optional(pool)
         })?;
-        let Some((id, name, last4, created, expires, used, user, user_name, must_change, language, theme)) = row
+        let Some((id, name, last4, created, expires, used, user, user_name, must_change, language, theme)) =
+            row
         else {
             return Ok(None);
         };
@@ -123,17 +135,23 @@ impl Db {
         if token.expires_at.is_some_and(|end| end <= now) {
             return Ok(None);
         }
-        if token.last_used_at.is_none_or(|used| now.since(used) >= USED_EVERY) {
-            on!(self.write, |pool| {
-                sqlx::query("UPDATE access_tokens SET last_used_at = $1 WHERE id = $2")
-                    .bind(now.0)
-                    .bind(token.id.0)
-                    .execute(pool)
-            })?;
-        }
         let user =
             User { id: UserId(user), name: user_name, must_change_password: must_change, language, theme };
         Ok(Some((user, token)))
+    }
+
+    /// Notes that an access token is in use; writes at most once a minute.
+    pub async fn touch_access_token(&self, token: &AccessToken, now: UnixMs) -> StorageResult<()> {
+        if token.last_used_at.is_some_and(|used| now.since(used) < USED_EVERY) {
+            return Ok(());
+        }
+        on!(self.write, |pool| {
+            sqlx::query("UPDATE access_tokens SET last_used_at = $1 WHERE id = $2")
+                .bind(now.0)
+                .bind(token.id.0)
+                .execute(pool)
+        })?;
+        Ok(())
     }
 
     /// The access tokens of an account, ended ones included, by name; at most [`MOST_ACCESS_TOKENS`].
@@ -207,7 +225,8 @@ mod tests {
         let used = async || db.access_tokens(user).await.unwrap()[0].last_used_at;
         for (seconds, expected) in [(0, start), (59, start), (1, start + Duration::from_secs(60))] {
             clock.advance(Duration::from_secs(seconds));
-            db.find_access_token(&hash, clock.now()).await.unwrap();
+            let (_, token) = db.find_access_token(&hash, clock.now()).await.unwrap().unwrap();
+            db.touch_access_token(&token, clock.now()).await.unwrap();
             assert_eq!(used().await, Some(expected));
         }
     }

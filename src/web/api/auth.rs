@@ -26,7 +26,7 @@ use crate::{
     },
     web::{
         Site,
-        admin::{confirm::is_password_of, throttle::Throttle},
+        admin::{confirm::is_password_of, throttle::{Throttle, network}},
         client::ClientAddress,
     },
 };
@@ -48,7 +48,7 @@ impl FailedTries {
     /// In how many seconds an address may try again, if it must wait.
     fn wait(&self, ip: IpAddr, now: UnixMs) -> Option<u64> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = waiting.get(&ip).filter(|until| **until > now)?.since(now);
+        let left = waiting.get(&network(ip)).filter(|until| **until > now)?.since(now);
         Some(left.as_secs() + u64::from(left.subsec_nanos() > 0))
     }
 
@@ -62,7 +62,7 @@ impl FailedTries {
         {
             waiting.remove(&soonest);
         }
-        waiting.insert(ip, now + Duration::from_secs(wait_s));
+        waiting.insert(network(ip), now + Duration::from_secs(wait_s));
     }
 }
 
@@ -88,7 +88,9 @@ impl Caller {
     /// Refuses unless the operator's password was sent, too; `why` says what for. Tries count like those of the login.
     pub async fn confirm(&self, site: &Site, why: &str) -> Result<()> {
         let Some(password) = &self.password else {
-            return Err(Refusal::password(&format!("{why} Send the account's password in the header {PASSWORD_HEADER}.")));
+            return Err(Refusal::password(&format!(
+                "{why} Send the account's password in the header {PASSWORD_HEADER}."
+            )));
         };
         if is_password_of(&site.admin, &site.db, self.ip, &self.user, password.expose()).await? {
             Ok(())
@@ -120,11 +122,14 @@ async fn caller(site: &Site, parts: &Parts) -> Result<Caller> {
         return Err(Error::TooManyRequests { retry_after_s }.into());
     }
     let Some(presented) = bearer(&parts.headers) else { return Err(Error::Unauthorized.into()) };
-    let Some((user, _)) = site.db.find_access_token(&SecretHash::of(presented), now).await? else {
+    let Some((user, token)) = site.db.find_access_token(&SecretHash::of(presented), now).await? else {
         tracing::warn!(address = %ip, "an access token was refused");
         site.admin.failed_tries.count(ip, now);
         return Err(Error::Unauthorized.into());
     };
+    if let Err(error) = site.db.touch_access_token(&token, now).await {
+        tracing::error!(%error, "could not note that an access token is in use");
+    }
     Ok(Caller {
         user,
         ip,
@@ -158,6 +163,11 @@ mod tests {
         }
         tries.count(guesser, now);
         assert_eq!((tries.wait(guesser, now), tries.wait(other, now)), (Some(6), None));
+        let of_one_network = |end: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, end]);
+        for end in 0..=PER_NAME as u16 {
+            tries.count(of_one_network(end), now);
+        }
+        assert!(tries.wait(of_one_network(99), now).is_some(), "an IPv6 network counts as one address");
         assert_eq!(tries.wait(guesser, now + Duration::from_secs(6)), None);
     }
 }

@@ -384,9 +384,11 @@ async fn fetch(asked: Asked<ChannelId, (), Body<FetchInput>>) -> Result<Shown<Fe
         .collect();
     let mut offered = channel.models.len();
     if *apply {
-        let is_wanted = |model: &ChannelModel| wanted.as_ref().is_none_or(|names| names.contains(&model.name));
+        let is_wanted =
+            |model: &ChannelModel| wanted.as_ref().is_none_or(|names| names.contains(&model.name));
         // A model that is offered and asked for by name stays, though the upstream does not list it.
-        let kept = channel.models.iter().filter(|model| wanted.is_some() && !names.contains(model.name.as_str()));
+        let kept =
+            channel.models.iter().filter(|model| wanted.is_some() && !names.contains(model.name.as_str()));
         let chosen = listed.iter().chain(kept).filter(|model| is_wanted(model)).take(MAX_MODELS).cloned();
         let models = merged_models(channel, chosen.collect());
         site.db.set_channel_models(channel.id, &models, &channel.redirects).await?;

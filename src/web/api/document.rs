@@ -68,12 +68,14 @@ fn operation(noun: &Noun, endpoint: &Endpoint, error: &str) -> Value {
     }
     let (status, schema) = &endpoint.success;
     let mut responses = Map::new();
-    let mut success = json!({"description": if schema.is_some() { "Done." } else { "Done; there is no body." }});
+    let mut success =
+        json!({"description": if schema.is_some() { "Done." } else { "Done; there is no body." }});
     if let Some(schema) = schema {
         success["content"] = json!({"application/json": {"schema": schema}});
     }
     if *status == StatusCode::CREATED {
-        success["headers"] = json!({"Location": {"description": "Where it is.", "schema": {"type": "string"}}});
+        success["headers"] =
+            json!({"Location": {"description": "Where it is.", "schema": {"type": "string"}}});
     }
     responses.insert(status.as_str().to_owned(), success);
     for (status, when) in failures(endpoint) {
@@ -110,7 +112,10 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
 fn failures(endpoint: &Endpoint) -> Vec<(StatusCode, &'static str)> {
     let mut failures = vec![
         (StatusCode::UNAUTHORIZED, "No access token, or one that is unknown, revoked or past its end."),
-        (StatusCode::TOO_MANY_REQUESTS, "Too many failed tries from this address; `Retry-After` says when to try again."),
+        (
+            StatusCode::TOO_MANY_REQUESTS,
+            "Too many failed tries from this address; `Retry-After` says when to try again.",
+        ),
         (StatusCode::INTERNAL_SERVER_ERROR, "A fault of the server; its log says more."),
     ];
     if endpoint.parameter.is_some() {

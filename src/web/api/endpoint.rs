@@ -223,7 +223,8 @@ impl<T: ToSchema + 'static> BodyPart for Patch<T> {
                 "Changes to a `{of}` (JSON Merge Patch, RFC 7396): what is left out stays, `null` brings back the default."
             );
             schema.insert("description".into(), text.into());
-            for property in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+            for property in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
+            {
                 let own = std::mem::take(property.1);
                 *property.1 = json!({"anyOf": [own, {"type": "null"}]});
             }
@@ -429,7 +430,10 @@ impl Endpoint {
 }
 
 /// Reads a request into what its handler takes.
-async fn asked<P: PathPart, Q: QueryPart, B: BodyPart>(site: Site, request: Request) -> Result<Asked<P, Q, B>> {
+async fn asked<P: PathPart, Q: QueryPart, B: BodyPart>(
+    site: Site,
+    request: Request,
+) -> Result<Asked<P, Q, B>> {
     let (mut parts, body) = request.into_parts();
     let caller = parts.extensions.get::<Caller>().cloned().ok_or(Error::Unauthorized)?;
     let parameter = match P::schema() {
@@ -465,9 +469,11 @@ async fn read_json(parts: &Parts, body: HttpBody) -> Result<Value> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 #[cfg(test)]

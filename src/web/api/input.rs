@@ -26,6 +26,11 @@ pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Faults> {
 
 /// After each fault its field is taken out and the rest read again, so that one answer names them all.
 fn read_shape<T: DeserializeOwned>(mut value: Value) -> Result<T, Vec<ShapeFault>> {
+    // serde would take a list for a struct, its items for the fields in their order.
+    if value.is_array() {
+        let fault = Fault { field: WHOLE.into(), message: "Expected an object, not a list.".into() };
+        return Err(vec![ShapeFault { fault, unknown: false }]);
+    }
     let mut faults: Vec<ShapeFault> = Vec::new();
     loop {
         let error = match serde_path_to_error::deserialize::<_, T>(&value) {
@@ -259,7 +264,8 @@ mod tests {
             "quota": {"unit": "tokens", "limit": 5, "reset": "day"},
         }))
         .unwrap();
-        let patch = json!({"requests_per_minute": null, "note": null, "models": ["b"], "quota": {"limit": 7}});
+        let patch =
+            json!({"requests_per_minute": null, "note": null, "models": ["b"], "quota": {"limit": 7}});
         let new = patched(&present, &patch).unwrap();
         assert_eq!((new.name.as_str(), new.note.as_str(), new.requests_per_minute), ("t", "", None));
         assert_eq!((new.models, new.quota.unwrap().limit.0), (vec!["b".to_owned()], "7".to_owned()));

@@ -28,7 +28,10 @@ use crate::{
     pool::{
         input::{Faults, KeyInput, PlainSecret},
         rules,
-        upkeep::{answered, belongs_to_key, concerns_key, end_rests, key_rest, models_to_check, patient_timeouts, wake},
+        upkeep::{
+            answered, belongs_to_key, concerns_key, end_rests, key_rest, models_to_check, patient_timeouts,
+            wake,
+        },
     },
     scheduler::rest::{Rest, RestBook, Scope},
     storage::keys::{KeyAdded, KeyRow},
@@ -246,7 +249,8 @@ async fn list(asked: Asked<ChannelId, Query<PageQuery>>) -> Result<Shown<KeyList
     let page = Page::read(query.limit, query.cursor.as_deref())?;
     let (keys, next) = page.cut(known, |(key, _)| key.id.0)?;
     let (ledger, now) = (ledger(site), site.clock.now());
-    let items = keys.into_iter().map(|(key, row)| KeyView::of(&entry, key, row, ledger.rests(), now)).collect();
+    let items =
+        keys.into_iter().map(|(key, row)| KeyView::of(&entry, key, row, ledger.rests(), now)).collect();
     Ok(Shown(KeyList { items, next }))
 }
 

@@ -1,13 +1,7 @@
 //! `/api`: the OpenAPI document as a page to read, without a script.
 
 use askama::Template;
-use axum::{
-    Router,
-    extract::State,
-    http::HeaderMap,
-    response::Response,
-    routing::get,
-};
+use axum::{Router, extract::State, http::HeaderMap, response::Response, routing::get};
 use serde_json::{Map, Value};
 
 use super::{document::document, nouns};
@@ -187,7 +181,10 @@ fn operation_view(method: &str, path: &str, operation: &Value, url: &str) -> Ope
         place: text(&parameter["in"]),
         kind: kind(&parameter["schema"]),
         required: parameter["required"] == true,
-        description: [text(&parameter["description"]), description(&parameter["schema"])].join(" ").trim().to_owned(),
+        description: [text(&parameter["description"]), description(&parameter["schema"])]
+            .join(" ")
+            .trim()
+            .to_owned(),
     };
     let content = operation["requestBody"]["content"].as_object().and_then(|content| content.iter().next());
     let answer = |(status, response): (&String, &Value)| AnswerView {
@@ -221,7 +218,10 @@ fn curl(method: &str, url: &str, example: Option<&Value>) -> String {
     if method != "get" {
         command.push_str(&format!(" -X {}", method.to_ascii_uppercase()));
     }
-    command.push_str(&format!(" -H \"Authorization: Bearer $ONEPOOL_ACCESS_TOKEN\" {}", shell_quoted(&url.replace("{id}", "1"))));
+    command.push_str(&format!(
+        " -H \"Authorization: Bearer $ONEPOOL_ACCESS_TOKEN\" {}",
+        shell_quoted(&url.replace("{id}", "1"))
+    ));
     if let Some(example) = example.filter(|example| !example.is_null()) {
         command.push_str(&format!(
             " \\\n  -H 'Content-Type: application/json' -d {}",
@@ -236,7 +236,11 @@ fn groups(document: &Value, url: &str) -> Vec<GroupView> {
     let paths = document["paths"].as_object().unwrap_or(&nothing);
     let of_tag = |tag: &Value| {
         let operations = paths.iter().flat_map(|(path, methods)| {
-            methods.as_object().into_iter().flatten().map(move |(method, operation)| (path, method, operation))
+            methods
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(move |(method, operation)| (path, method, operation))
         });
         operations
             .filter(|(_, _, operation)| operation["tags"][0] == *tag)
@@ -268,10 +272,8 @@ fn schemas(document: &Value) -> Vec<SchemaView> {
 async fn show(State(site): State<Site>, operator: Operator, headers: HeaderMap) -> Result<Response> {
     let url = PublicUrl::of(&site.catalog.load().settings, &headers, operator.visit.https).url;
     let document = document(&nouns());
-    let first_try = format!(
-        "export ONEPOOL_ACCESS_TOKEN=op-…\n{}",
-        curl("get", &format!("{url}/api/status"), None)
-    );
+    let first_try =
+        format!("export ONEPOOL_ACCESS_TOKEN=op-…\n{}", curl("get", &format!("{url}/api/status"), None));
     render(&ApiPage {
         c: operator.chrome(Section::Account),
         first_try,
@@ -293,8 +295,14 @@ mod tests {
     #[test]
     fn a_type_is_told_in_words() {
         assert_eq!(words(json!({"type": ["integer", "null"], "format": "int64"})), "integer (int64) | null");
-        assert_eq!(words(json!({"type": "array", "items": {"$ref": "#/components/schemas/Key"}})), "list of Key");
-        assert_eq!(words(json!({"type": "object", "additionalProperties": {"type": "string"}})), "object of string");
+        assert_eq!(
+            words(json!({"type": "array", "items": {"$ref": "#/components/schemas/Key"}})),
+            "list of Key"
+        );
+        assert_eq!(
+            words(json!({"type": "object", "additionalProperties": {"type": "string"}})),
+            "object of string"
+        );
         assert_eq!(words(json!({"type": "string", "enum": ["a", "b"]})), "\"a\" | \"b\"");
     }
 

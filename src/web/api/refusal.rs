@@ -88,10 +88,7 @@ impl From<Faults> for Refusal {
             0 | 1 => format!("The input is wrong.{}", first.unwrap_or_default()),
             count => format!("The input is wrong at {count} fields.{}", first.unwrap_or_default()),
         };
-        Self {
-            fields: faults.0,
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", message)
-        }
+        Self { fields: faults.0, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", message) }
     }
 }
 
@@ -130,9 +127,7 @@ impl From<Error> for Refusal {
 impl From<StorageError> for Refusal {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Taken(field) => {
-                Self::taken(field, Messages::of(Lang::En).common.field_taken())
-            }
+            StorageError::Taken(field) => Self::taken(field, Messages::of(Lang::En).common.field_taken()),
             other => Error::from(other).into(),
         }
     }
@@ -156,8 +151,9 @@ pub async fn draw(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let refused = response.extensions_mut().remove::<Refused>().map(|refused| refused.0);
     let undrawn = response.extensions_mut().remove::<face::Undrawn>();
-    let refusal = refused
-        .or_else(|| undrawn.map(|face::Undrawn(error)| Refusal { cause: Some(error.clone()), ..Refusal::of(&error) }));
+    let refusal = refused.or_else(|| {
+        undrawn.map(|face::Undrawn(error)| Refusal { cause: Some(error.clone()), ..Refusal::of(&error) })
+    });
     if let Some(refusal) = refusal {
         if let Some(cause) = &refusal.cause {
             face::log(cause, &request_id);

@@ -156,7 +156,9 @@ async fn list(asked: Asked<(), Query<RestsQuery>>) -> Result<Shown<RestList>> {
     let catalog = asked.site.catalog.load();
     let entry = match channel_id {
         Some(id) => Some(
-            catalog.channel(ChannelId(*id)).ok_or_else(|| Refusal::at("channel_id", "There is no such channel."))?,
+            catalog
+                .channel(ChannelId(*id))
+                .ok_or_else(|| Refusal::at("channel_id", "There is no such channel."))?,
         ),
         None => None,
     };

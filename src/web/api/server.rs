@@ -259,6 +259,7 @@ async fn openclaw(asked: Asked<(), Query<OpenClawQuery>>) -> Result<Free> {
         KeyForm::Environment => None,
         KeyForm::Literal => Some(site.db.reveal_token(id).await?),
     };
-    let key = value.as_ref().map_or(ApiKey::Environment(KEY_VARIABLE), |value| ApiKey::Literal(value.expose()));
+    let key =
+        value.as_ref().map_or(ApiKey::Environment(KEY_VARIABLE), |value| ApiKey::Literal(value.expose()));
     Ok(Free(for_token(&catalog, token, &url.base_url(), key, &query.model)))
 }

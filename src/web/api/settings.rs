@@ -142,14 +142,20 @@ async fn save(
     for (name, value) in &input.0 {
         let Some(setting) = setting(name) else {
             let known: Vec<&str> = TABLE.iter().map(|setting| setting.name).collect();
-            faults.add(name, match nearest(name, &known) {
-                Some(near) => format!("There is no such setting. Did you mean `{near}`?"),
-                None => "There is no such setting; GET /api/settings lists them.".to_owned(),
-            });
+            faults.add(
+                name,
+                match nearest(name, &known) {
+                    Some(near) => format!("There is no such setting. Did you mean `{near}`?"),
+                    None => "There is no such setting; GET /api/settings lists them.".to_owned(),
+                },
+            );
             continue;
         };
         if !setting.at_run_time {
-            faults.add(name, "This holds from the start on: set the environment variable or the flag, and restart.");
+            faults.add(
+                name,
+                "This holds from the start on: set the environment variable or the flag, and restart.",
+            );
         } else if site.config.fixed(name).is_some() {
             faults.add(name, "The environment or a flag decides this.");
         } else {

@@ -117,7 +117,11 @@ impl Page {
     }
 
     /// Cuts the part out of all items, which are sorted by `key`; gives where to go on, too.
-    pub fn cut<T, K>(&self, items: impl IntoIterator<Item = T>, key: impl Fn(&T) -> K) -> Result<(Vec<T>, Option<String>)>
+    pub fn cut<T, K>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+        key: impl Fn(&T) -> K,
+    ) -> Result<(Vec<T>, Option<String>)>
     where
         K: Ord + std::str::FromStr + ToString,
     {

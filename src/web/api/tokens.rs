@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{
-    endpoint::{Asked, Body, BodyPart, BodyShape, Created, Endpoint, Gone, Patch, Query, Schemas, Shown, add_schema, reference},
+    endpoint::{
+        Asked, Body, BodyPart, BodyShape, Created, Endpoint, Gone, Patch, Query, Schemas, Shown, add_schema,
+        reference,
+    },
     input,
     refusal::{Refusal, Result},
     shapes::{At, Ended, NamedPageQuery, amount},
@@ -237,7 +240,8 @@ async fn show(asked: Asked<TokenId>) -> Result<Shown<TokenDetails>> {
         created_at: value.created_at.into(),
         valid_until: value.valid_until.into(),
     };
-    let previous_values = asked.site.db.previous_values(asked.path).await?.into_iter().map(previous).collect();
+    let previous_values =
+        asked.site.db.previous_values(asked.path).await?.into_iter().map(previous).collect();
     Ok(Shown(TokenDetails { token, previous_values }))
 }
 
@@ -276,7 +280,8 @@ async fn with_value(site: &Site, id: TokenId, value: &Secret) -> Result<TokenWit
 
 async fn replace(asked: Asked<TokenId, (), Body<TokenInput>>) -> Result<Shown<TokenView>> {
     let known = find(&asked.site, asked.path).await?.token;
-    save(&asked.site, &known, asked.body.0.check(Some(&known), asked.site.clock.now(), asked.caller.t())?).await
+    save(&asked.site, &known, asked.body.0.check(Some(&known), asked.site.clock.now(), asked.caller.t())?)
+        .await
 }
 
 async fn change(asked: Asked<TokenId, (), Patch<TokenInput>>) -> Result<Shown<TokenView>> {
@@ -301,7 +306,11 @@ async fn reveal(asked: Asked<TokenId>) -> Result<Shown<TokenWithValue>> {
     let site = &asked.site;
     let token = view(site, asked.path).await?;
     let value = site.db.reveal_token(asked.path).await?;
-    tracing::info!(account = asked.caller.user.name, token = token.id, "a token's value was shown to a script");
+    tracing::info!(
+        account = asked.caller.user.name,
+        token = token.id,
+        "a token's value was shown to a script"
+    );
     Ok(Shown(TokenWithValue { token, value: value.expose().to_owned() }))
 }
 

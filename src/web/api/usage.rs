@@ -531,7 +531,9 @@ impl GroupView {
         let (kind, id, name, deleted) = match &group.name {
             GroupName::None => (GroupKind::None, None, "", false),
             GroupName::Others => (GroupKind::Others, None, "", false),
-            GroupName::Token(token) => (GroupKind::Token, Some(token.id.0), token.name.as_str(), token.deleted),
+            GroupName::Token(token) => {
+                (GroupKind::Token, Some(token.id.0), token.name.as_str(), token.deleted)
+            }
             GroupName::Channel(channel) => {
                 (GroupKind::Channel, Some(channel.id.0), channel.name.as_str(), channel.deleted)
             }

@@ -26,7 +26,10 @@ use crate::{
     },
     web::{
         Site,
-        admin::{confirm::is_password_of, throttle::{Throttle, network}},
+        admin::{
+            confirm::is_password_of,
+            throttle::{Throttle, network},
+        },
         client::ClientAddress,
     },
 };

@@ -216,19 +216,11 @@ impl<T: ToSchema + 'static> BodyPart for Patch<T> {
     fn shape(schemas: &mut Schemas) -> Option<BodyShape> {
         let of = add_schema::<T>(schemas);
         let name = format!("{}Patch", of.trim_end_matches("Input"));
-        let mut schema = schemas.get(&of).cloned().unwrap_or_default();
-        if let Value::Object(schema) = &mut schema {
-            schema.shift_remove("required");
-            let text = format!(
-                "Changes to a `{of}` (JSON Merge Patch, RFC 7396): what is left out stays, `null` brings back the default."
-            );
-            schema.insert("description".into(), text.into());
-            for property in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
-            {
-                let own = std::mem::take(property.1);
-                *property.1 = json!({"anyOf": [own, {"type": "null"}]});
-            }
-        }
+        let mut schema = as_patch(&reference(&of), schemas);
+        schema["description"] = format!(
+            "Changes to a `{of}` (JSON Merge Patch, RFC 7396): what is left out stays, `null` brings back the default."
+        )
+        .into();
         schemas.insert(name.clone(), schema);
         Some(BodyShape {
             schema: reference(&name),
@@ -240,6 +232,33 @@ impl<T: ToSchema + 'static> BodyPart for Patch<T> {
     fn read(value: Value) -> Result<Self, Faults> {
         Ok(Self(value, PhantomData))
     }
+}
+
+/// The schema of a merge patch: no field is required, each may be `null`, and objects in it are patches themselves.
+fn as_patch(schema: &Value, schemas: &Schemas) -> Value {
+    let name = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+    let target = name.and_then(|name| schemas.get(name)).filter(|target| target["properties"].is_object());
+    let mut patch = target.unwrap_or(schema).clone();
+    let nullable = |schema: &Value| json!({"anyOf": [as_patch(schema, schemas), {"type": "null"}]});
+    if let Value::Object(object) = &mut patch {
+        // The field says what it is for, its type only what it is.
+        if let Some(description) = schema.get("description") {
+            object.insert("description".into(), description.clone());
+        }
+        object.shift_remove("required");
+        for field in object.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+            *field.1 = nullable(field.1);
+        }
+        if let Some(rest) = object.get_mut("additionalProperties").filter(|rest| rest.is_object()) {
+            *rest = nullable(rest);
+        }
+        for choice in ["oneOf", "anyOf"] {
+            for part in object.get_mut(choice).and_then(Value::as_array_mut).into_iter().flatten() {
+                *part = as_patch(part, schemas);
+            }
+        }
+    }
+    patch
 }
 
 /// What a successful answer holds.

@@ -160,7 +160,11 @@ fn fields(schema: &Value) -> Vec<FieldView> {
 
 /// A field's description, with its default and limits.
 fn description(schema: &Value) -> String {
+    let inner = ["oneOf", "anyOf"].map(|several| text(&schema[several][0]["description"]));
     let mut description = text(&schema["description"]);
+    if description.is_empty() {
+        description = inner.concat();
+    }
     let mut facts = Vec::new();
     for (name, label) in [("default", "default"), ("minimum", "at least"), ("maximum", "at most")] {
         match &schema[name] {

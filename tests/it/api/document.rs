@@ -5,6 +5,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Api, assert_refused};
+use crate::support::{
+    app::TOKEN,
+    upstream::{Fault, Upstream},
+};
 
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
@@ -81,7 +85,10 @@ async fn the_document_is_sound_openapi_and_every_reference_leads_somewhere() {
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         assert!(described(schema), "{name} is not described");
         for (field, property) in schema["properties"].as_object().into_iter().flatten() {
-            let own = described(property) || described(&property["anyOf"][0]);
+            let own = ["oneOf", "anyOf"].iter().any(|several| described(&property[several][0]));
+            // A field of a patch is described as deep as it is nested in choices.
+            let deeper = property["anyOf"][0]["oneOf"].get(0).is_some_and(described);
+            let own = own || deeper || described(property);
             assert!(own, "{name}.{field} is not described: {property}");
         }
     }
@@ -91,6 +98,50 @@ async fn the_document_is_sound_openapi_and_every_reference_leads_somewhere() {
     unique.sort_unstable();
     unique.dedup();
     assert_eq!(unique.len(), ids.len(), "two operations have one id");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret() {
+    let (api, upstream) = (Api::start().await, Upstream::start());
+    let channel = json!({
+        "name": "full", "base_url": upstream.base_url(), "allow_private": true, "groups": ["g"], "note": "n",
+        "headers": {"X-Secret": "header-value-that-is-secret"}, "timeouts": {"idle_ms": 9000},
+        "models": ["n", {"name": "m", "context_window": 8192, "vision": true, "price": {"input": 1, "output": 2}}],
+        "redirects": {"smart": ["m", "n"], "one": "m"},
+    });
+    assert_eq!(api.post("/api/channels", channel).await.status, 201);
+    let keys = json!({"keys": [
+        {"secret": "upstream-key-0000-alpha", "label": "a", "quota_group": "q"}, {"secret": "upstream-key-0000-beta"},
+    ]});
+    assert_eq!(api.post("/api/channels/1/keys", keys).await.json()["added"], 2);
+    assert_eq!(api.post("/api/keys/1/check", json!({"model": "m"})).await.status, 200);
+    let quota = json!({"unit": "dollars", "limit": 5, "reset": "day"});
+    let token = json!({"name": "t", "value": TOKEN, "quota": quota, "expires_at": "2030-01-01T00:00:00Z"});
+    assert_eq!(api.post("/api/tokens", token).await.status, 201);
+    assert_eq!(api.post("/api/tokens/1/replace-value", json!({"grace_ms": 3_600_000})).await.status, 200);
+    upstream.fail_next([Some(Fault::RateLimitedSeconds)]);
+    let call = api.app.chat(true, "words=3").await;
+    assert_eq!(call.status, 200);
+    api.app.app.flush_usage().await;
+    let request_id = call.header("x-request-id").unwrap().to_owned();
+    assert_eq!(api.get("/api/rests").await["items"].as_array().unwrap().len(), 1);
+    let mut read = 0;
+    for (method, path) in api.document.operations() {
+        if method != Method::GET {
+            continue;
+        }
+        let id = if path.starts_with("/api/usage/") { request_id.as_str() } else { "1" };
+        let query = if path == "/api/openclaw" { "?token_id=1" } else { "" };
+        let reply = api.send(method, &format!("{}{query}", path.replace("{id}", id)), None).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        assert!(!reply.text().contains(TOKEN), "{path} tells a token's value");
+        if let Some(items) = reply.json()["items"].as_array() {
+            assert!(!items.is_empty(), "{path} has nothing to hold against the document");
+        }
+        read += 1;
+    }
+    assert!(read >= 15, "{read}");
     api.stop().await;
 }
 

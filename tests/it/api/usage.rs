@@ -16,7 +16,7 @@ async fn with_calls() -> (Api, Upstream) {
     api.app.channel("u", &upstream, &["upstream-key-0000-alpha", "upstream-key-0000-beta"]).await;
     api.app.token().await;
     assert_eq!(api.app.chat(false, "words=3").await.status, 200);
-    upstream.fail_next([Some(Fault::Status503)]);
+    upstream.fail_next([Some(Fault::RateLimitedSeconds)]);
     assert_eq!(api.app.chat(true, "words=3").await.status, 200);
     let refused =
         api.app.post("/v1/chat/completions", &crate::support::app::chat("nobody", false, "x")).await;
@@ -72,8 +72,8 @@ async fn calls_are_listed_with_filters_and_pages_and_shown_with_their_attempts()
         .iter()
         .map(|attempt| attempt["status"].as_i64().unwrap())
         .collect();
-    assert_eq!(statuses, [503, 200]);
-    assert!(api.page(&format!("/log/{id}")).await.contains("503"));
+    assert_eq!(statuses, [429, 200]);
+    assert!(api.page(&format!("/log/{id}")).await.contains("429"));
     for id in ["00000000-0000-0000-0000-000000000000", "nonsense"] {
         assert_refused(&api.send(Method::GET, &format!("/api/usage/{id}"), None).await, 404, "not_found");
     }

@@ -20,6 +20,7 @@ mod settings;
 mod shapes;
 mod tokens;
 mod usage;
+mod usage_report;
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 

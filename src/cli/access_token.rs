@@ -2,10 +2,15 @@
 
 use std::{io::Write as _, time::Duration};
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::Command;
 use serde_json::json;
 
-use super::{Failure, runtime};
+use super::{
+    Failure,
+    command::{folder_flags, option, switch, verb},
+    invocation::Invocation,
+    runtime,
+};
 use crate::{
     app::StartError,
     config::Config,
@@ -24,30 +29,32 @@ use crate::{
     },
 };
 
-/// The command's name.
-pub const ACCESS_TOKEN: &str = "access-token";
+/// The word after `onepool admin`.
+pub const NAME: &str = "access-token";
 /// What an access token is called if nobody says otherwise.
 const USUAL_NAME: &str = "command line";
 /// The longest lifetime: ten years.
 const MAX_DAYS: i64 = 3650;
 
-/// Adds the command's own flags.
-pub fn flags(command: Command, m: Messages) -> Command {
-    let (t, heading) = (m.api, m.cli.heading_options());
-    let value = |name: &'static str, value: &'static str, help: String| {
-        Arg::new(name).long(name).value_name(value).help(help).help_heading(heading)
-    };
-    let switch = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).action(ArgAction::SetTrue).help(help).help_heading(heading)
-    };
-    command.args([
-        value("name", "NAME", format!("{} {}", t.about_name(), m.cli.help_default(USUAL_NAME))),
-        value("expires-days", "NUMBER", t.about_expires().to_owned()),
-        value("user", "NAME", t.about_account().to_owned()),
-        switch("list", t.about_list()).conflicts_with_all(["name", "expires-days", "revoke"]),
-        value("revoke", "NAME", t.about_revoke().to_owned()).conflicts_with_all(["name", "expires-days"]),
-        switch("json", t.about_json()),
-    ])
+/// The command's shape.
+pub fn command(m: Messages) -> Command {
+    let t = m.api;
+    let examples = &[
+        "onepool admin access-token --name deploy --expires-days 90",
+        "onepool admin access-token --list",
+        "onepool admin access-token --revoke deploy",
+    ];
+    let about_name = format!("{} {}", t.about_name(), m.cli.help_default(USUAL_NAME));
+    verb(NAME, t.about(), examples, m)
+        .args([
+            option("name", "NAME", about_name, m),
+            option("expires-days", "NUMBER", t.about_expires(), m),
+            option("user", "NAME", t.about_account(), m),
+            switch("list", t.about_list(), m).conflicts_with_all(["name", "expires-days", "revoke"]),
+            option("revoke", "NAME", t.about_revoke(), m).conflicts_with_all(["name", "expires-days"]),
+            switch("json", t.about_json(), m),
+        ])
+        .args(folder_flags(m))
 }
 
 /// What to do.
@@ -59,23 +66,22 @@ enum Act {
 
 /// Does what the flags say. A new value is printed once, alone on stdout; what else there is to say goes to stderr. A
 /// running server knows a new access token, and refuses a revoked one, from then on.
-pub fn run(config: &Config, matches: &ArgMatches, m: Messages) -> Result<(), Failure> {
-    let text = |name: &str| matches.get_one::<String>(name).cloned();
-    let act = if matches.get_flag("list") {
+pub fn run(config: &Config, call: &Invocation) -> Result<(), Failure> {
+    let m = call.m;
+    let act = if call.given("list") {
         Act::List
-    } else if let Some(name) = text("revoke") {
-        Act::Revoke(name)
+    } else if let Some(name) = call.text("revoke") {
+        Act::Revoke(name.to_owned())
     } else {
-        make(text("name"), text("expires-days"), m)?
+        make(call.text("name"), call.text("expires-days"), m)?
     };
-    let as_json = matches.get_flag("json");
-    let user = text("user");
+    let (as_json, user) = (call.given("json"), call.text("user"));
     runtime(m.cli)?.block_on(async {
         let folder = DataFolder::existing(&config.data_dir)?;
         let master_key = folder.master_key(config.secret_key.clone())?;
         let path = folder.database();
         let db = Db::open_existing(&path, Vault::new(&master_key), Clock::system()).await?;
-        let result = perform(&db, user.as_deref(), act, as_json, m).await;
+        let result = perform(&db, user, act, as_json, m).await;
         db.close().await;
         result.map_err(|problem| match problem {
             Problem::Told(text) => Failure::Text(text),
@@ -84,16 +90,16 @@ pub fn run(config: &Config, matches: &ArgMatches, m: Messages) -> Result<(), Fai
     })
 }
 
-fn make(name: Option<String>, days: Option<String>, m: Messages) -> Result<Act, Failure> {
-    let name = name.unwrap_or_else(|| USUAL_NAME.to_owned()).trim().to_owned();
+fn make(name: Option<&str>, days: Option<&str>, m: Messages) -> Result<Act, Failure> {
+    let name = name.unwrap_or(USUAL_NAME).trim().to_owned();
     if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) {
-        return Err(Failure::Text(m.api.cli_name_wrong(MAX_NAME_CHARS)));
+        return Err(Failure::Usage(m.api.cli_name_wrong(MAX_NAME_CHARS)));
     }
     let days = days
         .map(|days| {
             let days = days.parse::<i64>().ok().filter(|days| (1..=MAX_DAYS).contains(days));
             days.and_then(|days| u32::try_from(days).ok())
-                .ok_or_else(|| Failure::Text(m.api.cli_expires_wrong(MAX_DAYS)))
+                .ok_or_else(|| Failure::Usage(m.api.cli_expires_wrong(MAX_DAYS)))
         })
         .transpose()?;
     Ok(Act::Make { name, days })

@@ -1,21 +1,24 @@
-//! The commands and their flags, for clap. The flags come from [`config::TABLE`](crate::config::TABLE).
+//! What all commands are built of, for clap: their shape, their flags, their examples. The flags of settings come from
+//! [`config::TABLE`](crate::config::TABLE). The commands themselves are in the files beside this one, listed in
+//! [`COMMANDS`](super::COMMANDS).
 
 use clap::{Arg, ArgAction, Command};
 
-use super::access_token::{self, ACCESS_TOKEN};
+use super::{COMMANDS, Failure, invocation::Invocation};
 use crate::{
     config::{Kind, Setting, TABLE, setting},
     i18n::Messages,
 };
 
-/// `onepool admin`.
-pub const ADMIN: &str = "admin";
-/// `onepool admin reset-password`.
-pub const RESET_PASSWORD: &str = "reset-password";
-/// `onepool healthcheck`.
-pub const HEALTHCHECK: &str = "healthcheck";
-/// `--user` of `admin reset-password`.
-pub const USER: &str = "user";
+/// A command: what clap knows of it, and what runs it.
+pub struct Entry {
+    /// The word after `onepool`.
+    pub name: &'static str,
+    /// Its shape, with help in the messages' language; made with [`noun`] or [`verb`].
+    pub command: fn(Messages) -> Command,
+    /// Runs it; which of its verbs is in [`Invocation::verb`].
+    pub run: fn(&Invocation) -> Result<(), Failure>,
+}
 
 /// The settings that find the data folder and open it.
 const FOLDER_SETTINGS: &[&str] = &["DATA_DIR", "SECRET_KEY"];
@@ -25,22 +28,7 @@ const PORT_SETTINGS: &[&str] = &["LISTEN", "PORT"];
 /// The whole command line, with help in the messages' language.
 pub fn command(m: Messages) -> Command {
     let t = m.cli;
-    let all = || TABLE.iter().map(move |setting| flag(setting, m));
-    let some = |names: &'static [&str]| {
-        names.iter().filter_map(|name| setting(name)).map(move |setting| flag(setting, m))
-    };
-    let reset_password = dressed(Command::new(RESET_PASSWORD), t.about_reset_password(), m)
-        .arg(
-            Arg::new(USER)
-                .long(USER)
-                .value_name("NAME")
-                .help(format!("{} {}", t.about_user(), t.help_default(crate::app::FIRST_ACCOUNT)))
-                .help_heading(t.heading_options()),
-        )
-        .args(some(FOLDER_SETTINGS));
-    let access_token = dressed(Command::new(ACCESS_TOKEN), m.api.about(), m);
-    let access_token = access_token::flags(access_token, m).args(some(FOLDER_SETTINGS));
-    dressed(Command::new("onepool"), t.about(), m)
+    noun("onepool", t.about(), m)
         .version(env!("CARGO_PKG_VERSION"))
         .disable_version_flag(true)
         .arg(
@@ -51,16 +39,76 @@ pub fn command(m: Messages) -> Command {
                 .help(t.about_version())
                 .help_heading(t.heading_options()),
         )
-        .args(all())
-        .subcommand(dressed(Command::new("serve"), t.about_serve(), m).args(all()))
-        .subcommand(
-            dressed(Command::new(ADMIN), t.about_admin(), m)
-                .subcommand_required(true)
-                .arg_required_else_help(true)
-                .subcommand(reset_password)
-                .subcommand(access_token),
-        )
-        .subcommand(dressed(Command::new(HEALTHCHECK), t.about_healthcheck(), m).args(some(PORT_SETTINGS)))
+        .args(all_flags(m))
+        .subcommands(COMMANDS.iter().map(|entry| (entry.command)(m)))
+}
+
+/// A flag for every setting.
+pub fn all_flags(m: Messages) -> impl Iterator<Item = Arg> {
+    TABLE.iter().map(move |setting| flag(setting, m))
+}
+
+/// Flags for the settings that find the data folder and open it: for each command that works on it.
+pub fn folder_flags(m: Messages) -> impl Iterator<Item = Arg> {
+    some_flags(FOLDER_SETTINGS, m)
+}
+
+/// Flags for the settings that find the server's port.
+pub fn port_flags(m: Messages) -> impl Iterator<Item = Arg> {
+    some_flags(PORT_SETTINGS, m)
+}
+
+fn some_flags(names: &'static [&'static str], m: Messages) -> impl Iterator<Item = Arg> {
+    names.iter().filter_map(|name| setting(name)).map(move |setting| flag(setting, m))
+}
+
+/// A command that others are below, or one that needs no example.
+pub fn noun(name: &'static str, about: &'static str, m: Messages) -> Command {
+    dressed(Command::new(name), about, m)
+}
+
+/// A command that does something, with examples of its use.
+pub fn verb(
+    name: &'static str,
+    about: &'static str,
+    examples: &'static [&'static str],
+    m: Messages,
+) -> Command {
+    let mut text = m.cli.heading_examples().to_owned();
+    for example in examples {
+        text.push_str("\n  ");
+        text.push_str(example);
+    }
+    dressed(Command::new(name), about, m).after_help(text)
+}
+
+/// An option with a value, such as `--limit NUMBER`.
+pub fn option(name: &'static str, value: &'static str, help: impl Into<String>, m: Messages) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .value_name(value)
+        .allow_hyphen_values(true)
+        .help(help.into())
+        .help_heading(m.cli.heading_options())
+}
+
+/// An option that may be given several times.
+pub fn repeated(name: &'static str, value: &'static str, help: impl Into<String>, m: Messages) -> Arg {
+    option(name, value, help, m).action(ArgAction::Append)
+}
+
+/// An option without a value, such as `--json`.
+pub fn switch(name: &'static str, help: impl Into<String>, m: Messages) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help.into())
+        .help_heading(m.cli.heading_options())
+}
+
+/// An argument that stands by its position and must be given.
+pub fn positional(name: &'static str, help: impl Into<String>, m: Messages) -> Arg {
+    Arg::new(name).required(true).value_name(name).help(help.into()).help_heading(m.cli.heading_arguments())
 }
 
 /// What all commands share: headings and the help flag in the user's language.
@@ -68,7 +116,10 @@ fn dressed(command: Command, about: &'static str, m: Messages) -> Command {
     let t = m.cli;
     command
         .about(about)
-        .help_template(format!("{{about-with-newline}}\n{}{{usage}}\n\n{{all-args}}", t.usage()))
+        .help_template(format!(
+            "{{about-with-newline}}\n{}{{usage}}\n\n{{all-args}}{{after-help}}",
+            t.usage()
+        ))
         .subcommand_help_heading(t.heading_commands())
         .disable_help_subcommand(true)
         .disable_help_flag(true)

@@ -3,16 +3,32 @@
 use super::Failure;
 use crate::{
     app::StartError,
-    i18n::cli::Cli,
-    storage::{OpenError, folder::FolderError},
+    i18n::{Messages, cli::Cli, log::Log},
+    storage::{
+        OpenError, StorageError,
+        folder::{FolderError, remedy},
+    },
 };
 
-/// What to print for a failure.
-pub fn failure(failure: &Failure, t: Cli) -> String {
+/// What to print for a failure, line by line.
+pub fn failure(failure: &Failure, t: Cli) -> Vec<String> {
     match failure {
-        Failure::Setting(error) => t.bad_setting(&error.name, &error.problem.text(t.0)),
-        Failure::Start(error) => start(error, t),
-        Failure::Text(text) => text.clone(),
+        Failure::Setting(error) => vec![t.bad_setting(&error.name, &error.problem.text(t.0))],
+        Failure::Start(error) => vec![start(error, t)],
+        Failure::Storage(error) => vec![storage(error, t)],
+        Failure::Options(faults) => {
+            faults.iter().map(|fault| t.bad_option(&fault.field, &fault.message)).collect()
+        }
+        Failure::Usage(text) | Failure::Text(text) => vec![text.clone()],
+        Failure::Told | Failure::NobodyReads => Vec::new(),
+    }
+}
+
+fn storage(error: &StorageError, t: Cli) -> String {
+    match error {
+        StorageError::Missing => t.gone_meanwhile().to_owned(),
+        StorageError::TooSlow => Log(t.0).too_slow().to_owned(),
+        other => t.database_failed(&other.to_string()),
     }
 }
 
@@ -32,11 +48,20 @@ fn folder(error: &FolderError, t: Cli) -> String {
         FolderError::Unusable { path, source } => {
             t.folder_unusable(&path.display().to_string(), &source.to_string())
         }
+        FolderError::NotPermitted { path, folder, missing, uid, gid } => t.folder_not_permitted(
+            &path.display().to_string(),
+            &folder.display().to_string(),
+            &remedy(folder, *missing, *uid, *gid),
+            *uid,
+            *gid,
+        ),
+        FolderError::ReadOnly { path } => t.folder_read_only(&path.display().to_string()),
         FolderError::InUse { path } => t.folder_in_use(&path.display().to_string()),
         FolderError::MissingKey { key, database } => {
             t.key_missing(&key.display().to_string(), &database.display().to_string())
         }
         FolderError::DamagedKey { path } => t.key_damaged(&path.display().to_string()),
+        FolderError::Unfinished { path } => Messages::of(t.0).backup.unfinished(&path.display().to_string()),
         FolderError::NoDatabase { path } => t.no_database(&path.display().to_string()),
     }
 }

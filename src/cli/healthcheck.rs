@@ -6,14 +6,29 @@ use std::{
     time::Duration,
 };
 
-use super::Failure;
-use crate::{app, config::Config, i18n::cli::Cli};
+use clap::Command;
+
+use super::{
+    Failure,
+    command::{Entry, port_flags, verb},
+    invocation::Invocation,
+};
+use crate::{app, i18n::Messages};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// `onepool healthcheck`.
+pub const ENTRY: Entry = Entry { name: "healthcheck", command, run };
+
+fn command(m: Messages) -> Command {
+    let examples = &["onepool healthcheck", "onepool healthcheck --port 8080"];
+    verb(ENTRY.name, m.cli.about_healthcheck(), examples, m).args(port_flags(m))
+}
+
 /// Asks `/healthz` on the configured port.
-pub fn run(config: &Config, t: Cli) -> Result<(), Failure> {
-    let mut address = config.listen;
+fn run(call: &Invocation) -> Result<(), Failure> {
+    let t = call.m.cli;
+    let mut address = call.config()?.listen;
     if address.port() == 0 {
         return Err(Failure::Text(t.no_fixed_port().to_owned()));
     }
@@ -21,12 +36,12 @@ pub fn run(config: &Config, t: Cli) -> Result<(), Failure> {
         address.set_ip(app::loopback_of(address));
     }
     let unhealthy = |problem: &str| Failure::Text(t.not_healthy(&address.to_string(), problem));
-    let status = ask(address).map_err(|error| unhealthy(&error.to_string()))?;
+    let status = status_of(address).map_err(|error| unhealthy(&error.to_string()))?;
     if status.split(' ').nth(1) == Some("200") { Ok(()) } else { Err(unhealthy(&status)) }
 }
 
 /// The status line of `GET /healthz`.
-fn ask(address: SocketAddr) -> io::Result<String> {
+pub fn status_of(address: SocketAddr) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

@@ -1,24 +1,38 @@
-//! The command line: one file per command.
+//! The command line: one file or folder per command.
+//!
+//! To add a command: a file with an [`Entry`] (its shape and what runs it), a line in [`COMMANDS`], its texts, and a
+//! heading in `docs/cli.md` and `docs/cli.zh-CN.md`. To add a verb to a command: a [`verb`](command::verb) in its
+//! `command` function and an arm in its `run`.
 //!
 //! Exit codes: 0 done, 1 it failed, 2 the command or a setting is wrong.
 
 mod access_token;
 mod admin;
+mod backup;
 mod command;
 mod explain;
 mod healthcheck;
+mod invocation;
 mod logging;
+mod output;
+mod restore;
+mod rotate_key;
 mod serve;
 
 use std::process::ExitCode;
 
-use clap::ArgMatches;
-
 use crate::{
     app::StartError,
-    config::{self, Config, ConfigError},
+    config::{self, ConfigError},
     i18n::{Lang, Messages, cli::Cli},
+    pool::input::Fault,
+    storage::StorageError,
 };
+use command::Entry;
+use invocation::Invocation;
+
+/// Every command, in the order of `--help`.
+static COMMANDS: &[Entry] = &[serve::ENTRY, admin::ENTRY, backup::ENTRY, restore::ENTRY, healthcheck::ENTRY];
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -27,13 +41,39 @@ enum Failure {
     Setting(ConfigError),
     /// The server could not start, or the data folder could not be opened.
     Start(StartError),
+    /// The database did not do what was asked.
+    Storage(StorageError),
+    /// Values of options that cannot be used; each fault names its option.
+    Options(Vec<Fault>),
+    /// The command is used wrongly; in the user's language.
+    Usage(String),
     /// Anything else, in the user's language.
     Text(String),
+    /// What was to be said has been said already.
+    Told,
+    /// The reader of our output went away, as `head` does: nothing is left to do.
+    NobodyReads,
+}
+
+impl Failure {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Setting(_) | Self::Options(_) | Self::Usage(_) => 2,
+            Self::Start(_) | Self::Storage(_) | Self::Text(_) | Self::Told => 1,
+            Self::NobodyReads => 0,
+        }
+    }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Setting(error)
+    }
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
     }
 }
 
@@ -45,8 +85,8 @@ impl<E: Into<StartError>> From<E> for Failure {
 
 /// Runs the command that the process was started with, and gives the exit code.
 pub fn main() -> ExitCode {
-    let messages = Messages::of(language(config::environment));
-    let matches = match command::command(messages).try_get_matches() {
+    let m = Messages::of(language(config::environment));
+    let matches = match command::command(m).try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
             // Help and version are "errors" of clap too; they go to stdout, with code 0. Nobody is left to tell if
@@ -55,51 +95,36 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let t = messages.cli;
-    match dispatch(&matches, messages) {
+    let call = Invocation::new(&matches, m);
+    let name = call.noun().unwrap_or(serve::ENTRY.name);
+    let entry = COMMANDS.iter().find(|entry| entry.name == name).unwrap_or(&serve::ENTRY);
+    match (entry.run)(&call) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{}", t.error(&explain::failure(&failure, t)));
-            match failure {
-                Failure::Setting(_) => ExitCode::from(2),
-                Failure::Start(_) | Failure::Text(_) => ExitCode::FAILURE,
+            for line in explain::failure(&failure, m.cli) {
+                output::complain(&m.cli.error(&line));
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// Every command that does something, by its words, such as `channels add`; for the test that compares them with the
+/// documents.
+pub fn command_names() -> Vec<String> {
+    fn below(command: &clap::Command, words: &str, names: &mut Vec<String>) {
+        for inner in command.get_subcommands() {
+            let words = format!("{words}{}", inner.get_name());
+            if inner.has_subcommands() {
+                below(inner, &format!("{words} "), names);
+            } else {
+                names.push(words);
             }
         }
     }
-}
-
-fn dispatch(matches: &ArgMatches, m: Messages) -> Result<(), Failure> {
-    let t = m.cli;
-    // A flag may stand before the subcommand or after it; the inner one wins.
-    let mut levels = vec![matches];
-    let mut path = Vec::new();
-    while let Some((name, inner)) = levels[levels.len() - 1].subcommand() {
-        levels.push(inner);
-        path.push(name);
-    }
-    let config = load(&levels)?;
-    match path[..] {
-        [command::ADMIN, command::RESET_PASSWORD] => {
-            let user = levels[levels.len() - 1].get_one::<String>(command::USER);
-            admin::reset_password(&config, user.map_or(crate::app::FIRST_ACCOUNT, String::as_str), t)
-        }
-        [command::ADMIN, access_token::ACCESS_TOKEN] => access_token::run(&config, levels[levels.len() - 1], m),
-        [command::HEALTHCHECK] => healthcheck::run(&config, t),
-        _ => serve::run(config, t),
-    }
-}
-
-fn load(levels: &[&ArgMatches]) -> Result<Config, ConfigError> {
-    let flag = |name: &str| {
-        let given = |level: &&ArgMatches| level.try_get_one::<String>(name).ok().flatten().cloned();
-        levels.iter().rev().find_map(given)
-    };
-    let environment = |name: &str| {
-        // A secret's file flag wins over the environment's value, as any flag does.
-        let file_given = |name: &str| flag(&format!("{name}_FILE")).is_some();
-        flag(name).or_else(|| if file_given(name) { None } else { config::environment(name) })
-    };
-    Config::load(flag, environment)
+    let mut names = Vec::new();
+    below(&command::command(Messages::of(Lang::En)), "", &mut names);
+    names
 }
 
 /// The language that the terminal asks for, by the precedence of POSIX.
@@ -137,10 +162,9 @@ mod tests {
     #[test]
     fn a_flag_is_taken_before_and_after_the_word_serve() {
         let port = |arguments: &[&str]| {
-            let matches = command::command(Messages::of(Lang::En)).try_get_matches_from(arguments).unwrap();
-            let mut levels = vec![&matches];
-            levels.extend(matches.subcommand().map(|(_, inner)| inner));
-            load(&levels).unwrap().listen.port()
+            let m = Messages::of(Lang::En);
+            let matches = command::command(m).try_get_matches_from(arguments).unwrap();
+            Invocation::new(&matches, m).config().unwrap().listen.port()
         };
         assert_eq!(port(&["onepool", "--port", "81"]), 81);
         assert_eq!(port(&["onepool", "serve", "--port", "82"]), 82);

@@ -2,15 +2,35 @@
 
 use std::io::Write as _;
 
+use clap::Command;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Failure, logging, runtime};
-use crate::{app::App, config::Config, i18n::cli::Cli, model::time::Clock};
+use super::{
+    Failure,
+    command::{Entry, all_flags, verb},
+    invocation::Invocation,
+    logging, runtime,
+};
+use crate::{
+    app::App,
+    config::Config,
+    i18n::{Messages, cli::Cli},
+    model::time::Clock,
+};
+
+/// `onepool serve`, and `onepool` alone.
+pub const ENTRY: Entry = Entry { name: "serve", command, run };
+
+fn command(m: Messages) -> Command {
+    let examples = &["onepool serve", "onepool serve --data-dir /var/lib/onepool --listen 0.0.0.0:3000"];
+    verb(ENTRY.name, m.cli.about_serve(), examples, m).args(all_flags(m))
+}
 
 /// Starts the server, prints its address (and the set-up link, if there is no account), and runs it until SIGTERM or
 /// SIGINT. The first signal drains, a second one stops at once.
-pub fn run(config: Config, t: Cli) -> Result<(), Failure> {
+fn run(call: &Invocation) -> Result<(), Failure> {
+    let (config, t) = (call.config()?, call.m.cli);
     logging::start(&config)?;
     allow_open_files();
     let runtime = runtime(t)?;

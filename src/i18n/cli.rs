@@ -16,6 +16,8 @@ texts! {
         about_secret_file(name: &str): "File that holds {name}" / "存放 {name} 的文件";
         heading_settings: "Settings (flag, else environment)" / "设置（命令行参数优先于环境变量）";
         heading_options: "Options" / "选项";
+        heading_arguments: "Arguments" / "参数";
+        heading_examples: "Examples:" / "示例：";
         heading_commands: "Commands" / "命令";
         usage: "Usage: " / "用法：";
         help_environment(name: &str): "[env: {name}]" / "[环境变量：{name}]";
@@ -24,6 +26,9 @@ texts! {
         error(text: &str): "onepool: {text}" / "onepool：{text}";
         bad_setting(name: &str, problem: &str): "bad setting {name}: {problem}" / "设置项 {name} 无效：{problem}";
         bad_value(value: &str, remedy: &str): "`{value}` does not do; {remedy}" / "`{value}` 不可用；{remedy}";
+        bad_option(name: &str, problem: &str): "{name}: {problem}" / "{name}：{problem}";
+        gone_meanwhile: "it was removed meanwhile; list again" / "该项已被删除，请重新查看列表";
+        database_failed(cause: &str): "the database did not do it: {cause}" / "数据库操作失败：{cause}";
         give_text: "give a text" / "请输入文本";
         give_path: "give a path" / "请提供路径";
         give_switch: "give true or false" / "请使用 true 或 false";
@@ -50,6 +55,8 @@ texts! {
         system_failed(problem: &str): "the system does not let the program work: {problem}" / "系统不允许程序运行：{problem}";
 
         folder_unusable(path: &str, cause: &str): "cannot use {path}: {cause}. Set DATA_DIR to a folder that this user may write, or change the folder's owner" / "无法使用 {path}：{cause}。请将 DATA_DIR 设为当前用户可写的目录，或更改该目录的所有者";
+        folder_not_permitted(path: &str, folder: &str, command: &str, uid: u32, gid: u32): "cannot use {path}: permission denied. This process runs as uid {uid}, gid {gid}. Give it the data folder:\n\n  {command}\n\nIn a container, do it on the host, with the host's folder that is mounted at {folder}; if that is ./data:\n\n  sudo chown -R {uid}:{gid} ./data\n\nOr set DATA_DIR to another folder" / "无法使用 {path}：权限不足。本进程以 uid {uid}、gid {gid} 运行，请将数据目录的所有权交给它：\n\n  {command}\n\n如果运行在容器中，请在宿主机上对挂载到 {folder} 的目录执行；若该目录是 ./data：\n\n  sudo chown -R {uid}:{gid} ./data\n\n也可以将 DATA_DIR 设为其他目录";
+        folder_read_only(path: &str): "cannot use {path}: its file system is read-only. Mount the data folder writable (in a container: as a volume, without :ro), or set DATA_DIR to another one" / "无法使用 {path}：所在的文件系统是只读的。请以可写方式挂载数据目录（在容器中：作为卷挂载，且不带 :ro），或将 DATA_DIR 设为其他目录";
         folder_in_use(path: &str): "another onepool runs on the data folder {path}: stop it first, or set another DATA_DIR" / "数据目录 {path} 正被另一个 onepool 使用：请先停止它，或设置其他 DATA_DIR";
         key_missing(key: &str, database: &str): "the master key {key} is missing, and the secrets in {database} cannot be read without it: put the file back, or set SECRET_KEY or SECRET_KEY_FILE to the key that this data folder was made with" / "缺少主密钥 {key}，没有它就无法读取 {database} 中的机密数据：请放回该文件，或将 SECRET_KEY 或 SECRET_KEY_FILE 设为创建此数据目录时所用的密钥";
         key_damaged(path: &str): "{path} is damaged: it holds fewer than 32 characters. Put the original file back" / "{path} 已损坏：内容不足 32 个字符。请放回原文件";

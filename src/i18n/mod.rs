@@ -5,11 +5,12 @@
 
 mod account;
 pub mod api;
+pub mod backup;
 mod channels;
 pub mod cli;
 mod common;
 mod format;
-mod log;
+pub mod log;
 mod login;
 mod openclaw;
 mod pool;
@@ -127,6 +128,8 @@ pub struct Messages {
     pub openclaw: openclaw::OpenClaw,
     /// What the command line says.
     pub cli: cli::Cli,
+    /// Backups and the master key, on the command line.
+    pub backup: backup::Backup,
     /// Channels, keys and models.
     pub channels: channels::Channels,
     /// How numbers and times read.
@@ -145,6 +148,7 @@ impl Messages {
         Self {
             lang,
             common: common::Common(lang),
+            backup: backup::Backup(lang),
             channels: channels::Channels(lang),
             login: login::Login(lang),
             setup: setup::Setup(lang),

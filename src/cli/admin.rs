@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::Command;
 
 use super::{
-    Failure,
+    Failure, access_token,
     command::{Entry, folder_flags, noun, option, verb},
     invocation::Invocation,
     rotate_key, runtime,
@@ -36,12 +36,14 @@ fn command(m: Messages) -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(reset_password)
+        .subcommand(access_token::command(m))
         .subcommand(rotate_key::command(m))
 }
 
 fn run(call: &Invocation) -> Result<(), Failure> {
     let config = call.config()?;
     match call.verb() {
+        Some(access_token::NAME) => access_token::run(&config, call),
         Some(rotate_key::NAME) => rotate_key::run(&config, call),
         // Clap takes no other verb.
         _ => reset_password(&config, call.text(USER).unwrap_or(FIRST_ACCOUNT), call.m.cli),

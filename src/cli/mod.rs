@@ -6,6 +6,7 @@
 //!
 //! Exit codes: 0 done, 1 it failed, 2 the command or a setting is wrong.
 
+mod access_token;
 mod admin;
 mod apply;
 mod ask;

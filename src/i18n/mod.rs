@@ -4,6 +4,7 @@
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
 mod account;
+pub mod api;
 pub mod backup;
 mod channels;
 pub mod cli;
@@ -126,6 +127,8 @@ pub struct Messages {
     pub setup: setup::Setup,
     /// The account and its sessions.
     pub account: account::Account,
+    /// Access tokens and the admin API.
+    pub api: api::Api,
     /// The settings page.
     pub settings: settings::Settings,
     /// The pages of tokens.
@@ -167,6 +170,7 @@ impl Messages {
             login: login::Login(lang),
             setup: setup::Setup(lang),
             account: account::Account(lang),
+            api: api::Api(lang),
             settings: settings::Settings(lang),
             tokens: tokens::Tokens(lang),
             token_form: tokens::TokenForm(lang),

@@ -38,6 +38,8 @@ ids! {
     UserId,
     /// An operator's browser session.
     SessionId,
+    /// A script's credential for the admin API.
+    AccessTokenId,
 }
 
 /// One client request. A UUID version 7, so that ids sort by time; shown to clients as `x-request-id`.

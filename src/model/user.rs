@@ -1,7 +1,7 @@
-//! Operators' accounts and sessions.
+//! Operators' accounts, their sessions and access tokens.
 
 use super::{
-    id::{SessionId, UserId},
+    id::{AccessTokenId, SessionId, UserId},
     time::UnixMs,
 };
 
@@ -38,4 +38,21 @@ pub struct Session {
     pub address: String,
     /// The browser's `User-Agent`, shortened.
     pub user_agent: String,
+}
+
+/// A script's credential for the admin API, without its value: only a hash of that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    /// Its id.
+    pub id: AccessTokenId,
+    /// The operator's name for it; unique in the account.
+    pub name: String,
+    /// The last four characters of its value.
+    pub last4: String,
+    /// When it was made.
+    pub created_at: UnixMs,
+    /// When it ends; `None` means never.
+    pub expires_at: Option<UnixMs>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<UnixMs>,
 }

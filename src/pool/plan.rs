@@ -11,6 +11,7 @@ use super::{
     file::{PoolChannel, PoolFile, PoolToken, folded},
     input::{ChannelInput, Faults, KeyInput, PlainSecret, TokenInput, check_token_value},
     secrets::{Meaning, meaning},
+    upkeep::leads_elsewhere,
 };
 use crate::{
     i18n::Messages,
@@ -222,7 +223,7 @@ impl<'a> Planner<'a> {
                 let after = new.clone().with_id(channel.id);
                 let changes = channel_changes(&ChannelInput::of(channel), &ChannelInput::of(&after));
                 if !changes.is_empty() {
-                    let moves = leads_elsewhere(channel, &after) && !known_keys.is_empty();
+                    let moves = leads_elsewhere(channel, &new) && !known_keys.is_empty();
                     let note = self.t.pool_file.keys_follow().to_owned();
                     let step = self.step(Action::Change, Kind::Channel, &channel.name);
                     step.changes = changes;
@@ -442,13 +443,6 @@ enum KeyWrite {
 /// A key as it is shown: `••••abcd (label)`.
 pub fn key_name(last4: &str, label: &str) -> String {
     if label.is_empty() { format!("••••{last4}") } else { format!("••••{last4} ({label})") }
-}
-
-/// Whether a change of a channel sends its keys to another host, or by way of another proxy.
-fn leads_elsewhere(before: &Channel, after: &Channel) -> bool {
-    let origin = |base_url: &str| url::Url::parse(base_url).ok().map(|url| url.origin());
-    let other_proxy = after.proxy.is_some() && after.proxy != before.proxy;
-    origin(&before.base_url) != origin(&after.base_url) || other_proxy
 }
 
 #[cfg(test)]

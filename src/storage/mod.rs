@@ -6,6 +6,7 @@
 //!
 //! Start reading at [`Db::open`].
 
+pub mod access_tokens;
 pub mod backup;
 pub mod catalog;
 pub mod channels;

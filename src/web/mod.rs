@@ -2,11 +2,13 @@
 //!
 //! - [`v1`]: the endpoints of clients, OpenAI-shaped.
 //! - [`admin`]: the operator's pages; a page is a file: its handlers beside its template structs.
+//! - [`api`]: the same for scripts, as JSON.
 //! - [`listen`]: the accept loop with its limits and its draining.
 //!
 //! `web/admin` does not call `relay`; `relay` does not know that HTML exists.
 
 pub mod admin;
+pub mod api;
 pub mod assets;
 #[cfg(test)]
 pub(crate) mod browser;
@@ -96,6 +98,7 @@ pub fn router(site: Site) -> Router {
     let pages = admin::router(site.clone()).merge(assets::router()).layer(CompressionLayer::new());
     pages
         .merge(v1::router(site.clone()))
+        .merge(api::router(site.clone()))
         .merge(health::router(site.clone()))
         .layer(axum::middleware::from_fn_with_state(site.clone(), setup_gate::guard))
         .layer(axum::middleware::from_fn_with_state(site, identify))

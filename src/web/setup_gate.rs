@@ -26,6 +26,7 @@ fn is_for_programs(path: &str) -> bool {
     let path = path.trim_matches('/');
     path == "v1"
         || path == "openclaw.json5"
+        || path.starts_with("api/")
         || path.starts_with("v1/")
         || path == "models"
         || path.starts_with("models/")

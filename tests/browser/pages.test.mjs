@@ -30,6 +30,12 @@ before(async () => {
   await page.goto(`${world.server.url}/channels/2`)
   await page.locator('form[action$="/test"] button').nth(1).click()
   await page.waitForSelector('#last-check')
+  // An access token, so that the account page lists one.
+  await page.goto(`${world.server.url}/account/access-tokens/new`)
+  await page.fill('#name', 'deploy · 部署')
+  await page.fill('#password', password)
+  await page.press('#password', 'Enter')
+  await page.waitForSelector('#value')
   storageState = await context.storageState()
   await context.close()
 })
@@ -132,6 +138,17 @@ const pages = [
   }, 422],
   ['account', '/account'],
   ['account-password', '/account/password'],
+  ['account-access-token', '/account/access-tokens/new'],
+  ['account-access-token-invalid', '/account/access-tokens/new', async (page) => {
+    await page.locator('form[action="/account/access-tokens/new"]').evaluate((form) => { form.noValidate = true })
+    await submit(page, 'form[action="/account/access-tokens/new"]')
+  }, 422],
+  ['api', '/api'],
+  ['api-open', '/api', async (page) => {
+    for (const details of (await page.locator('details.operation').all()).slice(0, 6)) {
+      await details.evaluate((one) => { one.open = true })
+    }
+  }],
   ['setup-channel', '/setup/channel'],
   ['setup-token', '/setup/token'],
   ['setup-waiting', '/setup/waiting?token=4'],

@@ -320,10 +320,12 @@ fn violations(source: &Source) -> Vec<String> {
             note(format!("names `{name}`, which only `{module}` may"));
         }
     }
-    if source.module.starts_with(&["web".to_owned(), "admin".to_owned()])
-        && source.named_modules().contains("relay")
-    {
-        note("`web/admin` names `relay`".to_owned());
+    for part in ["admin", "api"] {
+        if source.module.starts_with(&["web".to_owned(), part.to_owned()])
+            && source.named_modules().contains("relay")
+        {
+            note(format!("`web/{part}` names `relay`"));
+        }
     }
     if PURE_MODULES.contains(&top) {
         for word in IMPURE.iter().filter(|word| words.contains(**word)) {
@@ -428,6 +430,7 @@ fn a_layer_that_names_a_higher_one_is_caught() {
     assert_caught("relay/mod.rs", "use super::web::Page;", "`relay` names `web`");
     assert_caught("relay/mod.rs", "mod tests { use super::super::web::Page; }", "`relay` names `web`");
     assert_caught("web/admin/keys.rs", "use crate::relay::serve;", "`web/admin` names `relay`");
+    assert_caught("web/api/keys.rs", "use crate::relay::serve;", "`web/api` names `relay`");
     assert_caught("helpers/mod.rs", "", "has no place");
 }
 

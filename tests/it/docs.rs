@@ -15,6 +15,7 @@ use onepool::{
 const PAIRS: &[&str] = &[
     "README",
     "deploy/README",
+    "docs/api",
     "docs/backup",
     "docs/cli",
     "docs/errors",

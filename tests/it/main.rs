@@ -1,6 +1,7 @@
 //! Integration tests, in one binary: each module is one room of the program, seen from outside.
 
 mod admin;
+mod api;
 mod architecture;
 mod cli;
 mod deploy;

@@ -278,6 +278,51 @@ fn a_reset_without_a_database_or_an_account_says_what_to_do() {
 }
 
 #[test]
+fn an_access_token_that_a_command_makes_works_on_the_running_server_until_it_is_revoked() {
+    let data = folder();
+    let command = |more: &[&str], lang| {
+        run(data.path(), &[&["admin", "access-token"], more].concat(), &[("LANG", lang)])
+    };
+    assert_eq!(command(&[], "C").0, Some(1), "there is no database yet");
+    let server = Server::start(data.path(), &[("ADMIN_PASSWORD", "the-first-password")]);
+    let (code, output, error) = command(&["--name", "deploy", "--expires-days", "30"], "C");
+    assert_eq!(code, Some(0), "{error}");
+    let value = output.trim();
+    assert!(value.starts_with("op-") && value.len() == 51, "the value stands alone on stdout: {output}");
+    assert!(!error.contains(value) && error.contains("not shown again"), "{error}");
+    let ask = || server.get("/api/status", &format!("authorization: Bearer {value}\r\n"));
+    assert!(ask().starts_with("HTTP/1.1 200"), "{}", ask());
+
+    let (_, listed, _) = command(&["--list"], "C");
+    assert!(
+        listed.contains("deploy") && listed.contains(&value[47..]) && !listed.contains(value),
+        "{listed}"
+    );
+    let (_, listed, _) = command(&["--list", "--json"], "C");
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    assert!(listed[0]["expires_at"].is_string() && listed[0]["last_used_at"].is_string(), "{listed}");
+
+    for (arguments, status, text) in [
+        (&["--name", "Deploy"][..], 1, "already"),
+        (&["--expires-days", "0"], 2, "whole number"),
+        (&["--name", ""], 2, "characters"),
+        (&["--revoke", "ci"], 1, "there are: deploy"),
+        (&["--user", "eve"], 1, "no account eve"),
+    ] {
+        let (code, output, error) = command(arguments, "C");
+        assert!(code == Some(status) && output.is_empty() && error.contains(text), "{arguments:?}: {error}");
+    }
+    assert_eq!(command(&["--list", "--revoke", "deploy"], "C").0, Some(2));
+    assert!(command(&["--revoke", "ci"], "zh_CN.UTF-8").2.contains("不存在"));
+    let (_, made, _) = command(&["--json"], "C");
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    assert!(made["value"].as_str().unwrap().starts_with("op-") && made["expires_at"].is_null());
+
+    assert_eq!(command(&["--revoke", "DEPLOY"], "C").0, Some(0));
+    assert!(ask().starts_with("HTTP/1.1 401"), "{}", ask());
+}
+
+#[test]
 fn sigterm_ends_an_idle_server_with_0_at_once() {
     let data = folder();
     let mut server = Server::start(data.path(), &[("DRAIN_SECONDS", "3600")]);

@@ -1,4 +1,4 @@
-//! The operator's account: preferences, password, sessions.
+//! The operator's account: preferences, password, sessions; its access tokens are in `access_tokens`.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use axum::{
 
 use super::{
     Shared,
+    access_tokens::AccessTokenRow,
     confirm::{LEAST_CHARACTERS, MOST_CHARACTERS, confirm_password},
     visit::{Chrome, FlashKind, Operator, Section, render, render_with, see_other_with},
 };
@@ -57,6 +58,7 @@ struct AccountPage {
     c: Chrome,
     name: String,
     sessions: Vec<SessionRow>,
+    access_tokens: Vec<AccessTokenRow>,
     idle_days: u64,
     lifetime_days: u64,
 }
@@ -68,6 +70,8 @@ async fn show(
 ) -> Result<Response> {
     let time = |at: UnixMs| at.zoned(&config.zone).strftime("%Y-%m-%d %H:%M").to_string();
     let sessions = db.sessions(operator.user.id, db.now()).await?;
+    let row = |token| AccessTokenRow::of(token, db.now(), &config.zone, operator.t());
+    let access_tokens = db.access_tokens(operator.user.id).await?.into_iter().map(row).collect();
     let days = |duration: std::time::Duration| duration.as_secs() / (24 * 3600);
     render(&AccountPage {
         c: operator.chrome(Section::Account),
@@ -84,6 +88,7 @@ async fn show(
                 address: session.address,
             })
             .collect(),
+        access_tokens,
         idle_days: days(SESSION_IDLE),
         lifetime_days: days(SESSION_LIFETIME),
     })

@@ -97,8 +97,19 @@ impl Passwords {
 /// Whether `password` is the operator's own. Counts against the same limits as a login:
 /// [`Error::TooManyRequests`] beyond them. On `true`, [`Grants::allow`](super::grants::Grants::allow) remembers it.
 pub async fn confirm_password(shared: &Shared, db: &Db, operator: &Operator, password: &str) -> Result<bool> {
-    let found = shared.passwords.log_in(db, operator.visit.ip, &operator.user.name, password).await?;
-    Ok(found.is_some_and(|user| user.id == operator.user.id))
+    is_password_of(shared, db, operator.visit.ip, &operator.user, password).await
+}
+
+/// Whether `password` is an account's, asked from an address; limited like [`confirm_password`].
+pub async fn is_password_of(
+    shared: &Shared,
+    db: &Db,
+    ip: std::net::IpAddr,
+    account: &User,
+    password: &str,
+) -> Result<bool> {
+    let found = shared.passwords.log_in(db, ip, &account.name, password).await?;
+    Ok(found.is_some_and(|user| user.id == account.id))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Every handler that needs an operator takes [`visit::Operator`]; without a session the visitor is sent to the login.
 //! All forms are protected by the Origin / Sec-Fetch-Site check of the router's CSRF layer.
 
+mod access_tokens;
 pub mod account;
 pub mod channels;
 pub mod confirm;
@@ -42,6 +43,8 @@ pub struct Shared {
     pub passwords: confirm::Passwords,
     /// What sessions may do because their operator confirmed the password.
     pub grants: grants::Grants,
+    /// Who has guessed access tokens lately.
+    pub failed_tries: super::api::auth::FailedTries,
     /// The code of the set-up link, while there is no account.
     pub setup: setup_code::SetupCode,
     /// Says what is wrong with the recording of usage.
@@ -76,6 +79,8 @@ pub fn router(site: Site) -> Router {
         .merge(tokens::router())
         .merge(setup::router())
         .merge(account::router())
+        .merge(access_tokens::router())
+        .merge(super::api::page())
         .merge(settings::router())
         .merge(usage::router())
         .fallback(async || Error::NotFound)

@@ -146,7 +146,7 @@ fn start_row(setting: &'static Setting, config: &Config, t: Messages) -> StartRo
 }
 
 /// What is wrong with a value, in the operator's language.
-fn problem(kind: Kind, value: &str, t: Messages) -> Option<String> {
+pub(in crate::web) fn problem(kind: Kind, value: &str, t: Messages) -> Option<String> {
     if value.chars().count() > MOST_CHARACTERS {
         return Some(t.common.field_too_long(MOST_CHARACTERS));
     }

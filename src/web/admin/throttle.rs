@@ -83,7 +83,7 @@ fn check<K: std::hash::Hash + Eq + Clone>(limiter: &Limiter<K>, key: K, crowd: K
 }
 
 /// The part of an address that one visitor cannot choose: all of IPv4, the first 64 bits of IPv6.
-fn network(ip: IpAddr) -> IpAddr {
+pub(in crate::web) fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => IpAddr::V4(ip),
         IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),

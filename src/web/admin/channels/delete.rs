@@ -6,14 +6,14 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, find_key, key_name, ledger, state};
+use super::{find_channel, find_key, key_name, ledger};
 use crate::{
     error::Result,
     model::{
         catalog::{Catalog, PublicModel},
         id::ChannelId,
     },
-    scheduler::rest::Scope,
+    pool::upkeep::{belongs_to_key, concerns_channel, end_rests},
     web::{
         Site,
         admin::visit::{Chrome, FlashKind, Operator, Section, render, see_other_with},
@@ -122,14 +122,7 @@ pub(super) async fn delete_channel(
     let entry = find_channel(&site.catalog.load(), &id)?;
     site.db.delete_channel(entry.channel.id).await?;
     site.catalog.reload().await?;
-    {
-        let mut ledger = ledger(&site);
-        let now = site.clock.now();
-        let gone: Vec<Scope> = ledger.rests().all_active(now).map(|(scope, _)| scope.clone()).collect();
-        for scope in gone.iter().filter(|scope| state::concerns(&entry, scope)) {
-            ledger.rests_mut().clear(scope);
-        }
-    }
+    end_rests(ledger(&site).rests_mut(), site.clock.now(), |scope| concerns_channel(&entry, scope));
     Ok(see_other_with("/channels", FlashKind::Ok, operator.t().common.deleted()))
 }
 
@@ -164,17 +157,7 @@ pub(super) async fn delete_key(
     let key = find_key(&entry, &key)?;
     site.db.delete_key(key.id).await?;
     site.catalog.reload().await?;
-    {
-        let mut ledger = ledger(&site);
-        let now = site.clock.now();
-        let of_key =
-            |scope: &&Scope| matches!(scope, Scope::Key(id) | Scope::KeyModel(id, _) if *id == key.id);
-        let gone: Vec<Scope> =
-            ledger.rests().all_active(now).map(|(scope, _)| scope).filter(of_key).cloned().collect();
-        for scope in &gone {
-            ledger.rests_mut().clear(scope);
-        }
-    }
+    end_rests(ledger(&site).rests_mut(), site.clock.now(), |scope| belongs_to_key(&key, scope));
     let back = format!("/channels/{}", entry.channel.id);
     Ok(see_other_with(&back, FlashKind::Ok, operator.t().channels.key_removed()))
 }

@@ -7,18 +7,19 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, paste_problem, patient, validate::ChannelForm};
+use super::{find_channel, paste_problem, validate::ChannelForm};
 use crate::{
     error::Result,
     i18n::Messages,
     model::{
         catalog::Catalog,
-        channel::{Channel, Protocol},
+        channel::Protocol,
         decimal,
         id::ChannelId,
         key::{PastedKey, parse_pasted},
     },
-    storage::{StorageError, channels::NewChannel, keys::KeyAdded},
+    pool::upkeep::{leads_elsewhere, patient_timeouts},
+    storage::{StorageError, keys::KeyAdded},
     upstream::models::fetch_models,
     web::{
         Site,
@@ -165,7 +166,7 @@ async fn fetch_all(site: &Site, id: ChannelId) -> Result<Option<usize>> {
     let catalog = site.catalog.load();
     let entry = find_channel(&catalog, &id.to_string())?;
     let Some(key) = entry.keys.first() else { return Ok(None) };
-    let timeouts = patient(&catalog, &entry);
+    let timeouts = patient_timeouts(&catalog, &entry.channel);
     let now = site.clock.now();
     let Ok(models) = fetch_models(&site.clients, &entry.channel, &key.secret, timeouts, now).await else {
         return Ok(None);
@@ -174,13 +175,6 @@ async fn fetch_all(site: &Site, id: ChannelId) -> Result<Option<usize>> {
     site.db.set_channel_models(id, models, &entry.channel.redirects).await?;
     site.catalog.reload().await?;
     Ok(Some(models.len()))
-}
-
-/// Whether a change sends the channel's keys to another host, or by way of another proxy.
-fn leads_elsewhere(channel: &Channel, new: &NewChannel) -> bool {
-    let origin = |base_url: &str| url::Url::parse(base_url).ok().map(|url| url.origin());
-    let other_proxy = new.proxy.is_some() && new.proxy != channel.proxy;
-    origin(&channel.base_url) != origin(&new.base_url) || other_proxy
 }
 
 /// `GET /channels/{id}/edit`.

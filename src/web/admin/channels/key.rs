@@ -7,16 +7,15 @@ use axum::{
     response::Response,
 };
 
-use super::{
-    find_channel, find_key, key_name, keys::MAX_NAME_CHARS, ledger, patient, show::CheckSummary, state,
-};
+use super::{find_channel, find_key, key_name, keys::MAX_NAME_CHARS, ledger, show::CheckSummary, state};
 use crate::{
     error::{Error, Result},
     i18n::Messages,
     model::{
         catalog::{Catalog, ChannelEntry},
-        key::{CheckKind, CheckStep, Key, KeyCheck},
+        key::{CheckKind, CheckStep, Key},
     },
+    pool::upkeep::{answered, models_to_check, patient_timeouts, wake},
     scheduler::rest::Scope,
     upstream::check::check_key,
     web::{
@@ -110,7 +109,7 @@ async fn page(
     let row = rows.into_iter().find(|row| row.id == key.id).ok_or(Error::NotFound)?;
     let catalog = site.catalog.load();
     let now = site.clock.now();
-    let models = test_models(entry);
+    let models = models_to_check(&entry.channel);
     let channel_path = format!("/channels/{}", entry.channel.id);
     let page = {
         let ledger = ledger(site);
@@ -144,17 +143,6 @@ async fn page(
 
 fn key_path(entry: &ChannelEntry, key: &Key) -> String {
     format!("/channels/{}/keys/{}", entry.channel.id, key.id)
-}
-
-/// The upstream names that a test may use, listed models first.
-fn test_models(entry: &ChannelEntry) -> Vec<String> {
-    let mut names: Vec<String> = entry.channel.models.iter().map(|model| model.name.clone()).collect();
-    for redirect in &entry.channel.redirects {
-        if !names.contains(&redirect.upstream) {
-            names.push(redirect.upstream.clone());
-        }
-    }
-    names
 }
 
 /// `POST /channels/{id}/keys/{key}`: label and quota group.
@@ -254,36 +242,15 @@ async fn run(
     model: Option<&str>,
 ) -> Result<Response> {
     let t = operator.t().channels;
-    let models = test_models(entry);
+    let models = models_to_check(&entry.channel);
     let model = model.or(models.first().map(String::as_str));
-    let timeouts = patient(catalog, entry);
+    let timeouts = patient_timeouts(catalog, &entry.channel);
     let check = check_key(&site.clients, &entry.channel, &key.secret, model, timeouts, &site.clock).await;
     site.db.save_key_check(key.id, &check).await?;
     if answered(&check) {
-        wake(site, entry, key, model);
+        wake(ledger(site).rests_mut(), entry, key, model);
     }
     let (kind, text) =
         if check.passed() { (FlashKind::Ok, t.test_passed()) } else { (FlashKind::Bad, t.test_failed()) };
     Ok(see_other_with(&key_path(entry, key), kind, text))
-}
-
-/// Whether the key did what calls need, whatever the model list says.
-fn answered(check: &KeyCheck) -> bool {
-    let mut chats = check.steps.iter().filter(|step| step.kind != CheckKind::List).peekable();
-    chats.peek().is_some() && chats.all(|step| step.ok)
-}
-
-/// A key that has just answered need not rest any longer.
-fn wake(site: &Site, entry: &ChannelEntry, key: &Key, model: Option<&str>) {
-    let mut ledger = ledger(site);
-    let book = ledger.rests_mut();
-    book.clear(&Scope::Key(key.id));
-    book.clear(&Scope::Channel(entry.channel.id));
-    if let Some(group) = &key.quota_group {
-        book.clear(&Scope::Group(entry.channel.id, group.clone()));
-    }
-    if let Some(model) = model {
-        book.clear(&Scope::KeyModel(key.id, model.to_owned()));
-        book.clear(&Scope::ChannelModel(entry.channel.id, model.to_owned()));
-    }
 }

@@ -29,7 +29,6 @@ use crate::{
     i18n::Messages,
     model::{
         catalog::{Catalog, ChannelEntry},
-        channel::EffectiveTimeouts,
         key::{Key, PasteProblem},
     },
     scheduler::ledger::Ledger,
@@ -82,18 +81,7 @@ fn name_of_key(label: &str, last4: &str) -> String {
     if label.is_empty() { end } else { format!("{label} {end}") }
 }
 
-/// The limits for requests that an operator waits for: not longer than a page may take.
-fn patient(catalog: &Catalog, entry: &ChannelEntry) -> EffectiveTimeouts {
-    const MOST: std::time::Duration = std::time::Duration::from_secs(60);
-    let timeouts = catalog.timeouts(&entry.channel);
-    EffectiveTimeouts {
-        connect: timeouts.connect.min(MOST),
-        first_byte: timeouts.first_byte.min(MOST),
-        idle: timeouts.idle.min(MOST),
-    }
-}
-
-fn paste_problem(t: Messages, problem: PasteProblem) -> String {
+pub(in crate::web) fn paste_problem(t: Messages, problem: PasteProblem) -> String {
     let t = t.channels;
     match problem {
         PasteProblem::TooShort => t.paste_too_short().into(),

@@ -10,7 +10,7 @@ use axum::{
 };
 
 use super::{
-    find_channel, patient,
+    find_channel,
     show::{PasteForm, page},
     state,
     validate::{parse_redirects, show_redirects},
@@ -22,7 +22,10 @@ use crate::{
         channel::{Channel, ChannelModel, Price},
         decimal,
     },
-    pool::rules::{DOLLAR_PLACES, MAX_MODELS, MAX_PRICE_MICROS, is_model_name, is_price},
+    pool::{
+        rules::{DOLLAR_PLACES, MAX_MODELS, MAX_PRICE_MICROS, is_model_name, is_price},
+        upkeep::{merged_models, patient_timeouts},
+    },
     upstream::models::fetch_models,
     web::{
         Site,
@@ -290,7 +293,7 @@ pub(super) async fn fetch(
     let Some(key) = entry.keys.iter().find(|key| key.enabled).or(entry.keys.first()) else {
         return Ok(see_other_with(&back, FlashKind::Bad, t.channels.fetch_no_key()));
     };
-    let timeouts = patient(&catalog, &entry);
+    let timeouts = patient_timeouts(&catalog, &entry.channel);
     let fetched = fetch_models(&site.clients, &entry.channel, &key.secret, timeouts, site.clock.now()).await;
     let mut fetched_page = FetchedPage {
         c: operator.chrome(Section::Channels),
@@ -365,35 +368,11 @@ pub(super) async fn apply(
         .filter(|model| is_model_name(&model.name) && model.price.is_none_or(is_price))
         .take(MAX_MODELS)
         .collect();
-    let models = merged(&entry.channel, chosen);
+    let models = merged_models(&entry.channel, chosen);
     site.db.set_channel_models(entry.channel.id, &models, &entry.channel.redirects).await?;
     site.catalog.reload().await?;
     let back = format!("/channels/{}#models", entry.channel.id);
     Ok(see_other_with(&back, FlashKind::Ok, t.channels.models_saved(models.len())))
-}
-
-/// Keeps the order and the details of models that were there; what was not known of them is filled in.
-fn merged(channel: &Channel, chosen: Vec<ChannelModel>) -> Vec<ChannelModel> {
-    let mut chosen_by_name: HashMap<String, ChannelModel> =
-        chosen.iter().map(|model| (model.name.clone(), model.clone())).collect();
-    let mut models: Vec<ChannelModel> = channel
-        .models
-        .iter()
-        .filter_map(|old| {
-            let new = chosen_by_name.remove(&old.name)?;
-            Some(ChannelModel {
-                name: new.name,
-                context_window: old.context_window.or(new.context_window),
-                max_output: old.max_output.or(new.max_output),
-                vision: old.vision.or(new.vision),
-                tools: old.tools.or(new.tools),
-                reasoning: old.reasoning.or(new.reasoning),
-                price: old.price.or(new.price),
-            })
-        })
-        .collect();
-    models.extend(chosen.into_iter().filter_map(|model| chosen_by_name.remove(&model.name)));
-    models
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, ledger, state};
+use super::{find_channel, ledger};
 use crate::{
     error::{Error, Result},
+    pool::upkeep::{concerns_channel, end_rests},
     scheduler::rest::Scope,
     web::{
         Site,
@@ -24,17 +25,13 @@ pub(super) async fn clear(
     fields: Fields,
 ) -> Result<Response> {
     let entry = find_channel(&site.catalog.load(), &id)?;
-    let now = site.clock.now();
-    {
-        let mut ledger = ledger(&site);
-        let scopes: Vec<Scope> = match fields.raw("scope") {
-            "" => ledger.rests().all_active(now).map(|(scope, _)| scope.clone()).collect(),
-            scope => vec![serde_json::from_str(scope).map_err(|_| Error::NotFound)?],
-        };
-        for scope in scopes.iter().filter(|scope| state::concerns(&entry, scope)) {
-            ledger.rests_mut().clear(scope);
-        }
-    }
+    let only: Option<Scope> = match fields.raw("scope") {
+        "" => None,
+        scope => Some(serde_json::from_str(scope).map_err(|_| Error::NotFound)?),
+    };
+    end_rests(ledger(&site).rests_mut(), site.clock.now(), |scope| {
+        concerns_channel(&entry, scope) && only.as_ref().is_none_or(|only| only == scope)
+    });
     let back = match fields.raw("back") {
         "" => format!("/channels/{}", entry.channel.id),
         back => local_path(back).to_owned(),

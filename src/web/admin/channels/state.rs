@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     i18n::Messages,
     model::{catalog::ChannelEntry, key::Key, time::UnixMs, usage::OutcomeClass},
+    pool::upkeep::{concerns_channel, concerns_key, key_rest},
     scheduler::rest::{Rest, RestBook, Scope},
 };
 
@@ -82,28 +83,6 @@ fn resting(t: Messages, rest: &Rest, now: UnixMs) -> Badge {
     Badge::new("warn", t.channels.state_resting(&left(rest, now))).because(t, rest)
 }
 
-/// The longest rest that keeps a key from every model.
-fn key_rest<'a>(entry: &ChannelEntry, key: &Key, book: &'a RestBook, now: UnixMs) -> Option<&'a Rest> {
-    let channel = &entry.channel;
-    let longest = |scopes: [Option<Scope>; 2]| {
-        let rests = scopes.into_iter().flatten().filter_map(|scope| book.active(&scope, now));
-        rests.max_by_key(|rest| rest.until)
-    };
-    let group = key.quota_group.clone().map(|group| Scope::Group(channel.id, group));
-    let whole = longest([Some(Scope::Key(key.id)), group]);
-    let named = channel.models.iter().map(|model| &model.name);
-    let models = named.chain(channel.redirects.iter().map(|redirect| &redirect.upstream));
-    let each: Option<Vec<&Rest>> = models
-        .map(|model| {
-            let of_key = Scope::KeyModel(key.id, model.clone());
-            longest([Some(of_key), Some(Scope::ChannelModel(channel.id, model.clone()))])
-        })
-        .collect();
-    // The first model that comes back ends the rest.
-    let every_model = each.and_then(|rests| rests.into_iter().min_by_key(|rest| rest.until));
-    whole.into_iter().chain(every_model).max_by_key(|rest| rest.until)
-}
-
 fn reason(t: Messages, rest: &Rest) -> String {
     let class = class_name(t, rest.class);
     match rest.status {
@@ -137,7 +116,7 @@ pub(super) fn rest_rows(
     let mut rows: Vec<(UnixMs, RestRow)> = book
         .all_active(now)
         .filter(|(scope, _)| {
-            only.map_or_else(|| concerns(entry, scope), |key| concerns_key(entry, key, scope))
+            only.map_or_else(|| concerns_channel(entry, scope), |key| concerns_key(entry, key, scope))
         })
         .filter_map(|(scope, rest)| {
             let row = RestRow {
@@ -152,23 +131,6 @@ pub(super) fn rest_rows(
         .collect();
     rows.sort_by(|(until, a), (other, b)| until.cmp(other).then_with(|| a.scope.cmp(&b.scope)));
     rows.into_iter().map(|(_, row)| row).collect()
-}
-
-/// Whether a scope is part of a channel.
-pub(super) fn concerns(entry: &ChannelEntry, scope: &Scope) -> bool {
-    match scope {
-        Scope::Channel(id) | Scope::Group(id, _) | Scope::ChannelModel(id, _) => *id == entry.channel.id,
-        Scope::Key(id) | Scope::KeyModel(id, _) => entry.keys.iter().any(|key| key.id == *id),
-    }
-}
-
-/// Whether calls with a key must wait for a scope.
-pub(super) fn concerns_key(entry: &ChannelEntry, key: &Key, scope: &Scope) -> bool {
-    match scope {
-        Scope::Channel(id) | Scope::ChannelModel(id, _) => *id == entry.channel.id,
-        Scope::Group(id, group) => *id == entry.channel.id && key.quota_group.as_ref() == Some(group),
-        Scope::Key(id) | Scope::KeyModel(id, _) => *id == key.id,
-    }
 }
 
 fn what(t: Messages, entry: &ChannelEntry, scope: &Scope) -> String {

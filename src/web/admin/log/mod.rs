@@ -13,6 +13,8 @@ mod query;
 mod tests;
 mod waterfall;
 
+pub(in crate::web) use query::status_range;
+
 /// `/log`, `/log.csv` and `/log/{request id}`.
 pub fn router() -> Router<Site> {
     Router::new().merge(list::router()).merge(call::router()).merge(csv::router())

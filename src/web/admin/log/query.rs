@@ -116,7 +116,7 @@ impl LogQuery {
             name => CallResult::from_name(name).map(ResultFilter::Is),
         };
         chosen("result", result.is_some());
-        let status = status(self.text("status"));
+        let status = status_range(self.text("status"));
         if status.is_none() && some("status").is_some() {
             wrong.push(("status", t.log.status_unreadable()));
         }
@@ -144,7 +144,7 @@ impl LogQuery {
 }
 
 /// `429`, or `4xx`, as the lowest and highest status.
-fn status(text: &str) -> Option<(u16, u16)> {
+pub(in crate::web) fn status_range(text: &str) -> Option<(u16, u16)> {
     let text = text.to_ascii_lowercase();
     let (lowest, highest) = match text.strip_suffix("xx") {
         Some(class) => {

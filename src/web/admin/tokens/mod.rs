@@ -21,6 +21,7 @@ use crate::{
     web::{Site, format::money},
 };
 
+pub(in crate::web) use form::new_token;
 pub use value::{Snippet, reveal_purpose, snippets};
 
 /// `/tokens` and everything below it.

@@ -1,0 +1,94 @@
+//! The admin API: everything that the pages do, as JSON, for scripts that present an access token.
+//!
+//! - [`endpoint`]: what an endpoint is; its handler's types are also its documentation.
+//! - [`auth`], [`input`], [`refusal`]: who asks, what is sent, and why it is refused.
+//! - One file per noun: `channels`, `keys`, `rests`, `tokens`, `usage`, `settings`, `server`, `account`.
+//! - [`document`] and [`page`]: the OpenAPI document, and the page that shows it.
+
+mod account;
+pub mod auth;
+mod channels;
+pub mod document;
+pub mod endpoint;
+pub mod input;
+mod keys;
+mod page;
+pub mod refusal;
+mod rests;
+mod server;
+mod settings;
+mod shapes;
+mod tokens;
+mod usage;
+mod usage_report;
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use axum::{
+    Router,
+    http::header,
+    response::IntoResponse,
+    routing::{any, get},
+};
+use bytes::Bytes;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use self::endpoint::Endpoint;
+use super::{Site, face};
+use crate::{error::Error, scheduler::ledger::Ledger};
+
+pub use page::router as page;
+
+/// Endpoints that belong together.
+pub struct Noun {
+    /// What they are about.
+    pub name: &'static str,
+    /// The same in a sentence.
+    pub description: &'static str,
+    /// The endpoints.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// Every endpoint of the admin API: the router and the document are both made from this.
+pub fn nouns() -> Vec<Noun> {
+    let noun = |name, description, endpoints| Noun { name, description, endpoints };
+    vec![
+        noun("Channels", "Upstream endpoints, what they serve and at what price.", channels::endpoints()),
+        noun("Keys", "Upstream credentials. Their values can be written, never read.", keys::endpoints()),
+        noun("Rests", "What takes no calls now after a bad answer.", rests::endpoints()),
+        noun("Tokens", "What clients present, and what they may do with it.", tokens::endpoints()),
+        noun("Usage", "The log of calls, and sums of it.", usage::endpoints()),
+        noun("Settings", "The server's settings.", settings::endpoints()),
+        noun("Server", "The server as a whole.", server::endpoints()),
+        noun("Account", "The account that the access token belongs to.", account::endpoints()),
+    ]
+}
+
+/// Everything below `/api/`.
+pub fn router(site: Site) -> Router {
+    let nouns = nouns();
+    let document: Bytes = document::document(&nouns).to_string().into();
+    let mut guarded = Router::new();
+    for endpoint in nouns.iter().flat_map(|noun| &noun.endpoints) {
+        guarded = guarded.route(endpoint.path, endpoint.route());
+    }
+    guarded
+        .route("/api/", any(async || Error::NotFound))
+        .route("/api/{*rest}", any(async || Error::NotFound))
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(axum::middleware::from_fn_with_state(site.clone(), auth::guard))
+        // The document is the same for everybody, holds no data, and is read by tools that send no credential.
+        .route(
+            "/api/openapi.json",
+            get(async move || ([(header::CONTENT_TYPE, "application/json")], document).into_response())
+                .fallback(async || Error::MethodNotAllowed),
+        )
+        .layer(CatchPanicLayer::custom(face::panicked))
+        .layer(axum::middleware::from_fn(refusal::draw))
+        .with_state(site)
+}
+
+fn ledger(site: &Site) -> MutexGuard<'_, Ledger> {
+    let ledger: &Arc<_> = &site.ledger;
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,194 @@
+//! What rests now, over all channels, and the end of one rest.
+
+use axum::http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::{
+    endpoint::{Asked, Body, Endpoint, Query, Shown},
+    keys::RestView,
+    ledger,
+    refusal::{Refusal, Result},
+    shapes::{Ended, Page},
+};
+use crate::{
+    model::id::{ChannelId, KeyId},
+    pool::{
+        input::Faults,
+        upkeep::{concerns_channel, end_rests},
+    },
+    scheduler::rest::Scope,
+};
+
+/// The endpoints of this file.
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new(Method::GET, "/api/rests", "List what rests now", list)
+            .about("A key, a model or a host that answered badly takes no calls for a while. What comes back first stands first."),
+        Endpoint::new(Method::POST, "/api/rests/end", "End one rest", end)
+            .about("Takes a `scope` as the list gives it.")
+            .example(json!({"scope": {"kind": "key_model", "key_id": 3, "model": "llama-3.3-70b-versatile"}})),
+    ]
+}
+
+/// What kind of thing rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScopeKind {
+    /// A channel: its host does not answer.
+    Channel,
+    /// A key, for every model.
+    Key,
+    /// Every key of a quota group of a channel.
+    Group,
+    /// An upstream's model on one key.
+    KeyModel,
+    /// An upstream's model on every key of a channel.
+    ChannelModel,
+}
+
+/// What rests: its kind, and the fields that name one of that kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestingThing {
+    /// What kind of thing.
+    kind: ScopeKind,
+    /// The channel, of `channel`, `group` and `channel_model`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    channel_id: Option<i64>,
+    /// The key, of `key` and `key_model`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_id: Option<i64>,
+    /// The quota group, of `group`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    /// The upstream's model, of `key_model` and `channel_model`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+}
+
+impl From<&Scope> for RestingThing {
+    fn from(scope: &Scope) -> Self {
+        let thing = |kind, channel_id: Option<ChannelId>, key_id: Option<KeyId>| Self {
+            kind,
+            channel_id: channel_id.map(|id| id.0),
+            key_id: key_id.map(|id| id.0),
+            group: None,
+            model: None,
+        };
+        match scope {
+            Scope::Channel(id) => thing(ScopeKind::Channel, Some(*id), None),
+            Scope::Key(id) => thing(ScopeKind::Key, None, Some(*id)),
+            Scope::Group(id, group) => {
+                Self { group: Some(group.clone()), ..thing(ScopeKind::Group, Some(*id), None) }
+            }
+            Scope::KeyModel(id, model) => {
+                Self { model: Some(model.clone()), ..thing(ScopeKind::KeyModel, None, Some(*id)) }
+            }
+            Scope::ChannelModel(id, model) => {
+                Self { model: Some(model.clone()), ..thing(ScopeKind::ChannelModel, Some(*id), None) }
+            }
+        }
+    }
+}
+
+impl RestingThing {
+    fn scope(&self) -> Result<Scope, Faults> {
+        let mut faults = Faults::default();
+        let needed = || "This kind of scope needs this field.".to_owned();
+        let channel = |faults: &mut Faults| {
+            ChannelId(faults.take("scope.channel_id", self.channel_id.ok_or_else(needed)))
+        };
+        let key = |faults: &mut Faults| KeyId(faults.take("scope.key_id", self.key_id.ok_or_else(needed)));
+        let model = |faults: &mut Faults| faults.take("scope.model", self.model.clone().ok_or_else(needed));
+        let scope = match self.kind {
+            ScopeKind::Channel => Scope::Channel(channel(&mut faults)),
+            ScopeKind::Key => Scope::Key(key(&mut faults)),
+            ScopeKind::Group => {
+                let group = faults.take("scope.group", self.group.clone().ok_or_else(needed));
+                Scope::Group(channel(&mut faults), group)
+            }
+            ScopeKind::KeyModel => Scope::KeyModel(key(&mut faults), model(&mut faults)),
+            ScopeKind::ChannelModel => Scope::ChannelModel(channel(&mut faults), model(&mut faults)),
+        };
+        // What the kind does not need is a mistake, not a detail.
+        if faults.0.is_empty() && Self::from(&scope) != *self {
+            faults.add("scope", "A field stands here that this kind of scope does not have.");
+        }
+        faults.or(scope)
+    }
+}
+
+/// Which rests to list.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RestsQuery {
+    /// Only those of this channel, its keys and its models.
+    channel_id: Option<i64>,
+    /// The most items of the answer.
+    #[schema(minimum = 1, maximum = 500, default = 100)]
+    limit: Option<i64>,
+    /// Where to go on: `next` of the answer before.
+    cursor: Option<String>,
+}
+
+/// A page of rests.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RestList {
+    /// The rests.
+    items: Vec<RestItem>,
+    /// The `cursor` that goes on; null at the end. Rests that begin or end between two answers may be missed or repeated.
+    next: Option<String>,
+}
+
+/// Something that rests.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RestItem {
+    /// What rests.
+    scope: RestingThing,
+    /// Why, and until when.
+    rest: RestView,
+}
+
+async fn list(asked: Asked<(), Query<RestsQuery>>) -> Result<Shown<RestList>> {
+    let RestsQuery { channel_id, limit, cursor } = &asked.query.0;
+    let catalog = asked.site.catalog.load();
+    let entry = match channel_id {
+        Some(id) => Some(
+            catalog
+                .channel(ChannelId(*id))
+                .ok_or_else(|| Refusal::at("channel_id", "There is no such channel."))?,
+        ),
+        None => None,
+    };
+    let page = Page::read(*limit, cursor.as_deref())?;
+    let ledger = ledger(&asked.site);
+    let mut rests: Vec<_> = ledger
+        .rests()
+        .all_active(asked.site.clock.now())
+        .filter(|(scope, _)| entry.is_none_or(|entry| concerns_channel(entry, scope)))
+        .collect();
+    rests.sort_by(|(scope, rest), (other_scope, other)| (rest.until, scope).cmp(&(other.until, other_scope)));
+    let (rests, next) = page.cut(rests.into_iter().zip(1_usize..), |(_, position)| *position)?;
+    let item = |((scope, rest), _): ((&Scope, _), usize)| RestItem {
+        scope: RestingThing::from(scope),
+        rest: RestView::of(rest),
+    };
+    Ok(Shown(RestList { items: rests.into_iter().map(item).collect(), next }))
+}
+
+/// Which rest to end.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndRestInput {
+    /// What rests, as the list gives it.
+    scope: RestingThing,
+}
+
+async fn end(asked: Asked<(), (), Body<EndRestInput>>) -> Result<Shown<Ended>> {
+    let scope = asked.body.0.scope.scope()?;
+    let now = asked.site.clock.now();
+    let ended = end_rests(ledger(&asked.site).rests_mut(), now, |known| *known == scope);
+    Ok(Shown(Ended { ended: ended as u64 }))
+}

@@ -31,7 +31,7 @@ use crate::{
     },
     scheduler::ledger::Ledger,
     storage::{
-        Db, OpenError, StorageError,
+        self, Db, OpenError, StorageError,
         catalog::CatalogStore,
         folder::{DataFolder, FolderError, FolderLock},
         password,
@@ -150,6 +150,7 @@ impl App {
             tracing::warn!(%error, "cannot note the address for `onepool status`");
         }
 
+        storage::settle(&folder, &lock, clock.now()).await?;
         let master_key = folder.master_key(config.secret_key.clone())?;
         let database = folder.prepare_database()?;
         let unreadable = |source| StartError::Storage { path: database.clone(), source };
@@ -168,7 +169,7 @@ impl App {
         let stop_on_error = tasks.stopping().drop_guard();
         let drain = Drain::default();
         let (recorder, copying) = Recorder::start(recorder::Options {
-            folder: config.data_dir.join("journal"),
+            folder: folder.journal(),
             db: db.clone(),
             clock: clock.clone(),
             limits: recorder::Limits::default(),
@@ -195,6 +196,16 @@ impl App {
             jobs::retention::run(
                 db.clone(),
                 move || retention.load().settings.retention_days,
+                clock.clone(),
+                tasks.stopping(),
+            ),
+        );
+        let schedule = catalog.clone();
+        tasks.spawn(
+            "backups",
+            jobs::backups::run(
+                jobs::backups::Place { db: db.clone(), folder: folder.clone() },
+                move || jobs::backups::Schedule::of(&schedule.load().settings),
                 clock.clone(),
                 tasks.stopping(),
             ),

@@ -10,7 +10,7 @@ use super::{
     Failure,
     command::{Entry, folder_flags, noun, option, verb},
     invocation::Invocation,
-    runtime,
+    rotate_key, runtime,
 };
 use crate::{
     app::{FIRST_ACCOUNT, StartError},
@@ -36,12 +36,16 @@ fn command(m: Messages) -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(reset_password)
+        .subcommand(rotate_key::command(m))
 }
 
 fn run(call: &Invocation) -> Result<(), Failure> {
     let config = call.config()?;
-    // Clap takes no other verb.
-    reset_password(&config, call.text(USER).unwrap_or(FIRST_ACCOUNT), call.m.cli)
+    match call.verb() {
+        Some(rotate_key::NAME) => rotate_key::run(&config, call),
+        // Clap takes no other verb.
+        _ => reset_password(&config, call.text(USER).unwrap_or(FIRST_ACCOUNT), call.m.cli),
+    }
 }
 
 /// Gives an account a random password and prints it on stdout. A running server knows it from then on.

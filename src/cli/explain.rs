@@ -3,8 +3,11 @@
 use super::Failure;
 use crate::{
     app::StartError,
-    i18n::{cli::Cli, log::Log},
-    storage::{OpenError, StorageError, folder::FolderError},
+    i18n::{Messages, cli::Cli, log::Log},
+    storage::{
+        OpenError, StorageError,
+        folder::{FolderError, remedy},
+    },
 };
 
 /// What to print for a failure, line by line.
@@ -45,11 +48,20 @@ fn folder(error: &FolderError, t: Cli) -> String {
         FolderError::Unusable { path, source } => {
             t.folder_unusable(&path.display().to_string(), &source.to_string())
         }
+        FolderError::NotPermitted { path, folder, missing, uid, gid } => t.folder_not_permitted(
+            &path.display().to_string(),
+            &folder.display().to_string(),
+            &remedy(folder, *missing, *uid, *gid),
+            *uid,
+            *gid,
+        ),
+        FolderError::ReadOnly { path } => t.folder_read_only(&path.display().to_string()),
         FolderError::InUse { path } => t.folder_in_use(&path.display().to_string()),
         FolderError::MissingKey { key, database } => {
             t.key_missing(&key.display().to_string(), &database.display().to_string())
         }
         FolderError::DamagedKey { path } => t.key_damaged(&path.display().to_string()),
+        FolderError::Unfinished { path } => Messages::of(t.0).backup.unfinished(&path.display().to_string()),
         FolderError::NoDatabase { path } => t.no_database(&path.display().to_string()),
     }
 }

@@ -8,6 +8,7 @@
 
 mod admin;
 mod ask;
+mod backup;
 mod channels;
 mod check_config;
 mod command;
@@ -20,6 +21,8 @@ mod logging;
 mod openclaw;
 mod options;
 mod output;
+mod restore;
+mod rotate_key;
 mod serve;
 mod session;
 mod status;
@@ -49,6 +52,8 @@ static COMMANDS: &[Entry] = &[
     tokens::ENTRY,
     usage::ENTRY,
     openclaw::ENTRY,
+    backup::ENTRY,
+    restore::ENTRY,
     admin::ENTRY,
     check_config::ENTRY,
     healthcheck::ENTRY,

@@ -330,6 +330,8 @@ impl Config {
             public_url: Some(text("PUBLIC_URL").trim_end_matches('/').to_owned())
                 .filter(|url| !url.is_empty()),
             retention_days: number("RETENTION_DAYS"),
+            backup_every_hours: number("BACKUP_EVERY_HOURS"),
+            backup_keep: number("BACKUP_KEEP"),
             max_attempts: number("MAX_ATTEMPTS"),
             first_content_deadline_s: number("FIRST_CONTENT_DEADLINE_SECONDS"),
             connect_timeout_ms: number("CONNECT_TIMEOUT_MS"),

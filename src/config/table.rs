@@ -187,6 +187,26 @@ pub static TABLE: &[Setting] = &[
         "用量日志明细的保留天数。汇总数据永久保留。"
     ),
     setting!(
+        "BACKUP_EVERY_HOURS",
+        "Backup every" / "自动备份间隔",
+        integer(0, 8760),
+        "0",
+        "h",
+        run,
+        "How often the server makes a backup by itself, in the data folder's `backups`. 0: never.",
+        "服务自动备份的间隔，备份存放在数据目录的 `backups` 中。0 表示不自动备份。"
+    ),
+    setting!(
+        "BACKUP_KEEP",
+        "Backups to keep" / "保留的自动备份数",
+        integer(1, 1000),
+        "7",
+        "",
+        run,
+        "How many of the backups that the server makes by itself are kept. Others are never deleted.",
+        "服务自动备份保留的份数。其他备份不会被删除。"
+    ),
+    setting!(
         "MAX_ATTEMPTS",
         "Attempts per call" / "每次调用的尝试次数",
         integer(1, 100),

@@ -4,6 +4,7 @@
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
 mod account;
+pub mod backup;
 mod channels;
 pub mod cli;
 mod common;
@@ -126,6 +127,8 @@ pub struct Messages {
     pub openclaw: openclaw::OpenClaw,
     /// What the command line says.
     pub cli: cli::Cli,
+    /// Backups and the master key, on the command line.
+    pub backup: backup::Backup,
     /// The help of the commands.
     pub help: help::Help,
     /// What commands print.
@@ -148,6 +151,7 @@ impl Messages {
         Self {
             lang,
             common: common::Common(lang),
+            backup: backup::Backup(lang),
             channels: channels::Channels(lang),
             login: login::Login(lang),
             setup: setup::Setup(lang),

@@ -1,5 +1,6 @@
 //! What runs by the clock. Each job is a future that the app spawns and cancels; none of them answers a request.
 
+pub mod backups;
 pub mod follow;
 pub mod rests;
 pub mod retention;

@@ -7,6 +7,10 @@ pub struct RuntimeSettings {
     pub public_url: Option<String>,
     /// Days for which usage rows are kept.
     pub retention_days: u32,
+    /// Hours between two backups; 0 makes none.
+    pub backup_every_hours: u32,
+    /// How many of these backups are kept.
+    pub backup_keep: u32,
     /// The most upstream calls that one client call may make.
     pub max_attempts: u32,
     /// Seconds in which a call must have found its first content, over all attempts.
@@ -32,6 +36,8 @@ impl RuntimeSettings {
         Self {
             public_url: None,
             retention_days: 30,
+            backup_every_hours: 0,
+            backup_keep: 7,
             max_attempts: 6,
             first_content_deadline_s: 120,
             connect_timeout_ms: 15_000,

@@ -247,6 +247,7 @@ impl Db {
         id: ChannelId,
         new: &NewChannel,
     ) -> StorageResult<()> {
+        self.check_key_in_force(tx).await?;
         let headers: Vec<(&str, &str)> =
             new.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         let headers = zeroize::Zeroizing::new(json(&headers)?);
@@ -423,11 +424,11 @@ async fn write_models(
     Ok(())
 }
 
-fn headers_context(id: ChannelId) -> String {
+pub(super) fn headers_context(id: ChannelId) -> String {
     format!("channel-headers:{id}")
 }
 
-fn proxy_context(id: ChannelId) -> String {
+pub(super) fn proxy_context(id: ChannelId) -> String {
     format!("channel-proxy:{id}")
 }
 

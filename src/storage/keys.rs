@@ -37,7 +37,7 @@ pub struct KeyRow {
 
 type RawRow = (i64, String, String, Option<String>, bool, Option<String>, i64);
 
-fn context(id: KeyId) -> String {
+pub(super) fn context(id: KeyId) -> String {
     format!("key:{id}")
 }
 
@@ -46,6 +46,7 @@ impl Db {
     /// of `keys`. [`StorageError::Missing`] if the channel was deleted.
     pub async fn add_keys(&self, channel: ChannelId, keys: &[PastedKey]) -> StorageResult<Vec<KeyAdded>> {
         let mut tx = self.begin().await?;
+        self.check_key_in_force(&mut tx).await?;
         let known: i64 =
             sqlx::query_scalar("SELECT COUNT(*) FROM channels WHERE id = $1 AND deleted_at IS NULL")
                 .bind(channel.0)

@@ -6,9 +6,10 @@
 //!
 //! Start reading at [`Db::open`].
 
-mod backup;
+pub mod backup;
 pub mod catalog;
 pub mod channels;
+mod check;
 mod first_account;
 pub mod first_call;
 pub mod folder;
@@ -16,9 +17,11 @@ pub mod keys;
 mod migrate;
 pub mod password;
 pub mod recording;
+pub mod restore;
 pub mod rests;
 pub mod retention;
 pub mod rollups;
+pub mod rotation;
 mod settings;
 pub mod spending;
 pub mod tokens;
@@ -33,7 +36,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub use check::Contents;
+
 use crate::model::time::{Clock, UnixMs};
+use folder::{DataFolder, FolderError, FolderLock};
 pub use migrate::known_schema;
 use vault::Vault;
 
@@ -198,6 +204,8 @@ impl Db {
             .map_err(failed)?;
         let db = Self { write: Engine::Sqlite(write), read: Engine::Sqlite(read), vault, clock };
         if !db.check_canary().await.map_err(|source| OpenError::Failed { path: path.into(), source })? {
+            // Folds the write-ahead log in, as if nobody had opened the file.
+            db.close().await;
             return Err(OpenError::WrongMasterKey { path: path.into() });
         }
         Ok(db)
@@ -233,6 +241,15 @@ impl Db {
         Ok(pool.begin_with("BEGIN IMMEDIATE").await?)
     }
 
+    /// Refuses to go on if the master key was rotated since this handle was opened. Called in a transaction before anything
+    /// is sealed in it, since nobody could open what a command that runs beside a rotation sealed with the old key.
+    pub(crate) async fn check_key_in_force(&self, tx: &mut WriteTransaction) -> StorageResult<()> {
+        match check::canary(tx).await? {
+            Some(sealed) if self.vault.opens_canary(&sealed) => Ok(()),
+            _ => Err(StorageError::Unreadable("the master key was rotated meanwhile; try again".to_owned())),
+        }
+    }
+
     async fn check_canary(&self) -> StorageResult<bool> {
         const NAME: &str = "canary";
         let mut tx = self.begin().await?;
@@ -253,6 +270,15 @@ impl Db {
             }
         }
     }
+}
+
+/// Finishes (or, if it was not decided, discards) a restore and a rotation of the master key that were killed in the
+/// middle. Whoever opens a folder for good does this first, before asking for the master key.
+pub async fn settle(folder: &DataFolder, lock: &FolderLock, now: UnixMs) -> Result<(), FolderError> {
+    if restore::finish(folder, lock)? {
+        tracing::info!("finished a restore that was interrupted");
+    }
+    rotation::settle_key(folder, lock, now).await.map(|_| ())
 }
 
 fn unusable(path: &Path, error: &sqlx::Error) -> OpenError {

@@ -388,6 +388,7 @@ impl Db {
         value: &Secret,
         now: UnixMs,
     ) -> StorageResult<()> {
+        self.check_key_in_force(tx).await?;
         sqlx::query("DELETE FROM token_values WHERE valid_until <= $1")
             .bind(now.0)
             .execute(&mut **tx)
@@ -407,7 +408,7 @@ impl Db {
     }
 }
 
-fn context(id: TokenId) -> String {
+pub(super) fn context(id: TokenId) -> String {
     format!("token:{id}")
 }
 

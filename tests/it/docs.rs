@@ -12,8 +12,16 @@ use onepool::{
 };
 
 /// Documents in English; the Chinese one stands beside it.
-const PAIRS: &[&str] =
-    &["README", "docs/cli", "docs/errors", "docs/openclaw", "docs/settings", "docs/usage-log"];
+const PAIRS: &[&str] = &[
+    "README",
+    "deploy/README",
+    "docs/backup",
+    "docs/cli",
+    "docs/errors",
+    "docs/openclaw",
+    "docs/settings",
+    "docs/usage-log",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -205,7 +213,7 @@ fn documents() -> Vec<PathBuf> {
             .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
             .collect::<Vec<_>>()
     };
-    [in_folder(root()), in_folder(&root().join("docs"))].concat()
+    [in_folder(root()), in_folder(&root().join("deploy")), in_folder(&root().join("docs"))].concat()
 }
 
 #[test]

@@ -3,8 +3,10 @@
 mod admin;
 mod architecture;
 mod cli;
+mod deploy;
 mod docs;
 mod fake_upstream;
+mod nginx;
 mod process;
 mod start;
 mod support;

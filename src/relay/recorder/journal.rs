@@ -6,7 +6,7 @@
 use std::{
     collections::VecDeque,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    io::{self, Read as _, Write},
     path::{Path, PathBuf},
 };
 
@@ -201,6 +201,35 @@ pub(super) fn encode(record: &UsageRecord) -> Vec<u8> {
     line.extend_from_slice(&json);
     line.push(b'\n');
     line
+}
+
+/// The segments that a journal's folder holds now, opened, so that they can be read after they were deleted. A folder that
+/// is missing holds none.
+pub(super) fn open_segments(folder: &Path) -> io::Result<Vec<File>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other?,
+    };
+    let mut open = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "log") {
+            continue;
+        }
+        match File::open(&path) {
+            // Copied to the database and deleted since the folder was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => open.push(other?),
+        }
+    }
+    Ok(open)
+}
+
+/// The whole rows of an opened segment; one that is being written may end with a part of a row.
+pub(super) fn read_rows(segment: &mut File) -> io::Result<Vec<UsageRecord>> {
+    let mut bytes = Vec::new();
+    segment.read_to_end(&mut bytes)?;
+    Ok(decode(&bytes).rows)
 }
 
 /// Reads a whole segment. One that is gone is empty.

@@ -6,8 +6,10 @@
 //! so that none counts twice. While the journal can't be written, rows wait in bounded memory; while the database can't,
 //! they stay in the journal. Both try again by themselves and raise an [`Alarm`] meanwhile.
 //!
-//! Start reading at [`Recorder::start`]. `journal` knows the files, `driver` moves the rows.
+//! Start reading at [`Recorder::start`]. `journal` knows the files, `driver` moves the rows,
+//! `backup` copies the database with the rows that are on their way.
 
+pub mod backup;
 mod driver;
 mod journal;
 pub mod waiting;

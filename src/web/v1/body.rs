@@ -1,6 +1,6 @@
 //! Reads a request's body within its limits.
 
-use std::io::Read;
+use std::{io::Read, time::Duration};
 
 use axum::{
     body::Body,
@@ -8,8 +8,26 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::time::timeout;
 
 use crate::relay::ending::Ending;
+
+/// How long a refused client may go on sending.
+const DISCARDED_FOR: Duration = Duration::from_secs(30);
+
+/// Reads what a refused client still sends, up to `limit` bytes and for half a minute, and throws it away; then the client
+/// can be told.
+///
+/// Most clients, and nginx, send the whole body before they look at the answer. If the connection were closed meanwhile,
+/// they would report that it broke (nginx: a 502) in place of the refusal. Who asks with `Expect: 100-continue` is waiting
+/// for the answer, and has sent nothing yet.
+pub(super) async fn discard(body: Body, headers: &HeaderMap, limit: usize) {
+    if headers.contains_key(header::EXPECT) {
+        return;
+    }
+    let mut body = Limited::new(body, limit);
+    let _ = timeout(DISCARDED_FOR, async { while let Some(Ok(_)) = body.frame().await {} }).await;
+}
 
 /// The body, decompressed if it is gzip; refused above `limit` bytes in either form.
 pub(super) async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Result<Bytes, Ending> {

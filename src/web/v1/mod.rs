@@ -89,11 +89,12 @@ async fn relay(endpoint: Endpoint, State(site): State<Site>, request: Request) -
     let relay: Arc<Relay> = site.relay.clone();
     let token = match auth::token(&parts, &site.catalog.load(), at) {
         Ok(token) => token,
-        Err(Refused { ending, token: Some(token) }) => {
-            return into_response(relay.turn_away(call(token, Bytes::new()), &ending).await);
-        }
-        Err(Refused { ending, token: None }) => {
-            return into_response(error_answer(&ending.told(ClientProfile::Generic), request_id));
+        Err(Refused { ending, token }) => {
+            body::discard(body, &parts.headers, site.config.max_body_bytes).await;
+            return into_response(match token {
+                Some(token) => relay.turn_away(call(token, Bytes::new()), &ending).await,
+                None => error_answer(&ending.told(ClientProfile::Generic), request_id),
+            });
         }
     };
     into_response(match body::read(body, &parts.headers, site.config.max_body_bytes).await {

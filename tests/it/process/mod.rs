@@ -4,8 +4,10 @@
 //! `ONEPOOL_BINARY` runs these tests against another build, such as `target/release/onepool`; `scripts/measure-streams`
 //! does so. These tests measure time and memory, so they run one at a time.
 
+mod backup;
 mod hostile;
 mod kill;
+mod rotation;
 mod secrets;
 mod slow_clients;
 mod stop;

@@ -55,4 +55,16 @@ mod tests {
         db.save_rests(&[]).await.unwrap();
         assert_eq!(db.load_rests().await.unwrap(), []);
     }
+
+    #[tokio::test]
+    async fn asking_for_a_retry_forgets_what_is_saved_and_is_carried_out_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let rest = |scope: &str| (scope.to_owned(), r#"{"until":5}"#.to_owned());
+        db.save_rests(&[rest("a"), rest("b")]).await.unwrap();
+        db.ask_for_retry("a").await.unwrap();
+        assert_eq!(db.load_rests().await.unwrap(), [rest("b")]);
+        assert_eq!(db.take_retries().await.unwrap(), ["a"]);
+        assert!(db.take_retries().await.unwrap().is_empty());
+    }
 }

@@ -237,6 +237,25 @@ async fn the_report_agrees_with_itself_and_with_the_rows() {
 }
 
 #[tokio::test]
+async fn a_filtered_report_agrees_with_the_filtered_log() {
+    let (_folder, db) = world(&mixed()).await;
+    let any = UsageFilter::default();
+    for (filter, attempts_known) in [
+        (UsageFilter { token: Some(TokenId(1)), ..any.clone() }, false),
+        (UsageFilter { result: Some(ResultFilter::Failed), ..any.clone() }, false),
+        (UsageFilter { status: Some((400, 499)), model: Some("n*".into()), ..any.clone() }, false),
+        (UsageFilter { stream: Some(true), endpoint: Some(Endpoint::Chat), ..any.clone() }, false),
+        (UsageFilter { channel: Some(ChannelId(1)), from: Some(START), ..any.clone() }, true),
+    ] {
+        let rows = db.usage_page(&filter, Place::Newest, 100).await.unwrap().rows;
+        let report = db.usage_report_of(&filter, GroupBy::Key).await.unwrap();
+        assert_eq!(report.sums.requests, rows.len() as i64, "{filter:?}");
+        assert_eq!(report.sums.cost_micros, rows.iter().map(|row| row.cost_micros).sum::<i64>());
+        assert!(report.groups.iter().all(|group| group.attempts.is_some() == attempts_known), "{filter:?}");
+    }
+}
+
+#[tokio::test]
 async fn groups_have_names_and_each_agrees_with_the_log() {
     let (_folder, db) = world(&mixed()).await;
     let report = db.usage_report(None, None, GroupBy::Token).await.unwrap();

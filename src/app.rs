@@ -230,6 +230,7 @@ impl App {
             draining: drain.started.clone(),
             drained: drain.deadline.clone(),
         }));
+        let (backed_up, journal) = (db.clone(), folder.journal());
         let site = Site {
             config: config.clone(),
             db,
@@ -244,6 +245,10 @@ impl App {
                 recording: Some(Box::new({
                     let recorder = recorder.clone();
                     move || recorder.alarm()
+                })),
+                backup: Some(Box::new(move |target| {
+                    let (db, journal) = (backed_up.clone(), journal.clone());
+                    Box::pin(async move { recorder::backup::make(&db, &journal, &target).await })
                 })),
                 ..admin::Shared::default()
             }),

@@ -4,12 +4,19 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi};
 
 use crate::{
     model::key::Key,
     pool::input::{ChannelInput, KeyInput},
 };
+
+/// The schema of a value of any kind.
+fn any_value() -> openapi::schema::Object {
+    use openapi::schema::Type::{Array, Boolean, Null, Number, Object, String};
+    let kinds = [String, Number, Boolean, Array, Object, Null];
+    openapi::schema::ObjectBuilder::new().schema_type(openapi::schema::SchemaType::from_iter(kinds)).build()
+}
 
 /// How a field changes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
@@ -18,10 +25,10 @@ pub struct FieldChange {
     pub field: String,
     /// What it is; `null` if it is not set. Both are `null` where the value is secret, or a list that only gets another
     /// order.
-    #[schema(value_type = Value)]
+    #[schema(schema_with = any_value)]
     pub from: Value,
     /// What it becomes; `null` if it is no longer set.
-    #[schema(value_type = Value)]
+    #[schema(schema_with = any_value)]
     pub to: Value,
     /// Of a list: what comes in.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -19,16 +19,16 @@ const EVERY: Duration = Duration::from_millis(400);
 /// a command wants to be ended. A database that does not answer is tried again; what the server knows stays in force.
 pub async fn run(db: Db, catalog: CatalogStore, ledger: Arc<Mutex<Ledger>>, stopping: CancellationToken) {
     // What was asked for while no server ran is done first.
-    let mut changed = true;
+    let mut followed = None;
     let mut failed = false;
     loop {
-        match follow(&db, &catalog, &ledger, changed).await {
-            Ok(()) => (changed, failed) = (false, false),
+        match follow(&db, &catalog, &ledger, &mut followed).await {
+            Ok(()) => failed = false,
             Err(error) => {
                 if !failed {
                     tracing::warn!(%error, "cannot see whether a command has changed something; trying again");
                 }
-                (changed, failed) = (true, true);
+                failed = true;
             }
         }
         tokio::select! {
@@ -38,13 +38,62 @@ pub async fn run(db: Db, catalog: CatalogStore, ledger: Arc<Mutex<Ledger>>, stop
     }
 }
 
-async fn follow(db: &Db, catalog: &CatalogStore, ledger: &Mutex<Ledger>, changed: bool) -> StorageResult<()> {
-    if catalog.follow().await? || changed {
-        let scopes = db.take_retries().await?;
-        let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        for scope in scopes.iter().filter_map(|scope| serde_json::from_str(scope).ok()) {
-            ledger.rests_mut().clear(&scope);
-        }
+/// `followed` is the version that this has seen to. The catalog's own does not do: an operator's change reloads the catalog
+/// too, and then a wish to end rests, which was counted just before, would be overlooked.
+async fn follow(
+    db: &Db,
+    catalog: &CatalogStore,
+    ledger: &Mutex<Ledger>,
+    followed: &mut Option<i64>,
+) -> StorageResult<()> {
+    let version = db.catalog_version().await?;
+    if *followed == Some(version) {
+        return Ok(());
     }
+    catalog.follow().await?;
+    let scopes = db.take_retries().await?;
+    let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    for scope in scopes.iter().filter_map(|scope| serde_json::from_str(scope).ok()) {
+        ledger.rests_mut().clear(&scope);
+    }
+    *followed = Some(version);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{id::KeyId, settings::RuntimeSettings, time::UnixMs, usage::OutcomeClass},
+        scheduler::rest::{Rest, Scope},
+        storage::recording::tests::open,
+    };
+
+    #[tokio::test]
+    async fn a_rest_is_ended_although_a_page_has_reloaded_the_catalog_just_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let (server, command) = (open(folder.path()).await, open(folder.path()).await);
+        let settings = RuntimeSettings::sample();
+        let settings = Arc::new(move |_: &_| settings.clone());
+        let zone = jiff::tz::TimeZone::UTC;
+        let catalog = CatalogStore::open(server.clone(), settings, zone).await.unwrap();
+        let ledger = Mutex::new(Ledger::default());
+        let mut followed = None;
+        follow(&server, &catalog, &ledger, &mut followed).await.unwrap();
+
+        let scope = Scope::Key(KeyId(1));
+        let rest = Rest {
+            class: OutcomeClass::RateLimited,
+            since: UnixMs(0),
+            until: UnixMs(1_000),
+            strikes: 1,
+            status: Some(429),
+            detail: String::new(),
+        };
+        ledger.lock().unwrap().rests_mut().restore([(scope.clone(), rest)]);
+        command.ask_for_retry(&serde_json::to_string(&scope).unwrap()).await.unwrap();
+        catalog.reload().await.unwrap();
+        follow(&server, &catalog, &ledger, &mut followed).await.unwrap();
+        assert!(ledger.lock().unwrap().rests().active(&scope, UnixMs(500)).is_none());
+    }
 }

@@ -15,7 +15,7 @@ texts! {
         models: "Models" / "模型";
         priority: "Priority" / "优先级";
         weight: "Weight" / "权重";
-        confirm_host: "This sends the channel's keys to another host. Enter your password to confirm." / "此修改会把该渠道的密钥发送到另一个主机。请输入您的密码以确认。";
+        confirm_host: "This sends the channel's keys or extra headers to another host or proxy. Enter your password to confirm." / "此修改会把该渠道的密钥或附加请求头发送到另一个主机或代理。请输入您的密码以确认。";
         confirm_wrong: "This is not your password." / "密码不正确。";
         calls_24h: "Calls, 24 h" / "24 小时调用";
         calls_24h_hint: "Upstream calls of the last 24 hours, failed ones included" / "最近 24 小时的上游调用，含失败";

@@ -409,7 +409,11 @@ pub struct TokenInput {
     #[serde(default)]
     pub cidrs: Vec<String>,
     /// When it ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::pool::rules::optional_time"
+    )]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<jiff::Timestamp>,
     /// How much it may spend.

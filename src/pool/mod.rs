@@ -13,6 +13,7 @@ pub mod plan;
 pub mod rules;
 pub mod secrets;
 pub mod shape;
+pub mod slip;
 pub mod tree;
 pub mod upkeep;
 pub mod write;

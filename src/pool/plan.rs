@@ -11,7 +11,7 @@ use super::{
     file::{PoolChannel, PoolFile, PoolToken, folded},
     input::{ChannelInput, Faults, KeyInput, PlainSecret, TokenInput, check_token_value},
     secrets::{Meaning, meaning},
-    upkeep::leads_elsewhere,
+    upkeep::sends_secrets_elsewhere,
 };
 use crate::{
     i18n::Messages,
@@ -64,7 +64,7 @@ pub struct Step {
     pub changes: Vec<FieldChange>,
     /// What to know about it, in the reader's language.
     pub notes: Vec<String>,
-    /// Whether the channel's present keys would be sent to another host, or by way of another proxy. Who applies a file in
+    /// Whether the channel's present keys or headers would be sent to another host, or by way of another proxy. Who applies a file in
     /// another's name should ask for a confirmation of that.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sends_keys_elsewhere: bool,
@@ -223,7 +223,7 @@ impl<'a> Planner<'a> {
                 let after = new.clone().with_id(channel.id);
                 let changes = channel_changes(&ChannelInput::of(channel), &ChannelInput::of(&after));
                 if !changes.is_empty() {
-                    let moves = leads_elsewhere(channel, &new) && !known_keys.is_empty();
+                    let moves = sends_secrets_elsewhere(channel, !known_keys.is_empty(), &new);
                     let note = self.t.pool_file.keys_follow().to_owned();
                     let step = self.step(Action::Change, Kind::Channel, &channel.name);
                     step.changes = changes;

@@ -4,6 +4,7 @@ use std::{net::IpAddr, ops::RangeInclusive};
 
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
     i18n::Messages,
@@ -77,6 +78,19 @@ pub fn check_name(t: Messages, name: &str) -> Result<(), String> {
     } else {
         Ok(())
     }
+}
+
+/// Reads a time that may be left out; for serde.
+pub fn optional_time<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<jiff::Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let time = |text: String| {
+        // The library's words name letters of the format, not the remedy.
+        let wrong = || D::Error::custom("Expected a time with its zone, such as 2030-01-31T00:00:00Z.");
+        text.parse().map_err(|_| wrong())
+    };
+    text.map(time).transpose()
 }
 
 /// What is wrong with a text that may be empty, such as a note.

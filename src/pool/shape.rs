@@ -111,7 +111,7 @@ impl<'a> Checker<'a> {
                 (None, Some(Value::Bool(false))) => {
                     let names: Vec<&str> =
                         known.into_iter().flat_map(|known| known.keys().map(String::as_str)).collect();
-                    let message = match nearest(name, &names) {
+                    let message = match super::slip::nearest(name, &names) {
                         Some(near) => t.unknown_field_near(&rules::shortened(name), near),
                         None => t.unknown_field(&rules::shortened(name), &names.join(", ")),
                     };
@@ -223,46 +223,6 @@ fn kinds_of(schema: &Value) -> Vec<&str> {
         Some(Value::Array(kinds)) => kinds.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     }
-}
-
-/// The known name that a mistyped one was most likely meant to be.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    if name.len() > 40 {
-        return None;
-    }
-    let name = name.to_lowercase().replace('-', "_");
-    known
-        .iter()
-        // The unit left out of `idle_ms` is a small slip, however long it is.
-        .map(|known| {
-            if known.split('_').next() == Some(&name) {
-                (1, *known)
-            } else {
-                (distance(&name, known), *known)
-            }
-        })
-        .filter(|(distance, known)| *distance <= known.len().min(name.len()).div_ceil(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
-}
-
-/// How many characters must be added, removed, replaced or swapped with their neighbour.
-fn distance(one: &str, other: &str) -> usize {
-    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-    let mut rows = vec![(0..=other.len()).collect::<Vec<usize>>()];
-    for i in 1..=one.len() {
-        let mut row = vec![i];
-        for j in 1..=other.len() {
-            let cost = usize::from(one[i - 1] != other[j - 1]);
-            let mut least = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + cost);
-            if i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[one.len()][other.len()]
 }
 
 #[cfg(test)]

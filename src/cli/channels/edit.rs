@@ -17,7 +17,7 @@ use crate::{
     model::channel::{Channel, Protocol},
     pool::{
         input::{ChannelInput, Fault, Faults, ModelInput, PlainSecret, TimeoutsInput, Upstreams},
-        upkeep::leads_elsewhere,
+        upkeep::sends_secrets_elsewhere,
     },
     storage::StorageError,
 };
@@ -90,7 +90,7 @@ pub fn edit(call: &Invocation) -> Result<(), Failure> {
         let mut input = ChannelInput::of(channel);
         let read = read(call, &mut input);
         let new = checked(&input, Some(channel), read, call.m)?;
-        if leads_elsewhere(channel, &new) && !entry.keys.is_empty() {
+        if sends_secrets_elsewhere(channel, !entry.keys.is_empty(), &new) {
             confirm(call, &call.m.terminal.ask_other_host(&clean(&channel.name)))?;
         }
         session.db.update_channel(channel.id, &new).await.map_err(|error| name_taken(error, call.m))?;

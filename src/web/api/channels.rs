@@ -11,6 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
+    changing,
     endpoint::{Asked, Body, Created, Endpoint, Gone, Patch, Query, Shown},
     ledger,
     refusal::{Refusal, Result},
@@ -28,7 +29,9 @@ use crate::{
     pool::{
         input::{ChannelInput, Faults, ModelDetails, ModelInput, TimeoutsInput, Upstreams},
         rules::MAX_MODELS,
-        upkeep::{concerns_channel, end_rests, key_rest, leads_elsewhere, merged_models, patient_timeouts},
+        upkeep::{
+            concerns_channel, end_rests, key_rest, merged_models, patient_timeouts, sends_secrets_elsewhere,
+        },
     },
     scheduler::rest::{RestBook, Scope},
     storage::channels::NewChannel,
@@ -46,8 +49,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         "models": ["llama-3.3-70b-versatile", {"name": "openai/gpt-oss-120b", "price": {"input": 0.15, "output": 0.6}}],
         "redirects": {"smart": "openai/gpt-oss-120b"},
     });
-    let moved = "Keys are never readable through this interface. A change that would send a channel's keys to another \
-                 host, or by way of another proxy, needs the account's password in the header `x-onepool-password`.";
+    let moved = "Keys are never readable through this interface. A change that would send a channel's keys or headers \
+                 to another host, or by way of another proxy, needs the account's password in the header `x-onepool-password`.";
     vec![
         Endpoint::new(Method::GET, "/api/channels", "List channels", list),
         Endpoint::new(Method::POST, "/api/channels", "Add a channel", create)
@@ -255,12 +258,14 @@ async fn create(asked: Asked<(), (), Body<ChannelInput>>) -> Result<Created<Chan
 }
 
 async fn replace(asked: Asked<ChannelId, (), Body<ChannelInput>>) -> Result<Shown<ChannelView>> {
+    let _changing = changing(&asked.site).await?;
     let entry = find(&asked.site.catalog.load(), asked.path)?;
     let input = &asked.body.0;
     save(&asked.site, &asked.caller, &entry, input).await
 }
 
 async fn change(asked: Asked<ChannelId, (), Patch<ChannelInput>>) -> Result<Shown<ChannelView>> {
+    let _changing = changing(&asked.site).await?;
     let entry = find(&asked.site.catalog.load(), asked.path)?;
     let input = asked.body.apply(&ChannelInput::of(&entry.channel))?;
     save(&asked.site, &asked.caller, &entry, &input).await
@@ -274,8 +279,9 @@ async fn save(
 ) -> Result<Shown<ChannelView>> {
     let channel = &entry.channel;
     let new = checked(input, Some(channel), caller)?;
-    if !entry.keys.is_empty() && leads_elsewhere(channel, &new) {
-        caller.confirm(site, "This change sends the channel's keys to another host or proxy.").await?;
+    if sends_secrets_elsewhere(channel, !entry.keys.is_empty(), &new) {
+        let why = "This change sends the channel's keys or headers to another host or proxy.";
+        caller.confirm(site, why).await?;
     }
     site.db.update_channel(channel.id, &new).await?;
     site.catalog.reload().await?;
@@ -384,6 +390,10 @@ async fn fetch(asked: Asked<ChannelId, (), Body<FetchInput>>) -> Result<Shown<Fe
         .collect();
     let mut offered = channel.models.len();
     if *apply {
+        // The upstream took its time; the channel may have been changed meanwhile.
+        let _changing = changing(site).await?;
+        let entry = find(&site.catalog.load(), asked.path)?;
+        let channel = &entry.channel;
         let is_wanted =
             |model: &ChannelModel| wanted.as_ref().is_none_or(|names| names.contains(&model.name));
         // A model that is offered and asked for by name stays, though the upstream does not list it.

@@ -26,8 +26,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::POST, "/api/apply", "Bring the pool to a declared state", apply)
             .about(
                 "Channels, keys and tokens become what the document declares, all of it or nothing; the same document again \
-                 changes nothing. Secrets stand in it literally. A change that sends a channel's keys to another host or \
-                 proxy needs the header `x-onepool-password`.",
+                 changes nothing. Secrets stand in it literally. A change that sends a channel's keys or \
+                 headers to another host or proxy needs the header `x-onepool-password`.",
             )
             .example(json!({
                 "pool": {
@@ -102,7 +102,10 @@ async fn apply(asked: Asked<(), (), Body<ApplyInput>>) -> Result<Shown<ApplyView
         }
         // Asked of each plan: what was harmless a moment ago may not be so any more.
         if !confirmed && plan.steps.iter().any(|step| step.sends_keys_elsewhere) {
-            asked.caller.confirm(site, "This sends a channel's keys to another host or proxy.").await?;
+            asked
+                .caller
+                .confirm(site, "This sends a channel's keys or headers to another host or proxy.")
+                .await?;
             confirmed = true;
         }
         let Some(Outcome { plan, generated }) = apply::carry_out(&site.db, plan).await? else { continue };

@@ -18,7 +18,7 @@ use crate::{
         id::ChannelId,
         key::{PastedKey, parse_pasted},
     },
-    pool::upkeep::{leads_elsewhere, patient_timeouts},
+    pool::upkeep::{patient_timeouts, sends_secrets_elsewhere},
     storage::{StorageError, keys::KeyAdded},
     upstream::models::fetch_models,
     web::{
@@ -211,7 +211,7 @@ pub(super) async fn update(
         Err(errors) => return refuse(errors),
     };
     // Keys are never shown; sending them to another host would show them to whoever runs it.
-    if !entry.keys.is_empty() && leads_elsewhere(channel, &new) {
+    if sends_secrets_elsewhere(channel, !entry.keys.is_empty(), &new) {
         let password = fields.raw("password");
         let mut errors = FieldErrors::default();
         if password.is_empty() {

@@ -12,7 +12,8 @@ use super::{
     Failure,
     command::{Entry, folder_flags, positional, switch, verb},
     invocation::Invocation,
-    output, runtime,
+    output::{self, clean},
+    runtime,
 };
 use crate::{
     app::StartError,
@@ -22,7 +23,7 @@ use crate::{
     pool::{
         apply::{self, ApplyError, Options, Outcome},
         file::Source,
-        load::{Complaint, Document, printable},
+        load::{Complaint, Document},
         plan::{Action, FieldChange, Kind, Plan, Step, difference},
         shape::MAX_FAULTS,
     },
@@ -223,7 +224,7 @@ impl Screen {
             self.line(&t.applied(outcome.plan.steps.len()));
         }
         for (name, value) in &outcome.generated {
-            self.line(&t.new_value(&printable(name), value.expose()));
+            self.line(&t.new_value(&clean(name), value.expose()));
         }
         Ok(())
     }
@@ -261,7 +262,7 @@ fn step_line(step: &Step, m: Messages) -> String {
     if !step.notes.is_empty() {
         line.push_str(&format!(" ({})", step.notes.join("; ")));
     }
-    printable(&line)
+    clean(&line).into_owned()
 }
 
 fn change_text(change: &FieldChange, m: Messages) -> String {

@@ -221,7 +221,12 @@ impl Format {
 
     /// The format that a text looks like: JSON begins with a brace, TOML never does.
     pub fn of_text(text: &str) -> Self {
-        if text.trim_start().starts_with('{') { Self::Json } else { Self::Toml }
+        // Windows' editors put a mark in front of UTF-8.
+        if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+            Self::Json
+        } else {
+            Self::Toml
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use onepool::{
 };
 
 /// Documents in English; the Chinese one stands beside it.
-const PAIRS: &[&str] = &["README", "docs/errors", "docs/openclaw", "docs/settings", "docs/usage-log"];
+const PAIRS: &[&str] = &["README", "docs/errors", "docs/openclaw", "docs/performance", "docs/settings", "docs/usage-log"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

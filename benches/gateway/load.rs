@@ -290,9 +290,10 @@ pub fn streams(
             .collect();
         while !tasks.iter().all(tokio::task::JoinHandle::is_finished) {
             let now = resident();
-            let mut result = result.borrow_mut();
-            result.resident = result.resident.max(now);
-            drop(result);
+            {
+                let mut result = result.borrow_mut();
+                result.resident = result.resident.max(now);
+            }
             sleep(Duration::from_millis(200)).await;
         }
         result.borrow_mut().cpu = cpu().saturating_sub(cpu_before);

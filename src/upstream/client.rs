@@ -101,7 +101,7 @@ struct ClientKey {
 
 #[derive(Clone)]
 enum Client {
-    Direct(direct::Client),
+    Direct(Box<direct::Client>),
     Proxied(reqwest::Client),
 }
 
@@ -219,7 +219,7 @@ impl Known {
         }
         let client = match &key.proxy {
             None => direct::Client::new(connect, key.allow_private, tls)
-                .map(Client::Direct)
+                .map(|client| Client::Direct(Box::new(client)))
                 .ok_or(NO_AUTHORITIES)?,
             Some(proxy) => Client::Proxied(proxied::build(proxy, connect)?),
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{Unit, ZonedRound, RoundMode, tz::TimeZone};
+use jiff::{RoundMode, Unit, ZonedRound, tz::TimeZone};
 
 use super::data::{CalendarUnit, Period, ResetData};
 use crate::model::time::UnixMs;
@@ -28,7 +28,9 @@ impl Calendar {
     pub fn next(&self, unit: CalendarUnit, now: UnixMs) -> Option<UnixMs> {
         let offset = match unit {
             CalendarUnit::Hour => Duration::ZERO,
-            CalendarUnit::Day | CalendarUnit::Month => Duration::from_secs(u64::from(self.offset_minutes) * 60),
+            CalendarUnit::Day | CalendarUnit::Month => {
+                Duration::from_secs(u64::from(self.offset_minutes) * 60)
+            }
         };
         let local = (now - offset).zoned(&self.zone);
         // `start_of_day` knows days that begin at 01:00 because the clocks went forward at midnight.

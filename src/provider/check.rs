@@ -3,7 +3,8 @@
 use super::{
     calendar::Calendar,
     data::{
-        AmountHint, Condition, File, HeaderData, Hint, LimitData, LimitHint, Metric, RefusalData, Scope, WindowData,
+        AmountHint, Condition, File, HeaderData, Hint, LimitData, LimitHint, Metric, RefusalData, Scope,
+        WindowData,
     },
     observe::plausible,
 };
@@ -60,7 +61,9 @@ impl Faults<'_> {
             self.unless(Calendar::new(reset).is_some(), "reset.zone", || {
                 format!("`{}` is no IANA time zone, such as `Asia/Shanghai`", reset.zone)
             });
-            self.unless(reset.offset_minutes < 1440, "reset.offset_minutes", || "a day has 1440 minutes".into());
+            self.unless(reset.offset_minutes < 1440, "reset.offset_minutes", || {
+                "a day has 1440 minutes".into()
+            });
         }
         for (place, plan) in file.plans.iter().flatten().enumerate() {
             let twice = file.plans.iter().flatten().take(place).any(|other| other.id == plan.id);
@@ -68,7 +71,8 @@ impl Faults<'_> {
                 format!("`{}` is there twice, or has other characters than a-z, 0-9 and hyphens", plan.id)
             });
         }
-        let named = file.name.as_ref().is_none_or(|name| !name.en.trim().is_empty() && !name.zh.trim().is_empty());
+        let named =
+            file.name.as_ref().is_none_or(|name| !name.en.trim().is_empty() && !name.zh.trim().is_empty());
         self.unless(named, "name", || "both languages need a name".into());
     }
 
@@ -110,7 +114,9 @@ impl Faults<'_> {
                     "a span is at least 1 ms and at most 400 days".into()
                 });
                 let fits = bucket.burst.is_none_or(|burst| burst > 0 && max.is_none_or(|max| burst <= max));
-                self.unless(fits, &format!("{at}.burst"), || "a burst is at least 1 and at most `max`".into());
+                self.unless(fits, &format!("{at}.burst"), || {
+                    "a burst is at least 1 and at most `max`".into()
+                });
             }
             WindowData::Calendar(_) => self.unless(self.file.reset.is_some(), at, || {
                 "a calendar window needs `reset.zone`; without it write a rolling window".into()
@@ -160,7 +166,9 @@ impl Faults<'_> {
         let refuses = !matches!(rule.class, OutcomeClass::Success | OutcomeClass::ClientClosed);
         self.unless(refuses, &format!("{at}.class"), || "this is not what a refusal means".into());
         let request = rule.class != OutcomeClass::ClientError || rule.scope == Scope::Request;
-        self.unless(request, &format!("{at}.scope"), || "a client's error is about its `request` alone".into());
+        self.unless(request, &format!("{at}.scope"), || {
+            "a client's error is about its `request` alone".into()
+        });
         let lasting = !rule.permanent
             || (rule.scope != Scope::Request
                 && !matches!(rule.class, OutcomeClass::RateLimited | OutcomeClass::Ambiguous));
@@ -251,6 +259,6 @@ fn is_id(id: &str) -> bool {
 /// Whether a phrase may be found where it was not meant: it is short, or in a text for people it is a single word.
 fn is_loose(phrase: &str, in_text: bool) -> bool {
     let phrase = phrase.trim();
-    let length: usize = phrase.chars().map(|char| if char.is_ascii() { 1 } else { 3 }).sum();
+    let length: usize = phrase.chars().map(|char| if char.is_ascii() { 1 } else { 2 }).sum();
     length < 6 || in_text && phrase.chars().all(|char| char.is_ascii_alphanumeric())
 }

@@ -264,9 +264,8 @@ pub(super) struct LimitData {
     pub per_call: Option<u64>,
     /// How sure it is.
     pub confidence: Confidence,
-    /// Who says so, if it is not one of the file's sources.
-    #[serde(default, rename = "source")]
-    pub _source: String,
+    /// Who says so, if one of the sources alone does.
+    pub source: Option<String>,
 }
 
 /// When an amount comes back.
@@ -315,7 +314,11 @@ impl TryFrom<String> for Span {
         };
         let number = text[..digits].parse::<u64>().ok();
         number.zip(factor).and_then(|(number, factor)| number.checked_mul(factor)).map(Self).ok_or_else(
-            || format!("`{text}` is no span of time; write a whole number and ms, s, m, h or d, such as `1m`"),
+            || {
+                format!(
+                    "`{text}` is no span of time; write a whole number and ms, s, m, h or d, such as `1m`"
+                )
+            },
         )
     }
 }
@@ -396,9 +399,6 @@ pub(super) struct RefusalData {
     pub until: Vec<Hint>,
     /// What the refusal says about the limit itself.
     pub limit: Option<LimitHint>,
-    /// Who says so, if it is not one of the file's sources.
-    #[serde(default, rename = "source")]
-    pub _source: String,
 }
 
 /// What must hold: a place, and what stands there. Letter case does not matter.

@@ -42,7 +42,10 @@ impl Fields {
         }
         for (path, value) in &read.fields {
             let name = path.rsplit('.').next().unwrap_or_default();
-            if TEXT_FIELDS.contains(&name) && read.text.len() < MAX_TEXT && !read.text.contains(value.as_str()) {
+            if TEXT_FIELDS.contains(&name)
+                && read.text.len() < MAX_TEXT
+                && !read.text.contains(value.as_str())
+            {
                 if !read.text.is_empty() {
                     read.text.push('\n');
                 }

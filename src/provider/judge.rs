@@ -120,11 +120,7 @@ impl Provider {
         }
     }
 
-    fn limit(
-        &self,
-        hint: &LimitHint,
-        answer: &Answer<'_, '_>,
-    ) -> Option<ObservedLimit> {
+    fn limit(&self, hint: &LimitHint, answer: &Answer<'_, '_>) -> Option<ObservedLimit> {
         let max = hint.max.iter().find_map(|place| answer.amount(place))?;
         Some(ObservedLimit {
             metric: hint.metric,
@@ -165,7 +161,9 @@ impl Answer<'_, '_> {
 
     fn meets(&self, condition: &Condition) -> bool {
         match (&condition.header, condition.field.as_deref()) {
-            (Some(name), _) => self.header(name).is_some_and(|value| condition.fits(&value.trim().to_lowercase())),
+            (Some(name), _) => {
+                self.header(name).is_some_and(|value| condition.fits(&value.trim().to_lowercase()))
+            }
             (None, Some("text")) => condition.fits(self.text.trim()),
             (None, Some(path)) => {
                 self.body.all(path).any(|value| condition.fits(&value.trim().to_lowercase()))

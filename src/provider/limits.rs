@@ -88,6 +88,8 @@ pub struct DeclaredLimit {
     pub per_call: Option<u64>,
     /// How sure it is.
     pub confidence: Confidence,
+    /// Who says so, if one of the provider's sources alone does.
+    pub source: Option<String>,
 }
 
 impl DeclaredLimit {
@@ -117,6 +119,7 @@ impl Provider {
                     max: data.max,
                     per_call: data.per_call,
                     confidence: data.confidence,
+                    source: data.source.clone(),
                 });
             }
         }

@@ -9,7 +9,8 @@ use super::{
     calendar::Calendar,
     check,
     data::{
-        Auth, File, HeaderData, LimitData, Plan, QuotaOwner, RefusalData, RejectedCalls, Reservation, Status, Text,
+        Auth, File, HeaderData, LimitData, Plan, QuotaOwner, RefusalData, RejectedCalls, Reservation, Status,
+        Text,
     },
 };
 
@@ -116,13 +117,13 @@ impl Providers {
         let mut read = BTreeMap::<String, (String, File)>::new();
         if files.len() > MAX_FILES {
             let message = format!("there are {} files; at most {MAX_FILES} are read", files.len());
-            return Err(vec![DataFault { file: files[MAX_FILES].0.clone(), place: "the folder".into(), message }]);
+            return Err(vec![DataFault {
+                file: files[MAX_FILES].0.clone(),
+                place: "the folder".into(),
+                message,
+            }]);
         }
-        let embedded = Embedded::iter().filter_map(|name| {
-            let text = String::from_utf8(Embedded::get(&name)?.data.into_owned()).ok()?;
-            Some((name.into_owned(), text))
-        });
-        for (name, text) in embedded.chain(files.iter().cloned()) {
+        for (name, text) in embedded_files().chain(files.iter().cloned()) {
             match parse(&name, &text) {
                 Ok(file) => {
                     let file = match read.remove(&file.id) {
@@ -172,7 +173,8 @@ impl Providers {
     /// names none. Not a proof: a proxy may stand at any address, and a vendor's rules only speak of a vendor.
     pub fn at(&self, base_url: &str) -> Option<&Arc<Provider>> {
         let host = host(base_url)?;
-        self.all().find(|provider| provider.base_urls.iter().any(|known| self::host(known).as_ref() == Some(&host)))
+        self.all()
+            .find(|provider| provider.base_urls.iter().any(|known| self::host(known).as_ref() == Some(&host)))
     }
 
     /// The providers whose keys begin as `key` does: those with the longest beginning, and several if it does not tell
@@ -187,6 +189,14 @@ impl Providers {
     }
 }
 
+/// The embedded files: names and texts.
+pub(super) fn embedded_files() -> impl Iterator<Item = (String, String)> {
+    Embedded::iter().filter_map(|name| {
+        let text = String::from_utf8(Embedded::get(&name)?.data.into_owned()).ok()?;
+        Some((name.into_owned(), text))
+    })
+}
+
 /// The host and the port of an address.
 fn host(address: &str) -> Option<(String, Option<u16>)> {
     let url = url::Url::parse(&address.replace(['{', '}'], "")).ok()?;
@@ -197,6 +207,10 @@ fn parse(name: &str, text: &str) -> Result<File, DataFault> {
     let fault = |place: String, message: String| DataFault { file: name.to_owned(), place, message };
     if text.len() > MAX_FILE_BYTES {
         return Err(fault("the file".into(), format!("it is longer than {MAX_FILE_BYTES} bytes")));
+    }
+    // A list would be taken for the fields in their order.
+    if !text.trim_start().starts_with('{') {
+        return Err(fault("line 1, column 1".into(), "a provider's file is one JSON object: {...}".into()));
     }
     serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();

@@ -21,8 +21,8 @@ mod observe;
 mod text;
 
 pub use data::{
-    Auth, CalendarUnit, Confidence, Metric, Plan, Period, QuotaOwner, RejectedCalls, Reservation, Scope, Status,
-    Text,
+    Auth, CalendarUnit, Confidence, Metric, Period, Plan, QuotaOwner, RejectedCalls, Reservation, Scope,
+    Status, Text,
 };
 pub use fields::Fields;
 pub use judge::Verdict;
@@ -30,3 +30,6 @@ pub use limits::{DeclaredLimit, Window, is_among};
 pub use load::{DataFault, GENERIC, Provider, Providers};
 pub use observe::ObservedLimit;
 pub use text::without_quotes;
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,8 @@ pub(super) fn wait_in(text: &str, format: Format, their_now: UnixMs) -> Option<D
         // The casts saturate.
         Format::UnixSeconds => Some(UnixMs((number()? * 1000.0) as i64).since(their_now)),
         Format::UnixMs => Some(UnixMs(number()? as i64).since(their_now)),
+        // A number without a unit is no Go duration.
+        Format::Duration if number().is_some() => None,
         Format::Duration => whole_span(text),
         Format::Rfc3339 => date(rfc3339(text)),
         Format::HttpDate => date(http_date(text)),

@@ -59,11 +59,7 @@ pub(super) fn plausible(metric: Metric, amount: u64) -> Option<u64> {
 impl Provider {
     /// What the headers of an answer say is left, whatever its status. `headers` finds a header's value by its name in
     /// lower case. Points in time are read on the clock of the answer's `Date`. Nonsense is left out.
-    pub fn observe<'a>(
-        &self,
-        headers: impl Fn(&str) -> Option<&'a str>,
-        now: UnixMs,
-    ) -> Vec<ObservedLimit> {
+    pub fn observe<'a>(&self, headers: impl Fn(&str) -> Option<&'a str>, now: UnixMs) -> Vec<ObservedLimit> {
         let their_now = headers("date").and_then(moment::http_date).unwrap_or(now);
         self.headers.iter().filter_map(|dialect| self.read(dialect, &headers, now, their_now)).collect()
     }

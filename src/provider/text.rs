@@ -36,7 +36,8 @@ pub(super) fn after<'a>(text: &'a str, phrase: &'a str) -> impl Iterator<Item = 
 /// The whole number that a text begins with: digits, thousands set off by commas or underscores.
 pub(super) fn leading_number(text: &str) -> Option<u64> {
     let text = text.trim_start();
-    let end = text.find(|char: char| !(char.is_ascii_digit() || matches!(char, ',' | '_'))).unwrap_or(text.len());
+    let end =
+        text.find(|char: char| !(char.is_ascii_digit() || matches!(char, ',' | '_'))).unwrap_or(text.len());
     let digits: String = text[..end].chars().filter(char::is_ascii_digit).collect();
     digits.parse().ok()
 }
@@ -92,12 +93,9 @@ mod tests {
         assert_eq!(leading_number("8000, Used 6644"), Some(8000));
         assert_eq!(leading_number("many"), None);
         assert_eq!(leading_number("99999999999999999999999"), None);
-        assert_eq!([count("40"), count(" 49.9 "), count("-1"), count("NaN"), count("")], [
-            Some(40),
-            Some(49),
-            None,
-            None,
-            None
-        ]);
+        assert_eq!(
+            [count("40"), count(" 49.9 "), count("-1"), count("NaN"), count("")],
+            [Some(40), Some(49), None, None, None]
+        );
     }
 }

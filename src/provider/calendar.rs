@@ -24,6 +24,21 @@ impl Calendar {
         Some(Self { zone_name: data.zone.clone(), offset_minutes: data.offset_minutes, zone })
     }
 
+    /// The date and time of day that a text begins with, such as `2026-08-25 07:41:44`, read on this calendar's wall
+    /// clock unless it names a zone.
+    pub fn date_in(&self, text: &str) -> Option<UnixMs> {
+        let part = |char: char| {
+            char.is_ascii_digit() || matches!(char, '-' | ':' | '.' | '+' | ' ' | 't' | 'T' | 'z' | 'Z')
+        };
+        let end = text.find(|char| !part(char)).unwrap_or(text.len());
+        let date = text[..end].trim().trim_end_matches('.').to_ascii_uppercase();
+        let timestamp = date.parse::<jiff::Timestamp>().ok().or_else(|| {
+            let local = date.parse::<jiff::civil::DateTime>().ok()?;
+            Some(local.to_zoned(self.zone.clone()).ok()?.timestamp())
+        });
+        Some(UnixMs(timestamp?.as_millisecond()))
+    }
+
     /// The next beginning of a unit after `now`. `None` only at the end of time.
     pub fn next(&self, unit: CalendarUnit, now: UnixMs) -> Option<UnixMs> {
         let offset = match unit {

@@ -217,11 +217,12 @@ impl Faults<'_> {
             hint.header.is_some(),
             hint.field.is_some(),
             hint.after.is_some(),
+            hint.date_after.is_some(),
             hint.fixed.is_some(),
             hint.end_of_period,
         ];
         self.unless(places.into_iter().filter(|place| *place).count() == 1, at, || {
-            "name exactly one of `header`, `field`, `after`, `fixed` and `end_of_period`".into()
+            "name exactly one of `header`, `field`, `after`, `date_after`, `fixed` and `end_of_period`".into()
         });
         if let Some(name) = &hint.header {
             self.header_name(&format!("{at}.header"), name);
@@ -230,9 +231,12 @@ impl Faults<'_> {
         self.unless(!hint.end_of_period || calendar, at, || {
             "the end of a period needs `reset.zone` and the rule's `period`: hour, day or month".into()
         });
-        self.unless(hint.after.as_ref().is_none_or(|phrase| !is_loose(phrase, true)), at, || {
-            "the phrase is too loose: write more of the vendor's sentence".into()
+        self.unless(self.file.reset.is_some() || hint.date_after.is_none(), at, || {
+            "a date on the provider's wall clock needs `reset.zone`".into()
         });
+        let loose =
+            [&hint.after, &hint.date_after].into_iter().flatten().any(|phrase| is_loose(phrase, true));
+        self.unless(!loose, at, || "the phrase is too loose: write more of the vendor's sentence".into());
     }
 
     fn limit_hint(&mut self, at: &str, limit: &LimitHint) {

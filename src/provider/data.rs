@@ -437,6 +437,8 @@ pub(super) struct Hint {
     pub field: Option<String>,
     /// In the text, after this phrase: a span such as `7m30.5s` or `5631 seconds`.
     pub after: Option<String>,
+    /// In the text, after this phrase: a date and a time of day, on the provider's wall clock unless it names a zone.
+    pub date_after: Option<String>,
     /// So long.
     pub fixed: Option<Span>,
     /// At the end of the rule's period in the provider's calendar.

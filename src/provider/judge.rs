@@ -52,8 +52,8 @@ impl Provider {
     /// What a refusal means, or `None` if no rule of the provider's speaks of it. `status` is `None` for an error inside
     /// a 200 that names none; `headers` finds a header's value by its name in lower case.
     ///
-    /// Of a 400, 413, 422 or 500 whose text alone fits a rule, nothing permanent follows: such texts may quote what a
-    /// client wrote.
+    /// Of a 400, 413, 422 or 500, or an error without a status, whose text alone fits a rule, nothing permanent follows:
+    /// such texts may quote what a client wrote.
     pub fn judge<'a>(
         &self,
         status: Option<u16>,
@@ -90,7 +90,7 @@ impl Provider {
             models: rule.models.clone(),
             period: rule.period,
             until: until.filter(|until| *until > now),
-            permanent: rule.permanent && (!quoting || by_name),
+            permanent: rule.permanent && (by_name || !quoting && status.is_some()),
             pace: rule.pace,
             limit: rule.limit.as_ref().and_then(|hint| self.limit(hint, &answer)),
         })
@@ -113,6 +113,11 @@ impl Provider {
         if let Some(phrase) = &hint.after {
             let phrase = phrase.to_lowercase();
             return after(&answer.text, &phrase).find_map(|rest| Some(moment::span(rest)?.0));
+        }
+        if let Some(phrase) = &hint.date_after {
+            let (phrase, calendar) = (phrase.to_lowercase(), self.calendar.as_ref()?);
+            let date = after(&answer.text, &phrase).find_map(|rest| calendar.date_in(rest))?;
+            return Some(date.since(answer.their_now));
         }
         match hint.fixed {
             Some(span) => Some(Duration::from_millis(span.0)),

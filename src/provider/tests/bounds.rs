@@ -45,11 +45,20 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         "You are using a Trial key, which is limited to 99999999999999 API calls / month",
         "daily free allocation of 10,000 neurons",
         "GenerateRequestsPerDayPerProjectPerModel-FreeTier",
+        "Your limit will reset at 9999-12-31 23:59:59",
+        "您的限额将在 -009999-01-01 00:00:00 重置",
         "Worker local total request limit reached (16/16)",
         "\u{0130}API key not valid",
     ]);
-    let code =
-        prop::sample::select(vec!["1113", "1300", "3036", "insufficient_quota", "API_KEY_INVALID", "429"]);
+    let code = prop::sample::select(vec![
+        "1113",
+        "1300",
+        "1308",
+        "3036",
+        "insufficient_quota",
+        "API_KEY_INVALID",
+        "429",
+    ]);
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..200),
         ".{0,100}".prop_map(String::into_bytes),

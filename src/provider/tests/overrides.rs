@@ -220,6 +220,16 @@ fn rules_by_loose_words_and_rules_that_contradict_themselves_are_refused() {
             "reset.zone",
         ),
         (
+            r#""status": [429], "class": "rate_limited", "scope": "key", "until": [{"date_after": "will reset at "}]"#,
+            "refusals[0].until[0]",
+            "reset.zone",
+        ),
+        (
+            r#""status": [429], "class": "rate_limited", "scope": "key", "until": [{"after": "in "}]"#,
+            "refusals[0].until[0]",
+            "too loose",
+        ),
+        (
             r#""status": [429], "class": "rate_limited", "scope": "key", "limit": {"metric": "requests", "window": {"rolling": "1m"}, "scope": "key", "max": []}"#,
             "refusals[0].limit.max",
             "where the amount",

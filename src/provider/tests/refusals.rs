@@ -1,4 +1,5 @@
-//! Recorded refusals, and what each means.
+//! Refusals as users recorded them or documents describe them, and what each means. Where only a code is known, `m` stands
+//! for the words.
 
 use std::collections::BTreeSet;
 
@@ -174,7 +175,7 @@ const GOOGLE: &[Case] = &[
     case("google", 503, r#"{"error":{"message":"The model is overloaded. Please try again later."}}"#, "model-busy-text", (HostError, Model)),
 ];
 
-/// <https://docs.bigmodel.cn/cn/faq/api-code>.
+/// <https://docs.bigmodel.cn/cn/api/api-code>.
 const ZHIPU: &[Case] = &[
     case(
         "zhipu",
@@ -205,13 +206,12 @@ const ZHIPU: &[Case] = &[
         (RateLimited, Group),
     )
     .until(SHANGHAI),
-    case(
-        "zhipu",
-        429,
-        r#"{"error":{"code":"1308","message":"已达到使用上限"}}"#,
-        "plan-window",
-        (RateLimited, Group),
-    ),
+    // <https://github.com/dirge-code/dirge/issues/818>, with another date: 10:59 in Shanghai is three hours from now.
+    case("zhipu", 429, r#"{"error":{"code":"1308","message":"已达到 5\n小时的使用上限。您的限额将在 2026-10-07 10:59:00 重置。"}}"#, "plan-hours", (RateLimited, Group)).until(10_800.0),
+    // <https://github.com/continuedev/continue/issues/13195>.
+    case("zhipu", 429, r#"{"error":{"code":"1308","message":"Usage limit reached for 5 hour. Your limit will reset at 2026-10-07 10:59:00"}}"#, "plan-hours", (RateLimited, Group)).until(10_800.0),
+    // <https://github.com/LionSR/TeXRA/pull/9865>.
+    case("zhipu", 429, r#"{"error":{"code":"1310","message":"Weekly/Monthly Limit Exhausted. Your limit will reset at 2026-10-09T00:00:00Z"}}"#, "plan-week-or-month", (RateLimited, Group)).until(172_860.0),
     case(
         "zhipu",
         429,
@@ -219,6 +219,8 @@ const ZHIPU: &[Case] = &[
         "arrears",
         (OutOfCredit, Group),
     ),
+    case("zhipu", 403, r#"{"error":{"code":"1112","message":"您的账户已被锁定，请联系客服解锁"}}"#, "account", (KeyInvalid, Group)),
+    case("zhipu", 403, r#"{"error":{"code":"1311","message":"当前订阅套餐暂未开放m权限"}}"#, "not-in-plan", (ModelUnavailable, GroupModel)),
     case(
         "zhipu",
         400,
@@ -300,6 +302,7 @@ const OTHERS: &[Case] = &[
     case("llm7", 402, r#"{"error":{"code":"pro_access_required","message":"m"}}"#, "paid-model", (ModelUnavailable, KeyModel)),
     case("llm7", 402, r#"{"error":{"type":"insufficient_balance","message":"m"}}"#, "paid-model-type", (ModelUnavailable, KeyModel)),
     case("llm7", 429, r#"{"error":{"message":"m","retry_after":12}}"#, "rate", (RateLimited, Group)).until(12.0),
+    case("ollama-cloud", 429, r#"{"error":"you (name) have reached your session usage limit, please wait or upgrade to continue"}"#, "session", (RateLimited, Group)),
     case("opencode-zen", 403, r#"{"type":"error","error":{"type":"FreeTierError","message":"m"}}"#, "own-client-only", (ModelUnavailable, Model)),
     case("opencode-zen", 403, r#"{"error":{"message":"This model can only be used from within OpenCode."}}"#, "own-client-only-text", (ModelUnavailable, Model)),
 ];
@@ -311,7 +314,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
 }
 
 #[test]
-fn recorded_refusals_mean_what_their_provider_means_by_them() {
+fn refusals_mean_what_their_provider_means_by_them() {
     for case in cases() {
         let verdict = judged(case.provider, case.status, case.headers, case.body)
             .unwrap_or_else(|| panic!("{} {}: no rule speaks of {}", case.provider, case.status, case.body));

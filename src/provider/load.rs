@@ -148,10 +148,14 @@ impl Providers {
                 })),
             }
         }
-        match all.get(GENERIC).cloned() {
-            Some(generic) if faults.is_empty() => Ok(Self { all, generic }),
-            _ => Err(faults),
-        }
+        let Some(generic) = all.get(GENERIC).cloned() else {
+            if faults.is_empty() {
+                let (file, place) = (format!("{GENERIC}.json"), "the file".to_owned());
+                faults.push(DataFault { file, place, message: "it is missing".to_owned() });
+            }
+            return Err(faults);
+        };
+        if faults.is_empty() { Ok(Self { all, generic }) } else { Err(faults) }
     }
 
     /// The provider of an id.

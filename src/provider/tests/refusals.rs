@@ -261,6 +261,7 @@ const CLOUDFLARE: &[Case] = &[
     case("cloudflare", 429, r#"{"error":{"message":"4006: you have used up your daily free allocation of 10,000 neurons"}}"#, "day-text", (RateLimited, Group)).until(60.0).max(Metric::Units, 10_000),
     case("cloudflare", 429, r#"{"errors":[{"code":3040,"message":"Capacity temporarily exceeded, please try again."}]}"#, "model-busy", (RateLimited, Model)),
     case("cloudflare", 400, r#"{"errors":[{"code":5007,"message":"No such model @cf/x/y or task"}]}"#, "unknown-model", (ModelUnavailable, Model)),
+    case("cloudflare", 403, r#"{"errors":[{"code":3023,"message":"Service unavailable for account"}]}"#, "account-blocked", (KeyInvalid, Group)),
     case("cloudflare", 403, r#"{"errors":[{"code":5018,"message":"This account is not allowed to access this model"}]}"#, "not-entitled", (ModelUnavailable, GroupModel)),
 ];
 

@@ -52,6 +52,8 @@ fn a_models_own_limit_comes_before_the_general_one() {
         assert_eq!(max("google", model, None, Metric::Requests, &MINUTE), minute, "{model}");
         assert_eq!(max("google", model, None, Metric::Requests, &los_angeles), day, "{model}");
     }
+    let lite = limits("google", "gemini-3.1-flash-lite", None);
+    assert_eq!(lite.len(), 3, "one limit each on a minute's and a day's requests and on tokens: {lite:?}");
     let day = Window::Bucket { ms: 86_400_000, burst: None };
     assert_eq!(max("groq", "groq/compound-mini", None, Metric::Requests, &day), Some(250));
     assert_eq!(max("groq", "openai/gpt-oss-120b", None, Metric::Requests, &day), Some(1000));

@@ -367,6 +367,11 @@ fn words_that_a_client_put_into_a_400_decide_nothing() {
     // Without quotation marks it may be the provider's own sentence, but nothing permanent follows.
     let unquoted = judged("google", 400, &[], r#"{"error":{"message":"API key not valid. Pass another."}}"#);
     assert!(unquoted.is_some_and(|verdict| !verdict.permanent));
+    let gone = r#"{"error":{"message":"The model x has been decommissioned"}}"#;
+    let permanent = |status| judged("groq", status, &[], gone).map(|verdict| verdict.permanent);
+    assert_eq!((permanent(400), permanent(404)), (Some(false), Some(true)));
+    let arrears = judged("zhipu", 0, &[], r#"{"code":"1113","message":"m"}"#);
+    assert!(arrears.is_some_and(|verdict| verdict.permanent));
     let named =
         judged("google", 400, &[], r#"{"error":{"message":"m","details":[{"reason":"API_KEY_INVALID"}]}}"#);
     assert!(named.is_some_and(|verdict| verdict.permanent));

@@ -295,7 +295,7 @@ impl Relay {
         if let BadAnswer::InBandError(error) = bad {
             return in_band(error, now, &secrets);
         }
-        let outcome = classify_bad_answer(bad, now, &secrets);
+        let outcome = classify_bad_answer(bad, None, now, &secrets);
         Failure::Elsewhere { outcome, status: Some(200), timeout: false }
     }
 
@@ -315,6 +315,7 @@ impl Relay {
             status,
             headers: response.headers(),
             body: &body,
+            provider: None,
             now: self.parts.clock.now(),
             secrets: &target.secrets(),
         });
@@ -349,7 +350,7 @@ pub(super) async fn before<T>(by: Instant, future: impl Future<Output = T>) -> R
 
 /// An error that came with status 200. If it says that the request is at fault, it is answered as a 400.
 fn in_band(error: &InBandError, now: UnixMs, secrets: &[&Secret]) -> Failure {
-    let outcome = classify_in_band(error, now, secrets);
+    let outcome = classify_in_band(error, None, now, secrets);
     if outcome.pass_through {
         let text = sanitized_client_error(400, &error.raw, secrets);
         let ending =
@@ -382,6 +383,7 @@ pub(super) fn host_error(scope: RestScope, detail: &str) -> Outcome {
         period: None,
         permanent: false,
         pass_through: false,
+        told: None,
         detail: detail.to_owned(),
     }
 }

@@ -288,7 +288,7 @@ impl Live {
     /// The words of an error inside the stream, for the operator.
     fn detail(&self, error: &InBandError) -> String {
         let secrets: Vec<&Secret> = self.secrets.iter().collect();
-        classify_in_band(error, self.ticket.now(), &secrets).detail
+        classify_in_band(error, None, self.ticket.now(), &secrets).detail
     }
 
     /// Takes the end of the upstream's body if it is already there, so that the connection can be used again.

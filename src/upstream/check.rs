@@ -144,6 +144,7 @@ impl Trial<'_> {
                 status,
                 headers: response.headers(),
                 body: &body,
+                provider: None,
                 now: self.now,
                 secrets: &secrets,
             };
@@ -180,7 +181,7 @@ impl Trial<'_> {
         match read_answer(Endpoint::Chat, &self.model, &body) {
             Ok(_) => Ok((status, text)),
             Err(bad) => {
-                let class = classify_bad_answer(&bad, self.now, secrets).class;
+                let class = classify_bad_answer(&bad, None, self.now, secrets).class;
                 Err(FetchFailure { status: Some(status), class: Some(class), text })
             }
         }
@@ -247,7 +248,7 @@ impl Trial<'_> {
         secrets: &[&Secret],
     ) -> Result<(), FetchFailure> {
         let Some(error) = reader.read(data).error else { return Ok(()) };
-        let class = classify_in_band(&error, self.now, secrets).class;
+        let class = classify_in_band(&error, None, self.now, secrets).class;
         Err(FetchFailure { status: Some(status), class: Some(class), text: shown(kept, secrets) })
     }
 }

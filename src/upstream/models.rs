@@ -93,8 +93,14 @@ pub(super) async fn fetch_list(
         let status = response.status();
         if !(200..300).contains(&status) {
             let body = response.read_prefix(crate::protocol::error_body::MAX_ERROR_BYTES).await;
-            let answered =
-                Answered { status, headers: response.headers(), body: &body, now, secrets: &secrets };
+            let answered = Answered {
+                status,
+                headers: response.headers(),
+                body: &body,
+                provider: None,
+                now,
+                secrets: &secrets,
+            };
             let no_list = matches!(status, 404 | 405 | 501);
             return Err(FetchFailure {
                 status: Some(status),

@@ -1,4 +1,4 @@
-//! Follows what commands change in the data folder while the server runs.
+//! Follows what commands and operators change in the data folder while the server runs.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -15,13 +15,18 @@ use crate::{
 /// How often the version counter is read: one row, a few microseconds. A command's change counts within a second.
 const EVERY: Duration = Duration::from_millis(400);
 
-/// Reads the version counter for ever; when somebody has changed something, builds a new catalog and ends the rests that
+/// Reads the version counter and looks at the provider files for ever; when somebody has changed something, builds a new catalog and ends the rests that
 /// a command wants to be ended. A database that does not answer is tried again; what the server knows stays in force.
 pub async fn run(db: Db, catalog: CatalogStore, ledger: Arc<Mutex<Ledger>>, stopping: CancellationToken) {
     // What was asked for while no server ran is done first.
     let mut changed = true;
     let mut failed = false;
     loop {
+        let providers = catalog.providers().clone();
+        // Listing a folder takes microseconds, but it may be on a network.
+        if tokio::task::spawn_blocking(move || providers.follow()).await.is_err() {
+            tracing::error!("looking for changed provider files panicked");
+        }
         match follow(&db, &catalog, &ledger, changed).await {
             Ok(()) => (changed, failed) = (false, false),
             Err(error) => {

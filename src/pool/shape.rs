@@ -226,7 +226,7 @@ fn kinds_of(schema: &Value) -> Vec<&str> {
 }
 
 /// The known name that a mistyped one was most likely meant to be.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     if name.len() > 40 {
         return None;
     }

@@ -18,9 +18,10 @@ use super::{
 #[folder = "src/provider/data/"]
 struct Embedded;
 
-/// The most bytes of an override, and the most overrides.
-const MAX_FILE_BYTES: usize = 256 * 1024;
-const MAX_FILES: usize = 200;
+/// The most bytes of an override.
+pub const MAX_FILE_BYTES: usize = 256 * 1024;
+/// The most overrides.
+pub const MAX_FILES: usize = 200;
 
 /// The id of the provider about which nothing is known.
 pub const GENERIC: &str = "generic";
@@ -166,6 +167,16 @@ impl Providers {
     /// The provider about which nothing is known: any OpenAI-compatible server.
     pub fn generic(&self) -> &Arc<Provider> {
         &self.generic
+    }
+
+    /// The provider of an id, or the generic one if there is none (any more).
+    pub fn of(&self, id: &str) -> &Arc<Provider> {
+        self.find(id).unwrap_or(&self.generic)
+    }
+
+    /// The id that a channel at an address should have if nobody names one: its host's provider, else the generic one.
+    pub fn proposed(&self, base_url: &str) -> &str {
+        &self.at(base_url).unwrap_or(&self.generic).id
     }
 
     /// All of them, by id.

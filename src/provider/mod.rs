@@ -27,7 +27,7 @@ pub use data::{
 pub use fields::Fields;
 pub use judge::Verdict;
 pub use limits::{DeclaredLimit, Window, is_among};
-pub use load::{DataFault, GENERIC, Provider, Providers};
+pub use load::{DataFault, GENERIC, MAX_FILE_BYTES, MAX_FILES, Provider, Providers};
 pub use observe::ObservedLimit;
 pub use text::without_quotes;
 

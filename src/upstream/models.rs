@@ -9,12 +9,15 @@ use super::{
     client::{Clients, SendError, UpstreamCall},
     outcome::{Answered, classify, mask_secrets},
 };
-use crate::model::{
-    channel::{Channel, ChannelModel, EffectiveTimeouts, Price},
-    decimal,
-    secret::Secret,
-    time::UnixMs,
-    usage::OutcomeClass,
+use crate::{
+    model::{
+        channel::{Channel, ChannelModel, EffectiveTimeouts, Price},
+        decimal,
+        secret::Secret,
+        time::UnixMs,
+        usage::OutcomeClass,
+    },
+    provider::Provider,
 };
 
 /// The longest text of an upstream that is kept, in bytes.
@@ -63,17 +66,19 @@ impl FetchFailure {
 pub async fn fetch_models(
     clients: &Clients,
     channel: &Channel,
+    provider: &Provider,
     key: &Secret,
     timeouts: EffectiveTimeouts,
     now: UnixMs,
 ) -> Result<Vec<ChannelModel>, FetchFailure> {
-    fetch_list(clients, channel, key, timeouts, now).await.map(|(models, _)| models)
+    fetch_list(clients, channel, provider, key, timeouts, now).await.map(|(models, _)| models)
 }
 
 /// The same, with the beginning of the upstream's text.
 pub(super) async fn fetch_list(
     clients: &Clients,
     channel: &Channel,
+    provider: &Provider,
     key: &Secret,
     timeouts: EffectiveTimeouts,
     now: UnixMs,
@@ -97,7 +102,7 @@ pub(super) async fn fetch_list(
                 status,
                 headers: response.headers(),
                 body: &body,
-                provider: None,
+                provider: Some(provider),
                 now,
                 secrets: &secrets,
             };

@@ -61,8 +61,8 @@ pub struct Outcome {
     /// What must rest.
     pub scope: RestScope,
     /// How long, as the upstream says: at most [`MAX_REST`], for daily and monthly limits [`MAX_LONG_REST`]. `None` if
-    /// it does not say, or says what cannot be meant (seconds for a day's limit): the caller's back-off then decides,
-    /// or the end of `period` in the vendor's time zone.
+    /// it does not say, or says what cannot be meant (seconds for a day's limit): the end of `period` in the provider's
+    /// time zone is taken then, and if that is not known the caller's back-off decides.
     pub rest_for: Option<Duration>,
     /// The kind of limit, if it was one and the answer tells.
     pub period: Option<LimitPeriod>,
@@ -226,6 +226,12 @@ fn outcome(verdict: Verdict, status: Option<u16>, body: &ErrorBody, answered: &A
     // The bound before masking keeps masking cheap; it is wide enough for no secret to be cut at the second one.
     let words: String =
         words.chars().map(|char| if char.is_control() { ' ' } else { char }).take(4096).collect();
+    // Whoever spent a day's quota gets no answer before the provider's new day; asking in between is wasted.
+    let rest_for = rest_for.or_else(|| {
+        let waits = class == OutcomeClass::RateLimited && scope != RestScope::Request;
+        let reset = answered.provider?.reset_at(period.filter(|_| waits)?, answered.now)?;
+        Some(reset.since(answered.now).min(MAX_LONG_REST))
+    });
     Outcome {
         class,
         scope,

@@ -90,6 +90,8 @@ pub struct ChannelView {
     base_url: String,
     /// The protocol that it speaks.
     protocol: Protocol,
+    /// The id of the provider whose rules hold for it.
+    provider: String,
     /// Channels of a higher priority are tried before those of a lower one.
     priority: i64,
     /// Share of the calls among channels of the same priority.
@@ -177,6 +179,7 @@ impl ChannelView {
             name: input.name,
             base_url: input.base_url,
             protocol: input.protocol,
+            provider: channel.provider.clone(),
             priority: input.priority,
             weight: channel.weight,
             groups: input.groups,
@@ -217,7 +220,12 @@ fn view(site: &Site, id: ChannelId) -> Result<ChannelView> {
 }
 
 /// The channel that an input describes. A masked secret is refused here: it is what an answer shows, not what is meant.
-fn checked(input: &ChannelInput, known: Option<&Channel>, asked: &super::auth::Caller) -> Result<NewChannel> {
+fn checked(
+    site: &Site,
+    input: &ChannelInput,
+    known: Option<&Channel>,
+    asked: &super::auth::Caller,
+) -> Result<NewChannel> {
     let mut faults = Faults::default();
     let text = "This is masked, as answers show it; give the whole value, or change other fields by PATCH.";
     for (name, value) in &input.headers {
@@ -229,7 +237,7 @@ fn checked(input: &ChannelInput, known: Option<&Channel>, asked: &super::auth::C
         faults.add("proxy", text);
     }
     faults.or(())?;
-    Ok(input.check(known, asked.t())?)
+    Ok(input.check(known, Some(&site.catalog.providers().load()), asked.t())?)
 }
 
 async fn list(asked: Asked<(), Query<NamedPageQuery>>) -> Result<Shown<ChannelList>> {
@@ -248,7 +256,7 @@ async fn show(asked: Asked<ChannelId>) -> Result<Shown<ChannelView>> {
 }
 
 async fn create(asked: Asked<(), (), Body<ChannelInput>>) -> Result<Created<ChannelView>> {
-    let new = checked(&asked.body.0, None, &asked.caller)?;
+    let new = checked(&asked.site, &asked.body.0, None, &asked.caller)?;
     let id = asked.site.db.create_channel(&new).await?;
     asked.site.catalog.reload().await?;
     Ok(Created(format!("/api/channels/{id}"), view(&asked.site, id)?))
@@ -273,7 +281,7 @@ async fn save(
     input: &ChannelInput,
 ) -> Result<Shown<ChannelView>> {
     let channel = &entry.channel;
-    let new = checked(input, Some(channel), caller)?;
+    let new = checked(site, input, Some(channel), caller)?;
     if !entry.keys.is_empty() && leads_elsewhere(channel, &new) {
         caller.confirm(site, "This change sends the channel's keys to another host or proxy.").await?;
     }
@@ -360,7 +368,7 @@ async fn fetch(asked: Asked<ChannelId, (), Body<FetchInput>>) -> Result<Shown<Fe
         return Err(Refusal::new(StatusCode::CONFLICT, "no_key", text));
     };
     let timeouts = patient_timeouts(&catalog, channel);
-    let listed = fetch_models(&site.clients, channel, &key.secret, timeouts, site.clock.now())
+    let listed = fetch_models(&site.clients, channel, &site.catalog.provider_of(channel), &key.secret, timeouts, site.clock.now())
         .await
         .map_err(|failure| not_fetched(&failure))?;
     let names: HashSet<&str> = listed.iter().map(|model| model.name.as_str()).collect();

@@ -485,7 +485,7 @@ async fn check(asked: Asked<KeyId, (), Body<CheckInput>>) -> Result<Shown<CheckV
     }
     let timeouts = patient_timeouts(&catalog, &entry.channel);
     let check =
-        check_key(&site.clients, &entry.channel, &key.secret, model.as_deref(), timeouts, &site.clock).await;
+        check_key(&site.clients, &entry.channel, &site.catalog.provider_of(&entry.channel), &key.secret, model.as_deref(), timeouts, &site.clock).await;
     site.db.save_key_check(key.id, &check).await?;
     if answered(&check) {
         wake(ledger(site).rests_mut(), &entry, &key, model.as_deref());

@@ -233,6 +233,7 @@ impl App {
             draining: drain.started.clone(),
             drained: drain.deadline.clone(),
         }));
+        let (backed_up, journal) = (db.clone(), folder.journal());
         let site = Site {
             config: config.clone(),
             db,
@@ -248,13 +249,17 @@ impl App {
                     let recorder = recorder.clone();
                     move || recorder.alarm()
                 })),
+                backup: Some(Box::new(move |target| {
+                    let (db, journal) = (backed_up.clone(), journal.clone());
+                    Box::pin(async move { recorder::backup::make(&db, &journal, &target).await })
+                })),
                 ..admin::Shared::default()
             }),
             drain: drain.clone(),
         };
 
-        let router = web::router(site.clone());
-        let serving = tasks.spawn("accept loop", listen::serve(listener, router, Limits::of(&config), drain));
+        let front = web::Front::new(site.clone());
+        let serving = tasks.spawn("accept loop", listen::serve(listener, front, Limits::of(&config), drain));
         stop_on_error.disarm();
         Ok(Self { address, site, tasks, serving, recorder, _lock: lock })
     }

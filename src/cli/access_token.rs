@@ -9,7 +9,7 @@ use super::{
     Failure,
     command::{folder_flags, option, switch, verb},
     invocation::Invocation,
-    runtime,
+    output, runtime,
 };
 use crate::{
     app::StartError,
@@ -144,7 +144,7 @@ async fn perform(db: &Db, user: Option<&str>, act: Act, as_json: bool, m: Messag
             let tokens = db.access_tokens(account).await?;
             if as_json {
                 let items: Vec<_> = tokens.iter().map(as_item).collect();
-                return print(&format!("{:#}", json!(items)), m);
+                return print(&format!("{:#}", output::list(items)), m);
             }
             if tokens.is_empty() {
                 eprintln!("{}", t.no_access_tokens());

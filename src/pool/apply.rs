@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How often a plan is made anew because somebody changed the pool after it was made.
-const TRIES: usize = 10;
+pub const TRIES: usize = 10;
 
 /// How a file is applied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,14 +80,23 @@ pub async fn apply(
     for _ in 0..TRIES {
         let plan = plan(db, file, options, providers, t).await?;
         show(&plan);
-        if plan.is_empty() {
-            return Ok(Outcome { plan, generated: Vec::new() });
-        }
-        if let Applied::Done(generated) = db.apply_pool(plan.version, &plan.change).await? {
-            return Ok(Outcome { plan, generated });
+        if let Some(outcome) = carry_out(db, plan).await? {
+            return Ok(outcome);
         }
     }
     Err(ApplyError::Busy)
+}
+
+/// Does exactly what a plan says, in one transaction; `None`, and nothing is done, if the pool was changed since the plan
+/// was made. Reload the catalog afterwards.
+pub async fn carry_out(db: &Db, plan: Plan) -> StorageResult<Option<Outcome>> {
+    if plan.is_empty() {
+        return Ok(Some(Outcome { plan, generated: Vec::new() }));
+    }
+    Ok(match db.apply_pool(plan.version, &plan.change).await? {
+        Applied::Done(generated) => Some(Outcome { plan, generated }),
+        Applied::Outdated => None,
+    })
 }
 
 /// The pool as a pool file; without `with_secrets` in a way that changes nothing when it is applied to the same pool.

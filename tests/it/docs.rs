@@ -21,6 +21,7 @@ const PAIRS: &[&str] = &[
     "docs/cli",
     "docs/errors",
     "docs/openclaw",
+    "docs/performance",
     "docs/pool-file",
     "docs/providers",
     "docs/settings",

@@ -4,12 +4,31 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{ToSchema, openapi};
 
 use crate::{
     model::key::Key,
     pool::input::{ChannelInput, KeyInput},
 };
+
+fn value_before() -> openapi::schema::Object {
+    any_value(
+        "What it is; `null` if it is not set. Both are `null` where the value is secret, or a list that only gets another order.",
+    )
+}
+
+fn value_after() -> openapi::schema::Object {
+    any_value("What it becomes; `null` if it is no longer set.")
+}
+
+/// The schema of a value of any kind.
+fn any_value(description: &str) -> openapi::schema::Object {
+    use openapi::schema::Type::{Array, Boolean, Null, Number, Object, String};
+    openapi::schema::ObjectBuilder::new()
+        .schema_type(openapi::schema::SchemaType::from_iter([String, Number, Boolean, Array, Object, Null]))
+        .description(Some(description))
+        .build()
+}
 
 /// How a field changes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
@@ -18,10 +37,10 @@ pub struct FieldChange {
     pub field: String,
     /// What it is; `null` if it is not set. Both are `null` where the value is secret, or a list that only gets another
     /// order.
-    #[schema(value_type = Value)]
+    #[schema(schema_with = value_before)]
     pub from: Value,
     /// What it becomes; `null` if it is no longer set.
-    #[schema(value_type = Value)]
+    #[schema(schema_with = value_after)]
     pub to: Value,
     /// Of a list: what comes in.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -20,6 +20,8 @@ pub mod tokens;
 pub mod usage;
 pub mod visit;
 
+use std::path::PathBuf;
+
 use axum::{
     Router,
     extract::{Request, State},
@@ -27,6 +29,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
+use futures_util::future::BoxFuture;
 use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 
 use super::{Site, face};
@@ -34,6 +37,7 @@ use crate::{
     error::Error,
     i18n::Messages,
     model::recording::{Alarm, Broken},
+    storage::backup::{Backup, BackupError},
 };
 
 /// What pages share in memory: nothing of it outlives the process.
@@ -49,7 +53,12 @@ pub struct Shared {
     pub setup: setup_code::SetupCode,
     /// Says what is wrong with the recording of usage.
     pub recording: Option<RecordingState>,
+    /// Makes a backup, if the server can.
+    pub backup: Option<MakeBackup>,
 }
+
+/// Copies the database, with the journal's rows, to a file that must not exist yet.
+pub type MakeBackup = Box<dyn Fn(PathBuf) -> BoxFuture<'static, Result<Backup, BackupError>> + Send + Sync>;
 
 /// Asks the recorder for its alarm.
 pub type RecordingState = Box<dyn Fn() -> Option<Alarm> + Send + Sync>;

@@ -76,6 +76,10 @@ async fn the_document_names_every_endpoint_and_every_example_can_be_sent() {
 async fn the_document_is_sound_openapi_and_every_reference_leads_somewhere() {
     let api = Api::start().await;
     let document = &api.document.0;
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let read = serde_json::from_value::<utoipa::openapi::RefOr<utoipa::openapi::Schema>>(schema.clone());
+        assert!(read.is_ok(), "utoipa cannot read its own schema of {name}: {schema:#}");
+    }
     serde_json::from_value::<utoipa::openapi::OpenApi>(document.clone()).expect("OpenAPI as utoipa reads it");
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()) {

@@ -97,6 +97,8 @@ fn json_is_json_and_never_holds_a_secret() {
         &["usage", "log", "--json"],
         &["usage", "report", "--by", "day", "--json"],
         &["check-config", "--json"],
+        &["apply", "-", "--dry-run", "--json"],
+        &["admin", "access-token", "--list", "--json"],
         &["backup", "--json"],
     ];
     let mut seen: BTreeSet<String> = REVEALING.iter().map(|name| (*name).to_owned()).collect();

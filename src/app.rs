@@ -344,11 +344,7 @@ enum PoolFileFailure {
 }
 
 /// Makes the pool as `POOL_FILE` says, if it is set. What the file does not declare stays.
-async fn apply_pool_file(
-    config: &Config,
-    db: &Db,
-    providers: &ProviderStore,
-) -> Result<(), PoolFileFailure> {
+async fn apply_pool_file(config: &Config, db: &Db, providers: &ProviderStore) -> Result<(), PoolFileFailure> {
     let Some(path) = &config.pool_file else { return Ok(()) };
     let t = Messages::of(config.lang);
     let document = Document::of_path(path, t).map_err(PoolFileFailure::File)?;

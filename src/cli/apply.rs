@@ -26,10 +26,11 @@ use crate::{
         plan::{Action, FieldChange, Kind, Plan, Step, difference},
         shape::MAX_FAULTS,
     },
-    storage::{providers::ProviderStore, 
+    storage::{
         Db,
         folder::{DataFolder, FolderError, FolderLock},
         pool::PoolState,
+        providers::ProviderStore,
         vault::Vault,
     },
 };

@@ -69,7 +69,9 @@ impl Session {
     pub async fn catalog(&self) -> Result<Arc<Catalog>, Failure> {
         let config = self.config.clone();
         let settings = Arc::new(move |saved: &_| config.runtime(saved));
-        let store = CatalogStore::open(self.db.clone(), settings, self.config.zone.clone(), self.providers.clone()).await?;
+        let store =
+            CatalogStore::open(self.db.clone(), settings, self.config.zone.clone(), self.providers.clone())
+                .await?;
         Ok(store.load())
     }
 

@@ -907,7 +907,12 @@ mod tests {
         let written = ChannelInput::of(&channel);
         let json = serde_json::to_string(&written).unwrap();
         assert_eq!(serde_json::from_str::<ChannelInput>(&json).unwrap(), written);
-        assert_eq!(ChannelInput::of(&saved(written.check(Some(&channel), Some(&Providers::embedded()), t()).unwrap())), written);
+        assert_eq!(
+            ChannelInput::of(&saved(
+                written.check(Some(&channel), Some(&Providers::embedded()), t()).unwrap()
+            )),
+            written
+        );
         assert!(!format!("{written:?}").contains("pass"), "a secret is not printed");
     }
 

@@ -19,12 +19,12 @@ use crate::{
         time::{Clock, UnixMs},
         usage::{Endpoint, OutcomeClass},
     },
-    provider::Provider,
     protocol::{
         error_body::MAX_ERROR_BYTES,
         openai::{ChunkReader, answer::read_answer},
         sse::{Event, Scanner},
     },
+    provider::Provider,
 };
 
 /// A test's answer is some hundred bytes; what is larger is not an answer to it.

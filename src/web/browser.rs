@@ -21,7 +21,9 @@ use crate::{
         recorder::{self, Recorder},
     },
     scheduler::ledger::Ledger,
-    storage::{providers::ProviderStore, catalog::CatalogStore, recording::tests::open, usage_query::fixtures},
+    storage::{
+        catalog::CatalogStore, providers::ProviderStore, recording::tests::open, usage_query::fixtures,
+    },
     upstream::client::Clients,
     web::{Site, admin::visit::SESSION_COOKIE, listen::Drain, router},
 };

@@ -121,7 +121,14 @@ fn tokens_exchange_values_but_take_none_that_stays_valid() {
         format!(r#"{{"tokens": [{{"name": "a", "value": "{a}"}}, {{"name": "b", "value": "{b}"}}]}}"#)
     };
     let mut state = pool(&tokens(ONE, TWO));
-    assert_eq!(difference(&state, &file(&tokens(TWO, ONE)), false, &Providers::embedded(), t()).unwrap().change.tokens.len(), 2);
+    assert_eq!(
+        difference(&state, &file(&tokens(TWO, ONE)), false, &Providers::embedded(), t())
+            .unwrap()
+            .change
+            .tokens
+            .len(),
+        2
+    );
 
     let third = file(&format!(r#"{{"tokens": [{{"name": "c", "value": "{TWO}"}}]}}"#));
     let found = difference(&state, &third, false, &Providers::embedded(), t()).unwrap_err();

@@ -338,9 +338,10 @@ async fn listed_models(
         first_byte: limits.first_byte.min(LONGEST_FETCH),
         idle: limits.idle.min(LONGEST_FETCH),
     };
-    let mut models = fetch_models(clients, &channel, &catalog.provider_of(&channel), &key.secret, timeouts, now)
-        .await
-        .map_err(|failure| failure.text.chars().take(MOST_FAILURE_CHARACTERS).collect::<String>())?;
+    let mut models =
+        fetch_models(clients, &channel, &catalog.provider_of(&channel), &key.secret, timeouts, now)
+            .await
+            .map_err(|failure| failure.text.chars().take(MOST_FAILURE_CHARACTERS).collect::<String>())?;
     models.truncate(rules::MAX_MODELS);
     Ok(models)
 }

@@ -368,9 +368,16 @@ async fn fetch(asked: Asked<ChannelId, (), Body<FetchInput>>) -> Result<Shown<Fe
         return Err(Refusal::new(StatusCode::CONFLICT, "no_key", text));
     };
     let timeouts = patient_timeouts(&catalog, channel);
-    let listed = fetch_models(&site.clients, channel, &site.catalog.provider_of(channel), &key.secret, timeouts, site.clock.now())
-        .await
-        .map_err(|failure| not_fetched(&failure))?;
+    let listed = fetch_models(
+        &site.clients,
+        channel,
+        &site.catalog.provider_of(channel),
+        &key.secret,
+        timeouts,
+        site.clock.now(),
+    )
+    .await
+    .map_err(|failure| not_fetched(&failure))?;
     let names: HashSet<&str> = listed.iter().map(|model| model.name.as_str()).collect();
     let FetchInput { apply, models: wanted } = &asked.body.0;
     let mut faults = Faults::default();

@@ -103,7 +103,10 @@ async fn nobody_sees_a_channel_without_logging_in() {
 async fn a_channels_provider_is_chosen_or_taken_from_its_base_url_and_shown_in_both_languages() {
     let mut browser = Browser::open().await;
     let form = browser.get("/channels/new").await.body;
-    assert!(form.contains("By the base URL") && form.contains("<option value=\"groq\">Groq</option>"), "{form}");
+    assert!(
+        form.contains("By the base URL") && form.contains("<option value=\"groq\">Groq</option>"),
+        "{form}"
+    );
     let mut fields = vec![
         ("name", "One"),
         ("base_url", "https://api.groq.com/openai/v1"),
@@ -173,8 +176,15 @@ async fn a_channel_is_added_with_its_keys_and_the_upstreams_models() {
     let created = browser.post("/channels/new", &fields).await;
     assert_eq!((created.status, &*created.location), (303, "/channels/1"), "{}", created.body);
     let page = browser.get("/channels/1").await.body;
-    for expected in ["Fake &#60;vendor&#62;", "…1111", "…2222", "alpha", "beta", "smart = alpha", "Any OpenAI-compatible server"]
-    {
+    for expected in [
+        "Fake &#60;vendor&#62;",
+        "…1111",
+        "…2222",
+        "alpha",
+        "beta",
+        "smart = alpha",
+        "Any OpenAI-compatible server",
+    ] {
         assert!(page.contains(expected), "{expected}");
     }
     assert!(!page.contains("nvapi-aaaa"), "a key is shown only by its last four characters");

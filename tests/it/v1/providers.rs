@@ -67,7 +67,11 @@ impl Pool {
     /// Calls of the vendor so far with a key (any, if `None`) for a model.
     fn asked(&self, key: Option<&str>, model: &str) -> usize {
         let meant = |its: Option<&str>| key.is_none_or(|key| its == Some(key));
-        self.vendor.inferences().iter().filter(|call| meant(call.key.as_deref()) && call.model == model).count()
+        self.vendor
+            .inferences()
+            .iter()
+            .filter(|call| meant(call.key.as_deref()) && call.model == model)
+            .count()
     }
 }
 
@@ -235,9 +239,11 @@ async fn groqs_tokens_per_minute_rest_the_model_on_the_key_for_the_time_in_its_s
 async fn the_same_words_mean_what_the_channels_provider_means_by_them() {
     // OpenAI's code for an empty account; at DashScope the tokens of this minute.
     let body = r#"{"error":{"code":"insufficient_quota","message":"You exceeded your current quota, please check your plan and billing details."}}"#;
-    for (provider, until) in
-        [("generic", "2026-11-20T13:00:00Z"), ("gone", "2026-11-20T13:00:00Z"), ("dashscope", "2026-11-20T12:01:00Z")]
-    {
+    for (provider, until) in [
+        ("generic", "2026-11-20T13:00:00Z"),
+        ("gone", "2026-11-20T13:00:00Z"),
+        ("dashscope", "2026-11-20T12:01:00Z"),
+    ] {
         let pool = Pool::of(provider).await;
         pool.vendor.refuse_as_recorded(Some("key-1"), None, 429, &[], body);
         assert_eq!(pool.ask("m").await.status, 200);

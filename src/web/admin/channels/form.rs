@@ -192,7 +192,16 @@ async fn fetch_all(site: &Site, id: ChannelId) -> Result<Option<usize>> {
     let Some(key) = entry.keys.first() else { return Ok(None) };
     let timeouts = patient_timeouts(&catalog, &entry.channel);
     let now = site.clock.now();
-    let Ok(models) = fetch_models(&site.clients, &entry.channel, &site.catalog.provider_of(&entry.channel), &key.secret, timeouts, now).await else {
+    let Ok(models) = fetch_models(
+        &site.clients,
+        &entry.channel,
+        &site.catalog.provider_of(&entry.channel),
+        &key.secret,
+        timeouts,
+        now,
+    )
+    .await
+    else {
         return Ok(None);
     };
     let models = &models[..models.len().min(crate::pool::rules::MAX_MODELS)];

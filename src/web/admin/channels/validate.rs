@@ -388,7 +388,10 @@ mod tests {
     #[test]
     fn a_base_url_is_an_address_without_credentials_query_or_endpoint() {
         let c = t().channels;
-        assert_eq!(form().validate(t(), &Providers::embedded(), None).unwrap().base_url, "https://api.example.com/v1");
+        assert_eq!(
+            form().validate(t(), &Providers::embedded(), None).unwrap().base_url,
+            "https://api.example.com/v1"
+        );
         for (url, expected) in [
             ("api.example.com", c.url_invalid()),
             ("ftp://api.example.com", c.url_invalid()),
@@ -408,7 +411,11 @@ mod tests {
             ["http://127.0.0.1:11434", "http://localhost/v1", "http://[::1]:8000", "http://192.168.1.5"]
         {
             assert_eq!(message(&with_url(url), "base_url"), t().channels.url_private(), "{url}");
-            assert!(ChannelForm { allow_private: true, ..with_url(url) }.validate(t(), &Providers::embedded(), None).is_ok());
+            assert!(
+                ChannelForm { allow_private: true, ..with_url(url) }
+                    .validate(t(), &Providers::embedded(), None)
+                    .is_ok()
+            );
         }
     }
 
@@ -460,7 +467,9 @@ mod tests {
         let errors = renamed.validate(t(), &Providers::embedded(), Some(&channel)).unwrap_err();
         assert_eq!(errors.find("headers"), Some(&*t().channels.header_masked("X-Other")));
         let moved = ChannelForm { proxy: shown.proxy.replace("1080", "1081"), ..shown };
-        assert!(moved.validate(t(), &Providers::embedded(), Some(&channel)).unwrap_err().find("proxy").is_some());
+        assert!(
+            moved.validate(t(), &Providers::embedded(), Some(&channel)).unwrap_err().find("proxy").is_some()
+        );
     }
 
     #[test]
@@ -480,7 +489,11 @@ mod tests {
 
     #[test]
     fn what_is_known_of_a_model_outlives_an_edit_of_the_list() {
-        let mut channel = saved(ChannelForm { models: "a\nb".into(), ..form() }.validate(t(), &Providers::embedded(), None).unwrap());
+        let mut channel = saved(
+            ChannelForm { models: "a\nb".into(), ..form() }
+                .validate(t(), &Providers::embedded(), None)
+                .unwrap(),
+        );
         channel.models[1].context_window = Some(8192);
         let edited = ChannelForm { models: "b\nc, b".into(), ..ChannelForm::of(&channel) };
         let models = edited.validate(t(), &Providers::embedded(), Some(&channel)).unwrap().models;

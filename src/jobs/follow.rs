@@ -15,8 +15,8 @@ use crate::{
 /// How often the version counter is read: one row, a few microseconds. A command's change counts within a second.
 const EVERY: Duration = Duration::from_millis(400);
 
-/// Reads the version counter and looks at the provider files for ever; when somebody has changed something, builds a new catalog and ends the rests that
-/// a command wants to be ended. A database that does not answer is tried again; what the server knows stays in force.
+/// Reads the version counter and looks at the provider files for ever; when somebody has changed something, builds a new
+/// catalog and ends the rests that a command wants to be ended. A database that does not answer is tried again; what the server knows stays in force.
 pub async fn run(db: Db, catalog: CatalogStore, ledger: Arc<Mutex<Ledger>>, stopping: CancellationToken) {
     // What was asked for while no server ran is done first.
     let mut changed = true;

@@ -617,6 +617,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn channels_from_before_there_were_providers_get_that_of_their_base_url() {
+        let (folder, db) = open().await;
+        let channel = |name: &str, base_url: &str| NewChannel {
+            name: name.into(),
+            base_url: base_url.into(),
+            ..Default::default()
+        };
+        let groq = db.create_channel(&channel("a", "https://api.groq.com/openai/v1")).await.unwrap();
+        let other = db.create_channel(&channel("b", "https://a.example/v1")).await.unwrap();
+        let mut chosen = channel("c", "https://api.groq.com/openai/v1");
+        chosen.provider = "nvidia".into();
+        let chosen = db.create_channel(&chosen).await.unwrap();
+        // As the migration leaves them.
+        on!(db.write, |pool| sqlx::query("UPDATE channels SET provider = '' WHERE name <> 'c'")
+            .execute(pool))
+        .unwrap();
+        db.close().await;
+
+        let vault = Vault::new(&Secret::new("0123456789abcdef"));
+        let db = Db::open(&folder.path().join("onepool.db"), vault, Clock::system()).await.unwrap();
+        for (id, expected) in [(groq, "groq"), (other, "generic"), (chosen, "nvidia")] {
+            assert_eq!(db.find_channel(id).await.unwrap().unwrap().provider, expected);
+        }
+    }
+
+    #[tokio::test]
     async fn models_and_redirects_are_replaced_in_their_order() {
         let (_folder, db) = open().await;
         let id = db.create_channel(&example()).await.unwrap();

@@ -31,6 +31,7 @@ use crate::{
         Db,
         folder::{DataFolder, FolderError, FolderLock},
         pool::PoolState,
+        providers::ProviderStore,
         vault::Vault,
     },
 };
@@ -68,13 +69,14 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         .source(&config::environment, m)
         .map_err(|faults| bad_file(document.complaints(faults), json, m))?;
     let screen = Screen::new(json, m);
+    let providers = ProviderStore::open(&config.data_dir).load();
     runtime(m.cli)?.block_on(async {
         let dry_run = call.is_on(DRY_RUN);
         let opened = open(&config, !dry_run).await?;
         let result = match (&opened, dry_run) {
             (Some(folder), false) => {
                 let mut shown = 0;
-                apply::apply(&folder.db, &source.file, options, m, |plan| {
+                apply::apply(&folder.db, &source.file, options, &providers, m, |plan| {
                     if shown > 0 {
                         screen.line(m.pool_file.planned_anew());
                     }
@@ -83,8 +85,10 @@ fn run(call: &Invocation) -> Result<(), Failure> {
                 })
                 .await
             }
-            (Some(folder), true) => apply::plan(&folder.db, &source.file, options, m).await.map(planned),
-            (None, _) => difference(&PoolState::default(), &source.file, options.prune, m)
+            (Some(folder), true) => {
+                apply::plan(&folder.db, &source.file, options, &providers, m).await.map(planned)
+            }
+            (None, _) => difference(&PoolState::default(), &source.file, options.prune, &providers, m)
                 .map(planned)
                 .map_err(ApplyError::from),
         };

@@ -30,9 +30,7 @@ pub fn text(error: &Error, m: Messages) -> Option<String> {
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let option = told(ContextKind::InvalidArg)?;
             match (told(ContextKind::InvalidValue), told(ContextKind::ValidValue)) {
-                (Some(value), Some(known)) => {
-                    t.value_not_one_of(&option, &value, &known)
-                }
+                (Some(value), Some(known)) => t.value_not_one_of(&option, &value, &known),
                 (Some(value), None) => t.value_refused(&option, &value),
                 (None, _) => t.value_missing(&option),
             }

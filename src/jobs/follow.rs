@@ -1,4 +1,4 @@
-//! Follows what commands change in the data folder while the server runs.
+//! Follows what commands and operators change in the data folder while the server runs.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -15,13 +15,19 @@ use crate::{
 /// How often the version counter is read: one row, a few microseconds. A command's change counts within a second.
 const EVERY: Duration = Duration::from_millis(400);
 
-/// Reads the version counter for ever; when somebody has changed something, builds a new catalog and ends the rests that
-/// a command wants to be ended. A database that does not answer is tried again; what the server knows stays in force.
+/// Reads the version counter and looks at the provider files for ever; when somebody has changed something, builds a new
+/// catalog and ends the rests that a command wants to be ended. A database that does not answer is tried again; what the
+/// server knows stays in force.
 pub async fn run(db: Db, catalog: CatalogStore, ledger: Arc<Mutex<Ledger>>, stopping: CancellationToken) {
     // What was asked for while no server ran is done first.
     let mut followed = None;
     let mut failed = false;
     loop {
+        let providers = catalog.providers().clone();
+        // Listing a folder takes microseconds, but it may be on a network.
+        if tokio::task::spawn_blocking(move || providers.follow()).await.is_err() {
+            tracing::error!("looking for changed provider files panicked");
+        }
         match follow(&db, &catalog, &ledger, &mut followed).await {
             Ok(()) => failed = false,
             Err(error) => {
@@ -66,7 +72,7 @@ mod tests {
     use crate::{
         model::{id::KeyId, settings::RuntimeSettings, time::UnixMs, usage::OutcomeClass},
         scheduler::rest::{Rest, Scope},
-        storage::recording::tests::open,
+        storage::{providers::ProviderStore, recording::tests::open},
     };
 
     #[tokio::test]
@@ -76,7 +82,9 @@ mod tests {
         let settings = RuntimeSettings::sample();
         let settings = Arc::new(move |_: &_| settings.clone());
         let zone = jiff::tz::TimeZone::UTC;
-        let catalog = CatalogStore::open(server.clone(), settings, zone).await.unwrap();
+        let catalog = CatalogStore::open(server.clone(), settings, zone, ProviderStore::open(folder.path()))
+            .await
+            .unwrap();
         let ledger = Mutex::new(Ledger::default());
         let mut followed = None;
         follow(&server, &catalog, &ledger, &mut followed).await.unwrap();

@@ -16,6 +16,7 @@ use crate::{
         time::UnixMs,
         token::{ClientProfile, QuotaReset, QuotaUnit, Token},
     },
+    provider::Providers,
     storage::{channels::NewChannel, tokens::check_value},
 };
 
@@ -162,6 +163,10 @@ pub struct ChannelInput {
     /// The protocol that it speaks.
     #[serde(default)]
     pub protocol: Protocol,
+    /// The id of the provider whose rules hold for it, such as `groq`; `generic` for any OpenAI-compatible server. Left
+    /// out: the provider that the base URL belongs to, else `generic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
     /// Tier: channels of a higher priority are tried before those of a lower one.
     #[serde(default)]
     pub priority: i64,
@@ -477,6 +482,7 @@ impl ChannelInput {
             name: channel.name.clone(),
             base_url: channel.base_url.clone(),
             protocol: channel.protocol,
+            provider: Some(channel.provider.clone()),
             priority: channel.priority,
             weight: channel.weight.into(),
             groups: channel.groups.clone(),
@@ -496,8 +502,13 @@ impl ChannelInput {
     }
 
     /// The channel that this describes, or what is wrong with it. `known` is the channel before the change: models that
-    /// are given by name alone keep what is known of them.
-    pub fn check(&self, known: Option<&Channel>, t: Messages) -> Result<NewChannel, Faults> {
+    /// are given by name alone keep what is known of them. Without `providers` any provider is believed to exist.
+    pub fn check(
+        &self,
+        known: Option<&Channel>,
+        providers: Option<&Providers>,
+        t: Messages,
+    ) -> Result<NewChannel, Faults> {
         let mut faults = Faults::default();
         faults.take("name", rules::check_name(t, &self.name));
         faults.take("note", rules::check_length(t, &self.note, rules::MAX_NOTE_CHARS));
@@ -506,6 +517,7 @@ impl ChannelInput {
             "base_url",
             rules::check_base_url(t, &base_url, self.allow_private, t.pool.private_address()),
         );
+        let provider = faults.take("provider", self.checked_provider(known, providers, &base_url, t));
         faults.take("priority", within(t, self.priority, rules::PRIORITIES));
         let weight = faults.take("weight", within(t, self.weight, rules::WEIGHTS));
         if self.groups.len() > rules::MAX_CHANNEL_GROUPS
@@ -524,6 +536,7 @@ impl ChannelInput {
             name: self.name.clone(),
             base_url,
             protocol: self.protocol,
+            provider,
             priority: self.priority,
             weight: u32::try_from(weight).unwrap_or(1),
             groups: self.groups.clone(),
@@ -536,6 +549,22 @@ impl ChannelInput {
             models,
             redirects,
         })
+    }
+
+    fn checked_provider(
+        &self,
+        known: Option<&Channel>,
+        providers: Option<&Providers>,
+        base_url: &str,
+        t: Messages,
+    ) -> Result<String, String> {
+        let Some(providers) = providers else { return Ok(self.provider.clone().unwrap_or_default()) };
+        match &self.provider {
+            // A provider whose file was removed is no reason to refuse another change.
+            Some(id) if known.is_some_and(|channel| channel.provider == *id) => Ok(id.clone()),
+            Some(id) => rules::check_provider(t, providers, id).map(|()| id.clone()),
+            None => Ok(providers.proposed(base_url).to_owned()),
+        }
     }
 
     fn checked_headers(&self, t: Messages, faults: &mut Faults) -> Vec<(String, Secret)> {
@@ -836,7 +865,7 @@ mod tests {
     }
 
     fn faults(json: &str) -> Vec<String> {
-        let faults = channel(json).unwrap().check(None, t()).unwrap_err();
+        let faults = channel(json).unwrap().check(None, Some(&Providers::embedded()), t()).unwrap_err();
         faults.0.into_iter().map(|fault| fault.field).collect()
     }
 
@@ -846,6 +875,7 @@ mod tests {
             name: new.name,
             base_url: new.base_url,
             protocol: new.protocol,
+            provider: new.provider,
             priority: new.priority,
             weight: new.weight,
             groups: new.groups,
@@ -861,7 +891,7 @@ mod tests {
     }
 
     const FULL: &str = r#"{
-        "name": "A", "base_url": "https://api.example.com/v1/", "protocol": "openai", "priority": 2, "weight": 3,
+        "name": "A", "base_url": "https://api.example.com/v1/", "protocol": "openai", "provider": "groq", "priority": 2, "weight": 3,
         "groups": ["g"], "headers": {"X-Title": "mine"}, "proxy": "socks5://user:pass@127.0.0.1:1080",
         "timeouts": {"idle_ms": 5000}, "allow_private": true, "note": "n", "enabled": false,
         "models": ["a", {"name": "b", "context_window": 8192, "price": {"input": 0.15, "output": "0.6"}}],
@@ -870,7 +900,7 @@ mod tests {
 
     #[test]
     fn a_channel_reads_back_as_it_was_written() {
-        let checked = channel(FULL).unwrap().check(None, t()).unwrap();
+        let checked = channel(FULL).unwrap().check(None, Some(&Providers::embedded()), t()).unwrap();
         assert_eq!(
             (checked.base_url.as_str(), checked.weight, checked.enabled),
             ("https://api.example.com/v1", 3, false)
@@ -881,19 +911,51 @@ mod tests {
         let written = ChannelInput::of(&channel);
         let json = serde_json::to_string(&written).unwrap();
         assert_eq!(serde_json::from_str::<ChannelInput>(&json).unwrap(), written);
-        assert_eq!(ChannelInput::of(&saved(written.check(Some(&channel), t()).unwrap())), written);
+        assert_eq!(
+            ChannelInput::of(&saved(
+                written.check(Some(&channel), Some(&Providers::embedded()), t()).unwrap()
+            )),
+            written
+        );
         assert!(!format!("{written:?}").contains("pass"), "a secret is not printed");
     }
 
     #[test]
     fn a_name_alone_keeps_what_is_known_of_a_model_and_an_object_replaces_it() {
-        let known = saved(channel(FULL).unwrap().check(None, t()).unwrap());
+        let known = saved(channel(FULL).unwrap().check(None, Some(&Providers::embedded()), t()).unwrap());
         let again = |models: &str| {
             let json = format!(r#"{{"name": "A", "base_url": "https://a.example", "models": {models}}}"#);
-            channel(&json).unwrap().check(Some(&known), t()).unwrap().models
+            channel(&json).unwrap().check(Some(&known), None, t()).unwrap().models
         };
         assert_eq!(again(r#"["b"]"#)[0].context_window, Some(8192));
         assert_eq!(again(r#"[{"name": "b"}]"#)[0].context_window, None);
+    }
+
+    #[test]
+    fn a_provider_that_is_not_named_is_that_of_the_base_url_and_an_unknown_one_is_told_the_nearest() {
+        let providers = Providers::embedded();
+        let provider = |fields: &str, known: Option<&Channel>| {
+            let input = channel(&format!(r#"{{"name": "A", {fields}}}"#)).unwrap();
+            input.check(known, Some(&providers), t()).map(|new| new.provider)
+        };
+        for (fields, expected) in [
+            (r#""base_url": "https://api.groq.com/openai/v1""#, "groq"),
+            (r#""base_url": "https://a.example""#, "generic"),
+            (r#""base_url": "https://api.groq.com", "provider": null"#, "groq"),
+            (r#""base_url": "https://api.groq.com", "provider": "generic""#, "generic"),
+            (r#""base_url": "https://a.example", "provider": "nvidia""#, "nvidia"),
+        ] {
+            assert_eq!(provider(fields, None), Ok(expected.to_owned()), "{fields}");
+        }
+        let removed = r#""base_url": "https://a.example", "provider": "grok""#;
+        let told = provider(removed, None).unwrap_err().0.remove(0);
+        assert_eq!(told.field, "provider");
+        assert!(told.message.contains("“groq”") && told.message.contains("generic, "), "{}", told.message);
+
+        let mut known = saved(channel(FULL).unwrap().check(None, Some(&providers), t()).unwrap());
+        known.provider = "grok".into();
+        assert_eq!(provider(removed, Some(&known)), Ok("grok".into()), "what is there may stay");
+        assert!(provider(&removed.replace("grok", "grok2"), Some(&known)).is_err());
     }
 
     #[test]
@@ -910,7 +972,7 @@ mod tests {
     #[test]
     fn every_fault_of_a_channel_is_named_by_its_field() {
         let fields = faults(
-            r#"{"name": "", "base_url": "http://127.0.0.1:9", "weight": 0, "headers": {"Host": "x", "a b": "y"},
+            r#"{"name": "", "base_url": "http://127.0.0.1:9", "provider": "grok", "weight": 0, "headers": {"Host": "x", "a b": "y"},
                 "proxy": "ftp://x", "timeouts": {"idle_ms": 1},
                 "models": ["a", "a", "b c", {"name": "d", "price": {"input": -1, "output": 1}}],
                 "redirects": {"x": [], "y": "b c"}}"#,
@@ -920,6 +982,7 @@ mod tests {
             [
                 "name",
                 "base_url",
+                "provider",
                 "weight",
                 "headers.Host",
                 "headers.a b",

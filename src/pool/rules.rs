@@ -13,6 +13,7 @@ use crate::{
         decimal,
         token::{Quota, QuotaReset, QuotaUnit},
     },
+    provider::Providers,
     upstream::address,
 };
 
@@ -126,6 +127,19 @@ pub fn check_base_url(t: Messages, text: &str, allow_private: bool, private: &st
         return Err(private.into());
     }
     Ok(())
+}
+
+/// What is wrong with the id of a channel's provider.
+pub fn check_provider(t: Messages, providers: &Providers, id: &str) -> Result<(), String> {
+    if providers.find(id).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = providers.all().map(|provider| provider.id.as_str()).collect();
+    let all = known.join(", ");
+    Err(match super::slip::nearest(id, &known) {
+        Some(near) => t.pool.provider_unknown_near(&shortened(id), near, &all),
+        None => t.pool.provider_unknown(&shortened(id), &all),
+    })
 }
 
 /// Whether a text can be a model's name.

@@ -240,7 +240,7 @@ mod tests {
         let document = json!({
             "version": 1,
             "channels": [{
-                "name": "A", "base_url": "https://a.example", "protocol": "openai", "priority": -2, "weight": 3,
+                "name": "A", "base_url": "https://a.example", "protocol": "openai", "provider": "groq", "priority": -2, "weight": 3,
                 "proxy": null, "timeouts": {"idle_ms": 5000}, "headers": {"X-A": "b"},
                 "models": ["a", {"name": "b", "context_window": 8192, "price": {"input": 0.15, "output": "0.6"}}],
                 "redirects": {"x": "a", "y": ["a", "b"]},

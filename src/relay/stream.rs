@@ -26,6 +26,7 @@ use crate::{
         openai::InBandError,
         sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME, frame},
     },
+    provider::Provider,
     scheduler::ledger::Candidate,
     upstream::outcome::classify_in_band,
 };
@@ -56,6 +57,7 @@ struct Live {
     finish_by: Option<Instant>,
     /// What no text may repeat.
     secrets: Vec<Secret>,
+    provider: Arc<Provider>,
     ends_by: Instant,
     started: bool,
     over: bool,
@@ -167,6 +169,7 @@ impl Live {
             idle_by: now + timeouts.idle,
             finish_by: None,
             secrets: job.targets[beginning.index].secrets().into_iter().cloned().collect(),
+            provider: relay.parts.catalog.provider_of(&job.targets[beginning.index].route.channel.channel),
             ends_by: now + LONGEST_ANSWER,
             relay,
             prompt_tokens: job.prompt_tokens(),
@@ -288,7 +291,7 @@ impl Live {
     /// The words of an error inside the stream, for the operator.
     fn detail(&self, error: &InBandError) -> String {
         let secrets: Vec<&Secret> = self.secrets.iter().collect();
-        classify_in_band(error, self.ticket.now(), &secrets).detail
+        classify_in_band(error, Some(&self.provider), self.ticket.now(), &secrets).detail
     }
 
     /// Takes the end of the upstream's body if it is already there, so that the connection can be used again.

@@ -58,7 +58,7 @@ const IMPURE: &[&str] = &[
     "ThreadRng",
     "SysRng",
 ];
-const PURE_MODULES: &[&str] = &["protocol", "scheduler"];
+const PURE_MODULES: &[&str] = &["protocol", "scheduler", "provider"];
 
 /// Ways to hold state that nobody passes on.
 const GLOBAL_STATE: &[&str] =

@@ -93,6 +93,8 @@ pub struct ChannelView {
     base_url: String,
     /// The protocol that it speaks.
     protocol: Protocol,
+    /// The id of the provider whose rules hold for it.
+    provider: String,
     /// Channels of a higher priority are tried before those of a lower one.
     priority: i64,
     /// Share of the calls among channels of the same priority.
@@ -180,6 +182,7 @@ impl ChannelView {
             name: input.name,
             base_url: input.base_url,
             protocol: input.protocol,
+            provider: channel.provider.clone(),
             priority: input.priority,
             weight: channel.weight,
             groups: input.groups,
@@ -220,7 +223,12 @@ fn view(site: &Site, id: ChannelId) -> Result<ChannelView> {
 }
 
 /// The channel that an input describes. A masked secret is refused here: it is what an answer shows, not what is meant.
-fn checked(input: &ChannelInput, known: Option<&Channel>, asked: &super::auth::Caller) -> Result<NewChannel> {
+fn checked(
+    site: &Site,
+    input: &ChannelInput,
+    known: Option<&Channel>,
+    asked: &super::auth::Caller,
+) -> Result<NewChannel> {
     let mut faults = Faults::default();
     let text = "This is masked, as answers show it; give the whole value, or change other fields by PATCH.";
     for (name, value) in &input.headers {
@@ -232,7 +240,7 @@ fn checked(input: &ChannelInput, known: Option<&Channel>, asked: &super::auth::C
         faults.add("proxy", text);
     }
     faults.or(())?;
-    Ok(input.check(known, asked.t())?)
+    Ok(input.check(known, Some(&site.catalog.providers().load()), asked.t())?)
 }
 
 async fn list(asked: Asked<(), Query<NamedPageQuery>>) -> Result<Shown<ChannelList>> {
@@ -251,7 +259,7 @@ async fn show(asked: Asked<ChannelId>) -> Result<Shown<ChannelView>> {
 }
 
 async fn create(asked: Asked<(), (), Body<ChannelInput>>) -> Result<Created<ChannelView>> {
-    let new = checked(&asked.body.0, None, &asked.caller)?;
+    let new = checked(&asked.site, &asked.body.0, None, &asked.caller)?;
     let id = asked.site.db.create_channel(&new).await?;
     asked.site.catalog.reload().await?;
     Ok(Created(format!("/api/channels/{id}"), view(&asked.site, id)?))
@@ -278,7 +286,7 @@ async fn save(
     input: &ChannelInput,
 ) -> Result<Shown<ChannelView>> {
     let channel = &entry.channel;
-    let new = checked(input, Some(channel), caller)?;
+    let new = checked(site, input, Some(channel), caller)?;
     if sends_secrets_elsewhere(channel, !entry.keys.is_empty(), &new) {
         let why = "This change sends the channel's keys or headers to another host or proxy.";
         caller.confirm(site, why).await?;
@@ -366,9 +374,16 @@ async fn fetch(asked: Asked<ChannelId, (), Body<FetchInput>>) -> Result<Shown<Fe
         return Err(Refusal::new(StatusCode::CONFLICT, "no_key", text));
     };
     let timeouts = patient_timeouts(&catalog, channel);
-    let listed = fetch_models(&site.clients, channel, &key.secret, timeouts, site.clock.now())
-        .await
-        .map_err(|failure| not_fetched(&failure))?;
+    let listed = fetch_models(
+        &site.clients,
+        channel,
+        &site.catalog.provider_of(channel),
+        &key.secret,
+        timeouts,
+        site.clock.now(),
+    )
+    .await
+    .map_err(|failure| not_fetched(&failure))?;
     let names: HashSet<&str> = listed.iter().map(|model| model.name.as_str()).collect();
     let FetchInput { apply, models: wanted } = &asked.body.0;
     let mut faults = Faults::default();

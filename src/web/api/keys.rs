@@ -479,8 +479,16 @@ async fn check(asked: Asked<KeyId, (), Body<CheckInput>>) -> Result<Shown<CheckV
         return Err(Refusal::at("model", "This cannot be a model's name."));
     }
     let timeouts = patient_timeouts(&catalog, &entry.channel);
-    let check =
-        check_key(&site.clients, &entry.channel, &key.secret, model.as_deref(), timeouts, &site.clock).await;
+    let check = check_key(
+        &site.clients,
+        &entry.channel,
+        &site.catalog.provider_of(&entry.channel),
+        &key.secret,
+        model.as_deref(),
+        timeouts,
+        &site.clock,
+    )
+    .await;
     site.db.save_key_check(key.id, &check).await?;
     if answered(&check) {
         wake(ledger(site).rests_mut(), &entry, &key, model.as_deref());

@@ -96,7 +96,9 @@ async fn apply(asked: Asked<(), (), Body<ApplyInput>>) -> Result<Shown<ApplyView
     let options = Options { prune: input.prune };
     let mut confirmed = false;
     for _ in 0..apply::TRIES {
-        let plan = apply::plan(&site.db, &input.pool, options, t).await.map_err(refused)?;
+        let plan = apply::plan(&site.db, &input.pool, options, &site.catalog.providers().load(), t)
+            .await
+            .map_err(refused)?;
         if input.dry_run {
             return Ok(Shown(ApplyView { changed: false, steps: plan.steps, new_tokens: Vec::new() }));
         }

@@ -23,6 +23,13 @@ const LOOKED_AT: usize = 8;
 /// How long a prediction for refused calls of a set holds, in milliseconds.
 const PREDICTION_MS: i64 = 250;
 
+/// If somebody has been waiting for so long without a break, calls are sent at an even pace: more come than the window
+/// holds, and bursts would only make the last one wait for a whole window. A burst that fits soon goes as a burst.
+const BACKLOG_MS: i64 = 5_000;
+
+/// Nobody may come so close to his deadline because of the pace.
+const DEADLINE_SLACK_MS: i64 = 3_000;
+
 /// The longest time that a prediction looks ahead.
 const HORIZON_MS: i64 = 32 * 86_400_000;
 
@@ -117,7 +124,13 @@ pub enum Event {
 struct Set {
     line: Line,
     plan: Option<Arc<Plan>>,
+    /// Since when somebody has been waiting.
+    since: i64,
     wake: Option<i64>,
+    /// When it was last found out how many calls a minute the set can do, and the result.
+    per_minute: Option<(i64, u64)>,
+    /// When it was last found out whether it is backlogged, and the result.
+    backlogged: Option<(i64, bool)>,
     /// When a refused call was last predicted, for how many in front of it, and the result.
     predicted: Option<(i64, u64, i64)>,
 }
@@ -184,7 +197,7 @@ impl Desk {
                 cost: call.cost,
                 conversation: call.conversation,
                 waited_ms: now.ms() - call.arrived.0,
-                waiting: 0,
+                backlogged: false,
                 random,
             };
             match self.pool.choose(&ask, &mut call.tried, now) {
@@ -227,6 +240,9 @@ impl Desk {
                 self.of_stem.entry(*stem).or_default().push(call.set);
             }
             set.plan = Some(call.plan.clone());
+        }
+        if set.line.is_empty() {
+            set.since = call.arrived.0;
         }
         set.line.push(place, index);
         self.deadlines.set(call.deadline.0, u64::from(index));
@@ -313,11 +329,10 @@ impl Desk {
 
     /// Serves one call of a set, or notes when the set is worth a look again.
     fn serve(&mut self, set: u64, now: Now, random: u64) -> Option<Event> {
-        let entry = self.sets.get(&set)?;
         let waiters = &self.waiters;
         let arrived = |index: u32| waiters[index as usize].call.as_ref().map_or(0, |call| call.arrived.0);
-        let first = entry.line.first(LOOKED_AT, now.ms(), arrived);
-        let waiting = entry.line.len() as u64 - 1;
+        let first = self.sets.get(&set)?.line.first(LOOKED_AT, now.ms(), arrived);
+        let backlogged = self.is_backlogged(set, now);
         let mut wake: Option<i64> = None;
         for (place, index) in first {
             let id = WaiterId { index, generation: self.waiters[index as usize].generation };
@@ -329,7 +344,7 @@ impl Desk {
                 cost: call.cost,
                 conversation: call.conversation,
                 waited_ms,
-                waiting,
+                backlogged,
                 random,
             };
             match self.pool.choose(&ask, &mut call.tried, now) {
@@ -364,6 +379,38 @@ impl Desk {
         }
         self.wake_set(set, wake);
         None
+    }
+
+    /// Whether calls of a set are to be sent at an even pace: somebody has been waiting for some time, and nobody would
+    /// wait beyond his deadline because of the pace.
+    fn is_backlogged(&mut self, set: u64, now: Now) -> bool {
+        let Some(entry) = self.sets.get_mut(&set).filter(|entry| now.ms() - entry.since > BACKLOG_MS) else {
+            return false;
+        };
+        let known = entry.per_minute.filter(|(at, _)| now.ms() - at < 1_000);
+        let per_minute = match (known, &entry.plan) {
+            (Some((_, per_minute)), _) => per_minute,
+            (None, Some(plan)) => {
+                let room = self.pool.room_by(plan, now.ms() + 60_000, now).unwrap_or(u64::MAX);
+                entry.per_minute = Some((now.ms(), room));
+                room
+            }
+            (None, None) => return false,
+        };
+        if let Some((at, backlogged)) = entry.backlogged
+            && now.ms() - at < 100
+        {
+            return backlogged;
+        }
+        let each_us = 60_000_000 / per_minute.max(1);
+        let in_time = |(ahead, (_, index)): (usize, (Place, u32))| {
+            let paced_ms = i64::try_from((ahead as u64 + 1) * each_us / 1000).unwrap_or(i64::MAX / 2);
+            let call = self.waiters[index as usize].call.as_ref();
+            call.is_none_or(|call| now.ms() + paced_ms + DEADLINE_SLACK_MS < call.deadline.0)
+        };
+        let backlogged = entry.line.all().enumerate().all(in_time);
+        entry.backlogged = Some((now.ms(), backlogged));
+        backlogged
     }
 
     fn wake_set(&mut self, set: u64, at: Option<i64>) {

@@ -8,10 +8,6 @@ use super::{
 };
 use crate::model::time::UnixMs;
 
-/// How far ahead room that comes back is looked for before calls are paced. A burst that the window will have room for in
-/// this time may go as a burst.
-const SOON_MS: i64 = 2_000;
-
 /// What is used of a limit.
 #[derive(Debug, Clone)]
 pub(super) enum Usage {
@@ -98,7 +94,7 @@ impl Gauge {
     /// How long an entry of the log counts: the span, and a margin for what the network takes more for one call than
     /// for another.
     pub(super) fn counts_ms(&self) -> i64 {
-        self.span_ms() + self.learn.margin_ms
+        self.span_ms() + self.learn.margin()
     }
 
     /// The time in which one comes back, stretched by what refusals taught.
@@ -150,20 +146,16 @@ impl Gauge {
         }
     }
 
-    /// Reserves an amount; gives the number of the entry. `waiting` is how many other calls wait for each limit of
-    /// this kind: if more than will soon have room, the next call keeps a distance.
-    pub(super) fn push(&mut self, amount: u64, waiting: u64, now: Now) -> u64 {
-        let (at, span, counts, interval) = (now.ms(), self.span_ms(), self.counts_ms(), self.interval_ms());
+    /// Reserves an amount; gives the number of the entry. `backlogged` says that calls have been waiting for some time:
+    /// then the next one keeps a distance.
+    pub(super) fn push(&mut self, amount: u64, backlogged: bool, now: Now) -> u64 {
+        let (at, span, interval) = (now.ms(), self.span_ms(), self.interval_ms());
         let smooth = self.learn.smooth;
         match &mut self.usage {
             Usage::Log(log) => {
                 let number = log.push(at, amount, span);
                 if self.metric == Metric::Requests && self.window.is_short() {
-                    let busy = waiting > 0 && {
-                        let soon = log.ended_by(at + SOON_MS.min(span / 4) - counts) as u64;
-                        waiting > self.max.saturating_sub(log.sum()) + soon
-                    };
-                    if busy || smooth {
+                    if backlogged || smooth {
                         // The pace's own fractions are kept, so that rounding does not slow it down.
                         self.not_before = self.learn.paced_from(at, interval);
                     }
@@ -208,20 +200,21 @@ impl Gauge {
         }
     }
 
-    /// Notes that a call was accepted.
-    pub(super) fn accepted(&mut self, number: u64, now: Now) {
-        match &mut self.usage {
-            Usage::Log(log) => log.accept(number),
-            Usage::Calendar(calendar) => calendar.answered(number, true),
-            _ => {}
+    /// Notes that a call that was sent at `sent_at` was accepted.
+    pub(super) fn accepted(&mut self, number: u64, sent_at: i64, now: Now) {
+        if let Usage::Calendar(calendar) = &mut self.usage {
+            calendar.answered(number, true);
         }
+        self.learn.answered_after(now.ms() - sent_at);
         self.grow(now);
     }
 
-    /// Notes that a call was not accepted, whatever the reason.
-    pub(super) fn not_accepted(&mut self, number: u64) {
-        if let Usage::Calendar(calendar) = &mut self.usage {
-            calendar.answered(number, false);
+    /// Notes that a call was not accepted, perhaps because of a limit.
+    pub(super) fn not_accepted(&mut self, number: u64, amount: u64, limited: bool) {
+        match &mut self.usage {
+            Usage::Calendar(calendar) => calendar.answered(number, false),
+            Usage::Log(log) if limited => log.refuse(number, amount),
+            _ => {}
         }
     }
 
@@ -277,11 +270,11 @@ impl Gauge {
         let left = self.max.saturating_sub(self.used());
         match &self.usage {
             Usage::Log(log) => {
-                // Whole windows beyond the first give the full amount again.
+                // Whole windows beyond the first give the full amount again. More may be used than is allowed.
                 let counts = self.counts_ms();
                 let windows = ((until - now) / counts).max(0) as u64;
                 let ended = log.ended_by(until - counts) as u64;
-                left + ended + windows * self.max
+                (self.max + ended + windows * self.max).saturating_sub(log.sum())
             }
             Usage::Calendar(calendar) if until >= calendar.ends => left + self.max,
             Usage::Bucket(bucket) => {

@@ -14,15 +14,25 @@ use super::{
 /// The largest margin.
 const MAX_MARGIN_MS: i64 = 2_000;
 
-/// How much a refused pace is stretched, and how much of it each accepted call takes back: about one call in twenty
+/// The smallest margin, and how many answers must have been timed before it is believed.
+const MIN_MARGIN_MS: i64 = 100;
+const TELLING_ANSWERS: u32 = 10;
+
+/// While a pace is looked for, it grows by half after so many accepted calls.
+const ACCEPTED_TO_GROW: u32 = 4;
+
+/// How much a refused pace is stretched, and how much of it each accepted call takes back: about one call in twenty-four
 /// finds out whether the pace could be faster.
-const STRETCH_PERMILLE: u32 = 20;
+const STRETCH_PERMILLE: u32 = 24;
+
+/// Beyond this, not the pace is at fault, but less is allowed.
+const MAX_STRETCH_PERMILLE: u32 = 500;
 
 /// Without a refusal for this long, what was learned is forgotten.
 const FORGET_MS: i64 = 7 * 86_400_000;
 
 /// After this many clean windows the limit first grows, in quarters of a window.
-const FIRST_GROWTH: u32 = 6;
+const FIRST_GROWTH: u32 = 20;
 
 /// It never waits longer than this, in quarters of a window: an hour, for windows of a minute.
 const LAST_GROWTH: u32 = 240;
@@ -43,6 +53,12 @@ pub(super) struct Learn {
     /// How many clean windows, in quarters, the next growth waits for.
     pub growth_quarters: u32,
     base_margin_ms: i64,
+    /// How long answers take at most, lately: a call arrives before its answer does.
+    slowest_answer_ms: i64,
+    answers: u32,
+    /// The pace is still being looked for, by doublings.
+    searching: bool,
+    accepted_at_pace: u32,
     /// The pace's next time, with fractions.
     next: f64,
     /// Calls sent before this say nothing that a refusal has not said already.
@@ -72,6 +88,10 @@ impl Learn {
             smooth: false,
             said_more_left: false,
             base_margin_ms,
+            slowest_answer_ms: 0,
+            answers: 0,
+            searching: false,
+            accepted_at_pace: 0,
             next: 0.0,
             reacted_at: never,
             refused_at: never,
@@ -84,10 +104,35 @@ impl Learn {
         }
     }
 
+    /// How long an entry counts beyond its window: the margin, or less if answers come faster than that.
+    pub fn margin(&self) -> i64 {
+        if self.answers < TELLING_ANSWERS {
+            return self.margin_ms;
+        }
+        let floor = if self.margin_ms > self.base_margin_ms { self.margin_ms } else { MIN_MARGIN_MS };
+        self.margin_ms.min((self.slowest_answer_ms + MIN_MARGIN_MS / 2).max(floor))
+    }
+
+    /// Notes how long an answer took to begin.
+    pub fn answered_after(&mut self, ms: i64) {
+        self.answers = self.answers.saturating_add(1);
+        self.slowest_answer_ms = (self.slowest_answer_ms - self.slowest_answer_ms / 64).max(ms);
+    }
+
+    /// Looks for an even pace.
+    pub fn search(&mut self) {
+        (self.searching, self.smooth, self.confidence) = (true, true, 10);
+    }
+
     /// Notes that a refusal at this time has been reacted to.
     pub fn reacted(&mut self, at: i64) {
         (self.reacted_at, self.refused_at, self.clean_from) = (at, at, at);
         self.accepted_since = false;
+    }
+
+    /// Whether calls were sent at an even pace around this time.
+    fn paced_at(&self, at: i64, span: i64) -> bool {
+        self.next > 0.0 && at - span / 4 <= self.next as i64
     }
 
     /// The time before which a paced call is not followed by the next.
@@ -106,42 +151,71 @@ impl Gauge {
             return;
         }
         let consecutive = !self.learn.accepted_since;
-        let previous = self.learn.refused_at;
         self.learn.reacted(at);
         let span = self.span_ms();
         let Usage::Log(log) = &self.usage else {
             if let Usage::Bucket(_) = self.usage {
-                self.learn.stretch_permille = (self.learn.stretch_permille + STRETCH_PERMILLE).min(2000);
+                self.stretch(consecutive);
             }
             return;
         };
-        let accepted = log.accepted_since(sent_at - span);
+        // The refused call itself is among those that were sent.
+        let (sent, accepted) = log.between(sent_at - span, sent_at);
         let requests = self.metric == Metric::Requests;
-        let paced = self.learn.next > 0.0 && sent_at - span / 4 <= self.learn.next as i64;
-        if let Some(before) = self.learn.grown_from.take() {
+        self.learn.accepted_at_pace = 0;
+        let near = accepted + 1 + self.max / 40 >= self.max;
+        let paced = self.learn.paced_at(sent_at, span);
+        let known = self.declared == Some(self.max);
+        if self.learn.searching {
+            // Having grown and been refused, the pace is known to a third; having been refused again, it was far off.
+            let factor = if consecutive { 60 } else { 80 };
+            self.learn.searching = consecutive;
+            self.cut((self.max * factor / 100).max(accepted.min(self.max - 1)));
+            (self.learn.step, self.learn.growth_quarters) = ((self.max / 12).max(1), 4);
+        } else if let Some(before) = self.learn.grown_from.take() {
             self.max = self.max.min(accepted.max(before)).max(1);
             self.learn.step = 1;
             self.learn.growth_quarters = (self.learn.growth_quarters * 2).min(LAST_GROWTH);
-        } else if accepted + 1 + self.max / 40 >= self.max || !requests {
+        } else if near || !requests {
+            let again = at - self.learn.near_refused_at < 3 * span;
+            self.learn.near_refused_at = at;
             self.learn.margin_ms = (self.learn.margin_ms * 3 / 2).min(MAX_MARGIN_MS);
-            if at - self.learn.near_refused_at < 3 * span {
+            if self.learn.smooth || (known && paced) {
+                self.stretch(consecutive);
+            } else if !known && requests {
+                self.cut(accepted);
+            } else if again {
                 self.cut(self.max - (self.max / 40).clamp(1, self.max.max(2) - 1));
             }
-            self.learn.near_refused_at = at;
-        } else if paced || accepted * 2 < self.max {
+        } else if self.learn.smooth {
+            self.stretch(consecutive);
+        } else if sent * 5 >= self.max * 4 && (self.declared.is_none() || accepted * 100 < sent * 85) || consecutive {
+            // A window's worth was sent and not all of it was accepted, or nothing since the last refusal.
+            self.cut(accepted.max(self.max / 2));
+        } else if paced {
+            self.stretch(false);
+        } else if accepted * 2 < self.max {
             self.learn.smooth = true;
-            self.learn.stretch_permille = (self.learn.stretch_permille + STRETCH_PERMILLE).min(2000);
-            if consecutive && at - previous < span {
-                self.cut(accepted.max(self.max * 7 / 10));
-            }
-        } else {
-            self.cut(accepted);
+        }
+    }
+
+    /// Calls at an even pace still come too fast, or too unevenly.
+    fn stretch(&mut self, consecutive: bool) {
+        let more = if consecutive { 2 * STRETCH_PERMILLE } else { STRETCH_PERMILLE };
+        self.learn.stretch_permille += more;
+        if self.learn.stretch_permille > MAX_STRETCH_PERMILLE {
+            self.learn.stretch_permille = 0;
+            self.cut(self.max * 1000 / u64::from(1000 + MAX_STRETCH_PERMILLE));
         }
     }
 
     fn cut(&mut self, max: u64) {
         if self.source != Source::Operator {
             self.max = self.max.min(max.max(1));
+            if let Some(declared) = self.declared {
+                // It is probably the declared limit after all: half of the way back is tried soon.
+                (self.learn.step, self.learn.growth_quarters) = ((declared.saturating_sub(self.max) / 2).max(1), 6);
+            }
             self.learn.confidence = (self.learn.confidence + 10).min(90);
         }
     }
@@ -156,6 +230,14 @@ impl Gauge {
             learn.margin_ms -= 1;
         }
         let ceiling = self.declared.unwrap_or(u64::MAX);
+        if learn.searching {
+            learn.accepted_at_pace += 1;
+            if learn.accepted_at_pace >= ACCEPTED_TO_GROW {
+                learn.accepted_at_pace = 0;
+                self.max = (self.max + self.max.div_ceil(2)).min(ceiling);
+            }
+            return;
+        }
         if self.max >= ceiling || self.source == Source::Operator {
             return;
         }

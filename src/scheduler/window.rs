@@ -29,7 +29,7 @@ pub enum Fits {
 struct Entry {
     at: i64,
     amount: u64,
-    accepted: u32,
+    refused: u64,
 }
 
 /// A bounded log of what was sent when: exact up to a thousand sends per window, slightly cautious beyond.
@@ -72,15 +72,17 @@ impl Log {
     /// Notes an amount; gives the number of its entry. Times never go back.
     pub fn push(&mut self, at: i64, amount: u64, span_ms: i64) -> u64 {
         self.sum += amount;
-        let crowded = self.entries.len() >= EXACT_ENTRIES;
+        // An entry is shared until it is so much later than the one before it.
+        let crowded = self.entries.len() >= EXACT_ENTRIES
+            && at - self.entries[self.entries.len() - 2].at <= span_ms / SHARED_PARTS;
         match self.entries.back_mut() {
-            Some(last) if crowded && at - last.at <= span_ms / SHARED_PARTS => {
+            Some(last) if crowded => {
                 last.amount += amount;
                 last.at = last.at.max(at);
             }
             last => {
                 let at = last.map_or(at, |last| last.at.max(at));
-                self.entries.push_back(Entry { at, amount, accepted: 0 });
+                self.entries.push_back(Entry { at, amount, refused: 0 });
             }
         }
         self.first + self.entries.len() as u64 - 1
@@ -96,10 +98,10 @@ impl Log {
         }
     }
 
-    /// Notes that a send of an entry was accepted.
-    pub fn accept(&mut self, number: u64) {
+    /// Notes that so much of an entry was refused. It goes on to count, since the provider may count it.
+    pub fn refuse(&mut self, number: u64, amount: u64) {
         if let Some(entry) = self.entry(number) {
-            entry.accepted += 1;
+            entry.refused += amount;
         }
     }
 
@@ -107,10 +109,15 @@ impl Log {
         self.entries.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
-    /// The accepted sends after a time.
-    pub fn accepted_since(&self, since: i64) -> u64 {
+    /// What was sent after `since`, up to `until`, and what of it was not refused. What is still under way counts as not
+    /// refused: it was sent before the call that was.
+    pub fn between(&self, since: i64, until: i64) -> (u64, u64) {
         let start = self.entries.partition_point(|entry| entry.at <= since);
-        self.entries.range(start..).map(|entry| u64::from(entry.accepted)).sum()
+        let end = self.entries.partition_point(|entry| entry.at <= until);
+        let entries = self.entries.range(start..end.max(start));
+        entries.fold((0, 0), |(sent, accepted), entry| {
+            (sent + entry.amount, accepted + entry.amount.saturating_sub(entry.refused))
+        })
     }
 
     /// The time of the send after whose end `amount` more fits below `max`; `None` if it fits now.
@@ -157,10 +164,10 @@ impl Log {
         self.entries.iter().map(|entry| (entry.at, entry.amount))
     }
 
-    /// Copies the accepted sends of another log; both must be of the same span.
+    /// Copies the sends of another log; both must be of the same span.
     pub fn absorb(&mut self, other: &Self) {
         let mut all: Vec<Entry> = self.entries.drain(..).collect();
-        all.extend(other.entries.iter().filter(|entry| entry.accepted > 0).copied());
+        all.extend(&other.entries);
         all.sort_by_key(|entry| entry.at);
         self.sum = all.iter().map(|entry| entry.amount).sum();
         self.entries = all.into();

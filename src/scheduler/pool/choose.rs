@@ -57,8 +57,8 @@ pub struct Ask<'a> {
     pub conversation: Option<u64>,
     /// How long it has waited, in milliseconds.
     pub waited_ms: i64,
-    /// How many other calls wait for the same candidates.
-    pub waiting: u64,
+    /// Whether calls have been waiting for the same candidates for some time: then they are sent at an even pace.
+    pub backlogged: bool,
     /// A fresh random number.
     pub random: u64,
 }
@@ -227,7 +227,7 @@ impl Pool {
         let mut wait = Wait::default();
         for (place, tier) in ask.plan.tiers.iter().enumerate() {
             match self.choose_in_tier(ask, tier, tried, avoid, now) {
-                Ok(lane) => return Choice::Take(self.take(lane, place, tier, ask, now)),
+                Ok(lane) => return Choice::Take(self.take(lane, place, ask, now)),
                 Err(here) => {
                     wait.merge(here);
                     let patience = tier.spill_ms.saturating_sub(ask.waited_ms);
@@ -548,7 +548,7 @@ impl Pool {
                         && self.nodes_ready(&nodes, ask.cost, true, now) == Ready::Now
                         && self.lane_ready(lane, ask.cost, true, now) == Ready::Now;
                     if fits {
-                        return Some(Choice::Take(self.take(lane, place, tier, ask, now)));
+                        return Some(Choice::Take(self.take(lane, place, ask, now)));
                     }
                 }
             }
@@ -556,7 +556,7 @@ impl Pool {
         None
     }
 
-    fn take(&mut self, lane: u32, place: usize, tier: &Tier, ask: &Ask<'_>, now: Now) -> Taken {
+    fn take(&mut self, lane: u32, place: usize, ask: &Ask<'_>, now: Now) -> Taken {
         let index = self.free_slots.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() as u32 - 1
@@ -564,11 +564,9 @@ impl Pool {
         let Lane { stem, key, nodes, .. } = self.lanes[lane as usize];
         let mut slot = std::mem::take(&mut self.slots[index as usize]);
         slot.entries.clear();
-        let lanes: u64 = tier.stems.iter().map(|(stem, _)| u64::from(self.stems[stem.0 as usize].active_lanes)).sum();
-        let share = ask.waiting.div_ceil(lanes.max(1));
         let at = now.ms();
         let of_stem = self.stems[stem as usize].nodes;
-        for (place, node) in nodes.into_iter().chain(of_stem).enumerate().filter(|(_, node)| *node != NONE) {
+        for node in nodes.into_iter().chain(of_stem).filter(|node| *node != NONE) {
             let entry = &mut self.nodes[node as usize];
             if entry.pending == 0 {
                 entry.pending_since = at;
@@ -576,11 +574,10 @@ impl Pool {
             entry.pending += 1;
             entry.in_flight += 1;
             entry.last_used = at;
-            let waiting = if place < nodes.len() { share } else { ask.waiting };
             for &limit in &entry.limits {
                 let gauge = &mut self.gauges[limit as usize];
                 let amount = ask.cost.of(gauge.metric);
-                let number = gauge.push(amount, waiting, now);
+                let number = gauge.push(amount, ask.backlogged, now);
                 slot.entries.push((limit, number, amount));
             }
         }

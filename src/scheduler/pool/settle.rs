@@ -22,7 +22,10 @@ use crate::{
 const LONG_REST: Duration = Duration::from_secs(3600);
 
 /// Fewer accepted calls than this say little about how many are allowed.
-const TELLING: u64 = 3;
+const TELLING: u64 = 4;
+
+/// So many calls a minute are tried then, evenly.
+const FIRST_GUESS: u64 = 20;
 
 /// A bad answer to a call.
 #[derive(Debug, Clone)]
@@ -70,19 +73,15 @@ impl Pool {
     pub fn accepted(&mut self, id: SlotId, now: Now) {
         let now = self.advance(now);
         let Some(slot) = self.open_slot(id).filter(|slot| !slot.answered) else { return };
-        let (lane, sent_at, recent) = (slot.lane, slot.sent_at, slot.recent);
+        let (lane, sent_at) = (slot.lane, slot.sent_at);
         let slot = &mut self.slots[id.index as usize];
         slot.answered = true;
         for place in 0..slot.entries.len() {
             let (limit, number, _) = self.slots[id.index as usize].entries[place];
-            self.gauges[limit as usize].accepted(number, now);
+            self.gauges[limit as usize].accepted(number, sent_at, now);
         }
-        let measured = self.is_measured(lane);
         let entry = &mut self.lanes[lane as usize];
         entry.answers = entry.answers.saturating_add(1);
-        if !measured {
-            entry.recent.accept(recent);
-        }
         for node in self.lane_nodes(lane).into_iter().filter(|&node| node != NONE) {
             let entry = &mut self.nodes[node as usize];
             entry.pending = entry.pending.saturating_sub(1);
@@ -133,7 +132,7 @@ impl Pool {
             let after = becomes(gauge.metric, amount);
             gauge.correct(number, amount, after);
             if !answered {
-                gauge.not_accepted(number);
+                gauge.not_accepted(number, 0, false);
             }
             if after < amount {
                 self.wake_limit(limit);
@@ -173,8 +172,17 @@ impl Pool {
     ) -> Option<(Scope, UnixMs)> {
         let now = self.advance(now);
         let slot = self.open_slot(taken.slot)?;
-        let (lane, sent_at) = (slot.lane, slot.sent_at);
+        let (lane, sent_at, recent) = (slot.lane, slot.sent_at, slot.recent);
         let entries: Vec<u32> = slot.entries.iter().map(|(limit, ..)| *limit).collect();
+        if fault.report.class == OutcomeClass::RateLimited {
+            for place in 0..entries.len() {
+                let (limit, number, amount) = self.slots[taken.slot.index as usize].entries[place];
+                if let Usage::Log(log) = &mut self.gauges[limit as usize].usage {
+                    log.refuse(number, amount);
+                }
+            }
+            self.lanes[lane as usize].recent.refuse(recent, 1);
+        }
         let refused = matches!(fault.report.class, OutcomeClass::RateLimited | OutcomeClass::OutOfCredit);
         if fault.report.class != OutcomeClass::RateLimited {
             tried.lanes.push(lane);
@@ -322,21 +330,22 @@ impl Pool {
                 }
                 _ => gauge.refused(sent_at, now),
             }
-            return Some(gauge.span_ms() / i64::try_from(gauge.max.max(1)).unwrap_or(i64::MAX));
+            // At an even pace the next call is on time by when the refusal is here.
+            let interval = gauge.span_ms() / i64::try_from(gauge.max.max(1)).unwrap_or(i64::MAX);
+            return Some(if gauge.learn.smooth { interval / 8 } else { interval });
         }
         if metric != Metric::Requests && fault.allowed.is_none() {
             return None;
         }
         let below = if self.nodes[node as usize].lanes.is_empty() { vec![lane] } else { self.nodes[node as usize].lanes.clone() };
-        let accepted: u64 =
-            below.iter().map(|&lane| self.lanes[lane as usize].recent.accepted_since(sent_at - 60_000)).sum();
-        let strikes = rest_scope(&self.nodes[node as usize].scope)
-            .map_or(1, |scope| self.rests.strikes_with(&scope, UnixMs(sent_at)));
-        if fault.allowed.is_none() && accepted < TELLING && strikes < 2 {
-            return None;
-        }
-        let max = fault.allowed.unwrap_or(accepted).max(1);
+        let accepted: u64 = below
+            .iter()
+            .map(|&lane| self.lanes[lane as usize].recent.between(sent_at - 60_000, sent_at).1)
+            .sum();
         let source = if fault.allowed.is_some() { Source::ErrorBody } else { Source::Learned };
+        // Too few were accepted to tell how many are allowed, or how evenly: an even pace finds out.
+        let search = fault.allowed.is_none() && accepted < TELLING;
+        let max = fault.allowed.unwrap_or(if search { FIRST_GUESS } else { accepted }).max(1);
         let mut gauge = Gauge::new(metric, Window::MINUTE, max, source, now);
         if metric == Metric::Requests {
             for lane in below {
@@ -348,6 +357,9 @@ impl Pool {
         }
         // The calls that are still under way say nothing new.
         gauge.learn.reacted(now.ms());
+        if search {
+            gauge.learn.search();
+        }
         self.add_limit(node, gauge);
         Some(60_000 / i64::try_from(max).unwrap_or(i64::MAX))
     }
@@ -418,7 +430,7 @@ fn own_rest(fault: &Fault, strikes: u32, interval_ms: Option<i64>) -> Duration {
         OutcomeClass::RateLimited if long => [3_600_000; 6],
         OutcomeClass::RateLimited => {
             let first = (interval / 2).clamp(250, 5_000);
-            [first, (interval * 2).clamp(1_000, 10_000), 15_000, 60_000, 300_000, 900_000]
+            [first, (interval * 2).clamp(500, 10_000), 15_000, 60_000, 300_000, 900_000]
         }
         OutcomeClass::ModelUnavailable => [60_000, 300_000, 1_800_000, 3_600_000, 3_600_000, 3_600_000],
         OutcomeClass::KeyInvalid | OutcomeClass::OutOfCredit => {

@@ -249,6 +249,8 @@ pub struct Report {
     pub answered: u64,
     /// Calls that were refused because no candidate would be free in time.
     pub refused: u64,
+    /// Those of them that had waited for more than a second.
+    pub refused_late: u64,
     /// Calls that failed for another reason.
     pub failed: u64,
     /// Calls that were under way when the server stopped.

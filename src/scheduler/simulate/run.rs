@@ -332,6 +332,7 @@ impl<'a> Run<'a> {
     fn refuse(&mut self, asker: Asker, retry_after: Option<Duration>, tries: u32) {
         if tries == 0 || retry_after.is_some() {
             self.report.refused += 1;
+            self.report.refused_late += u64::from(self.now - asker.arrived > 1_000);
         } else {
             self.report.failed += 1;
         }

@@ -26,17 +26,17 @@ fn matrix() {
                     for (name, load) in [("closed", Load::Agents(40)), ("0.9", Load::PerMinute(cap * 0.9)), ("2x", Load::PerMinute(cap * 2.0))] {
                         let mut p = provider(counting.clone(), known, delay);
                         p.counts_refused = refused;
-                        let (mut eff, mut lim, mut refs, mut failed, mut limw) = (vec![], vec![], vec![], 0, vec![]);
+                        let (mut eff, mut lim, mut refs, mut failed, mut limw, mut late) = (vec![], vec![], vec![], 0, vec![], vec![]);
                         let mut last = None;
                         for seed in 0..5 {
-                            let r = simulate(&Scenario { seconds: 600, warm_up_seconds: if matches!(known, Known::Unknown) {120} else {60}, start: UnixMs(1_791_331_140_000), seed, providers: vec![p.clone()],
+                            let r = simulate(&Scenario { seconds: 600, warm_up_seconds: if matches!(known, Known::Unknown) {180} else {60}, start: UnixMs(1_791_331_140_000), seed, providers: vec![p.clone()],
                                 clients: vec![Client { weight: 1, batch: false, load }], deadline_ms: 60_000, attempts: 6, restart: None }).unwrap();
-                            eff.push(r.efficiency()); lim.push(r.limited); limw.push(r.limited_after_warm_up); refs.push(r.refused); failed += r.failed;
+                            eff.push(r.efficiency()); lim.push(r.limited); limw.push(r.limited_after_warm_up); refs.push(r.refused); failed += r.failed; late.push(r.refused_late);
                             last = Some(r);
                         }
                         let r = last.unwrap();
                         let m = eff.iter().copied().fold(f64::MAX, f64::min);
-                        println!("{counting:?}{} {known:?} {delay} {name}: eff min {m:.3} {:.3} limited {lim:?} warm {limw:?} refused {refs:?} failed {failed} p50 {} p95 {} max {}", if refused {"+R"} else {""}, eff.iter().sum::<f64>()/5.0, r.wait_p50_ms, r.wait_p95_ms, r.wait_max_ms);
+                        println!("{counting:?}{} {known:?} {delay} {name}: eff min {m:.3} {:.3} limited {lim:?} warm {limw:?} refused {refs:?} late {late:?} failed {failed} p50 {} p95 {} max {}", if refused {"+R"} else {""}, eff.iter().sum::<f64>()/5.0, r.wait_p50_ms, r.wait_p95_ms, r.wait_max_ms);
                     }
                 }
             }

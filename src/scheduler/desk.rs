@@ -27,8 +27,8 @@ const PREDICTION_MS: i64 = 250;
 /// holds, and bursts would only make the last one wait for a whole window. A burst that fits soon goes as a burst.
 const BACKLOG_MS: i64 = 5_000;
 
-/// Nobody may come so close to his deadline because of the pace.
-const DEADLINE_SLACK_MS: i64 = 3_000;
+/// Everybody is to be served so long before his deadline.
+const DEADLINE_SLACK_MS: i64 = 1_500;
 
 /// The longest time that a prediction looks ahead.
 const HORIZON_MS: i64 = 32 * 86_400_000;
@@ -129,8 +129,8 @@ struct Set {
     wake: Option<i64>,
     /// When it was last found out how many calls a minute the set can do, and the result.
     per_minute: Option<(i64, u64)>,
-    /// When it was last found out whether it is backlogged, and the result.
-    backlogged: Option<(i64, bool)>,
+    /// When the pace was last found out, and the result.
+    pace: Option<(i64, u32)>,
     /// When a refused call was last predicted, for how many in front of it, and the result.
     predicted: Option<(i64, u64, i64)>,
 }
@@ -197,7 +197,7 @@ impl Desk {
                 cost: call.cost,
                 conversation: call.conversation,
                 waited_ms: now.ms() - call.arrived.0,
-                backlogged: false,
+                pace_permille: 0,
                 random,
             };
             match self.pool.choose(&ask, &mut call.tried, now) {
@@ -219,7 +219,7 @@ impl Desk {
         }
         let line = self.sets.get(&call.set).map(|set| &set.line);
         let ahead = line.map_or(0, |line| line.before(place)) as u64;
-        let room = self.pool.room_by(&call.plan, call.deadline.0, now);
+        let room = self.pool.room_by(&call.plan, call.deadline.0 - DEADLINE_SLACK_MS, now);
         let full = line.is_some_and(|line| line.len() >= self.bounds.per_set) || self.waiting >= self.bounds.total;
         if full || room.is_some_and(|room| room <= ahead) {
             let until = self.predict(&call, ahead, now);
@@ -332,7 +332,7 @@ impl Desk {
         let waiters = &self.waiters;
         let arrived = |index: u32| waiters[index as usize].call.as_ref().map_or(0, |call| call.arrived.0);
         let first = self.sets.get(&set)?.line.first(LOOKED_AT, now.ms(), arrived);
-        let backlogged = self.is_backlogged(set, now);
+        let pace_permille = self.pace_permille(set, now);
         let mut wake: Option<i64> = None;
         for (place, index) in first {
             let id = WaiterId { index, generation: self.waiters[index as usize].generation };
@@ -344,7 +344,7 @@ impl Desk {
                 cost: call.cost,
                 conversation: call.conversation,
                 waited_ms,
-                backlogged,
+                pace_permille,
                 random,
             };
             match self.pool.choose(&ask, &mut call.tried, now) {
@@ -381,11 +381,11 @@ impl Desk {
         None
     }
 
-    /// Whether calls of a set are to be sent at an even pace: somebody has been waiting for some time, and nobody would
-    /// wait beyond his deadline because of the pace.
-    fn is_backlogged(&mut self, set: u64, now: Now) -> bool {
+    /// At what part of the full pace calls of a set are to be sent, in thousandths: nothing, until somebody has been waiting
+    /// for some time; then as evenly as everybody's deadline allows.
+    fn pace_permille(&mut self, set: u64, now: Now) -> u32 {
         let Some(entry) = self.sets.get_mut(&set).filter(|entry| now.ms() - entry.since > BACKLOG_MS) else {
-            return false;
+            return 0;
         };
         let known = entry.per_minute.filter(|(at, _)| now.ms() - at < 1_000);
         let per_minute = match (known, &entry.plan) {
@@ -395,22 +395,23 @@ impl Desk {
                 entry.per_minute = Some((now.ms(), room));
                 room
             }
-            (None, None) => return false,
+            (None, None) => return 0,
         };
-        if let Some((at, backlogged)) = entry.backlogged
+        if let Some((at, permille)) = entry.pace
             && now.ms() - at < 100
         {
-            return backlogged;
+            return permille;
         }
-        let each_us = 60_000_000 / per_minute.max(1);
-        let in_time = |(ahead, (_, index)): (usize, (Place, u32))| {
-            let paced_ms = i64::try_from((ahead as u64 + 1) * each_us / 1000).unwrap_or(i64::MAX / 2);
-            let call = self.waiters[index as usize].call.as_ref();
-            call.is_none_or(|call| now.ms() + paced_ms + DEADLINE_SLACK_MS < call.deadline.0)
+        // The pace at which each is served in time, given how many are in front of him.
+        let part = |(ahead, (_, index)): (usize, (Place, u32))| {
+            let call = self.waiters[index as usize].call.as_ref()?;
+            let left_ms = (call.deadline.0 - now.ms() - DEADLINE_SLACK_MS).max(0).unsigned_abs();
+            Some(left_ms.saturating_mul(per_minute) / 60 / (ahead as u64 + 1))
         };
-        let backlogged = entry.line.all().enumerate().all(in_time);
-        entry.backlogged = Some((now.ms(), backlogged));
-        backlogged
+        let least = entry.line.all().enumerate().filter_map(part).min().unwrap_or(0);
+        let permille = u32::try_from(least.min(1000)).unwrap_or(1000);
+        entry.pace = Some((now.ms(), permille));
+        permille
     }
 
     fn wake_set(&mut self, set: u64, at: Option<i64>) {

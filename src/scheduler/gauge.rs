@@ -98,7 +98,7 @@ impl Gauge {
     }
 
     /// The time in which one comes back, stretched by what refusals taught.
-    fn interval_ms(&self) -> f64 {
+    pub(super) fn interval_ms(&self) -> f64 {
         let span = self.span_ms() as f64;
         span / self.max.max(1) as f64 * (1.0 + f64::from(self.learn.stretch_permille) / 1000.0)
     }
@@ -146,18 +146,19 @@ impl Gauge {
         }
     }
 
-    /// Reserves an amount; gives the number of the entry. `backlogged` says that calls have been waiting for some time:
-    /// then the next one keeps a distance.
-    pub(super) fn push(&mut self, amount: u64, backlogged: bool, now: Now) -> u64 {
+    /// Reserves an amount; gives the number of the entry. `pace_permille` is the part of the interval
+    /// that the next one keeps as a distance.
+    pub(super) fn push(&mut self, amount: u64, pace_permille: u32, now: Now) -> u64 {
         let (at, span, interval) = (now.ms(), self.span_ms(), self.interval_ms());
         let smooth = self.learn.smooth;
         match &mut self.usage {
             Usage::Log(log) => {
                 let number = log.push(at, amount, span);
                 if self.metric == Metric::Requests && self.window.is_short() {
-                    if backlogged || smooth {
+                    if pace_permille > 0 || smooth {
+                        let part = if smooth { 1.0 } else { f64::from(pace_permille) / 1000.0 };
                         // The pace's own fractions are kept, so that rounding does not slow it down.
-                        self.not_before = self.learn.paced_from(at, interval);
+                        self.not_before = self.learn.paced_from(at, interval * part);
                     }
                 }
                 number
@@ -201,20 +202,20 @@ impl Gauge {
     }
 
     /// Notes that a call that was sent at `sent_at` was accepted.
-    pub(super) fn accepted(&mut self, number: u64, sent_at: i64, now: Now) {
-        if let Usage::Calendar(calendar) = &mut self.usage {
-            calendar.answered(number, true);
+    pub(super) fn accepted(&mut self, number: u64, amount: u64, sent_at: i64, now: Now) {
+        match &mut self.usage {
+            Usage::Calendar(calendar) => calendar.answered(number, true),
+            Usage::Log(log) => log.accept(number, amount),
+            _ => {}
         }
         self.learn.answered_after(now.ms() - sent_at);
         self.grow(now);
     }
 
-    /// Notes that a call was not accepted, perhaps because of a limit.
-    pub(super) fn not_accepted(&mut self, number: u64, amount: u64, limited: bool) {
-        match &mut self.usage {
-            Usage::Calendar(calendar) => calendar.answered(number, false),
-            Usage::Log(log) if limited => log.refuse(number, amount),
-            _ => {}
+    /// Notes that a call was not accepted, whatever the reason.
+    pub(super) fn not_accepted(&mut self, number: u64) {
+        if let Usage::Calendar(calendar) = &mut self.usage {
+            calendar.answered(number, false);
         }
     }
 

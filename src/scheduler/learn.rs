@@ -9,6 +9,7 @@ use super::{
     gauge::{Gauge, Usage},
     limit::{Metric, Source, Window},
     now::Now,
+    window::Fate,
 };
 
 /// The largest margin.
@@ -21,12 +22,15 @@ const TELLING_ANSWERS: u32 = 10;
 /// While a pace is looked for, it grows by half after so many accepted calls.
 const ACCEPTED_TO_GROW: u32 = 4;
 
-/// How much a refused pace is stretched, and how much of it each accepted call takes back: about one call in twenty-four
+/// How much a refused pace is stretched, and how much of it each accepted call takes back: about one call in twenty
 /// finds out whether the pace could be faster.
-const STRETCH_PERMILLE: u32 = 24;
+const STRETCH_PERMILLE: u32 = 20;
 
 /// Beyond this, not the pace is at fault, but less is allowed.
 const MAX_STRETCH_PERMILLE: u32 = 500;
+
+/// After so many windows without a refusal, bursts are tried again.
+const SMOOTH_WINDOWS: i64 = 30;
 
 /// Without a refusal for this long, what was learned is forgotten.
 const FORGET_MS: i64 = 7 * 86_400_000;
@@ -66,6 +70,7 @@ pub(super) struct Learn {
     refused_at: i64,
     accepted_since: bool,
     near_refused_at: i64,
+    refused_in_row: u32,
     clean_from: i64,
     step: u64,
     grown_from: Option<u64>,
@@ -74,7 +79,7 @@ pub(super) struct Learn {
 impl Learn {
     pub fn new(window: &Window, source: Source) -> Self {
         let span = window.span_ms().map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
-        let base_margin_ms = (span / 80).clamp(150, 750);
+        let base_margin_ms = (span / 66).clamp(150, 900);
         let never = i64::MIN / 4;
         Self {
             confidence: match source {
@@ -97,9 +102,10 @@ impl Learn {
             refused_at: never,
             accepted_since: true,
             near_refused_at: never,
+            refused_in_row: 0,
             clean_from: never,
             growth_quarters: FIRST_GROWTH,
-            step: 1,
+            step: 4,
             grown_from: None,
         }
     }
@@ -128,6 +134,7 @@ impl Learn {
     pub fn reacted(&mut self, at: i64) {
         (self.reacted_at, self.refused_at, self.clean_from) = (at, at, at);
         self.accepted_since = false;
+        self.refused_in_row = self.refused_in_row.saturating_add(1);
     }
 
     /// Whether calls were sent at an even pace around this time.
@@ -150,19 +157,26 @@ impl Gauge {
         if sent_at <= self.learn.reacted_at {
             return;
         }
-        let consecutive = !self.learn.accepted_since;
-        self.learn.reacted(at);
         let span = self.span_ms();
         let Usage::Log(log) = &self.usage else {
             if let Usage::Bucket(_) = self.usage {
-                self.stretch(consecutive);
+                self.stretch(!self.learn.accepted_since);
+                self.learn.reacted(at);
             }
             return;
         };
         // The refused call itself is among those that were sent.
-        let (sent, accepted) = log.between(sent_at - span, sent_at);
+        let fate = log.between(sent_at - span, sent_at);
+        if fate.is_unclear() {
+            // The refusals that are still on their way will tell.
+            return;
+        }
+        let Fate { sent, accepted, .. } = fate;
+        let consecutive = !self.learn.accepted_since;
+        self.learn.reacted(at);
         let requests = self.metric == Metric::Requests;
         self.learn.accepted_at_pace = 0;
+        #[cfg(test)] if std::env::var("TRACE").is_ok() { eprintln!("REFUSED node {} t {} sent {sent} accepted {accepted} max {} stretch {} margin {} smooth {} cons {consecutive} grown {:?} paced {} quarters {} search {}", self.node, (at-1_791_331_140_000) as f64/1000.0, self.max, self.learn.stretch_permille, self.learn.margin(), self.learn.smooth, self.learn.grown_from, self.learn.paced_at(sent_at, span), self.learn.growth_quarters, self.learn.searching); }
         let near = accepted + 1 + self.max / 40 >= self.max;
         let paced = self.learn.paced_at(sent_at, span);
         let known = self.declared == Some(self.max);
@@ -179,23 +193,36 @@ impl Gauge {
         } else if near || !requests {
             let again = at - self.learn.near_refused_at < 3 * span;
             self.learn.near_refused_at = at;
-            self.learn.margin_ms = (self.learn.margin_ms * 3 / 2).min(MAX_MARGIN_MS);
-            if self.learn.smooth || (known && paced) {
+            if requests && (self.learn.smooth || (paced && self.declared.is_some())) {
                 self.stretch(consecutive);
-            } else if !known && requests {
-                self.cut(accepted);
-            } else if again {
-                self.cut(self.max - (self.max / 40).clamp(1, self.max.max(2) - 1));
+            } else {
+                self.learn.margin_ms = (self.learn.margin_ms * 3 / 2).min(MAX_MARGIN_MS);
+                if !known && requests {
+                    self.cut(accepted);
+                } else if again {
+                    self.cut(self.max - (self.max / 40).clamp(1, self.max.max(2) - 1));
+                }
             }
         } else if self.learn.smooth {
+            if self.learn.refused_in_row >= 3 {
+                self.cut(accepted.max(self.max * 7 / 10));
+            } else {
+                self.stretch(consecutive);
+            }
+        } else if self.declared.is_some() && paced && accepted * 10 >= self.max * 9 {
             self.stretch(consecutive);
-        } else if sent * 5 >= self.max * 4 && (self.declared.is_none() || accepted * 100 < sent * 85) || consecutive {
-            // A window's worth was sent and not all of it was accepted, or nothing since the last refusal.
-            self.cut(accepted.max(self.max / 2));
-        } else if paced {
-            self.stretch(false);
-        } else if accepted * 2 < self.max {
+        } else if self.declared.is_some()
+            && (accepted * 2 < self.max || (paced && sent * 5 < self.max * 4))
+        {
+            // So few were accepted that calls must have come too unevenly.
             self.learn.smooth = true;
+            self.stretch(false);
+        } else {
+            self.cut(accepted.max(self.max / 2));
+        }
+        if self.learn.smooth {
+            // What was refused at an even pace left its place free: the next call need not wait for a whole interval.
+            self.not_before = self.not_before.min(at);
         }
     }
 
@@ -212,10 +239,11 @@ impl Gauge {
     fn cut(&mut self, max: u64) {
         if self.source != Source::Operator {
             self.max = self.max.min(max.max(1));
-            if let Some(declared) = self.declared {
-                // It is probably the declared limit after all: half of the way back is tried soon.
-                (self.learn.step, self.learn.growth_quarters) = ((declared.saturating_sub(self.max) / 2).max(1), 6);
-            }
+            // It is probably the declared limit after all: half of the way back is tried soon.
+            (self.learn.step, self.learn.growth_quarters) = match self.declared {
+                Some(declared) => ((declared.saturating_sub(self.max) / 2).max(1), 6),
+                None => ((self.max / 8).max(1), FIRST_GROWTH),
+            };
             self.learn.confidence = (self.learn.confidence + 10).min(90);
         }
     }
@@ -223,8 +251,11 @@ impl Gauge {
     /// Lets the limit grow after clean windows in which it was needed. Called for each accepted call.
     pub(super) fn grow(&mut self, now: Now) {
         let at = now.ms();
+        let span = self.window.span_ms().map_or(60_000, |ms| ms as i64);
         let learn = &mut self.learn;
         learn.accepted_since = true;
+        learn.refused_in_row = 0;
+        learn.smooth &= at - learn.refused_at < SMOOTH_WINDOWS * span;
         learn.stretch_permille = learn.stretch_permille.saturating_sub(1);
         if learn.margin_ms > learn.base_margin_ms {
             learn.margin_ms -= 1;
@@ -248,7 +279,6 @@ impl Gauge {
             self.max = self.max.saturating_mul(2).min(ceiling);
             return;
         }
-        let span = self.window.span_ms().map_or(60_000, |ms| ms as i64);
         if at - learn.clean_from >= span * i64::from(learn.growth_quarters) / 4 {
             learn.clean_from = at;
             let used = self.used();

@@ -29,7 +29,35 @@ pub enum Fits {
 struct Entry {
     at: i64,
     amount: u64,
+    accepted: u64,
     refused: u64,
+}
+
+/// What became of the sends of a span.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fate {
+    /// What was sent.
+    pub sent: u64,
+    /// What of it was not refused, as far as known: what is still under way was sent before the call that was.
+    pub accepted: u64,
+    /// What of it is not answered yet.
+    pub unanswered: u64,
+}
+
+impl Fate {
+    /// Adds another log's.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            sent: self.sent + other.sent,
+            accepted: self.accepted + other.accepted,
+            unanswered: self.unanswered + other.unanswered,
+        }
+    }
+
+    /// Whether too little is answered to tell how much is allowed.
+    pub fn is_unclear(&self) -> bool {
+        self.unanswered * 6 > self.sent && self.accepted.saturating_sub(self.unanswered) < 10
+    }
 }
 
 /// A bounded log of what was sent when: exact up to a thousand sends per window, slightly cautious beyond.
@@ -82,7 +110,7 @@ impl Log {
             }
             last => {
                 let at = last.map_or(at, |last| last.at.max(at));
-                self.entries.push_back(Entry { at, amount, refused: 0 });
+                self.entries.push_back(Entry { at, amount, accepted: 0, refused: 0 });
             }
         }
         self.first + self.entries.len() as u64 - 1
@@ -109,14 +137,25 @@ impl Log {
         self.entries.get_mut(usize::try_from(number.checked_sub(self.first)?).ok()?)
     }
 
-    /// What was sent after `since`, up to `until`, and what of it was not refused. What is still under way counts as not
-    /// refused: it was sent before the call that was.
-    pub fn between(&self, since: i64, until: i64) -> (u64, u64) {
+    /// Notes that so much of an entry was accepted.
+    pub fn accept(&mut self, number: u64, amount: u64) {
+        if let Some(entry) = self.entry(number) {
+            entry.accepted += amount;
+        }
+    }
+
+    /// What became of what was sent after `since`, up to `until`.
+    pub fn between(&self, since: i64, until: i64) -> Fate {
         let start = self.entries.partition_point(|entry| entry.at <= since);
         let end = self.entries.partition_point(|entry| entry.at <= until);
         let entries = self.entries.range(start..end.max(start));
-        entries.fold((0, 0), |(sent, accepted), entry| {
-            (sent + entry.amount, accepted + entry.amount.saturating_sub(entry.refused))
+        entries.fold(Fate::default(), |fate, entry| {
+            let answered = (entry.accepted + entry.refused).min(entry.amount);
+            fate.plus(Fate {
+                sent: entry.amount,
+                accepted: entry.amount.saturating_sub(entry.refused),
+                unanswered: entry.amount - answered,
+            })
         })
     }
 

@@ -57,8 +57,9 @@ pub struct Ask<'a> {
     pub conversation: Option<u64>,
     /// How long it has waited, in milliseconds.
     pub waited_ms: i64,
-    /// Whether calls have been waiting for the same candidates for some time: then they are sent at an even pace.
-    pub backlogged: bool,
+    /// At what part of the full pace calls are to be sent, in thousandths: 0 means as they come. See
+    /// [`crate::scheduler::desk`].
+    pub pace_permille: u32,
     /// A fresh random number.
     pub random: u64,
 }
@@ -577,7 +578,7 @@ impl Pool {
             for &limit in &entry.limits {
                 let gauge = &mut self.gauges[limit as usize];
                 let amount = ask.cost.of(gauge.metric);
-                let number = gauge.push(amount, ask.backlogged, now);
+                let number = gauge.push(amount, ask.pace_permille, now);
                 slot.entries.push((limit, number, amount));
             }
         }

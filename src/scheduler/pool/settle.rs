@@ -14,7 +14,7 @@ use crate::{
         limit::{CalendarUnit, Cost, LimitScope, Metric, Period, Source, Window},
         now::Now,
         rest::{Report, Scope},
-        window::next_reset,
+        window::{Fate, next_reset},
     },
 };
 
@@ -73,15 +73,16 @@ impl Pool {
     pub fn accepted(&mut self, id: SlotId, now: Now) {
         let now = self.advance(now);
         let Some(slot) = self.open_slot(id).filter(|slot| !slot.answered) else { return };
-        let (lane, sent_at) = (slot.lane, slot.sent_at);
+        let (lane, sent_at, recent) = (slot.lane, slot.sent_at, slot.recent);
         let slot = &mut self.slots[id.index as usize];
         slot.answered = true;
         for place in 0..slot.entries.len() {
-            let (limit, number, _) = self.slots[id.index as usize].entries[place];
-            self.gauges[limit as usize].accepted(number, sent_at, now);
+            let (limit, number, amount) = self.slots[id.index as usize].entries[place];
+            self.gauges[limit as usize].accepted(number, amount, sent_at, now);
         }
         let entry = &mut self.lanes[lane as usize];
         entry.answers = entry.answers.saturating_add(1);
+        entry.recent.accept(recent, 1);
         for node in self.lane_nodes(lane).into_iter().filter(|&node| node != NONE) {
             let entry = &mut self.nodes[node as usize];
             entry.pending = entry.pending.saturating_sub(1);
@@ -132,7 +133,7 @@ impl Pool {
             let after = becomes(gauge.metric, amount);
             gauge.correct(number, amount, after);
             if !answered {
-                gauge.not_accepted(number, 0, false);
+                gauge.not_accepted(number);
             }
             if after < amount {
                 self.wake_limit(limit);
@@ -332,23 +333,47 @@ impl Pool {
             }
             // At an even pace the next call is on time by when the refusal is here.
             let interval = gauge.span_ms() / i64::try_from(gauge.max.max(1)).unwrap_or(i64::MAX);
-            return Some(if gauge.learn.smooth { interval / 8 } else { interval });
+            let interval = if gauge.learn.smooth { interval / 8 } else { interval };
+            self.wake_limit(limit);
+            return Some(interval);
         }
         if metric != Metric::Requests && fault.allowed.is_none() {
             return None;
         }
         let below = if self.nodes[node as usize].lanes.is_empty() { vec![lane] } else { self.nodes[node as usize].lanes.clone() };
-        let accepted: u64 = below
+        let fate = below
             .iter()
-            .map(|&lane| self.lanes[lane as usize].recent.between(sent_at - 60_000, sent_at).1)
-            .sum();
+            .map(|&lane| self.lanes[lane as usize].recent.between(sent_at - 60_000, sent_at))
+            .fold(Fate::default(), Fate::plus);
+        if fault.allowed.is_none() && fate.is_unclear() {
+            return None;
+        }
+        let accepted = fate.accepted;
         let source = if fault.allowed.is_some() { Source::ErrorBody } else { Source::Learned };
         // Too few were accepted to tell how many are allowed, or how evenly: an even pace finds out.
         let search = fault.allowed.is_none() && accepted < TELLING;
         let max = fault.allowed.unwrap_or(if search { FIRST_GUESS } else { accepted }).max(1);
-        let mut gauge = Gauge::new(metric, Window::MINUTE, max, source, now);
+        self.learn_limit(node, &below, Gauge::new(metric, Window::MINUTE, max, source, now), search, now);
         if metric == Metric::Requests {
-            for lane in below {
+            // The other keys are probably allowed as much; what they learn themselves corrects it.
+            let place = self.lanes[lane as usize].nodes.iter().position(|&own| own == node);
+            let siblings = self.stems[self.lanes[lane as usize].stem as usize].lanes.clone();
+            for sibling in siblings {
+                let other = place.map_or(NONE, |place| self.lanes[sibling as usize].nodes[place]);
+                if other != NONE && other != node && !self.is_measured(sibling) {
+                    let below = self.nodes[other as usize].lanes.clone();
+                    let gauge = Gauge::new(metric, Window::MINUTE, max, Source::Learned, now);
+                    self.learn_limit(other, &below, gauge, search, now);
+                }
+            }
+        }
+        Some(60_000 / i64::try_from(max).unwrap_or(i64::MAX))
+    }
+
+    /// Hangs a limit on a node that nothing was known of, with what its lanes sent lately.
+    fn learn_limit(&mut self, node: u32, below: &[u32], mut gauge: Gauge, search: bool, now: Now) {
+        if gauge.metric == Metric::Requests {
+            for &lane in below {
                 let recent = std::mem::take(&mut self.lanes[lane as usize].recent);
                 if let Usage::Log(log) = &mut gauge.usage {
                     log.absorb(&recent);
@@ -361,7 +386,6 @@ impl Pool {
             gauge.learn.search();
         }
         self.add_limit(node, gauge);
-        Some(60_000 / i64::try_from(max).unwrap_or(i64::MAX))
     }
 
     /// Takes over what an answer's headers say of a limit. It never opens one: what was declared or what the operator

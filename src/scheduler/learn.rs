@@ -26,6 +26,9 @@ const ACCEPTED_TO_GROW: u32 = 4;
 /// finds out whether the pace could be faster.
 const STRETCH_PERMILLE: u32 = 20;
 
+/// So many accepted calls in a row are a long run.
+const LONG_RUN: u32 = 30;
+
 /// Beyond this, not the pace is at fault, but less is allowed.
 const MAX_STRETCH_PERMILLE: u32 = 500;
 
@@ -71,6 +74,7 @@ pub(super) struct Learn {
     accepted_since: bool,
     near_refused_at: i64,
     refused_in_row: u32,
+    accepted_in_row: u32,
     clean_from: i64,
     step: u64,
     grown_from: Option<u64>,
@@ -103,6 +107,7 @@ impl Learn {
             accepted_since: true,
             near_refused_at: never,
             refused_in_row: 0,
+            accepted_in_row: 0,
             clean_from: never,
             growth_quarters: FIRST_GROWTH,
             step: 4,
@@ -135,6 +140,7 @@ impl Learn {
         (self.reacted_at, self.refused_at, self.clean_from) = (at, at, at);
         self.accepted_since = false;
         self.refused_in_row = self.refused_in_row.saturating_add(1);
+        self.accepted_in_row = 0;
     }
 
     /// Whether calls were sent at an even pace around this time.
@@ -176,7 +182,6 @@ impl Gauge {
         self.learn.reacted(at);
         let requests = self.metric == Metric::Requests;
         self.learn.accepted_at_pace = 0;
-        #[cfg(test)] if std::env::var("TRACE").is_ok() { eprintln!("REFUSED node {} t {} sent {sent} accepted {accepted} max {} stretch {} margin {} smooth {} cons {consecutive} grown {:?} paced {} quarters {} search {}", self.node, (at-1_791_331_140_000) as f64/1000.0, self.max, self.learn.stretch_permille, self.learn.margin(), self.learn.smooth, self.learn.grown_from, self.learn.paced_at(sent_at, span), self.learn.growth_quarters, self.learn.searching); }
         let near = accepted + 1 + self.max / 40 >= self.max;
         let paced = self.learn.paced_at(sent_at, span);
         let known = self.declared == Some(self.max);
@@ -228,7 +233,9 @@ impl Gauge {
 
     /// Calls at an even pace still come too fast, or too unevenly.
     fn stretch(&mut self, consecutive: bool) {
-        let more = if consecutive { 2 * STRETCH_PERMILLE } else { STRETCH_PERMILLE };
+        // A window of which a few calls are refused needs less than one that takes no bursts at all.
+        let more = if self.learn.smooth { STRETCH_PERMILLE } else { STRETCH_PERMILLE / 2 };
+        let more = if consecutive { 2 * more } else { more };
         self.learn.stretch_permille += more;
         if self.learn.stretch_permille > MAX_STRETCH_PERMILLE {
             self.learn.stretch_permille = 0;
@@ -256,7 +263,10 @@ impl Gauge {
         learn.accepted_since = true;
         learn.refused_in_row = 0;
         learn.smooth &= at - learn.refused_at < SMOOTH_WINDOWS * span;
-        learn.stretch_permille = learn.stretch_permille.saturating_sub(1);
+        learn.accepted_in_row = learn.accepted_in_row.saturating_add(1);
+        // After a long run without a refusal, what stretched the pace is probably over.
+        let faster = if learn.accepted_in_row > LONG_RUN { learn.stretch_permille / 16 } else { 0 };
+        learn.stretch_permille = learn.stretch_permille.saturating_sub(1 + faster);
         if learn.margin_ms > learn.base_margin_ms {
             learn.margin_ms -= 1;
         }

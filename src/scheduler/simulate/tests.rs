@@ -49,7 +49,7 @@ fn matrix() {
 fn one() {
     for seed in 0..5 {
     eprintln!("SEED {seed}");
-    let p = provider(Counting::SlidingCounter, Known::Right, 250);
+    let p = provider(Counting::SlidingCounter, Known::Right, 40);
     let r = simulate(&Scenario { seconds: 600, warm_up_seconds: 60, start: UnixMs(1_791_331_140_000), seed, providers: vec![p],
         clients: vec![Client { weight: 1, batch: false, load: Load::PerMinute(240.0) }], deadline_ms: 60_000, attempts: 6, restart: None }).unwrap();
     println!("Report {} {:?}", r.efficiency(), r.accepted_by_minute);

@@ -220,11 +220,15 @@ impl Desk {
         let line = self.sets.get(&call.set).map(|set| &set.line);
         let ahead = line.map_or(0, |line| line.before(place)) as u64;
         let room = self.pool.room_by(&call.plan, call.deadline.0 - DEADLINE_SLACK_MS, now);
-        let full = line.is_some_and(|line| line.len() >= self.bounds.per_set) || self.waiting >= self.bounds.total;
+        let full =
+            line.is_some_and(|line| line.len() >= self.bounds.per_set) || self.waiting >= self.bounds.total;
         if full || room.is_some_and(|room| room <= ahead) {
             let until = self.predict(&call, ahead, now);
             self.forget_if_empty(call.set);
-            return Answer::Refused(Refusal { why, retry_after: until.map(|at| UnixMs(at).since(now.steady)) });
+            return Answer::Refused(Refusal {
+                why,
+                retry_after: until.map(|at| UnixMs(at).since(now.steady)),
+            });
         }
         Answer::Queued(self.enqueue(call, place))
     }
@@ -370,7 +374,11 @@ impl Desk {
                         }
                         wake = Some(wake.map_or(until.0, |wake| wake.min(until.0)));
                     }
-                    let plain = !sized && self.waiters[index as usize].call.as_ref().is_some_and(|call| call.tried.is_empty());
+                    let plain = !sized
+                        && self.waiters[index as usize]
+                            .call
+                            .as_ref()
+                            .is_some_and(|call| call.tried.is_empty());
                     if plain {
                         break;
                     }

@@ -248,7 +248,8 @@ impl Gauge {
         let span = self.span_ms();
         match &mut self.usage {
             Usage::Log(log) if !more_left && used > believed => {
-                log.push(at, used - believed, span);
+                let number = log.push(at, used - believed, span);
+                log.accept(number, used - believed);
             }
             Usage::Calendar(calendar) if agreed || used > believed => calendar.used = used,
             Usage::Spent(spent) if agreed || used > believed => *spent = used,
@@ -291,9 +292,7 @@ impl Gauge {
     pub fn reading(&mut self, now: Now) -> Reading {
         self.refresh(now);
         let resets_at = match &self.usage {
-            Usage::Log(log) => {
-                log.pairs().next().map(|(at, _)| now.to_wall(UnixMs(at + self.counts_ms())))
-            }
+            Usage::Log(log) => log.pairs().next().map(|(at, _)| now.to_wall(UnixMs(at + self.counts_ms()))),
             Usage::Calendar(calendar) => Some(calendar.ends_wall()),
             _ => None,
         };

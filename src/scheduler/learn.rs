@@ -130,6 +130,11 @@ impl Learn {
         self.slowest_answer_ms = (self.slowest_answer_ms - self.slowest_answer_ms / 64).max(ms);
     }
 
+    /// Notes that a limit is taken over at this time: nothing grows before it has proved itself again.
+    pub fn resumed(&mut self, at: i64) {
+        self.clean_from = at;
+    }
+
     /// Looks for an even pace.
     pub fn search(&mut self) {
         (self.searching, self.smooth, self.confidence) = (true, true, 10);
@@ -216,9 +221,7 @@ impl Gauge {
             }
         } else if self.declared.is_some() && paced && accepted * 10 >= self.max * 9 {
             self.stretch(consecutive);
-        } else if self.declared.is_some()
-            && (accepted * 2 < self.max || (paced && sent * 5 < self.max * 4))
-        {
+        } else if self.declared.is_some() && (accepted * 2 < self.max || (paced && sent * 5 < self.max * 4)) {
             // So few were accepted that calls must have come too unevenly.
             self.learn.smooth = true;
             self.stretch(false);

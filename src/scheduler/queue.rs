@@ -100,7 +100,8 @@ impl Line {
 
     /// The first calls in the order in which they are to be served now. `arrived` tells when a waiter came.
     pub fn first(&self, most: usize, now: i64, arrived: impl Fn(u32) -> i64) -> Vec<(Place, u32)> {
-        let mut first: Vec<_> = self.waiting.iter().take(most).map(|(place, &waiter)| (*place, waiter)).collect();
+        let mut first: Vec<_> =
+            self.waiting.iter().take(most).map(|(place, &waiter)| (*place, waiter)).collect();
         let batch = Place { class: Class::Batch, tag: 0, number: 0 };
         if self.turns_of_interactive >= TURNS_BEFORE_BATCH
             && let Some((place, &waiter)) = self.waiting.range(batch..).next()
@@ -202,7 +203,10 @@ mod tests {
         let idle = turns.place(TokenId(2), Class::Interactive, 1);
         let next = turns.place(TokenId(2), Class::Interactive, 1);
         let busy = turns.place(TokenId(1), Class::Interactive, 1);
-        assert!(idle < busy && busy < next || idle < next && busy.tag == next.tag, "{idle:?} {busy:?} {next:?}");
+        assert!(
+            idle < busy && busy < next || idle < next && busy.tag == next.tag,
+            "{idle:?} {busy:?} {next:?}"
+        );
     }
 
     #[test]

@@ -491,7 +491,10 @@ mod tests {
     fn months_and_hours_end_on_the_calendar() {
         assert_eq!(reset(CalendarUnit::Month, "UTC", 0, "2026-12-31T23:59:59Z"), "2027-01-01T00:00:00Z");
         assert_eq!(reset(CalendarUnit::Hour, "UTC", 0, "2026-11-20T14:10:00Z"), "2026-11-20T15:00:00Z");
-        assert_eq!(reset(CalendarUnit::Hour, "Asia/Kolkata", 0, "2026-11-20T14:10:00Z"), "2026-11-20T14:30:00Z");
+        assert_eq!(
+            reset(CalendarUnit::Hour, "Asia/Kolkata", 0, "2026-11-20T14:10:00Z"),
+            "2026-11-20T14:30:00Z"
+        );
     }
 
     #[test]

@@ -27,6 +27,9 @@ const SLOW_START: u32 = 10;
 const UNPROVEN_CALLS: u32 = 2;
 const UNPROVEN_MS: i64 = 900;
 
+/// So long after its rest is over, others come before what answered badly; longer after each bad answer.
+const TROUBLE_MS: i64 = 20_000;
+
 /// After bad answers, one call at a time finds out whether things are better; it is waited for so long.
 const PROBATION_MS: i64 = 10_000;
 
@@ -475,10 +478,7 @@ impl Pool {
         let mut ready = Ready::Now;
         for &node in nodes.iter().filter(|&&node| node != NONE) {
             let entry = &self.nodes[node as usize];
-            let doubt = matches!(
-                entry.strike_class,
-                Some(OutcomeClass::HostError | OutcomeClass::Ambiguous)
-            );
+            let doubt = matches!(entry.strike_class, Some(OutcomeClass::HostError | OutcomeClass::Ambiguous));
             if !(trusting && doubt) {
                 if entry.rest_until > now.ms() {
                     ready = ready.later(Ready::At(entry.rest_until, On::Node(node)));
@@ -514,7 +514,7 @@ impl Pool {
         let (mut trouble, mut scarcity) = (0, 0);
         for &node in nodes.filter(|&&node| node != NONE) {
             let node = &self.nodes[node as usize];
-            if node.strikes > 0 {
+            if node.is_in_trouble(now) {
                 trouble = 8;
             }
             for &limit in &node.limits {
@@ -538,7 +538,8 @@ impl Pool {
                 let nodes = self.stems[stem as usize].nodes;
                 let in_doubt = |pool: &Self, nodes: &[u32]| {
                     nodes.iter().filter(|&&node| node != NONE).any(|&node| {
-                        pool.nodes[node as usize].strikes > 0 && pool.nodes[node as usize].rest_until > now.ms()
+                        pool.nodes[node as usize].strikes > 0
+                            && pool.nodes[node as usize].rest_until > now.ms()
                     })
                 };
                 for at in 0..self.stems[stem as usize].lanes.len().min(64) {
@@ -615,6 +616,12 @@ struct Stem {
 }
 
 impl super::Node {
+    /// Whether bad answers are so recent that others come first. They are not held against it for ever: somebody must
+    /// find out that things are better.
+    pub(super) fn is_in_trouble(&self, now: i64) -> bool {
+        self.strikes > 0 && now < self.rest_until + (TROUBLE_MS << (self.strikes - 1).min(5))
+    }
+
     /// How long answers to the calls under way are waited for before the next one is sent, if there are too many.
     fn caution_ms(&self) -> Option<i64> {
         let grave = matches!(

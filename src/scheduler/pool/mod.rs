@@ -355,7 +355,10 @@ impl Pool {
                 gauge.active = true;
             }
             None => {
-                self.add_limit(node, Gauge::new(rule.metric, rule.window.clone(), rule.max, rule.source, now));
+                self.add_limit(
+                    node,
+                    Gauge::new(rule.metric, rule.window.clone(), rule.max, rule.source, now),
+                );
             }
         }
     }
@@ -393,7 +396,8 @@ impl Pool {
 
     /// Lets a scope rest until a time, on an operator's word ("pause").
     pub fn pause(&mut self, scope: &Scope, until: UnixMs, detail: String, now: Now) {
-        let report = super::rest::Report { class: OutcomeClass::Ambiguous, asked: None, status: None, detail };
+        let report =
+            super::rest::Report { class: OutcomeClass::Ambiguous, asked: None, status: None, detail };
         let rest_for = until.since(now.steady);
         self.rests.strike(scope, report, rest_for, now.steady, now.steady);
     }

@@ -222,8 +222,7 @@ impl Pool {
             (None, Some(asked)) => asked,
             (None, None) => own_rest(fault, strikes, interval_ms),
         };
-        let until =
-            self.rests.strike(&scope, fault.report.clone(), rest_for, UnixMs(sent_at), now.steady);
+        let until = self.rests.strike(&scope, fault.report.clone(), rest_for, UnixMs(sent_at), now.steady);
         self.learn_rests();
         Some((scope, until))
     }
@@ -257,7 +256,8 @@ impl Pool {
         let metric = fault.metric.unwrap_or(Metric::Requests);
         let known = entries.iter().copied().find(|&limit| {
             let gauge = &self.gauges[limit as usize];
-            gauge.metric == metric && matches!(gauge.window, Window::Calendar { unit: own, .. } if own == unit)
+            gauge.metric == metric
+                && matches!(gauge.window, Window::Calendar { unit: own, .. } if own == unit)
         });
         if let Some(limit) = known {
             let gauge = &mut self.gauges[limit as usize];
@@ -340,7 +340,11 @@ impl Pool {
         if metric != Metric::Requests && fault.allowed.is_none() {
             return None;
         }
-        let below = if self.nodes[node as usize].lanes.is_empty() { vec![lane] } else { self.nodes[node as usize].lanes.clone() };
+        let below = if self.nodes[node as usize].lanes.is_empty() {
+            vec![lane]
+        } else {
+            self.nodes[node as usize].lanes.clone()
+        };
         let fate = below
             .iter()
             .map(|&lane| self.lanes[lane as usize].recent.between(sent_at - 60_000, sent_at))

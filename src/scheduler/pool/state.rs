@@ -105,7 +105,7 @@ impl Pool {
 
     /// Takes over what an earlier process saved, after the pool was declared. If that process did not end in good order,
     /// `unsaved` is the time that may have passed since it last saved: calls that it may have sent in it are
-    /// taken for sent, as many as in its busiest time of that length.
+    /// taken for sent: two more than twice of what was sent in its busiest time of that length.
     pub fn restore(&mut self, saved: &Saved, unsaved: Option<Duration>, now: Now) {
         let now = self.advance(now);
         // A clock that was set back in between must not make what was sent look older than it is.
@@ -126,14 +126,20 @@ impl Pool {
                     self.add_limit(node, gauge)
                 }
             };
-            self.gauges[index as usize].take_over(limit, shift, unsaved, now);
+            self.gauges[index as usize].take_over(limit, (saved.at, shift), unsaved, now);
         }
         self.changes += 1;
     }
 }
 
 impl Gauge {
-    fn take_over(&mut self, saved: &SavedLimit, shift: i64, unsaved: Option<Duration>, now: Now) {
+    fn take_over(
+        &mut self,
+        saved: &SavedLimit,
+        (at, shift): (UnixMs, i64),
+        unsaved: Option<Duration>,
+        now: Now,
+    ) {
         if self.declared == saved.declared && self.source != Source::Operator {
             self.max = saved.max.max(1);
         }
@@ -141,20 +147,25 @@ impl Gauge {
         self.learn.margin_ms = saved.margin_ms.clamp(0, 2_000).max(self.learn.margin_ms);
         self.learn.stretch_permille = saved.stretch_permille.min(2_000);
         self.learn.smooth = saved.smooth;
+        self.learn.resumed(now.ms());
         self.learn.growth_quarters = saved.growth_quarters.clamp(1, 240);
         let (span, max) = (self.span_ms(), self.max);
         let unsaved_ms = unsaved.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         match &mut self.usage {
             Usage::Log(log) => {
-                let mut last = i64::MIN;
-                for &(at, amount) in &saved.sends {
-                    last = now.to_steady(UnixMs(at.0.saturating_sub(shift))).0.min(now.ms());
-                    log.push(last, amount, span);
+                for &(sent, amount) in &saved.sends {
+                    let sent = now.to_steady(UnixMs(sent.0.saturating_sub(shift))).0.min(now.ms());
+                    let number = log.push(sent, amount, span);
+                    log.accept(number, amount);
                 }
                 if let Some(unsaved_ms) = unsaved_ms.filter(|_| !log.is_empty()) {
-                    let slack = log.busiest(unsaved_ms.max(1)).min(max.saturating_sub(log.sum()));
+                    let slack = (2 * log.busiest(unsaved_ms.max(1)) + 2).min(max.saturating_sub(log.sum()));
                     if slack > 0 {
-                        log.push(last.saturating_add(unsaved_ms).min(now.ms()), slack, span);
+                        // It may have sent them up to its end.
+                        let end =
+                            now.to_steady(UnixMs(at.0.saturating_sub(shift))).0.saturating_add(unsaved_ms);
+                        let number = log.push(end.min(now.ms()), slack, span);
+                        log.accept(number, slack);
                     }
                 }
             }

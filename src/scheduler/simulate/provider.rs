@@ -124,9 +124,11 @@ impl<'a> Model<'a> {
     /// The trouble that a key is in.
     pub fn trouble(&self, key: u32, now: i64) -> Option<Verdict> {
         let passed = (now - self.start) / 1000;
-        let current = self.provider.troubles.iter().filter(|trouble| {
-            (trouble.from_s as i64..trouble.until_s as i64).contains(&passed)
-        });
+        let current = self
+            .provider
+            .troubles
+            .iter()
+            .filter(|trouble| (trouble.from_s as i64..trouble.until_s as i64).contains(&passed));
         current
             .filter_map(|trouble| match trouble.kind {
                 TroubleKind::DeadKey(dead) => (dead == key).then_some(Verdict::WrongKey),
@@ -162,7 +164,11 @@ impl<'a> Model<'a> {
 
     /// What all accounts allow in a time, by the limits of minutes.
     pub fn allowed(&self, span_ms: i64) -> Option<f64> {
-        let each = self.provider.enforced.iter().filter(|enforced| !matches!(enforced.counting, Counting::Day { .. }));
+        let each = self
+            .provider
+            .enforced
+            .iter()
+            .filter(|enforced| !matches!(enforced.counting, Counting::Day { .. }));
         let least = each
             .map(|enforced| enforced.max as f64 * span_ms as f64 / enforced.span_ms as f64)
             .min_by(f64::total_cmp)?;

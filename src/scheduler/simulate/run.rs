@@ -38,15 +38,27 @@ const SAVE_EVERY_MS: i64 = 1_000;
 #[derive(Debug)]
 enum Event {
     /// A client asks; agents do it again after each answer.
-    Ask { client: usize, agent: bool },
+    Ask {
+        client: usize,
+        agent: bool,
+    },
     /// A burst of an open load, or its next call.
-    Arrivals { client: usize },
+    Arrivals {
+        client: usize,
+    },
     /// An attempt arrives at its provider.
-    Upstream { attempt: usize },
+    Upstream {
+        attempt: usize,
+    },
     /// The provider's verdict arrives here.
-    Answer { attempt: usize, verdict: Verdict },
+    Answer {
+        attempt: usize,
+        verdict: Verdict,
+    },
     /// An answer ends.
-    End { attempt: usize },
+    End {
+        attempt: usize,
+    },
     /// The desk's timer.
     Wake,
     Save,
@@ -98,7 +110,8 @@ impl<'a> Run<'a> {
     pub fn new(scenario: &'a Scenario) -> Self {
         let mut dice = Dice::new(scenario.seed);
         let start = scenario.start.0;
-        let models = scenario.providers.iter().map(|provider| Model::new(provider, start, &mut dice)).collect();
+        let models =
+            scenario.providers.iter().map(|provider| Model::new(provider, start, &mut dice)).collect();
         let mut first_keys = Vec::new();
         let mut keys = 1;
         for provider in &scenario.providers {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The most ready lanes of a stem that are compared.
-const COMPARED: usize = 8;
+const COMPARED: usize = 3;
 
 /// While nothing is known of a lane's limits, so many calls may be unanswered, and one more for each answer.
 const SLOW_START: u32 = 10;

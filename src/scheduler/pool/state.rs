@@ -105,7 +105,7 @@ impl Pool {
 
     /// Takes over what an earlier process saved, after the pool was declared. If that process did not end in good order,
     /// `unsaved` is the time that may have passed since it last saved: calls that it may have sent in it are
-    /// taken for sent: two more than twice of what was sent in its busiest time of that length.
+    /// taken for sent, one more than in its busiest time of that length.
     pub fn restore(&mut self, saved: &Saved, unsaved: Option<Duration>, now: Now) {
         let now = self.advance(now);
         // A clock that was set back in between must not make what was sent look older than it is.
@@ -149,7 +149,7 @@ impl Gauge {
         self.learn.smooth = saved.smooth;
         self.learn.resumed(now.ms());
         self.learn.growth_quarters = saved.growth_quarters.clamp(1, 240);
-        let (span, max) = (self.span_ms(), self.max);
+        let (span, counts, max) = (self.span_ms(), self.counts_ms(), self.max);
         let unsaved_ms = unsaved.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         match &mut self.usage {
             Usage::Log(log) => {
@@ -158,8 +158,10 @@ impl Gauge {
                     let number = log.push(sent, amount, span);
                     log.accept(number, amount);
                 }
-                if let Some(unsaved_ms) = unsaved_ms.filter(|_| !log.is_empty()) {
-                    let slack = (2 * log.busiest(unsaved_ms.max(1)) + 2).min(max.saturating_sub(log.sum()));
+                let busiest = log.busiest(unsaved_ms.unwrap_or(0).max(1));
+                log.prune(now.ms() - counts);
+                if let Some(unsaved_ms) = unsaved_ms.filter(|_| busiest > 0) {
+                    let slack = (busiest + 1).min(max.saturating_sub(log.sum()));
                     if slack > 0 {
                         // It may have sent them up to its end.
                         let end =

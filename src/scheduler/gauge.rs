@@ -1,10 +1,11 @@
 //! A limit at work: what is allowed, what is used, and when the next call fits.
 
 use super::{
+    calendar::Calendar,
     learn::Learn,
     limit::{Metric, Source, Window},
     now::Now,
-    window::{Bucket, Calendar, Fits, Log},
+    window::{Bucket, Fits, Log},
 };
 use crate::model::time::UnixMs;
 
@@ -154,12 +155,11 @@ impl Gauge {
         match &mut self.usage {
             Usage::Log(log) => {
                 let number = log.push(at, amount, span);
-                if self.metric == Metric::Requests && self.window.is_short() {
-                    if pace_permille > 0 || smooth {
-                        let part = if smooth { 1.0 } else { f64::from(pace_permille) / 1000.0 };
-                        // The pace's own fractions are kept, so that rounding does not slow it down.
-                        self.not_before = self.learn.paced_from(at, interval * part);
-                    }
+                let counts_calls = self.metric == Metric::Requests && self.window.is_short();
+                if counts_calls && (pace_permille > 0 || smooth) {
+                    let part = if smooth { 1.0 } else { f64::from(pace_permille) / 1000.0 };
+                    // The pace's own fractions are kept, so that rounding does not slow it down.
+                    self.not_before = self.learn.paced_from(at, interval * part);
                 }
                 number
             }
@@ -272,11 +272,18 @@ impl Gauge {
         let left = self.max.saturating_sub(self.used());
         match &self.usage {
             Usage::Log(log) => {
-                // Whole windows beyond the first give the full amount again. More may be used than is allowed.
+                // What is free now and what comes back is free again after each further window. More may be used than
+                // is allowed; the first to come back make up for that.
                 let counts = self.counts_ms();
-                let windows = ((until - now) / counts).max(0) as u64;
-                let ended = log.ended_by(until - counts) as u64;
-                (self.max + ended + windows * self.max).saturating_sub(log.sum())
+                let windows = ((until - now) / counts).max(0);
+                if windows > 4 {
+                    return self.max.saturating_mul(windows.unsigned_abs());
+                }
+                let ended: u64 =
+                    (0..=windows).map(|again| log.ended_by(until - counts * (again + 1)) as u64).sum();
+                let over = log.sum().saturating_sub(self.max);
+                (left * (1 + windows.unsigned_abs()) + ended)
+                    .saturating_sub(over * (1 + windows.unsigned_abs()))
             }
             Usage::Calendar(calendar) if until >= calendar.ends => left + self.max,
             Usage::Bucket(bucket) => {

@@ -1,6 +1,6 @@
 //! Why each candidate of a plan is taken or not: what the route inspector shows.
 
-use super::{NONE, On, Place, Plan, Pool, StemId, choose::Ready};
+use super::{NONE, On, Place, Plan, Pool, StemId, ready::Ready};
 use crate::{
     model::{
         id::{ChannelId, KeyId},

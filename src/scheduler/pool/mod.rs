@@ -11,8 +11,11 @@ mod capacity;
 mod choose;
 mod explain;
 mod lists;
+mod ready;
 mod settle;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::{
     cmp::Reverse,

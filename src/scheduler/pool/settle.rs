@@ -9,12 +9,13 @@ use super::{NONE, Pool, SlotId, Taken, Tried};
 use crate::{
     model::{time::UnixMs, usage::OutcomeClass},
     scheduler::{
+        calendar::next_reset,
         gauge::{Gauge, Usage},
         ledger::RestScope,
         limit::{CalendarUnit, Cost, LimitScope, Metric, Period, Source, Window},
         now::Now,
         rest::{Report, Scope},
-        window::{Fate, next_reset},
+        window::Fate,
     },
 };
 

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::{Counting, Enforced, Provider, TroubleKind, load::Dice};
 use crate::{
     model::time::UnixMs,
-    scheduler::{limit::CalendarUnit, window::next_reset},
+    scheduler::{calendar::next_reset, limit::CalendarUnit},
 };
 
 /// What a provider answers.

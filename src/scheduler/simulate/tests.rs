@@ -75,7 +75,7 @@ fn run(scenario: &Scenario) -> Report {
 }
 
 /// One row of the matrix: the reports of all seeds.
-fn row(provider: &Provider, known: Known, load: fn(f64) -> Load) -> Vec<Report> {
+fn row(provider: &Provider, known: Known, load: Make) -> Vec<Report> {
     let capacity = 3.0 * known.enforced() as f64;
     (0..SEEDS)
         .map(|seed| {
@@ -109,7 +109,9 @@ fn twice(capacity: f64) -> Load {
     Load::PerMinute(capacity * 2.0)
 }
 
-const LOADS: [(&str, fn(f64) -> Load); 3] = [("40 agents", agents), ("0.9x", below), ("2x", twice)];
+type Make = fn(f64) -> Load;
+
+const LOADS: [(&str, Make); 3] = [("40 agents", agents), ("0.9x", below), ("2x", twice)];
 
 fn windows() -> [Counting; 3] {
     [Counting::Rolling, Counting::Fixed, Counting::Bucket]

@@ -72,7 +72,7 @@ texts! {
         advise_bursts(share: &str): "{share} of the calls are refused for limits although the quota would do on average: more come at once than the windows hold. A longer deadline_ms, more keys or a channel to spill to would help." / "平均而言配额足够，但仍有 {share} 的调用因限额被拒绝：短时间内到达的调用超出了窗口容量。可延长 deadline_ms、增加密钥，或增加可溢出的渠道。";
         advise_declare(channel: &str, count: &str): "Learning the limits of {channel} costs {count} refusals by its provider: declare them." / "学习 {channel} 的限额产生了 {count} 次上游拒绝：请直接声明限额。";
         advise_correct(channel: &str, count: &str): "{channel} is declared with more than its provider allows, which costs {count} refusals by it: declare what is true." / "{channel} 声明的限额高于上游实际允许的值，产生了 {count} 次上游拒绝：请声明真实的限额。";
-        advise_spare(share: &str): "Demand is only {share} of the quota: fewer keys would do." / "需求仅为配额的 {share}：密钥可以更少。";
+        advise_spare(share: &str): "Demand is only {share} of the quota: the pool has room for more." / "需求仅为配额的 {share}：号池还有余量。";
         advise_faults(count: &str): "{count} calls found nobody who could serve them: another channel for the same models would." / "有 {count} 次调用找不到可用的渠道：请为相同的模型再添加一个渠道。";
     }
 }

@@ -428,9 +428,9 @@ impl ScenarioChannel {
         bounded(faults, &format!("{field}.limits"), self.limits.len(), 0, MAX_INNER, t);
         for (place, limit) in self.limits.iter().enumerate() {
             limit.faults(&format!("{field}.limits[{place}]"), faults, t);
-            let same = self.limits[..place].iter().position(|other| {
-                other.each == limit.each && other.counts_like() == limit.counts_like()
-            });
+            let same = self.limits[..place]
+                .iter()
+                .position(|other| other.each == limit.each && other.counts_like() == limit.counts_like());
             if let Some(other) = same {
                 let other = format!("{field}.limits[{other}]");
                 faults.add(format!("{field}.limits[{place}]"), t.simulate.limit_twice(&other));
@@ -443,8 +443,9 @@ impl ScenarioChannel {
                 (ScenarioTroubleKind::DeadKey, None) => {
                     faults.add(format!("{field}.key"), t.pool_file.missing());
                 }
-                (ScenarioTroubleKind::DeadKey, Some(key)) if key > self.keys => faults
-                    .add(format!("{field}.key"), t.common.field_out_of_range(1, i64::from(self.keys))),
+                (ScenarioTroubleKind::DeadKey, Some(key)) if key > self.keys => {
+                    faults.add(format!("{field}.key"), t.common.field_out_of_range(1, i64::from(self.keys)))
+                }
                 (ScenarioTroubleKind::GoneModel | ScenarioTroubleKind::Outage, Some(_)) => {
                     faults.add(format!("{field}.key"), t.simulate.only_for("dead_key"));
                 }

@@ -22,6 +22,7 @@ const PAIRS: &[&str] = &[
     "docs/openclaw",
     "docs/pool-file",
     "docs/settings",
+    "docs/simulate",
     "docs/usage-log",
 ];
 

@@ -71,7 +71,8 @@ impl Advice {
             if part(refusals, report.attempts) < NOTABLE {
                 continue;
             }
-            if channel.limits.iter().any(|limit| limit.declared.is_some_and(|declared| declared > limit.max)) {
+            if channel.limits.iter().any(|limit| limit.declared.is_some_and(|declared| declared > limit.max))
+            {
                 all.push(Self::Correct { channel: name, refusals });
             } else if channel.limits.iter().any(|limit| limit.declared == Some(0)) {
                 all.push(Self::Declare { channel: name, refusals });

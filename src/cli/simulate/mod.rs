@@ -53,8 +53,9 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         path => Document::of_path(Path::new(path), m),
     }
     .map_err(Failure::BadFile)?;
-    let mut file =
-        document.scenario(m).map_err(|faults| bad_file(document.complaints(faults), call.is_on("json"), m))?;
+    let mut file = document
+        .scenario(m)
+        .map_err(|faults| bad_file(document.complaints(faults), call.is_on("json"), m))?;
     file.seed = seed.unwrap_or(file.seed);
     let scenario = file.scenario();
     // What can be wrong with a scenario was found when its file was read.

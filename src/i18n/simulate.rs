@@ -25,7 +25,7 @@ texts! {
         unknown_zone: "This is no time zone; write its IANA name, such as America/Los_Angeles." / "没有这个时区；请使用 IANA 名称，例如 America/Los_Angeles。";
         one_way_to_ask: "Please give exactly one of agents, calls_per_minute and burst_calls." / "agents、calls_per_minute 和 burst_calls 必须且只能给出一个。";
         calls_per_minute: "Please give 0.001 to 1000000 calls a minute." / "每分钟调用数应为 0.001 到 1000000。";
-        too_much(calls: u64, lanes: u64, most: u64): "This comes to about {calls} calls on {lanes} pairs of key and model, which takes too long: with so many pairs at most {most} calls are simulated. Give fewer seconds, calls or keys." / "这将产生约 {calls} 次调用，涉及 {lanes} 个密钥与模型的组合，耗时过长：组合数如此之多时最多模拟 {most} 次调用。请减少时长、调用数或密钥数。";
+        too_much(calls: u64, lanes: u64, most: u64): "This may come to {calls} calls on {lanes} pairs of key and model, which takes too long: with so many pairs at most {most} calls are simulated. Give fewer seconds, calls or keys." / "这最多可能产生 {calls} 次调用，涉及 {lanes} 个密钥与模型的组合，耗时过长：组合数如此之多时最多模拟 {most} 次调用。请减少时长、调用数或密钥数。";
         cannot_be(words: &str): "This cannot be simulated: {words}." / "无法模拟：{words}。";
         ended_early(second: u64): "the simulation came to too many events, and was ended in second {second}; give fewer seconds, calls or keys" / "模拟的事件过多，已在第 {second} 秒中止；请减少时长、调用数或密钥数";
 

@@ -420,9 +420,9 @@ pub enum BadScenario {
 }
 
 /// The most calls that a simulation may come to.
-pub const MOST_CALLS: u64 = 2_000_000;
+pub const MOST_CALLS: u64 = 1_000_000;
 /// The most of calls times lanes (a lane is a model on a key): each call may look at each of its lanes.
-pub const MOST_LOOKS: u64 = 2_000_000_000;
+pub const MOST_LOOKS: u64 = 200_000_000;
 
 /// The most events of a simulation, so that every file ends.
 const MOST_EVENTS: u64 = 100_000_000;

@@ -167,7 +167,7 @@ fn what_is_wrong_is_told_with_file_line_field_and_the_name_that_was_meant() {
             "channels[0].troubles[0].key:",
         ),
         ("seconds = 600", "seconds = 600\nwarm_up_seconds = 600", "warm_up_seconds:"),
-        ("seconds = 600", "seconds = 2678400", "bad.toml:1:1: seconds: This comes to about"),
+        ("seconds = 600", "seconds = 2678400", "bad.toml:1:1: seconds: This may come to"),
     ] {
         let text = three_keys("agents = 4").replace(old, new);
         let said = refused(&text);

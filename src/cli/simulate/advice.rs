@@ -5,6 +5,8 @@ use crate::{i18n::Messages, web::format::count};
 
 /// From which share of all calls on something stands out.
 const NOTABLE: f64 = 0.01;
+/// So many refusals of a provider happen also to those who know its limits.
+const FEW_REFUSALS: u64 = 2;
 /// Below which share of the quota the demand is small.
 const SMALL: f64 = 0.5;
 
@@ -68,7 +70,7 @@ impl Advice {
         }
         for (channel, refusals) in forecast.file.channels.iter().zip(&report.limited_by_provider) {
             let (name, refusals) = (channel.name.clone(), *refusals);
-            if part(refusals, report.attempts) < NOTABLE {
+            if refusals <= FEW_REFUSALS {
                 continue;
             }
             if channel.limits.iter().any(|limit| limit.declared.is_some_and(|declared| declared > limit.max))

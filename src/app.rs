@@ -255,8 +255,8 @@ impl App {
             drain: drain.clone(),
         };
 
-        let router = web::router(site.clone());
-        let serving = tasks.spawn("accept loop", listen::serve(listener, router, Limits::of(&config), drain));
+        let front = web::Front::new(site.clone());
+        let serving = tasks.spawn("accept loop", listen::serve(listener, front, Limits::of(&config), drain));
         stop_on_error.disarm();
         Ok(Self { address, site, tasks, serving, recorder, _lock: lock })
     }

@@ -191,10 +191,9 @@ impl Relay {
     /// Searches for content; ends early when the server must stop.
     fn search(self: Arc<Self>, job: Job, mut ticket: Ticket) -> Search {
         async move {
-            let drained = self.parts.drained.clone();
             let found = tokio::select! {
                 found = self.find_content(&job, &mut ticket) => found,
-                () = drained.cancelled() => Err(Ending::ShuttingDown),
+                () = self.parts.drained.cancelled() => Err(Ending::ShuttingDown),
             };
             (found, job, ticket)
         }

@@ -134,6 +134,9 @@ impl Ledger {
 
     /// When a candidate may be sent to, and what stands in the way until then: the longest of its rests.
     pub fn earliest(&self, candidate: &Candidate, now: UnixMs) -> (UnixMs, Option<&Rest>) {
+        if self.rests.is_empty() {
+            return (now, None);
+        }
         candidate
             .scopes()
             .filter_map(|scope| self.rests.active(&scope, now))
@@ -211,6 +214,9 @@ impl Ledger {
 
     /// Notes a good answer of a candidate to a call that was sent at `sent_at`.
     pub fn succeed(&mut self, candidate: &Candidate, sent_at: UnixMs, now: UnixMs) {
+        if self.rests.is_empty() {
+            return;
+        }
         for scope in candidate.scopes() {
             self.rests.succeed(&scope, sent_at, now);
         }

@@ -37,6 +37,7 @@ const MAY_NAME: &[(&str, &str)] = &[
 const ONLY_IN: &[(&str, &str)] = &[
     ("sqlx", "storage"),
     ("reqwest", "upstream"),
+    ("hyper_rustls", "upstream"),
     ("axum", "web"),
     ("axum_extra", "web"),
     ("askama", "web"),

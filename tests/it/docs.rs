@@ -20,6 +20,7 @@ const PAIRS: &[&str] = &[
     "docs/cli",
     "docs/errors",
     "docs/openclaw",
+    "docs/performance",
     "docs/pool-file",
     "docs/settings",
     "docs/simulate",

@@ -29,6 +29,7 @@ mod restore;
 mod rotate_key;
 mod serve;
 mod session;
+mod simulate;
 mod status;
 mod tokens;
 mod usage;
@@ -58,6 +59,7 @@ static COMMANDS: &[Entry] = &[
     openclaw::ENTRY,
     apply::ENTRY,
     export::ENTRY,
+    simulate::ENTRY,
     backup::ENTRY,
     restore::ENTRY,
     admin::ENTRY,

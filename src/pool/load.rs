@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     file::{FileFault, Format, MAX_BYTES, Source},
+    scenario::ScenarioFile,
     secrets::Sources,
 };
 use crate::{i18n::Messages, model::printable::printable};
@@ -80,6 +81,11 @@ impl Document {
     ) -> Result<Source<'_>, Vec<FileFault>> {
         let sources = Sources { folder: self.folder.clone(), environment };
         Source::read(&self.text, self.format, &sources, t)
+    }
+
+    /// Understands the text as a scenario for `onepool simulate`.
+    pub fn scenario(&self, t: Messages) -> Result<ScenarioFile, Vec<FileFault>> {
+        ScenarioFile::read(&self.text, self.format, t)
     }
 
     /// Faults with the file's name.

@@ -4,7 +4,7 @@
 //! JSON Schema that our types need.
 
 use serde_json::{Map, Value, json};
-use utoipa::{PartialSchema as _, ToSchema as _};
+use utoipa::ToSchema;
 
 use super::{file::PoolFile, input::Faults, rules};
 use crate::i18n::Messages;
@@ -14,12 +14,17 @@ pub const MAX_FAULTS: usize = 100;
 
 /// JSON Schema 2020-12 of a pool file, self-contained.
 pub fn schema() -> Value {
+    schema_of::<PoolFile>("OnePool pool file")
+}
+
+/// JSON Schema 2020-12 of a type, self-contained.
+pub fn schema_of<T: ToSchema>(title: &str) -> Value {
     let mut definitions = Vec::new();
-    PoolFile::schemas(&mut definitions);
+    T::schemas(&mut definitions);
     let mut document = Map::new();
     document.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
-    document.insert("title".into(), json!("OnePool pool file"));
-    if let Ok(Value::Object(root)) = serde_json::to_value(PoolFile::schema()) {
+    document.insert("title".into(), json!(title));
+    if let Ok(Value::Object(root)) = serde_json::to_value(T::schema()) {
         document.extend(root);
     }
     let mut by_name: Vec<(String, Value)> = definitions
@@ -47,11 +52,15 @@ fn local_references(value: &mut Value) {
     }
 }
 
-/// What is wrong with the form of a document: unknown and missing fields, wrong types, words and numbers out of bounds.
+/// What is wrong with the form of a pool file: unknown and missing fields, wrong types, words and numbers out of bounds.
 pub fn check(document: &Value, t: Messages) -> Faults {
-    let schema = schema();
-    let mut checker = Checker { root: &schema, t, faults: Faults::default() };
-    checker.check("", document, &schema);
+    check_against(&schema(), document, t)
+}
+
+/// The same for a document with another schema, of [`schema_of`].
+pub fn check_against(schema: &Value, document: &Value, t: Messages) -> Faults {
+    let mut checker = Checker { root: schema, t, faults: Faults::default() };
+    checker.check("", document, schema);
     checker.faults
 }
 

@@ -25,6 +25,7 @@ const PAIRS: &[&str] = &[
     "docs/pool-file",
     "docs/providers",
     "docs/settings",
+    "docs/simulate",
     "docs/usage-log",
 ];
 

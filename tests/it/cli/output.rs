@@ -98,6 +98,7 @@ fn json_is_json_and_never_holds_a_secret() {
         &["usage", "report", "--by", "day", "--json"],
         &["check-config", "--json"],
         &["apply", "-", "--dry-run", "--json"],
+        &["simulate", "-", "--json"],
         &["admin", "access-token", "--list", "--json"],
         &["backup", "--json"],
     ];

@@ -1,7 +1,7 @@
 //! The program: parses the command line and runs it.
 
 /// Calls take and free some hundred small pieces of memory each, and thousands run side by side: the system's allocators
-/// cost a quarter more CPU per call than this one, which needs a few megabytes more (see ARCHITECTURE.md).
+/// cost up to a quarter more CPU per call than this one (see ARCHITECTURE.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -191,10 +191,10 @@ impl Report {
             let added = |target| {
                 self.median(scenario, name, target, Of::OverDirect)
                     .filter(|_| name.ends_with("us"))
-                    .map(number)
+                    .map(signed)
             };
             let added = match (added(Target::OnePool), added(Target::Nginx)) {
-                (Some(own), Some(nginx)) => Some(format!("+{own} over direct (nginx +{nginx})")),
+                (Some(own), Some(nginx)) => Some(format!("{own} over direct (nginx {nginx})")),
                 _ => None,
             };
             println!(
@@ -260,4 +260,9 @@ fn number(value: f64) -> String {
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
     }
+}
+
+/// The same with its sign.
+fn signed(value: f64) -> String {
+    format!("{}{}", if value < 0.0 { "" } else { "+" }, number(value))
 }

@@ -95,6 +95,7 @@ mod tests {
             since: UnixMs(0),
             until: UnixMs(1_000),
             strikes: 1,
+            struck_at: UnixMs(0),
             status: Some(429),
             detail: String::new(),
         };

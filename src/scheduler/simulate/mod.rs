@@ -466,7 +466,7 @@ pub fn check(scenario: &Scenario) -> Result<(), BadScenario> {
     for (place, client) in scenario.clients.iter().enumerate() {
         let fits = match client.load {
             Load::Agents(agents) => (1..=10_000).contains(&agents),
-            Load::PerMinute(calls) => calls >= 0.001 && calls <= 1e6,
+            Load::PerMinute(calls) => (0.001..=1e6).contains(&calls),
             Load::Bursts { calls, every_ms } => (1..=10_000).contains(&calls) && every_ms >= 10,
         };
         if !fits {

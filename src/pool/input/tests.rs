@@ -5,7 +5,6 @@ use crate::{
     i18n::Lang,
     model::{
         channel::{Channel, Price},
-        id::ChannelId,
         time::UnixMs,
     },
     provider::Providers,
@@ -28,24 +27,7 @@ fn faults(json: &str) -> Vec<String> {
 }
 
 fn saved(new: NewChannel) -> Channel {
-    Channel {
-        id: ChannelId(1),
-        name: new.name,
-        base_url: new.base_url,
-        protocol: new.protocol,
-        provider: new.provider,
-        priority: new.priority,
-        weight: new.weight,
-        groups: new.groups,
-        headers: new.headers,
-        proxy: new.proxy,
-        timeouts: new.timeouts,
-        allow_private: new.allow_private,
-        note: new.note,
-        enabled: new.enabled,
-        models: new.models,
-        redirects: new.redirects,
-    }
+    new.with_id(crate::model::id::ChannelId(1))
 }
 
 const FULL: &str = r#"{

@@ -365,24 +365,7 @@ mod tests {
     }
 
     fn saved(new: NewChannel) -> Channel {
-        Channel {
-            id: crate::model::id::ChannelId(1),
-            name: new.name,
-            base_url: new.base_url,
-            protocol: new.protocol,
-            provider: new.provider,
-            priority: new.priority,
-            weight: new.weight,
-            groups: new.groups,
-            headers: new.headers,
-            proxy: new.proxy,
-            timeouts: new.timeouts,
-            allow_private: new.allow_private,
-            note: new.note,
-            enabled: new.enabled,
-            models: new.models,
-            redirects: new.redirects,
-        }
+        new.with_id(crate::model::id::ChannelId(1))
     }
 
     #[test]

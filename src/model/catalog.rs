@@ -1,7 +1,9 @@
-//! The catalog: an immutable snapshot of channels, keys, tokens and run-time settings.
+//! The catalog: an immutable snapshot of channels, keys, chains, tokens and run-time settings.
 //!
 //! The relay answers every question of a call from one snapshot, without a query. A change on a page builds a new
 //! snapshot and swaps it in; calls that are under way keep theirs.
+
+mod resolve;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -9,8 +11,9 @@ use std::{
 };
 
 use super::{
+    chain::Chain,
     channel::{Channel, ChannelModel, EffectiveTimeouts},
-    id::{ChannelId, TokenId},
+    id::{ChainId, ChannelId, TokenId},
     key::Key,
     secret::SecretHash,
     settings::RuntimeSettings,
@@ -43,6 +46,39 @@ pub struct Route {
 pub struct PublicModel {
     /// The name, in the letter case in which it was first configured.
     pub name: String,
+    /// Who serves it; only channels that are on. Of a chain those of all steps, in order.
+    pub routes: Vec<Route>,
+    /// What it is made of, if it is a chain.
+    pub chain: Option<ResolvedChain>,
+}
+
+impl PublicModel {
+    /// The models that serve it, in the order in which they are looked at: a chain's steps, else only itself.
+    pub fn steps(&self) -> Vec<Step> {
+        match &self.chain {
+            Some(chain) => chain.steps.clone(),
+            None => vec![Step { model: self.name.clone(), spill_ms: None, routes: self.routes.clone() }],
+        }
+    }
+}
+
+/// A chain with the chains that its steps name written out.
+#[derive(Debug, Clone)]
+pub struct ResolvedChain {
+    /// The chain.
+    pub id: ChainId,
+    /// Its steps; each model stands once, and those that nobody serves now are left out.
+    pub steps: Vec<Step>,
+}
+
+/// A model that serves a public name, and how long a call waits for it.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The public name of the model, which is no chain.
+    pub model: String,
+    /// How long a call waits for this step, in milliseconds, before the next one is looked at: 0 is not at all, `None` is
+    /// for as long as the call may wait.
+    pub spill_ms: Option<u32>,
     /// Who serves it; only channels that are on.
     pub routes: Vec<Route>,
 }
@@ -67,6 +103,9 @@ pub struct Catalog {
     tokens: BTreeMap<TokenId, Arc<Token>>,
     credentials: HashMap<SecretHash, TokenMatch>,
     models: BTreeMap<String, PublicModel>,
+    chains: Vec<Arc<Chain>>,
+    /// The public models of channels by folded name, those included that a chain hides; to their names.
+    offered: BTreeMap<String, String>,
 }
 
 impl Catalog {
@@ -93,7 +132,56 @@ impl Catalog {
             })
             .collect();
         let models = public_models(&channels);
-        Self { settings, zone, channels, tokens, credentials, models }
+        let offered = models.iter().map(|(key, model)| (key.clone(), model.name.clone())).collect();
+        Self { settings, zone, channels, tokens, credentials, models, chains: Vec::new(), offered }
+    }
+
+    /// The snapshot with chains in it; call it once. Chains that lead to themselves, which storage refuses, are cut where
+    /// they would begin anew.
+    pub fn with_chains(mut self, chains: Vec<Chain>) -> Self {
+        self.chains = chains.into_iter().map(Arc::new).collect();
+        for (key, model) in resolve::resolve(&self.chains, &self.models) {
+            // A chain hides the channels' model of its name even if nobody serves it now: what is meant to be spared must
+            // not be spent.
+            if model.routes.is_empty() {
+                self.models.remove(&key);
+            } else {
+                self.models.insert(key, model);
+            }
+        }
+        self
+    }
+
+    /// All chains, by name, switched off ones included.
+    pub fn chains(&self) -> impl Iterator<Item = &Arc<Chain>> {
+        self.chains.iter()
+    }
+
+    /// The chain of an id.
+    pub fn chain(&self, id: ChainId) -> Option<&Arc<Chain>> {
+        self.chains.iter().find(|chain| chain.id == id)
+    }
+
+    /// The public names of the models of channels that are on, by name; also of those that a chain hides.
+    pub fn offered(&self) -> impl Iterator<Item = &str> {
+        self.offered.values().map(String::as_str)
+    }
+
+    /// Whether a step of `chain` has somebody to serve it now: the channels' model of its own name, else a model or a chain
+    /// that can be asked for.
+    pub fn serves_step(&self, chain: &str, model: &str) -> bool {
+        let key = model.to_lowercase();
+        if key == chain.to_lowercase() {
+            self.offered.contains_key(&key)
+        } else {
+            self.models.contains_key(&key)
+        }
+    }
+
+    /// The models that serve a public name, in the order in which they are looked at; empty if nobody serves it. A plain
+    /// model is one step.
+    pub fn steps(&self, name: &str) -> Vec<Step> {
+        self.model(name).map(PublicModel::steps).unwrap_or_default()
     }
 
     /// The channel of an id.
@@ -175,7 +263,7 @@ fn public_models(channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>) -> BTreeMap<
         for (public, upstream) in own.chain(redirected) {
             let routes = &mut models
                 .entry(public.to_lowercase())
-                .or_insert_with(|| PublicModel { name: public.to_owned(), routes: Vec::new() })
+                .or_insert_with(|| PublicModel { name: public.to_owned(), routes: Vec::new(), chain: None })
                 .routes;
             let known = routes
                 .iter()

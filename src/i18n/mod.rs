@@ -6,6 +6,7 @@
 mod account;
 pub mod api;
 pub mod backup;
+mod chains;
 mod channels;
 pub mod cli;
 mod common;
@@ -146,6 +147,8 @@ pub struct Messages {
     pub help: help::Help,
     /// What commands print.
     pub terminal: terminal::Terminal,
+    /// Chains.
+    pub chains: chains::Chains,
     /// Channels, keys and models.
     pub channels: channels::Channels,
     /// How numbers and times read.
@@ -169,6 +172,7 @@ impl Messages {
             lang,
             common: common::Common(lang),
             backup: backup::Backup(lang),
+            chains: chains::Chains(lang),
             channels: channels::Channels(lang),
             login: login::Login(lang),
             setup: setup::Setup(lang),

@@ -6,7 +6,7 @@
 mod resolve;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -81,6 +81,13 @@ pub struct Step {
     pub spill_ms: Option<u32>,
     /// Who serves it; only channels that are on.
     pub routes: Vec<Route>,
+}
+
+impl Step {
+    /// How many channels serve it.
+    pub fn channels(&self) -> usize {
+        self.routes.iter().map(|route| route.channel.channel.id).collect::<HashSet<_>>().len()
+    }
 }
 
 /// A token that a presented credential belongs to.
@@ -160,6 +167,12 @@ impl Catalog {
     /// The chain of an id.
     pub fn chain(&self, id: ChainId) -> Option<&Arc<Chain>> {
         self.chains.iter().find(|chain| chain.id == id)
+    }
+
+    /// A chain with its steps written out, unless it is off or nobody serves it now.
+    pub fn resolved(&self, id: ChainId) -> Option<&ResolvedChain> {
+        let chain = self.chain(id)?;
+        self.model(&chain.name)?.chain.as_ref().filter(|resolved| resolved.id == id)
     }
 
     /// The public names of the models of channels that are on, by name; also of those that a chain hides.

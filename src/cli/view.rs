@@ -134,9 +134,7 @@ pub fn chain(chain: &Chain, catalog: &Catalog) -> Value {
             "served": catalog.serves_step(&chain.name, &step.model),
         })
     };
-    let written_out = |step: &crate::model::catalog::Step| {
-        json!({ "model": step.model, "spill_ms": Spill::of(step.spill_ms), "channels": step.channels() })
-    };
+    let written_out = |step: &crate::model::catalog::Step| json!({ "model": step.model, "spill_ms": Spill::of(step.spill_ms), "channels": step.channels() });
     json!({
         "id": chain.id,
         "name": chain.name,

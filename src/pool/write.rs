@@ -165,9 +165,10 @@ fn key_fields(key: &KeyInput) -> Map<String, Value> {
 fn chain_fields(chain: &ChainInput) -> Map<String, Value> {
     let plain = ChainInput { name: chain.name.clone(), enabled: true, steps: Vec::new() };
     let mut fields = differing(chain, &plain, &["name"]);
-    let steps = chain.steps.iter().map(|step| {
-        if step.spill == Spill::default() { json!(step.model) } else { json!(step) }
-    });
+    let steps = chain
+        .steps
+        .iter()
+        .map(|step| if step.spill == Spill::default() { json!(step.model) } else { json!(step) });
     fields.insert("steps".into(), steps.collect());
     fields
 }

@@ -129,18 +129,17 @@ impl<'de> Deserialize<'de> for Spill {
     }
 }
 
-impl PartialSchema for Spill {
-    fn schema() -> RefOr<Schema> {
-        let number = ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .minimum(Some(*SPILLS_MS.start()))
-            .maximum(Some(*SPILLS_MS.end()));
-        let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([NEVER]));
-        OneOfBuilder::new().item(number).item(word).into()
-    }
+/// The schema of a spill time.
+pub fn spill_schema() -> RefOr<Schema> {
+    let number = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(*SPILLS_MS.start()))
+        .maximum(Some(*SPILLS_MS.end()));
+    let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([NEVER]));
+    let about = "How long a call waits for it before the next one is looked at, in milliseconds: 0 is not at all, `never` as \
+                 long as the call may wait. Left out: 2000.";
+    OneOfBuilder::new().description(Some(about)).item(number).item(word).into()
 }
-
-impl ToSchema for Spill {}
 
 /// A step of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -152,14 +151,16 @@ pub struct StepDetails {
     /// How long a call waits for it before the next step is looked at, in milliseconds: 0 is not at all, `never` as long as
     /// the call may wait. Left out: 2000.
     #[serde(default)]
-    #[schema(inline)]
+    #[schema(schema_with = spill_schema)]
     pub spill_ms: Spill,
 }
 
 impl PartialSchema for StepInput {
     fn schema() -> RefOr<Schema> {
         OneOfBuilder::new()
-            .description(Some("The name of a step's model alone, which stands for the usual spill time, or an object."))
+            .description(Some(
+                "The name of a step's model alone, which stands for the usual spill time, or an object.",
+            ))
             .item(ObjectBuilder::new().schema_type(Type::String))
             .item(Ref::from_schema_name("StepDetails"))
             .into()
@@ -205,7 +206,8 @@ impl Serialize for StepInput {
 impl ChainInput {
     /// A chain as an operator would write it down.
     pub fn of(chain: &Chain) -> Self {
-        let step = |step: &ChainStep| StepInput { model: step.model.clone(), spill: Spill::of(step.spill_ms) };
+        let step =
+            |step: &ChainStep| StepInput { model: step.model.clone(), spill: Spill::of(step.spill_ms) };
         Self {
             name: chain.name.clone(),
             enabled: chain.enabled,
@@ -280,7 +282,10 @@ mod tests {
         assert_eq!(spills, [Some(2000), Some(2000), Some(0), None]);
         let written = ChainInput::of(&chain);
         assert_eq!(written, given);
-        assert_eq!(serde_json::to_value(&written).unwrap()["steps"][3], json!({"model": "d", "spill_ms": "never"}));
+        assert_eq!(
+            serde_json::to_value(&written).unwrap()["steps"][3],
+            json!({"model": "d", "spill_ms": "never"})
+        );
         for wrong in [json!("always"), json!(1.5), json!(true)] {
             let value = json!({"name": "x", "steps": [{"model": "a", "spill_ms": wrong}]});
             assert!(serde_json::from_value::<ChainInput>(value).is_err());

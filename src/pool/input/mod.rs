@@ -8,7 +8,7 @@ mod value;
 
 use crate::i18n::Messages;
 
-pub use chain::{ChainInput, MAX_STEPS, SPILLS_MS, Spill, StepInput, loop_fault};
+pub use chain::{ChainInput, MAX_STEPS, SPILLS_MS, Spill, StepInput, loop_fault, spill_schema};
 pub use channel::{ChannelInput, ModelDetails, ModelInput, PriceInput, TimeoutsInput, Upstreams};
 pub use key::KeyInput;
 pub use token::{QuotaInput, TokenInput, check_token_value};

@@ -41,7 +41,8 @@ impl Planner<'_> {
             // A file that was right yesterday is still right when a channel is gone.
             let unchanged = known.get(&folded(&chain.name)).is_some_and(|known| *known == chain);
             let is_offered = |name: &str| unchanged || self.providers.is_none() || offered.contains(name);
-            if let Some(found) = find_loop(&chain.name, &chain.steps, others.chain(undeclared()), is_offered) {
+            if let Some(found) = find_loop(&chain.name, &chain.steps, others.chain(undeclared()), is_offered)
+            {
                 loops.push((*position, loop_fault(&found, self.t)));
             }
         }
@@ -84,14 +85,19 @@ impl Planner<'_> {
         let declared: HashSet<String> =
             file.channels.iter().map(|channel| file::folded(&channel.channel.name)).collect();
         let stays = |name: &str| !prune && !declared.contains(&file::folded(name));
-        let kept = self.state.channels.iter().map(|(channel, _)| channel).filter(|channel| stays(&channel.name));
+        let kept =
+            self.state.channels.iter().map(|(channel, _)| channel).filter(|channel| stays(&channel.name));
         let kept = kept.flat_map(|channel| {
             let redirects = channel.redirects.iter().map(|redirect| redirect.public.as_str());
             channel.models.iter().map(|model| model.name.as_str()).chain(redirects)
         });
         let given = file.channels.iter().flat_map(|channel| {
             let channel = &channel.channel;
-            channel.models.iter().map(|model| model.name()).chain(channel.redirects.keys().map(String::as_str))
+            channel
+                .models
+                .iter()
+                .map(|model| model.name())
+                .chain(channel.redirects.keys().map(String::as_str))
         });
         kept.chain(given).map(folded).collect()
     }

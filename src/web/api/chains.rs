@@ -14,7 +14,7 @@ use super::{
 use crate::{
     error::Error,
     model::{catalog::Catalog, chain::Chain, id::ChainId},
-    pool::input::{ChainInput, Spill},
+    pool::input::{ChainInput, Spill, spill_schema},
     web::Site,
 };
 
@@ -24,7 +24,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         "name": "smart",
         "steps": ["gpt-oss-120b", {"model": "llama-3.3-70b-versatile", "spill_ms": 500}, {"model": "local", "spill_ms": "never"}],
     });
-    const LOOPS: &str = "A chain that would lead back to itself by way of other chains is refused at the step's `model`.";
+    const LOOPS: &str =
+        "A chain that would lead back to itself by way of other chains is refused at the step's `model`.";
     vec![
         Endpoint::new(Method::GET, "/api/chains", "List chains", list),
         Endpoint::new(Method::POST, "/api/chains", "Make a chain", create)
@@ -55,21 +56,21 @@ pub struct ChainView {
     /// Off means: nobody can ask for it.
     enabled: bool,
     /// Its steps, in the order in which they are looked at.
-    steps: Vec<StepView>,
+    steps: Vec<ChainStepView>,
     /// Whether it can be asked for now: it is on, and somebody serves a step.
     usable: bool,
     /// The models that serve it now: chains among the steps are written out, and what nobody serves is left out. Empty if it
     /// cannot be asked for.
-    resolved: Vec<ResolvedView>,
+    resolved: Vec<ResolvedStepView>,
 }
 
 /// A step of a chain.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct StepView {
+pub struct ChainStepView {
     /// The public name of a model, or of another chain.
     model: String,
     /// How long a call waits for it before the next step is looked at, in milliseconds; or `never`.
-    #[schema(inline)]
+    #[schema(schema_with = spill_schema)]
     spill_ms: Spill,
     /// Whether somebody serves it now; if not, it is skipped.
     served: bool,
@@ -77,11 +78,11 @@ pub struct StepView {
 
 /// A model that serves a chain.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ResolvedView {
+pub struct ResolvedStepView {
     /// Its public name.
     model: String,
     /// How long a call waits for it before the next one is looked at, in milliseconds; or `never`.
-    #[schema(inline)]
+    #[schema(schema_with = spill_schema)]
     spill_ms: Spill,
     /// How many channels that are on serve it.
     channels: usize,
@@ -90,14 +91,15 @@ pub struct ResolvedView {
 impl ChainView {
     fn of(chain: &Chain, catalog: &Catalog) -> Self {
         let input = ChainInput::of(chain);
-        let resolved = catalog.resolved(chain.id).map(|resolved| resolved.steps.as_slice()).unwrap_or_default();
+        let resolved =
+            catalog.resolved(chain.id).map(|resolved| resolved.steps.as_slice()).unwrap_or_default();
         Self {
             id: chain.id.0,
             enabled: chain.enabled,
             steps: input
                 .steps
                 .into_iter()
-                .map(|step| StepView {
+                .map(|step| ChainStepView {
                     served: catalog.serves_step(&chain.name, &step.model),
                     model: step.model,
                     spill_ms: step.spill,
@@ -106,7 +108,7 @@ impl ChainView {
             usable: !resolved.is_empty(),
             resolved: resolved
                 .iter()
-                .map(|step| ResolvedView {
+                .map(|step| ResolvedStepView {
                     model: step.model.clone(),
                     spill_ms: Spill::of(step.spill_ms),
                     channels: step.channels(),

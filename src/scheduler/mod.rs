@@ -1,8 +1,22 @@
 //! Who gets the next call: pure bookkeeping.
 //!
 //! Nothing here reads a clock, a network, a database or a random source: `now` and random numbers are arguments, so the
-//! same inputs always give the same plan. [`ledger::Ledger`] knows what each candidate may do now and whose turn
-//! it is; [`rest::RestBook`] what takes no calls, and until when.
+//! same inputs always give the same plan.
+//!
+//! [`ledger::Ledger`] is what the relay asks today: it knows what rests, and whose turn it is. [`desk::Desk`] is to take its place: it
+//! stands on [`pool::Pool`], which knows the limits too and reserves on them, and lets calls wait in line.
+//! [`simulate`] runs a desk against modelled providers. [`rest::RestBook`] is what takes no calls, and until when.
 
+pub mod budget;
+pub mod calendar;
+pub mod desk;
+pub mod gauge;
+mod learn;
 pub mod ledger;
+pub mod limit;
+pub mod now;
+pub mod pool;
+pub mod queue;
 pub mod rest;
+pub mod simulate;
+pub mod window;

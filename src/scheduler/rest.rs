@@ -37,6 +37,9 @@ pub struct Rest {
     pub until: UnixMs,
     /// Bad answers in a row, this one included.
     pub strikes: u32,
+    /// When the last of them was counted.
+    #[serde(default)]
+    pub struck_at: UnixMs,
     /// The upstream's status, if it answered.
     pub status: Option<u16>,
     /// Why, for the operator.
@@ -93,10 +96,64 @@ impl RestBook {
         let until = previous.map_or(now, |rest| rest.until).max(now + rest_for);
         self.rests.insert(
             scope,
-            Rest { class: report.class, since, until, strikes, status: report.status, detail: report.detail },
+            Rest {
+                class: report.class,
+                since,
+                until,
+                strikes,
+                struck_at: now,
+                status: report.status,
+                detail: report.detail,
+            },
         );
         self.changes += 1;
         until
+    }
+
+    /// How many bad answers in a row a scope will have had with one to a call that was sent at `sent_at`. A call that was
+    /// under way when the last one was counted says nothing new.
+    pub fn strikes_with(&self, scope: &Scope, sent_at: UnixMs) -> u32 {
+        match self.rests.get(scope) {
+            None => 1,
+            Some(rest) if sent_at <= rest.struck_at => rest.strikes.max(1),
+            Some(rest) => rest.strikes + 1,
+        }
+    }
+
+    /// Notes a bad answer to a call that was sent at `sent_at`, after which the scope rests for a time that the caller
+    /// decided, perhaps none; returns until when it rests.
+    pub fn strike(
+        &mut self,
+        scope: &Scope,
+        report: Report,
+        rest_for: Duration,
+        sent_at: UnixMs,
+        now: UnixMs,
+    ) -> UnixMs {
+        let strikes = self.strikes_with(scope, sent_at);
+        let previous = self.rests.get(scope);
+        let new = previous.is_none_or(|rest| sent_at > rest.struck_at);
+        let active = previous.filter(|rest| rest.until > now);
+        if !new && report.asked.is_none() {
+            return previous.map_or(now, |rest| rest.until);
+        }
+        let since = active.map_or(now, |rest| rest.since);
+        let until = active.map_or(now, |rest| rest.until).max(now + rest_for);
+        let struck_at = if new { now } else { previous.map_or(now, |rest| rest.struck_at) };
+        let Report { class, status, detail, .. } = report;
+        self.rests.insert(scope.clone(), Rest { class, since, until, strikes, struck_at, status, detail });
+        self.changes += 1;
+        until
+    }
+
+    /// What is known of a scope, also when its rest is over.
+    pub fn find(&self, scope: &Scope) -> Option<&Rest> {
+        self.rests.get(scope)
+    }
+
+    /// Every scope with strikes, also those whose rest is over.
+    pub fn all(&self) -> impl Iterator<Item = (&Scope, &Rest)> {
+        self.rests.iter()
     }
 
     /// Notes a good answer to a call that was sent at `sent_at`: strikes of the scope are forgotten. A rest that is in

@@ -1,0 +1,310 @@
+//! What refusals teach about a limit: how much is really allowed, how evenly, and with how much of a margin.
+//!
+//! A refusal with the window nearly full is a matter of margin: the network took longer for one call than for
+//! another. A refusal long before that means that less is allowed than was thought, and the calls that were accepted in
+//! the last window say how much; or that calls must not come in bursts. From there the limit grows by small steps that
+//! become rarer as they are refused, so that an unknown limit costs few refusals in the long run.
+
+use super::{
+    gauge::{Gauge, Usage},
+    limit::{Metric, Source, Window},
+    now::Now,
+    window::Fate,
+};
+
+/// The largest margin.
+const MAX_MARGIN_MS: i64 = 2_000;
+
+/// The smallest margin, and how many answers must have been timed before it is believed.
+const MIN_MARGIN_MS: i64 = 100;
+const TELLING_ANSWERS: u32 = 10;
+
+/// While a pace is looked for, it grows by half after so many accepted calls.
+const ACCEPTED_TO_GROW: u32 = 4;
+
+/// How much a refused pace is stretched, and how much of it each accepted call takes back: about one call in twenty
+/// finds out whether the pace could be faster.
+const STRETCH_PERMILLE: u32 = 20;
+
+/// So many accepted calls in a row are a long run.
+const LONG_RUN: u32 = 30;
+
+/// Beyond this, not the pace is at fault, but less is allowed.
+const MAX_STRETCH_PERMILLE: u32 = 500;
+
+/// After so many windows without a refusal, bursts are tried again.
+const SMOOTH_WINDOWS: i64 = 30;
+
+/// Without a refusal for this long, what was learned is forgotten.
+const FORGET_MS: i64 = 7 * 86_400_000;
+
+/// After this many clean windows the limit first grows, in quarters of a window.
+const FIRST_GROWTH: u32 = 20;
+
+/// It never waits longer than this, in quarters of a window: an hour, for windows of a minute.
+const LAST_GROWTH: u32 = 240;
+
+/// What was learned of a limit.
+#[derive(Debug, Clone)]
+pub(super) struct Learn {
+    /// How sure the limit is, 0 to 100.
+    pub confidence: u8,
+    /// How long an entry counts beyond its window.
+    pub margin_ms: i64,
+    /// How much slower than the bare interval calls are paced.
+    pub stretch_permille: u32,
+    /// Calls must never come in bursts.
+    pub smooth: bool,
+    /// A header said that more is left than we think; counts if the next one agrees.
+    pub said_more_left: bool,
+    /// How many clean windows, in quarters, the next growth waits for.
+    pub growth_quarters: u32,
+    base_margin_ms: i64,
+    /// How long answers take at most, lately: a call arrives before its answer does.
+    slowest_answer_ms: i64,
+    answers: u32,
+    /// The pace is still being looked for, by doublings.
+    searching: bool,
+    accepted_at_pace: u32,
+    /// The pace's next time, with fractions.
+    next: f64,
+    /// Calls sent before this say nothing that a refusal has not said already.
+    reacted_at: i64,
+    refused_at: i64,
+    accepted_since: bool,
+    near_refused_at: i64,
+    refused_in_row: u32,
+    accepted_in_row: u32,
+    clean_from: i64,
+    step: u64,
+    grown_from: Option<u64>,
+}
+
+impl Learn {
+    pub fn new(window: &Window, source: Source) -> Self {
+        let span = window.span_ms().map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
+        let base_margin_ms = (span / 66).clamp(150, 900);
+        let never = i64::MIN / 4;
+        Self {
+            confidence: match source {
+                Source::Learned => 30,
+                Source::Declared => 60,
+                Source::Header | Source::ErrorBody => 90,
+                Source::Operator => 100,
+            },
+            margin_ms: base_margin_ms,
+            stretch_permille: 0,
+            smooth: false,
+            said_more_left: false,
+            base_margin_ms,
+            slowest_answer_ms: 0,
+            answers: 0,
+            searching: false,
+            accepted_at_pace: 0,
+            next: 0.0,
+            reacted_at: never,
+            refused_at: never,
+            accepted_since: true,
+            near_refused_at: never,
+            refused_in_row: 0,
+            accepted_in_row: 0,
+            clean_from: never,
+            growth_quarters: FIRST_GROWTH,
+            step: 4,
+            grown_from: None,
+        }
+    }
+
+    /// How long an entry counts beyond its window: the margin, or less if answers come faster than that.
+    pub fn margin(&self) -> i64 {
+        if self.answers < TELLING_ANSWERS {
+            return self.margin_ms;
+        }
+        let floor = if self.margin_ms > self.base_margin_ms { self.margin_ms } else { MIN_MARGIN_MS };
+        self.margin_ms.min((self.slowest_answer_ms + MIN_MARGIN_MS / 2).max(floor))
+    }
+
+    /// Notes how long an answer took to begin.
+    pub fn answered_after(&mut self, ms: i64) {
+        self.answers = self.answers.saturating_add(1);
+        self.slowest_answer_ms = (self.slowest_answer_ms - self.slowest_answer_ms / 64).max(ms);
+    }
+
+    /// Notes that a limit is taken over at this time: nothing grows before it has proved itself again.
+    pub fn resumed(&mut self, at: i64) {
+        self.clean_from = at;
+    }
+
+    /// Looks for an even pace.
+    pub fn search(&mut self) {
+        (self.searching, self.smooth, self.confidence) = (true, true, 10);
+    }
+
+    /// Notes that a refusal at this time has been reacted to.
+    pub fn reacted(&mut self, at: i64) {
+        (self.reacted_at, self.refused_at, self.clean_from) = (at, at, at);
+        self.accepted_since = false;
+        self.refused_in_row = self.refused_in_row.saturating_add(1);
+        self.accepted_in_row = 0;
+    }
+
+    /// Whether calls were sent at an even pace around this time.
+    fn paced_at(&self, at: i64, span: i64) -> bool {
+        self.next > 0.0 && at - span / 4 <= self.next as i64
+    }
+
+    /// The time before which a paced call is not followed by the next.
+    pub fn paced_from(&mut self, at: i64, interval_ms: f64) -> i64 {
+        let from = if self.next > at as f64 - 1.0 && self.next <= at as f64 { self.next } else { at as f64 };
+        self.next = from + interval_ms;
+        self.next.ceil() as i64
+    }
+}
+
+impl Gauge {
+    /// Notes a refusal that speaks of this limit, to a call that was sent at `sent_at`.
+    pub(super) fn refused(&mut self, sent_at: i64, now: Now) {
+        let at = now.ms();
+        if sent_at <= self.learn.reacted_at {
+            return;
+        }
+        let span = self.span_ms();
+        let Usage::Log(log) = &self.usage else {
+            if let Usage::Bucket(_) = self.usage {
+                self.stretch(!self.learn.accepted_since);
+                self.learn.reacted(at);
+            }
+            return;
+        };
+        // The refused call itself is among those that were sent.
+        let fate = log.between(sent_at - span, sent_at);
+        if fate.is_unclear() {
+            // The refusals that are still on their way will tell.
+            return;
+        }
+        let Fate { sent, accepted, .. } = fate;
+        let consecutive = !self.learn.accepted_since;
+        self.learn.reacted(at);
+        let requests = self.metric == Metric::Requests;
+        self.learn.accepted_at_pace = 0;
+        let near = accepted + 1 + self.max / 40 >= self.max;
+        let paced = self.learn.paced_at(sent_at, span);
+        let known = self.declared == Some(self.max);
+        if self.learn.searching {
+            // Having grown and been refused, the pace is known to a third; having been refused again, it was far off.
+            let factor = if consecutive { 60 } else { 80 };
+            self.learn.searching = consecutive;
+            self.cut((self.max * factor / 100).max(accepted.min(self.max - 1)));
+            (self.learn.step, self.learn.growth_quarters) = ((self.max / 12).max(1), 4);
+        } else if let Some(before) = self.learn.grown_from.take() {
+            self.max = self.max.min(accepted.max(before)).max(1);
+            self.learn.step = 1;
+            self.learn.growth_quarters = (self.learn.growth_quarters * 2).min(LAST_GROWTH);
+        } else if near || !requests {
+            let again = at - self.learn.near_refused_at < 3 * span;
+            self.learn.near_refused_at = at;
+            if requests && (self.learn.smooth || (paced && self.declared.is_some())) {
+                self.stretch(consecutive);
+            } else {
+                self.learn.margin_ms = (self.learn.margin_ms * 3 / 2).min(MAX_MARGIN_MS);
+                if !known && requests {
+                    self.cut(accepted);
+                } else if again {
+                    self.cut(self.max - (self.max / 40).clamp(1, self.max.max(2) - 1));
+                }
+            }
+        } else if self.learn.smooth {
+            if self.learn.refused_in_row >= 3 {
+                self.cut(accepted.max(self.max * 7 / 10));
+            } else {
+                self.stretch(consecutive);
+            }
+        } else if self.declared.is_some() && paced && accepted * 10 >= self.max * 9 {
+            self.stretch(consecutive);
+        } else if self.declared.is_some() && (accepted * 2 < self.max || (paced && sent * 5 < self.max * 4)) {
+            // So few were accepted that calls must have come too unevenly.
+            self.learn.smooth = true;
+            self.stretch(false);
+        } else {
+            self.cut(accepted.max(self.max / 2));
+        }
+        if self.learn.smooth {
+            // What was refused at an even pace left its place free: the next call need not wait for a whole interval.
+            self.not_before = self.not_before.min(at);
+        }
+    }
+
+    /// Calls at an even pace still come too fast, or too unevenly.
+    fn stretch(&mut self, consecutive: bool) {
+        // A window of which a few calls are refused needs less than one that takes no bursts at all.
+        let more = if self.learn.smooth { STRETCH_PERMILLE } else { STRETCH_PERMILLE / 2 };
+        let more = if consecutive { 2 * more } else { more };
+        self.learn.stretch_permille += more;
+        if self.learn.stretch_permille > MAX_STRETCH_PERMILLE {
+            self.learn.stretch_permille = 0;
+            self.cut(self.max * 1000 / u64::from(1000 + MAX_STRETCH_PERMILLE));
+        }
+    }
+
+    fn cut(&mut self, max: u64) {
+        if self.source != Source::Operator {
+            self.max = self.max.min(max.max(1));
+            // It is probably the declared limit after all: half of the way back is tried soon.
+            (self.learn.step, self.learn.growth_quarters) = match self.declared {
+                Some(declared) => ((declared.saturating_sub(self.max) / 2).max(1), 6),
+                None => ((self.max / 8).max(1), FIRST_GROWTH),
+            };
+            self.learn.confidence = (self.learn.confidence + 10).min(90);
+        }
+    }
+
+    /// Lets the limit grow after clean windows in which it was needed. Called for each accepted call.
+    pub(super) fn grow(&mut self, now: Now) {
+        let at = now.ms();
+        let span = self.window.span_ms().map_or(60_000, |ms| ms as i64);
+        let learn = &mut self.learn;
+        learn.accepted_since = true;
+        learn.refused_in_row = 0;
+        learn.smooth &= at - learn.refused_at < SMOOTH_WINDOWS * span;
+        learn.accepted_in_row = learn.accepted_in_row.saturating_add(1);
+        // After a long run without a refusal, what stretched the pace is probably over.
+        let faster = if learn.accepted_in_row > LONG_RUN { learn.stretch_permille / 16 } else { 0 };
+        learn.stretch_permille = learn.stretch_permille.saturating_sub(1 + faster);
+        if learn.margin_ms > learn.base_margin_ms {
+            learn.margin_ms -= 1;
+        }
+        let ceiling = self.declared.unwrap_or(u64::MAX);
+        if learn.searching {
+            learn.accepted_at_pace += 1;
+            if learn.accepted_at_pace >= ACCEPTED_TO_GROW {
+                learn.accepted_at_pace = 0;
+                self.max = (self.max + self.max.div_ceil(2)).min(ceiling);
+            }
+            return;
+        }
+        if self.max >= ceiling || self.source == Source::Operator {
+            return;
+        }
+        if at - learn.refused_at > FORGET_MS {
+            learn.refused_at = at;
+            learn.smooth = false;
+            learn.confidence = learn.confidence.saturating_sub(20);
+            self.max = self.max.saturating_mul(2).min(ceiling);
+            return;
+        }
+        if at - learn.clean_from >= span * i64::from(learn.growth_quarters) / 4 {
+            learn.clean_from = at;
+            let used = self.used();
+            if used * 5 >= self.max * 4 {
+                let learn = &mut self.learn;
+                if learn.grown_from.is_some() {
+                    // The last step was taken up without a refusal: the limit really is higher.
+                    learn.step = (learn.step * 2).min((self.max / 4).max(1));
+                    learn.growth_quarters = FIRST_GROWTH;
+                }
+                learn.grown_from = Some(self.max);
+                self.max = self.max.saturating_add(learn.step).min(ceiling);
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What a plan can do: per minute and per day, in theory and now.
+
+use std::collections::HashMap;
+
+use super::{NONE, Place, Plan, Pool};
+use crate::{
+    model::{time::UnixMs, usage::OutcomeClass},
+    scheduler::{
+        gauge::Usage,
+        limit::{Cost, Metric, Window},
+        now::Now,
+    },
+};
+
+/// How many lanes are looked at to predict a wait; of more, an even sample.
+const SAMPLE: usize = 128;
+
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 86_400_000;
+
+/// Calls that a plan can serve; `None` means that no known limit bounds them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// Per minute, if every key were healthy.
+    pub per_minute: Option<u64>,
+    /// Per day, if every key were healthy.
+    pub per_day: Option<u64>,
+    /// In the next minute, as things are.
+    pub next_minute: Option<u64>,
+    /// Until the day is over or for a day, as things are.
+    pub next_day: Option<u64>,
+}
+
+impl Pool {
+    /// What a plan can do with calls of this cost, all models together. Keys of one account share their limits; calls are
+    /// dealt to the lanes in turn, so this is what an even use reaches.
+    pub fn capacity(&mut self, plan: &Plan, cost: Cost, now: Now) -> Capacity {
+        let now = self.advance(now);
+        for limit in 0..self.gauges.len() {
+            self.gauges[limit].refresh(now);
+        }
+        let lanes: Vec<u32> = plan
+            .tiers
+            .iter()
+            .flat_map(|tier| &tier.stems)
+            .flat_map(|(stem, _)| self.stems[stem.0 as usize].lanes.iter().copied())
+            .filter(|&lane| self.lanes[lane as usize].place != Place::Off)
+            .collect();
+        Capacity {
+            per_minute: self.total(&lanes, cost, MINUTE_MS, None),
+            per_day: self.total(&lanes, cost, DAY_MS, None),
+            next_minute: self.total(&lanes, cost, MINUTE_MS, Some(now)),
+            next_day: self.total(&lanes, cost, DAY_MS, Some(now)),
+        }
+    }
+
+    /// How many calls fit into a span: in theory, or from now on.
+    fn total(&self, lanes: &[u32], cost: Cost, span: i64, from: Option<Now>) -> Option<u64> {
+        let mut left: HashMap<u32, u64> = HashMap::new();
+        let mut total = 0u64;
+        for &lane in lanes {
+            let nodes = self.nodes_of(lane);
+            if from.is_some_and(|now| nodes.iter().any(|&node| self.rests_through(node, now, span))) {
+                continue;
+            }
+            let limits: Vec<u32> =
+                nodes.iter().flat_map(|&node| self.nodes[node as usize].limits.iter().copied()).collect();
+            let counted = |limit: &&u32| {
+                let gauge = &self.gauges[**limit as usize];
+                gauge.metric != Metric::Concurrency && cost.of(gauge.metric) > 0
+            };
+            let share = limits
+                .iter()
+                .filter(counted)
+                .map(|&limit| {
+                    *left.entry(limit).or_insert_with(|| {
+                        let gauge = &self.gauges[limit as usize];
+                        let amount = match from {
+                            Some(now) => gauge.room_by(now.ms() + span, now.ms()),
+                            None => per_span(gauge.max, &gauge.window, span),
+                        };
+                        amount / cost.of(gauge.metric).max(1)
+                    })
+                })
+                .min()?;
+            for limit in limits.iter().filter(counted) {
+                if let Some(left) = left.get_mut(limit) {
+                    *left = left.saturating_sub(share);
+                }
+            }
+            total = total.saturating_add(share);
+        }
+        Some(total)
+    }
+
+    fn nodes_of(&self, lane: u32) -> Vec<u32> {
+        let lane = &self.lanes[lane as usize];
+        let all = lane.nodes.iter().chain(&self.stems[lane.stem as usize].nodes);
+        all.copied().filter(|&node| node != NONE).collect()
+    }
+
+    fn rests_through(&self, node: u32, now: Now, span: i64) -> bool {
+        self.nodes[node as usize].rest_until > now.ms().saturating_add(span)
+    }
+
+    /// How many calls of a plan can be sent up to a time, at most; looks at a bounded number of lanes. `None` if nothing
+    /// known bounds them.
+    pub(in crate::scheduler) fn room_by(&self, plan: &Plan, until: i64, now: Now) -> Option<u64> {
+        let mut room = 0u64;
+        for &(stem, _) in plan.tiers.iter().flat_map(|tier| &tier.stems) {
+            let entry = &self.stems[stem.0 as usize];
+            let rests = |node: u32| self.nodes[node as usize].rest_until > until;
+            if entry.active_lanes == 0 || entry.nodes.iter().any(|&node| rests(node)) {
+                continue;
+            }
+            let step = entry.lanes.len().div_ceil(SAMPLE);
+            let mut of_lanes = Some(0u64);
+            for &lane in entry.lanes.iter().step_by(step) {
+                let lane = &self.lanes[lane as usize];
+                let nodes = || lane.nodes.iter().copied().filter(|&node| node != NONE);
+                if lane.place == Place::Off || nodes().any(rests) {
+                    continue;
+                }
+                let least = nodes()
+                    .filter_map(|node| {
+                        let sharing = self.nodes[node as usize].lanes.iter().filter(|&&other| {
+                            self.stems[self.lanes[other as usize].stem as usize].channel == entry.channel
+                                && self.lanes[other as usize].stem == lane.stem
+                        });
+                        let room = self.least_room(node, until, now)?;
+                        Some(room.div_ceil((sharing.take(SAMPLE).count() as u64).max(1)))
+                    })
+                    .min();
+                of_lanes = of_lanes.zip(least).map(|(sum, room)| sum.saturating_add(room));
+            }
+            let of_lanes = of_lanes.map(|sum| sum.saturating_mul(step as u64));
+            let of_stem = entry.nodes.iter().filter_map(|&node| self.least_room(node, until, now)).min();
+            room = room.saturating_add(match (of_lanes, of_stem) {
+                (Some(lanes), Some(stem)) => lanes.min(stem),
+                (Some(room), None) | (None, Some(room)) => room,
+                (None, None) => return None,
+            });
+        }
+        Some(room)
+    }
+
+    fn least_room(&self, node: u32, until: i64, now: Now) -> Option<u64> {
+        let limits = self.nodes[node as usize].limits.iter().map(|&limit| &self.gauges[limit as usize]);
+        limits
+            .filter(|gauge| gauge.metric == Metric::Requests && !matches!(gauge.usage, Usage::Held(_)))
+            .map(|gauge| gauge.room_by(until, now.ms()))
+            .min()
+    }
+
+    /// Whether what blocks a plan is known to end only by a rest of this class, for the honest answer to a client.
+    pub fn longest_rest(&self, plan: &Plan, now: Now) -> Option<(OutcomeClass, UnixMs)> {
+        let stems = plan.tiers.iter().flat_map(|tier| &tier.stems);
+        stems
+            .flat_map(|(stem, _)| self.stems[stem.0 as usize].nodes)
+            .filter_map(|node| {
+                let node = &self.nodes[node as usize];
+                (node.rest_until > now.ms()).then_some((node.strike_class?, UnixMs(node.rest_until)))
+            })
+            .max_by_key(|(_, until)| *until)
+    }
+}
+
+/// How much a limit allows in a span, in the long run.
+fn per_span(max: u64, window: &Window, span: i64) -> u64 {
+    match window.span_ms() {
+        Some(ms) if ms <= span.unsigned_abs() => max.saturating_mul(span.unsigned_abs() / ms),
+        _ => max,
+    }
+}

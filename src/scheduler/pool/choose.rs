@@ -1,0 +1,494 @@
+//! Choosing a lane for a call, and reserving on every limit that it touches, in one step.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{Lane, NONE, On, Place, Pool, Slot, SlotId, StemId, ready::Ready};
+use crate::{
+    model::{
+        id::{ChannelId, KeyId},
+        time::UnixMs,
+        usage::OutcomeClass,
+    },
+    scheduler::{
+        limit::{Cost, Metric},
+        now::Now,
+    },
+};
+
+/// The most ready lanes of a stem that are compared.
+const COMPARED: usize = 3;
+
+/// Stems of equal standing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tier {
+    /// The stems, each with its share of the calls.
+    pub stems: Vec<(StemId, u32)>,
+    /// How long a call waits for this tier before it looks at the next one; `i64::MAX` means: for ever.
+    pub spill_ms: i64,
+}
+
+/// Who may serve a call: tiers, tried in order. The tiers of a chain's first step come before those of its second.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The tiers; a stem occurs once.
+    pub tiers: Vec<Tier>,
+}
+
+/// A call that looks for a lane.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Who may serve it.
+    pub plan: &'a Plan,
+    /// What it takes, estimated.
+    pub cost: Cost,
+    /// A number for its conversation, if it has one: it stays with its lane while that costs nothing.
+    pub conversation: Option<u64>,
+    /// How long it has waited, in milliseconds.
+    pub waited_ms: i64,
+    /// At what part of the full pace calls are to be sent, in thousandths: 0 means as they come. See
+    /// [`crate::scheduler::desk`].
+    pub pace_permille: u32,
+    /// A fresh random number.
+    pub random: u64,
+}
+
+/// What a call tried in vain and is not to try again.
+#[derive(Debug, Clone, Default)]
+pub struct Tried {
+    pub(super) lanes: Vec<u32>,
+    /// Hosts that failed; they are tried again only if there is no other.
+    pub(super) channels: Vec<ChannelId>,
+    pub(super) last_resort: bool,
+}
+
+impl Tried {
+    /// Whether nothing was tried in vain.
+    pub fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+}
+
+/// A lane that was chosen; one call may be sent to it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The permission.
+    pub slot: SlotId,
+    /// The stem.
+    pub stem: StemId,
+    /// Its channel.
+    pub channel: ChannelId,
+    /// The upstream's name of the model.
+    pub model: Arc<str>,
+    /// The key.
+    pub key: KeyId,
+    /// The place of its tier in the plan.
+    pub tier: usize,
+}
+
+/// Why a call cannot be sent now, or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Limits are used up.
+    Limit,
+    /// What there is rests after bad answers of this class.
+    Rest(OutcomeClass),
+    /// It waits for answers to calls under way.
+    Busy,
+    /// The call is larger than what the limits allow at all.
+    TooLarge,
+    /// Everything was tried.
+    Tried,
+    /// There is nobody.
+    Nobody,
+}
+
+/// What a call may do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// Send.
+    Take(Taken),
+    /// Wait.
+    Wait {
+        /// Until this time on the steady clock, if it is known; an event may come earlier.
+        until: Option<UnixMs>,
+        /// For this.
+        why: Why,
+        /// A smaller call might not have to wait.
+        sized: bool,
+    },
+    /// Give up.
+    Nothing(Why),
+}
+
+/// Which lane each conversation was with last: two generations, so that the oldest half is forgotten at once.
+#[derive(Debug, Default)]
+pub(super) struct Conversations {
+    young: HashMap<u64, u32>,
+    old: HashMap<u64, u32>,
+}
+
+impl Conversations {
+    const GENERATION: usize = 8192;
+
+    fn find(&self, conversation: u64) -> Option<u32> {
+        self.young.get(&conversation).or_else(|| self.old.get(&conversation)).copied()
+    }
+
+    fn note(&mut self, conversation: u64, lane: u32) {
+        if self.young.len() >= Self::GENERATION {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(conversation, lane);
+    }
+}
+
+/// What is known of why nothing could be taken.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wait {
+    until: Option<i64>,
+    why: Option<Why>,
+    on_event: bool,
+    too_large: bool,
+    sized: bool,
+}
+
+impl Wait {
+    fn at(&mut self, at: i64, why: Why) {
+        if self.until.is_none_or(|until| at < until) {
+            (self.until, self.why) = (Some(at), Some(why));
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        if let (Some(at), Some(why)) = (other.until, other.why) {
+            self.at(at, why);
+        }
+        self.on_event |= other.on_event;
+        self.too_large |= other.too_large;
+        self.sized |= other.sized;
+    }
+}
+
+impl Pool {
+    /// Finds a lane for a call and reserves it.
+    ///
+    /// A tier is left for the next one only if its first lane would be ready later than the tier's spill time
+    /// allows. Inside a tier, lanes in good standing come first, then those whose quota is the least scarce; among
+    /// equals a stem is drawn by weight, and of it the key is taken that was used longest ago.
+    pub fn choose(&mut self, ask: &Ask<'_>, tried: &mut Tried, now: Now) -> Choice {
+        let now = self.advance(now);
+        let choice = self.choose_among(ask, tried, true, now);
+        match choice {
+            Choice::Take(_) => choice,
+            Choice::Nothing(_) if !tried.channels.is_empty() => self.choose_among(ask, tried, false, now),
+            _ if tried.lanes.is_empty() && !tried.last_resort => {
+                tried.last_resort = true;
+                self.doubtful(ask, now).unwrap_or(choice)
+            }
+            _ => choice,
+        }
+    }
+
+    fn choose_among(&mut self, ask: &Ask<'_>, tried: &Tried, avoid: bool, now: Now) -> Choice {
+        let mut wait = Wait::default();
+        for (place, tier) in ask.plan.tiers.iter().enumerate() {
+            match self.choose_in_tier(ask, tier, tried, avoid, now) {
+                Ok(lane) => return Choice::Take(self.take(lane, place, ask, now)),
+                Err(here) => {
+                    wait.merge(here);
+                    let patience = tier.spill_ms.saturating_sub(ask.waited_ms);
+                    let soon = here.until.is_some_and(|at| at.saturating_sub(now.ms()) <= patience);
+                    let busy = here.until.is_none() && here.on_event && patience > 0;
+                    if (soon || busy) && place + 1 < ask.plan.tiers.len() {
+                        let spill = UnixMs(now.ms().saturating_add(patience));
+                        let until = here.until.map_or(spill, |at| UnixMs(at).min(spill));
+                        let why = here.why.unwrap_or(Why::Busy);
+                        return Choice::Wait { until: Some(until), why, sized: here.sized };
+                    }
+                }
+            }
+        }
+        if wait.until.is_some() || wait.on_event {
+            let why = wait.why.unwrap_or(Why::Busy);
+            return Choice::Wait { until: wait.until.map(UnixMs), why, sized: wait.sized };
+        }
+        Choice::Nothing(match () {
+            () if wait.too_large => Why::TooLarge,
+            () if !tried.lanes.is_empty() => Why::Tried,
+            () => Why::Nobody,
+        })
+    }
+
+    fn choose_in_tier(
+        &mut self,
+        ask: &Ask<'_>,
+        tier: &Tier,
+        tried: &Tried,
+        avoid: bool,
+        now: Now,
+    ) -> Result<u32, Wait> {
+        let mut wait = Wait::default();
+        if let Some(lane) = self.faithful(ask, tier, tried, now) {
+            return Ok(lane);
+        }
+        // The best lane of each stem, the best standing, and the sum of the weights of those that have it.
+        let (mut best, mut standing, mut total) = (NONE, u64::MAX, 0u64);
+        for &(StemId(stem), weight) in &tier.stems {
+            if avoid && tried.channels.contains(&self.stems[stem as usize].channel) {
+                continue;
+            }
+            let Some((lane, rank)) = self.choose_in_stem(stem, ask, tried, now, &mut wait) else { continue };
+            let weight = u64::from(weight.max(1));
+            // Draws one of the equals by weight without a list of them: each newcomer wins with its share so far.
+            if rank < standing {
+                (best, standing, total) = (lane, rank, weight);
+            } else if rank == standing {
+                total += weight;
+                let draw = ask.random.rotate_left(stem % 64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11;
+                if draw % total < weight {
+                    best = lane;
+                }
+            }
+        }
+        if best == NONE { Err(wait) } else { Ok(best) }
+    }
+
+    /// The lane that the conversation was with, if it is as good as any other.
+    fn faithful(&mut self, ask: &Ask<'_>, tier: &Tier, tried: &Tried, now: Now) -> Option<u32> {
+        let lane = self.conversations.find(ask.conversation?)?;
+        let Lane { stem, place, .. } = self.lanes[lane as usize];
+        let fits = place == Place::Listed
+            && tier.stems.iter().any(|(StemId(other), _)| *other == stem)
+            && !tried.lanes.contains(&lane);
+        let ready = fits
+            && self.nodes_ready(&self.stems[stem as usize].nodes.clone(), ask.cost, false, now) == Ready::Now
+            && self.lane_ready(lane, ask.cost, false, now) == Ready::Now
+            && self.standing(lane, now.ms()) < 3;
+        ready.then_some(lane)
+    }
+
+    fn choose_in_stem(
+        &mut self,
+        stem: u32,
+        ask: &Ask<'_>,
+        tried: &Tried,
+        now: Now,
+        wait: &mut Wait,
+    ) -> Option<(u32, u64)> {
+        if self.stems[stem as usize].active_lanes == 0 {
+            return None;
+        }
+        let own = self.nodes_ready(&self.stems[stem as usize].nodes.clone(), ask.cost, false, now);
+        match own {
+            Ready::Now => {}
+            Ready::Never(_) => {
+                wait.too_large = true;
+                return None;
+            }
+            Ready::OnEvent(on) => {
+                self.note_stem_blocked(on);
+                wait.on_event = true;
+                return None;
+            }
+            Ready::At(at, on) => {
+                self.note_stem_blocked(on);
+                // The keys may be later still.
+                let at = if self.stems[stem as usize].first == NONE {
+                    self.first_due(stem).map_or(at, |due| due.max(at))
+                } else {
+                    at
+                };
+                let why = self.why(on);
+                wait.sized |= matches!(on, On::Limit(limit)
+                    if self.gauges[limit as usize].metric != Metric::Requests);
+                wait.at(at, why);
+                return None;
+            }
+        }
+        self.bring_due(stem, now.ms());
+        let (mut best, mut compared) = (None::<(u64, i64, u32)>, 0);
+        let mut next = self.stems[stem as usize].first;
+        while next != NONE && compared < COMPARED {
+            let lane = next;
+            next = self.lanes[lane as usize].after;
+            if tried.lanes.contains(&lane) {
+                continue;
+            }
+            match self.lane_ready(lane, ask.cost, false, now) {
+                Ready::Now => {
+                    compared += 1;
+                    let rank = self.standing(lane, now.ms());
+                    let used = self.nodes[self.lanes[lane as usize].nodes[0] as usize].last_used;
+                    if best.is_none_or(|best| (rank, used, lane) < best) {
+                        best = Some((rank, used, lane));
+                    }
+                }
+                Ready::Never(limit) => {
+                    if self.gauges[limit as usize].metric == Metric::Requests {
+                        self.block(lane, None, On::Limit(limit));
+                    }
+                    wait.too_large = true;
+                }
+                Ready::OnEvent(on) => {
+                    self.block(lane, None, on);
+                    wait.on_event = true;
+                }
+                Ready::At(at, on) => {
+                    let depends_on_size = matches!(on, On::Limit(limit)
+                        if self.gauges[limit as usize].metric != Metric::Requests);
+                    if depends_on_size {
+                        wait.sized = true;
+                        wait.at(at, Why::Limit);
+                    } else {
+                        self.block(lane, Some(at), on);
+                    }
+                }
+            }
+        }
+        if best.is_none() {
+            self.note_wait(stem, tried, wait);
+        }
+        best.map(|(rank, _, lane)| (lane, rank))
+    }
+
+    /// What the lanes of a stem that are out of the list wait for.
+    fn note_wait(&mut self, stem: u32, tried: &Tried, wait: &mut Wait) {
+        let due = match self.first_due(stem) {
+            Some(_) if !tried.lanes.is_empty() => {
+                let entries = self.stems[stem as usize].blocked.iter();
+                let open = entries.filter(|entry| {
+                    let (_, lane, generation) = entry.0;
+                    self.lanes[lane as usize].generation == generation && !tried.lanes.contains(&lane)
+                });
+                open.map(|entry| (entry.0.0, entry.0.1)).min()
+            }
+            Some(_) => self.stems[stem as usize].blocked.peek().map(|entry| (entry.0.0, entry.0.1)),
+            None => None,
+        };
+        if let Some((at, lane)) = due
+            && let Place::Blocked(on) = self.lanes[lane as usize].place
+        {
+            let why = self.why(on);
+            wait.at(at, why);
+        }
+        let entry = &self.stems[stem as usize];
+        if due.is_none() && entry.first == NONE && entry.active_lanes > 0 {
+            let waits = |lane: &u32| match self.lanes[*lane as usize].place {
+                Place::Blocked(On::Limit(limit)) => {
+                    !matches!(self.gauges[limit as usize].window, crate::scheduler::limit::Window::OneShot)
+                }
+                Place::Blocked(_) => true,
+                Place::Listed | Place::Off => false,
+            };
+            if entry.lanes.iter().any(waits) {
+                wait.on_event = true;
+            } else {
+                wait.too_large = true;
+            }
+        }
+    }
+
+    /// A limit of a whole stem has no list of lanes to wake; it is enough to know that somebody waits.
+    fn note_stem_blocked(&mut self, on: On) {
+        if let On::Limit(limit) = on {
+            self.gauges[limit as usize].blocked = 1;
+        }
+    }
+
+    pub(super) fn why(&self, on: On) -> Why {
+        match on {
+            On::Limit(_) => Why::Limit,
+            On::SlowStart(_) => Why::Busy,
+            On::Node(node) => {
+                let node = &self.nodes[node as usize];
+                match node.strike_class {
+                    Some(class) if node.strikes > 0 => Why::Rest(class),
+                    _ => Why::Busy,
+                }
+            }
+        }
+    }
+
+    /// If everything rests, a lane that is merely in doubt: a call should not fail on a suspicion.
+    fn doubtful(&mut self, ask: &Ask<'_>, now: Now) -> Option<Choice> {
+        for (place, tier) in ask.plan.tiers.iter().enumerate() {
+            for &(StemId(stem), _) in &tier.stems {
+                let nodes = self.stems[stem as usize].nodes;
+                let in_doubt = |pool: &Self, nodes: &[u32]| {
+                    nodes.iter().filter(|&&node| node != NONE).any(|&node| {
+                        pool.nodes[node as usize].strikes > 0
+                            && pool.nodes[node as usize].rest_until > now.ms()
+                    })
+                };
+                for at in 0..self.stems[stem as usize].lanes.len().min(64) {
+                    let lane = self.stems[stem as usize].lanes[at];
+                    let own = self.lanes[lane as usize].nodes;
+                    let fits = self.lanes[lane as usize].place != Place::Off
+                        && (in_doubt(self, &nodes) || in_doubt(self, &own))
+                        && self.nodes_ready(&nodes, ask.cost, true, now) == Ready::Now
+                        && self.lane_ready(lane, ask.cost, true, now) == Ready::Now;
+                    if fits {
+                        return Some(Choice::Take(self.take(lane, place, ask, now)));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, lane: u32, place: usize, ask: &Ask<'_>, now: Now) -> Taken {
+        let index = self.free_slots.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() as u32 - 1
+        });
+        let Lane { stem, key, nodes, .. } = self.lanes[lane as usize];
+        let mut slot = std::mem::take(&mut self.slots[index as usize]);
+        slot.entries.clear();
+        let at = now.ms();
+        let of_stem = self.stems[stem as usize].nodes;
+        for node in nodes.into_iter().chain(of_stem).filter(|node| *node != NONE) {
+            let entry = &mut self.nodes[node as usize];
+            if entry.pending == 0 {
+                entry.pending_since = at;
+            }
+            entry.pending += 1;
+            entry.in_flight += 1;
+            entry.last_used = at;
+            for &limit in &entry.limits {
+                let gauge = &mut self.gauges[limit as usize];
+                let amount = ask.cost.of(gauge.metric);
+                let number = gauge.push(amount, ask.pace_permille, now);
+                slot.entries.push((limit, number, amount));
+            }
+        }
+        if !self.is_measured(lane) {
+            let recent = &mut self.lanes[lane as usize].recent;
+            recent.prune(at - 60_000);
+            slot.recent = recent.push(at, 1, 60_000);
+        }
+        if self.lanes[lane as usize].place == Place::Listed {
+            self.unlist(lane);
+            self.list_last(lane);
+        }
+        if let Some(conversation) = ask.conversation {
+            self.conversations.note(conversation, lane);
+        }
+        slot.generation = slot.generation.wrapping_add(1);
+        (slot.open, slot.answered, slot.lane, slot.sent_at) = (true, false, lane, at);
+        let id = SlotId { index, generation: slot.generation };
+        self.slots[index as usize] = slot;
+        self.changes += 1;
+        let Stem { channel, model } = self.stem_name(stem);
+        Taken { slot: id, stem: StemId(stem), channel, model, key, tier: place }
+    }
+
+    fn stem_name(&self, stem: u32) -> Stem {
+        let stem = &self.stems[stem as usize];
+        Stem { channel: stem.channel, model: stem.model.clone() }
+    }
+}
+
+struct Stem {
+    channel: ChannelId,
+    model: Arc<str>,
+}

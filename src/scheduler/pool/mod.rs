@@ -1,0 +1,455 @@
+//! The pool: every key of every model, the limits that hold for them, and what is known of their state.
+//!
+//! A *stem* is an upstream model of a channel; a *lane* is a key of a stem. Limits and rests hang on *nodes*, one for
+//! each scope: the channel, the model, the key, its group, and the model on either. A lane is ready when no node of it stands in
+//! the way. Lanes that are not ready wait in their stem's heap by the time at which they may be, the others stand in
+//! a list, the one that was used longest ago first; so a choice looks at a few lanes, however many there are.
+//!
+//! Everything is decided and reserved in one call under the owner's lock. Start at [`Pool::choose`].
+
+mod capacity;
+mod choose;
+mod explain;
+mod lists;
+mod ready;
+mod settle;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+
+pub use capacity::Capacity;
+pub use choose::{Ask, Choice, Plan, Taken, Tier, Tried, Why};
+pub use explain::{Obstacle, Standing};
+pub use settle::{Fault, Told};
+pub use state::{Saved, SavedLimit};
+
+use super::{
+    gauge::{Gauge, Reading},
+    limit::{LimitScope, Metric, Per, Rule, Source, Window},
+    now::Now,
+    rest::{RestBook, Scope},
+    window::Log,
+};
+use crate::model::{
+    id::{ChannelId, KeyId},
+    time::UnixMs,
+    usage::OutcomeClass,
+};
+
+/// No node, lane or limit.
+const NONE: u32 = u32::MAX;
+
+/// An upstream model of a channel, in the pool. Stays valid as long as the pool lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StemId(pub(super) u32);
+
+/// A permission to send one call now. It must be given back by exactly one of [`Pool::settle`], [`Pool::fail`]
+/// and [`Pool::cancel`]; a second one finds nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SlotId {
+    index: u32,
+    generation: u32,
+}
+
+/// An upstream model of a channel and the keys that it may be asked with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StemSpec {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The upstream's name of the model (with the endpoint, where that makes a difference).
+    pub model: Arc<str>,
+    /// The keys that are on, each with its quota group.
+    pub keys: Vec<(KeyId, Option<String>)>,
+}
+
+#[derive(Debug)]
+struct Node {
+    scope: LimitScope,
+    limits: Vec<u32>,
+    /// The lanes below it; empty for channels and models, whose stems are asked instead.
+    lanes: Vec<u32>,
+    stems: Vec<u32>,
+    rest_until: i64,
+    strikes: u32,
+    strike_class: Option<OutcomeClass>,
+    /// Whether a call was ever accepted.
+    proven: bool,
+    /// Calls that are sent and not yet answered, and since when there are any.
+    pending: u32,
+    pending_since: i64,
+    in_flight: u32,
+    last_used: i64,
+    blocked: u32,
+}
+
+/// What a lane waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum On {
+    /// A rest, or an answer to the calls under way.
+    Node(u32),
+    /// A limit.
+    Limit(u32),
+    /// Answers, because nothing is known of its limits yet.
+    SlowStart(u32),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Not declared any more.
+    Off,
+    /// In the list.
+    Listed,
+    /// In the heap, or waiting for an event.
+    Blocked(On),
+}
+
+#[derive(Debug)]
+struct Lane {
+    stem: u32,
+    key: KeyId,
+    /// Its key's node, the model's on the key, the group's, the model's on the group.
+    nodes: [u32; 4],
+    place: Place,
+    generation: u32,
+    before: u32,
+    after: u32,
+    /// Answers without a refusal while nothing is known of its limits.
+    answers: u32,
+    /// What was sent lately, while nothing is known of its limits.
+    recent: Log,
+}
+
+#[derive(Debug)]
+struct Stem {
+    channel: ChannelId,
+    model: Arc<str>,
+    /// The channel's node and the model's.
+    nodes: [u32; 2],
+    lanes: Vec<u32>,
+    active_lanes: u32,
+    first: u32,
+    last: u32,
+    blocked: BinaryHeap<Reverse<(i64, u32, u32)>>,
+    touched: bool,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    open: bool,
+    answered: bool,
+    lane: u32,
+    sent_at: i64,
+    recent: u64,
+    /// Limits, the numbers of their entries, and the amounts.
+    entries: Vec<(u32, u64, u64)>,
+}
+
+/// The pool.
+#[derive(Debug, Default)]
+pub struct Pool {
+    nodes: Vec<Node>,
+    gauges: Vec<Gauge>,
+    lanes: Vec<Lane>,
+    stems: Vec<Stem>,
+    slots: Vec<Slot>,
+    free_slots: Vec<u32>,
+    node_of: HashMap<LimitScope, u32>,
+    stem_of: HashMap<ChannelId, HashMap<Arc<str>, u32>>,
+    lane_of: HashMap<(u32, KeyId), u32>,
+    /// Where each channel's provider begins its day: a time zone and minutes after midnight.
+    resets: HashMap<ChannelId, (String, u16)>,
+    rests: RestBook,
+    /// The state of `rests` that the nodes know.
+    known_rests: u64,
+    resting: Vec<u32>,
+    conversations: choose::Conversations,
+    /// Stems that something was given back to.
+    touched: Vec<u32>,
+    /// The latest time seen: time never goes back in here.
+    latest: i64,
+    changes: u64,
+}
+
+impl Pool {
+    /// Declares what there is: stems with their keys, the rules of limits (checked by [`Rule::check_all`]), and for channels
+    /// whose provider is known to begin its day at some time, that time as a zone and minutes after midnight.
+    /// What was known of a scope or limit that is declared again stays; the rest takes no calls any more.
+    pub fn declare(
+        &mut self,
+        stems: &[StemSpec],
+        rules: &[Rule],
+        resets: HashMap<ChannelId, (String, u16)>,
+        now: Now,
+    ) {
+        let now = self.advance(now);
+        self.resets = resets;
+        for lane in 0..self.lanes.len() as u32 {
+            self.unlist(lane);
+            self.lanes[lane as usize].place = Place::Off;
+            self.lanes[lane as usize].generation += 1;
+        }
+        for stem in &mut self.stems {
+            stem.blocked.clear();
+            stem.active_lanes = 0;
+        }
+        for gauge in &mut self.gauges {
+            gauge.blocked = 0;
+            gauge.active &= !matches!(gauge.source, Source::Declared | Source::Operator);
+        }
+        for node in &mut self.nodes {
+            node.blocked = 0;
+        }
+        for spec in stems {
+            let stem = self.stem(spec.channel, &spec.model);
+            let of_stem: Vec<&Rule> = rules
+                .iter()
+                .filter(|rule| rule.channel == spec.channel && rule.models.fits(&spec.model))
+                .collect();
+            for (key, group) in &spec.keys {
+                let lane = self.lane(stem, *key, group.as_deref());
+                if self.lanes[lane as usize].place == Place::Off {
+                    self.list_last(lane);
+                    self.stems[stem as usize].active_lanes += 1;
+                }
+                for rule in of_stem.iter().filter(|rule| rule.key.is_none_or(|only| only == *key)) {
+                    let node = self.node_for(rule.per, stem, lane);
+                    self.ensure_limit(node, rule, now);
+                }
+            }
+        }
+        for node in &mut self.nodes {
+            node.limits.retain(|&limit| self.gauges[limit as usize].active);
+        }
+        self.changes += 1;
+    }
+
+    fn stem(&mut self, channel: ChannelId, model: &Arc<str>) -> u32 {
+        if let Some(&stem) = self.stem_of.get(&channel).and_then(|stems| stems.get(model)) {
+            return stem;
+        }
+        let stem = self.stems.len() as u32;
+        let nodes = [
+            self.node(LimitScope::Channel(channel)),
+            self.node(LimitScope::Model(channel, model.to_string())),
+        ];
+        for node in nodes {
+            self.nodes[node as usize].stems.push(stem);
+        }
+        self.stems.push(Stem {
+            channel,
+            model: model.clone(),
+            nodes,
+            lanes: Vec::new(),
+            active_lanes: 0,
+            first: NONE,
+            last: NONE,
+            blocked: BinaryHeap::new(),
+            touched: false,
+        });
+        self.stem_of.entry(channel).or_default().insert(model.clone(), stem);
+        stem
+    }
+
+    fn lane(&mut self, stem: u32, key: KeyId, group: Option<&str>) -> u32 {
+        let (channel, model) = {
+            let stem = &self.stems[stem as usize];
+            (stem.channel, stem.model.to_string())
+        };
+        let scopes = [
+            Some(LimitScope::Key(key)),
+            Some(LimitScope::KeyModel(key, model.clone())),
+            group.map(|group| LimitScope::Group(channel, group.to_owned())),
+            group.map(|group| LimitScope::GroupModel(channel, group.to_owned(), model)),
+        ];
+        let nodes = scopes.map(|scope| scope.map_or(NONE, |scope| self.node(scope)));
+        let lane = match self.lane_of.get(&(stem, key)) {
+            Some(&lane) => lane,
+            None => {
+                let lane = self.lanes.len() as u32;
+                self.lanes.push(Lane {
+                    stem,
+                    key,
+                    nodes: [NONE; 4],
+                    place: Place::Off,
+                    generation: 0,
+                    before: NONE,
+                    after: NONE,
+                    answers: 0,
+                    recent: Log::default(),
+                });
+                self.lane_of.insert((stem, key), lane);
+                self.stems[stem as usize].lanes.push(lane);
+                lane
+            }
+        };
+        let old = std::mem::replace(&mut self.lanes[lane as usize].nodes, nodes);
+        for (old, new) in old.into_iter().zip(nodes) {
+            if old != new {
+                if old != NONE {
+                    self.nodes[old as usize].lanes.retain(|&other| other != lane);
+                }
+                if new != NONE {
+                    self.nodes[new as usize].lanes.push(lane);
+                }
+            }
+        }
+        lane
+    }
+
+    fn node(&mut self, scope: LimitScope) -> u32 {
+        if let Some(&node) = self.node_of.get(&scope) {
+            return node;
+        }
+        let node = self.nodes.len() as u32;
+        self.nodes.push(Node {
+            scope: scope.clone(),
+            limits: Vec::new(),
+            lanes: Vec::new(),
+            stems: Vec::new(),
+            rest_until: i64::MIN,
+            strikes: 0,
+            strike_class: None,
+            proven: false,
+            pending: 0,
+            pending_since: 0,
+            in_flight: 0,
+            last_used: i64::MIN,
+            blocked: 0,
+        });
+        self.node_of.insert(scope, node);
+        node
+    }
+
+    fn node_for(&self, per: Per, stem: u32, lane: u32) -> u32 {
+        let [key, key_model, group, group_model] = self.lanes[lane as usize].nodes;
+        let [channel, model] = self.stems[stem as usize].nodes;
+        match per {
+            Per::Key => key,
+            Per::KeyModel => key_model,
+            Per::Owner if group != NONE => group,
+            Per::Owner => key,
+            Per::OwnerModel if group_model != NONE => group_model,
+            Per::OwnerModel => key_model,
+            Per::Model => model,
+            Per::Channel => channel,
+        }
+    }
+
+    fn ensure_limit(&mut self, node: u32, rule: &Rule, now: Now) {
+        match self.find_limit(node, rule.metric, &rule.window) {
+            Some(limit) => {
+                let gauge = &mut self.gauges[limit as usize];
+                let stronger = gauge.active && gauge.source > rule.source;
+                if gauge.declared != Some(rule.max) && !stronger {
+                    gauge.max = rule.max;
+                }
+                if !stronger {
+                    (gauge.declared, gauge.source) = (Some(rule.max), rule.source);
+                }
+                gauge.active = true;
+            }
+            None => {
+                self.add_limit(
+                    node,
+                    Gauge::new(rule.metric, rule.window.clone(), rule.max, rule.source, now),
+                );
+            }
+        }
+    }
+
+    fn find_limit(&self, node: u32, metric: Metric, window: &Window) -> Option<u32> {
+        self.nodes[node as usize].limits.iter().copied().find(|&limit| {
+            let gauge = &self.gauges[limit as usize];
+            gauge.metric == metric && gauge.window == *window
+        })
+    }
+
+    fn add_limit(&mut self, node: u32, mut gauge: Gauge) -> u32 {
+        let limit = self.gauges.len() as u32;
+        gauge.node = node;
+        self.gauges.push(gauge);
+        self.nodes[node as usize].limits.push(limit);
+        self.changes += 1;
+        limit
+    }
+
+    /// The stem of a channel's upstream model, for plans.
+    pub fn find_stem(&self, channel: ChannelId, model: &str) -> Option<StemId> {
+        self.stem_of.get(&channel)?.get(model).map(|&stem| StemId(stem))
+    }
+
+    /// What rests, for pages and for saving.
+    pub fn rests(&self) -> &RestBook {
+        &self.rests
+    }
+
+    /// What rests, to restore or clear it; the pool takes notice at its next choice.
+    pub fn rests_mut(&mut self) -> &mut RestBook {
+        &mut self.rests
+    }
+
+    /// Lets a scope rest until a time, on an operator's word ("pause").
+    pub fn pause(&mut self, scope: &Scope, until: UnixMs, detail: String, now: Now) {
+        let report =
+            super::rest::Report { class: OutcomeClass::Ambiguous, asked: None, status: None, detail };
+        let rest_for = until.since(now.steady);
+        self.rests.strike(scope, report, rest_for, now.steady, now.steady);
+    }
+
+    /// The limits of a scope, with what is used of each.
+    pub fn readings(&mut self, scope: &LimitScope, now: Now) -> Vec<Reading> {
+        let now = self.advance(now);
+        let Some(&node) = self.node_of.get(scope) else { return Vec::new() };
+        let limits = self.nodes[node as usize].limits.clone();
+        limits.into_iter().map(|limit| self.gauges[limit as usize].reading(now)).collect()
+    }
+
+    /// A number that grows with everything that is worth saving.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Time never goes back in the pool: callers read the clock before they hold the lock.
+    fn advance(&mut self, now: Now) -> Now {
+        self.latest = self.latest.max(now.ms());
+        if self.known_rests != self.rests.changes() {
+            self.learn_rests();
+        }
+        Now { steady: UnixMs(self.latest), wall: now.wall }
+    }
+
+    /// Copies the book of rests to the nodes.
+    fn learn_rests(&mut self) {
+        self.known_rests = self.rests.changes();
+        let before = std::mem::take(&mut self.resting);
+        let mut found = Vec::new();
+        for (scope, rest) in self.rests.all() {
+            if let Some(&node) = self.node_of.get(&LimitScope::from(scope)) {
+                found.push((node, rest.until.0, rest.strikes, rest.class));
+            }
+        }
+        for &node in &before {
+            let node = &mut self.nodes[node as usize];
+            (node.rest_until, node.strikes, node.strike_class) = (i64::MIN, 0, None);
+        }
+        for (node, until, strikes, class) in found {
+            let entry = &mut self.nodes[node as usize];
+            (entry.rest_until, entry.strikes, entry.strike_class) = (until, strikes, Some(class));
+            self.resting.push(node);
+        }
+        for node in before {
+            if self.nodes[node as usize].rest_until == i64::MIN {
+                self.wake_node(node);
+            }
+        }
+    }
+}

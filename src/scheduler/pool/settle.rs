@@ -1,0 +1,475 @@
+//! What became of a call: accepted, settled, failed or cancelled, and what headers say of limits.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::{NONE, Pool, SlotId, Taken, Tried};
+use crate::{
+    model::{time::UnixMs, usage::OutcomeClass},
+    scheduler::{
+        calendar::next_reset,
+        gauge::{Gauge, Usage},
+        ledger::RestScope,
+        limit::{CalendarUnit, Cost, LimitScope, Metric, Period, Source, Window},
+        now::Now,
+        rest::{Report, Scope},
+        window::Fate,
+    },
+};
+
+/// How long a day's or month's limit rests if nobody says where the provider's day begins: it may be any hour of ours.
+const LONG_REST: Duration = Duration::from_secs(3600);
+
+/// Fewer accepted calls than this say little about how many are allowed.
+const TELLING: u64 = 4;
+
+/// So many calls a minute are tried then, evenly.
+const FIRST_GUESS: u64 = 20;
+
+/// A bad answer to a call.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// What it was taken for, how long the upstream asks to wait, and why.
+    pub report: Report,
+    /// What of the lane it speaks of.
+    pub scope: RestScope,
+    /// The kind of limit, if it was one and the answer tells.
+    pub period: Option<Period>,
+    /// What was counted, if the answer tells; calls, if not.
+    pub metric: Option<Metric>,
+    /// How much is allowed, if the answer tells.
+    pub allowed: Option<u64>,
+}
+
+/// What an answer's headers say of one limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Whom it holds for: the key, its group, or the model on either.
+    pub per: super::Per,
+    /// What is counted.
+    pub metric: Metric,
+    /// When it comes back.
+    pub window: Window,
+    /// How much is allowed, if it says so.
+    pub allowed: Option<u64>,
+    /// How much is left after this call, if it says so.
+    pub left: Option<u64>,
+}
+
+impl Pool {
+    fn open_slot(&self, id: SlotId) -> Option<&super::Slot> {
+        self.slots.get(id.index as usize).filter(|slot| slot.open && slot.generation == id.generation)
+    }
+
+    fn lane_nodes(&self, lane: u32) -> [u32; 6] {
+        let lane = &self.lanes[lane as usize];
+        let [key, key_model, group, group_model] = lane.nodes;
+        let [channel, model] = self.stems[lane.stem as usize].nodes;
+        [key, key_model, group, group_model, channel, model]
+    }
+
+    /// Notes that the upstream accepted a call: its status is one of success.
+    pub fn accepted(&mut self, id: SlotId, now: Now) {
+        let now = self.advance(now);
+        let Some(slot) = self.open_slot(id).filter(|slot| !slot.answered) else { return };
+        let (lane, sent_at, recent) = (slot.lane, slot.sent_at, slot.recent);
+        let slot = &mut self.slots[id.index as usize];
+        slot.answered = true;
+        for place in 0..slot.entries.len() {
+            let (limit, number, amount) = self.slots[id.index as usize].entries[place];
+            self.gauges[limit as usize].accepted(number, amount, sent_at, now);
+        }
+        let entry = &mut self.lanes[lane as usize];
+        entry.answers = entry.answers.saturating_add(1);
+        entry.recent.accept(recent, 1);
+        for node in self.lane_nodes(lane).into_iter().filter(|&node| node != NONE) {
+            let entry = &mut self.nodes[node as usize];
+            entry.pending = entry.pending.saturating_sub(1);
+            let news = !entry.proven || entry.strikes > 0 || entry.blocked > 0;
+            entry.proven = true;
+            if entry.strikes > 0
+                && let Some(scope) = rest_scope(&self.nodes[node as usize].scope)
+            {
+                self.rests.succeed(&scope, UnixMs(sent_at), now.steady);
+            }
+            if news {
+                self.wake_node(node);
+            }
+        }
+        if self.known_rests != self.rests.changes() {
+            self.learn_rests();
+        }
+    }
+
+    /// Ends a call that was answered to its end; `used` is what it really took, if that is known. The reservation is
+    /// corrected at the time of the call.
+    pub fn settle(&mut self, id: SlotId, used: Option<Cost>, now: Now) {
+        self.accepted(id, now);
+        self.close(id, |metric, reserved| match (metric, used) {
+            (Metric::Requests | Metric::Concurrency, _) | (_, None) => reserved,
+            (metric, Some(used)) => used.of(metric),
+        });
+    }
+
+    /// Ends a call whose client left. If it was never sent, all of its reservation comes back; if it was, the call
+    /// counts, and of the rest what `used` says.
+    pub fn cancel(&mut self, id: SlotId, sent: bool, used: Option<Cost>, now: Now) {
+        self.advance(now);
+        self.close(id, |metric, reserved| match (metric, used) {
+            _ if !sent => 0,
+            (Metric::Requests | Metric::Concurrency, _) | (_, None) => reserved,
+            (metric, Some(used)) => used.of(metric),
+        });
+    }
+
+    /// Gives a slot back, with what each of its amounts becomes.
+    fn close(&mut self, id: SlotId, becomes: impl Fn(Metric, u64) -> u64) {
+        let Some(slot) = self.open_slot(id) else { return };
+        let (lane, answered) = (slot.lane, slot.answered);
+        let mut slot = std::mem::take(&mut self.slots[id.index as usize]);
+        for &(limit, number, amount) in &slot.entries {
+            let gauge = &mut self.gauges[limit as usize];
+            let after = becomes(gauge.metric, amount);
+            gauge.correct(number, amount, after);
+            if !answered {
+                gauge.not_accepted(number);
+            }
+            if after < amount {
+                self.wake_limit(limit);
+            }
+        }
+        for node in self.lane_nodes(lane).into_iter().filter(|&node| node != NONE) {
+            let entry = &mut self.nodes[node as usize];
+            entry.in_flight = entry.in_flight.saturating_sub(1);
+            entry.pending = entry.pending.saturating_sub(u32::from(!answered));
+            let waited_for = entry.blocked > 0 && !answered;
+            for place in 0..self.nodes[node as usize].limits.len() {
+                let limit = self.nodes[node as usize].limits[place];
+                let gauge = &mut self.gauges[limit as usize];
+                if gauge.metric == Metric::Concurrency {
+                    gauge.release(1);
+                    self.wake_limit(limit);
+                }
+            }
+            if waited_for {
+                self.wake_node(node);
+            }
+        }
+        slot.open = false;
+        self.slots[id.index as usize] = slot;
+        self.free_slots.push(id.index);
+        self.changes += 1;
+    }
+
+    /// Ends a call that was answered badly, or not at all: what it speaks of learns, and rests if it must. Gives what
+    /// rests and until when (on the steady clock). The call is counted as the upstream may have counted it.
+    pub fn fail(
+        &mut self,
+        taken: &Taken,
+        fault: &Fault,
+        tried: &mut Tried,
+        now: Now,
+    ) -> Option<(Scope, UnixMs)> {
+        let now = self.advance(now);
+        let slot = self.open_slot(taken.slot)?;
+        let (lane, sent_at, recent) = (slot.lane, slot.sent_at, slot.recent);
+        let entries: Vec<u32> = slot.entries.iter().map(|(limit, ..)| *limit).collect();
+        if fault.report.class == OutcomeClass::RateLimited {
+            for place in 0..entries.len() {
+                let (limit, number, amount) = self.slots[taken.slot.index as usize].entries[place];
+                if let Usage::Log(log) = &mut self.gauges[limit as usize].usage {
+                    log.refuse(number, amount);
+                }
+            }
+            self.lanes[lane as usize].recent.refuse(recent, 1);
+        }
+        let refused = matches!(fault.report.class, OutcomeClass::RateLimited | OutcomeClass::OutOfCredit);
+        if fault.report.class != OutcomeClass::RateLimited {
+            tried.lanes.push(lane);
+            if fault.scope == RestScope::Channel {
+                tried.channels.push(taken.channel);
+            }
+        }
+        let node = self.node_of_scope(lane, fault.scope);
+        let mut until_reset = None;
+        let mut interval_ms = None;
+        if let Some(node) = node.filter(|_| fault.report.class == OutcomeClass::RateLimited) {
+            match fault.period {
+                Some(Period::Day | Period::Month | Period::Hour) => {
+                    until_reset = self.day_is_over(node, lane, &entries, fault, now);
+                }
+                Some(Period::Concurrent) => self.too_many_at_once(node, fault, now),
+                Some(Period::Minute) | None if fault.scope != RestScope::ChannelModel => {
+                    interval_ms = self.too_fast(node, lane, &entries, sent_at, fault, now);
+                }
+                Some(Period::Minute) | None => {}
+            }
+        }
+        // What failed without being a refusal took no tokens; what was refused took none either.
+        self.close(taken.slot, |metric, reserved| match metric {
+            Metric::Requests | Metric::Concurrency => reserved,
+            Metric::InputTokens | Metric::Tokens | Metric::Units if refused => 0,
+            _ => reserved,
+        });
+        if fault.report.class == OutcomeClass::RateLimited {
+            self.lanes[lane as usize].answers = 0;
+        }
+        let scope = rest_scope(&self.nodes[node? as usize].scope)?;
+        let strikes = self.rests.strikes_with(&scope, UnixMs(sent_at));
+        let rest_for = match (until_reset, fault.report.asked) {
+            (Some(until), asked) => asked.unwrap_or_default().max(until.since(now.steady)),
+            (None, Some(asked)) => asked,
+            (None, None) => own_rest(fault, strikes, interval_ms),
+        };
+        let until = self.rests.strike(&scope, fault.report.clone(), rest_for, UnixMs(sent_at), now.steady);
+        self.learn_rests();
+        Some((scope, until))
+    }
+
+    fn node_of_scope(&self, lane: u32, scope: RestScope) -> Option<u32> {
+        let [key, key_model, group, _, channel, model] = self.lane_nodes(lane);
+        Some(match scope {
+            RestScope::Request => return None,
+            RestScope::KeyModel => key_model,
+            RestScope::Group if group != NONE => group,
+            RestScope::Key | RestScope::Group => key,
+            RestScope::ChannelModel => model,
+            RestScope::Channel => channel,
+        })
+    }
+
+    /// A limit of a day or longer is used up: until when.
+    fn day_is_over(
+        &mut self,
+        node: u32,
+        lane: u32,
+        entries: &[u32],
+        fault: &Fault,
+        now: Now,
+    ) -> Option<UnixMs> {
+        let unit = match fault.period {
+            Some(Period::Month) => CalendarUnit::Month,
+            Some(Period::Hour) => CalendarUnit::Hour,
+            _ => CalendarUnit::Day,
+        };
+        let metric = fault.metric.unwrap_or(Metric::Requests);
+        let known = entries.iter().copied().find(|&limit| {
+            let gauge = &self.gauges[limit as usize];
+            gauge.metric == metric
+                && matches!(gauge.window, Window::Calendar { unit: own, .. } if own == unit)
+        });
+        if let Some(limit) = known {
+            let gauge = &mut self.gauges[limit as usize];
+            if let Some(allowed) = fault.allowed.filter(|_| gauge.source != Source::Operator) {
+                gauge.max = allowed.clamp(1, gauge.declared.unwrap_or(u64::MAX).max(1));
+            }
+            return gauge.exhaust(now);
+        }
+        let channel = self.stems[self.lanes[lane as usize].stem as usize].channel;
+        let (zone, offset_minutes) = self.resets.get(&channel)?.clone();
+        if let Some(allowed) = fault.allowed.filter(|allowed| *allowed > 0) {
+            // The provider told how much a day allows: from now on it is known.
+            let window = Window::Calendar { unit, zone, offset_minutes };
+            let gauge = Gauge::new(metric, window, allowed, Source::ErrorBody, now);
+            let limit = self.add_limit(node, gauge);
+            return self.gauges[limit as usize].exhaust(now);
+        }
+        let zone = TimeZone::get(&zone).ok()?;
+        Some(now.to_steady(next_reset(unit, &zone, offset_minutes, now.wall)))
+    }
+
+    /// Too many calls at the same time: so many are too many.
+    fn too_many_at_once(&mut self, node: u32, fault: &Fault, now: Now) {
+        let in_flight = u64::from(self.nodes[node as usize].in_flight);
+        let max = fault.allowed.unwrap_or(in_flight.saturating_sub(1)).max(1);
+        match self.find_limit(node, Metric::Concurrency, &Window::AtOnce) {
+            Some(limit) => {
+                let gauge = &mut self.gauges[limit as usize];
+                if gauge.source != Source::Operator {
+                    gauge.max = gauge.max.min(max);
+                }
+                gauge.learn.reacted(now.ms());
+            }
+            None => {
+                let mut gauge = Gauge::new(Metric::Concurrency, Window::AtOnce, max, Source::Learned, now);
+                gauge.usage = Usage::Held(in_flight);
+                gauge.learn.reacted(now.ms());
+                self.add_limit(node, gauge);
+            }
+        }
+    }
+
+    /// Calls came faster than a limit of a minute or less allows. Gives the time in which one comes back, if known.
+    fn too_fast(
+        &mut self,
+        node: u32,
+        lane: u32,
+        entries: &[u32],
+        sent_at: i64,
+        fault: &Fault,
+        now: Now,
+    ) -> Option<i64> {
+        let metric = fault.metric.unwrap_or(Metric::Requests);
+        // The limit at the scope that the answer names, else the fullest.
+        let blamed = entries
+            .iter()
+            .copied()
+            .filter(|&limit| {
+                let gauge = &self.gauges[limit as usize];
+                gauge.metric == metric && gauge.window.is_short()
+            })
+            .max_by_key(|&limit| {
+                let gauge = &self.gauges[limit as usize];
+                (gauge.node == node, gauge.used() * 1000 / gauge.max.max(1))
+            });
+        if let Some(limit) = blamed {
+            let gauge = &mut self.gauges[limit as usize];
+            match fault.allowed {
+                Some(allowed) if allowed > 0 && gauge.source != Source::Operator => {
+                    gauge.max = allowed.min(gauge.declared.unwrap_or(u64::MAX));
+                }
+                _ => gauge.refused(sent_at, now),
+            }
+            // At an even pace the next call is on time by when the refusal is here.
+            let interval = gauge.span_ms() / i64::try_from(gauge.max.max(1)).unwrap_or(i64::MAX);
+            let interval = if gauge.learn.smooth { interval / 8 } else { interval };
+            self.wake_limit(limit);
+            return Some(interval);
+        }
+        if metric != Metric::Requests && fault.allowed.is_none() {
+            return None;
+        }
+        let below = if self.nodes[node as usize].lanes.is_empty() {
+            vec![lane]
+        } else {
+            self.nodes[node as usize].lanes.clone()
+        };
+        let fate = below
+            .iter()
+            .map(|&lane| self.lanes[lane as usize].recent.between(sent_at - 60_000, sent_at))
+            .fold(Fate::default(), Fate::plus);
+        if fault.allowed.is_none() && fate.is_unclear() {
+            return None;
+        }
+        let accepted = fate.accepted;
+        let source = if fault.allowed.is_some() { Source::ErrorBody } else { Source::Learned };
+        // Too few were accepted to tell how many are allowed, or how evenly: an even pace finds out.
+        let search = fault.allowed.is_none() && accepted < TELLING;
+        let max = fault.allowed.unwrap_or(if search { FIRST_GUESS } else { accepted }).max(1);
+        self.learn_limit(node, &below, Gauge::new(metric, Window::MINUTE, max, source, now), search, now);
+        if metric == Metric::Requests {
+            // The other keys are probably allowed as much; what they learn themselves corrects it.
+            let place = self.lanes[lane as usize].nodes.iter().position(|&own| own == node);
+            let siblings = self.stems[self.lanes[lane as usize].stem as usize].lanes.clone();
+            for sibling in siblings {
+                let other = place.map_or(NONE, |place| self.lanes[sibling as usize].nodes[place]);
+                if other != NONE && other != node && !self.is_measured(sibling) {
+                    let below = self.nodes[other as usize].lanes.clone();
+                    let gauge = Gauge::new(metric, Window::MINUTE, max, Source::Learned, now);
+                    self.learn_limit(other, &below, gauge, search, now);
+                }
+            }
+        }
+        Some(60_000 / i64::try_from(max).unwrap_or(i64::MAX))
+    }
+
+    /// Hangs a limit on a node that nothing was known of, with what its lanes sent lately.
+    fn learn_limit(&mut self, node: u32, below: &[u32], mut gauge: Gauge, search: bool, now: Now) {
+        if gauge.metric == Metric::Requests {
+            for &lane in below {
+                let recent = std::mem::take(&mut self.lanes[lane as usize].recent);
+                if let Usage::Log(log) = &mut gauge.usage {
+                    log.absorb(&recent);
+                }
+            }
+        }
+        // The calls that are still under way say nothing new.
+        gauge.learn.reacted(now.ms());
+        if search {
+            gauge.learn.search();
+        }
+        self.add_limit(node, gauge);
+    }
+
+    /// Takes over what an answer's headers say of a limit. It never opens one: what was declared or what the operator
+    /// insists on stays the most.
+    pub fn told(&mut self, taken: &Taken, told: &Told, now: Now) {
+        let now = self.advance(now);
+        let Some(&lane) = self.lane_of.get(&(taken.stem.0, taken.key)) else { return };
+        let node = self.node_for(told.per, taken.stem.0, lane);
+        let limit = match self.find_limit(node, told.metric, &told.window) {
+            Some(limit) => limit,
+            None => {
+                let Some(allowed) = told.allowed.filter(|allowed| *allowed > 0) else { return };
+                let gauge = Gauge::new(told.metric, told.window.clone(), allowed, Source::Header, now);
+                self.add_limit(node, gauge)
+            }
+        };
+        let gauge = &mut self.gauges[limit as usize];
+        if let Some(allowed) = told.allowed.filter(|allowed| *allowed > 0)
+            && gauge.source != Source::Operator
+        {
+            match gauge.source {
+                // A number of the provider's own replaces what was read or learned before.
+                Source::Header | Source::ErrorBody | Source::Learned => {
+                    (gauge.max, gauge.declared, gauge.source) = (allowed, Some(allowed), Source::Header);
+                }
+                Source::Declared | Source::Operator => gauge.max = gauge.max.min(allowed),
+            }
+            gauge.learn.confidence = gauge.learn.confidence.max(90);
+        }
+        if let Some(left) = told.left {
+            // Calls under way may not be counted in it yet; this one is.
+            let under_way = u64::from(self.nodes[node as usize].pending);
+            let gauge = &mut self.gauges[limit as usize];
+            let under_way = if told.metric == Metric::Requests { under_way } else { 0 };
+            gauge.provider_says(left.min(gauge.max).saturating_sub(under_way), now);
+        }
+        self.changes += 1;
+    }
+
+    /// The time at which a call was sent, while its slot is open.
+    pub fn sent_at(&self, id: SlotId) -> Option<UnixMs> {
+        self.open_slot(id).map(|slot| UnixMs(slot.sent_at))
+    }
+}
+
+/// The rest's scope of a node; models of a group do not rest by themselves.
+pub(super) fn rest_scope(scope: &LimitScope) -> Option<Scope> {
+    Some(match scope {
+        LimitScope::Key(key) => Scope::Key(*key),
+        LimitScope::Group(channel, group) => Scope::Group(*channel, group.clone()),
+        LimitScope::KeyModel(key, model) => Scope::KeyModel(*key, model.clone()),
+        LimitScope::Model(channel, model) => Scope::ChannelModel(*channel, model.clone()),
+        LimitScope::Channel(channel) => Scope::Channel(*channel),
+        LimitScope::GroupModel(..) => return None,
+    })
+}
+
+/// How long to rest when the upstream does not say: short at first, longer with evidence.
+///
+/// A limit whose amount comes back every so often is tried again after about that time; a first fault of a host rests nothing,
+/// because hosts stumble; a revoked key or an empty account is the operator's to mend.
+fn own_rest(fault: &Fault, strikes: u32, interval_ms: Option<i64>) -> Duration {
+    let interval = interval_ms.unwrap_or(2_000);
+    let long = matches!(fault.period, Some(Period::Day | Period::Month));
+    let millis: [i64; 6] = match fault.report.class {
+        OutcomeClass::RateLimited if long => [3_600_000; 6],
+        OutcomeClass::RateLimited => {
+            let first = (interval / 2).clamp(250, 5_000);
+            [first, (interval * 2).clamp(500, 10_000), 15_000, 60_000, 300_000, 900_000]
+        }
+        OutcomeClass::ModelUnavailable => [60_000, 300_000, 1_800_000, 3_600_000, 3_600_000, 3_600_000],
+        OutcomeClass::KeyInvalid | OutcomeClass::OutOfCredit => {
+            [3_600_000, 6 * 3_600_000, 24 * 3_600_000, 24 * 3_600_000, 24 * 3_600_000, 24 * 3_600_000]
+        }
+        OutcomeClass::HostError => [0, 2_000, 5_000, 15_000, 60_000, 300_000],
+        OutcomeClass::Ambiguous => [0, 1_000, 5_000, 15_000, 60_000, 60_000],
+        OutcomeClass::Success | OutcomeClass::ClientError | OutcomeClass::ClientClosed => [0; 6],
+    };
+    let step = (strikes.max(1) as usize - 1).min(millis.len() - 1);
+    let rest = Duration::from_millis(millis[step].unsigned_abs());
+    if long { rest.max(LONG_REST) } else { rest }
+}

@@ -1,0 +1,189 @@
+//! Saving and restoring what is used and what was learned.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Pool;
+use crate::{
+    model::time::UnixMs,
+    scheduler::{
+        gauge::{Gauge, Usage},
+        limit::{LimitScope, Metric, Source, Window},
+        now::Now,
+        window::Bucket,
+    },
+};
+
+/// One limit as it is saved; times are times of day.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SavedLimit {
+    /// Whom it holds for.
+    pub scope: LimitScope,
+    /// What is counted.
+    pub metric: Metric,
+    /// When it comes back.
+    pub window: Window,
+    /// Where it is known from.
+    pub source: Source,
+    /// What was declared, if anything.
+    pub declared: Option<u64>,
+    /// What is allowed, as far as known.
+    pub max: u64,
+    /// How sure it is, 0 to 100.
+    pub confidence: u8,
+    /// The margin, in milliseconds.
+    pub margin_ms: i64,
+    /// How much the pace is stretched.
+    pub stretch_permille: u32,
+    /// Calls must not come in bursts.
+    pub smooth: bool,
+    /// How many clean windows, in quarters, the next growth waits for.
+    pub growth_quarters: u32,
+    /// What was sent when, for rolling windows: pairs of time and amount.
+    pub sends: Vec<(UnixMs, u64)>,
+    /// What is used, for counters.
+    pub used: u64,
+    /// When the unit of the calendar ends, or when the bucket is full again.
+    pub ends: Option<UnixMs>,
+}
+
+/// The pool's state as it is saved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    /// When it was saved, as a time of day.
+    pub at: UnixMs,
+    /// The limits of which something is used or learned.
+    pub limits: Vec<SavedLimit>,
+    /// Keys and models that have ever answered.
+    pub proven: Vec<LimitScope>,
+}
+
+impl Pool {
+    /// What is worth saving.
+    pub fn save(&mut self, now: Now) -> Saved {
+        let now = self.advance(now);
+        let mut limits = Vec::new();
+        for gauge in self.gauges.iter_mut().filter(|gauge| gauge.active) {
+            gauge.refresh(now);
+            let wall = |at: i64| now.to_wall(UnixMs(at));
+            let sends = match &gauge.usage {
+                Usage::Log(log) => log.pairs().map(|(at, amount)| (wall(at), amount)).collect(),
+                _ => Vec::new(),
+            };
+            let ends = match &gauge.usage {
+                Usage::Calendar(calendar) => Some(calendar.ends_wall()),
+                Usage::Bucket(bucket) => Some(wall(bucket.full_at.ceil() as i64)),
+                _ => None,
+            };
+            let used = if matches!(gauge.usage, Usage::Held(_)) { 0 } else { gauge.used() };
+            let untouched = used == 0 && sends.is_empty() && gauge.declared == Some(gauge.max);
+            if untouched && !matches!(gauge.usage, Usage::Bucket(_)) {
+                continue;
+            }
+            limits.push(SavedLimit {
+                scope: self.nodes[gauge.node as usize].scope.clone(),
+                metric: gauge.metric,
+                window: gauge.window.clone(),
+                source: gauge.source,
+                declared: gauge.declared,
+                max: gauge.max,
+                confidence: gauge.learn.confidence,
+                margin_ms: gauge.learn.margin_ms,
+                stretch_permille: gauge.learn.stretch_permille,
+                smooth: gauge.learn.smooth,
+                growth_quarters: gauge.learn.growth_quarters,
+                sends,
+                used,
+                ends,
+            });
+        }
+        let proven = self.nodes.iter().filter(|node| node.proven);
+        let telling = proven.filter(|node| matches!(node.scope, LimitScope::Key(_) | LimitScope::Model(..)));
+        Saved { at: now.wall, limits, proven: telling.map(|node| node.scope.clone()).collect() }
+    }
+
+    /// Takes over what an earlier process saved, after the pool was declared. If that process did not end in good order,
+    /// `unsaved` is the time that may have passed since it last saved: calls that it may have sent in it are
+    /// taken for sent, one more than in its busiest time of that length.
+    pub fn restore(&mut self, saved: &Saved, unsaved: Option<Duration>, now: Now) {
+        let now = self.advance(now);
+        // A clock that was set back in between must not make what was sent look older than it is.
+        let shift = (saved.at.0 - now.wall.0).max(0);
+        for scope in &saved.proven {
+            if let Some(&node) = self.node_of.get(scope) {
+                self.nodes[node as usize].proven = true;
+            }
+        }
+        for limit in &saved.limits {
+            let Some(&node) = self.node_of.get(&limit.scope) else { continue };
+            let index = match self.find_limit(node, limit.metric, &limit.window) {
+                Some(index) => index,
+                None if matches!(limit.source, Source::Declared | Source::Operator) => continue,
+                None => {
+                    let gauge =
+                        Gauge::new(limit.metric, limit.window.clone(), limit.max.max(1), limit.source, now);
+                    self.add_limit(node, gauge)
+                }
+            };
+            self.gauges[index as usize].take_over(limit, (saved.at, shift), unsaved, now);
+        }
+        self.changes += 1;
+    }
+}
+
+impl Gauge {
+    fn take_over(
+        &mut self,
+        saved: &SavedLimit,
+        (at, shift): (UnixMs, i64),
+        unsaved: Option<Duration>,
+        now: Now,
+    ) {
+        if self.declared == saved.declared && self.source != Source::Operator {
+            self.max = saved.max.max(1);
+        }
+        self.learn.confidence = saved.confidence.min(100);
+        self.learn.margin_ms = saved.margin_ms.clamp(0, 2_000).max(self.learn.margin_ms);
+        self.learn.stretch_permille = saved.stretch_permille.min(2_000);
+        self.learn.smooth = saved.smooth;
+        self.learn.resumed(now.ms());
+        self.learn.growth_quarters = saved.growth_quarters.clamp(1, 240);
+        let (span, counts, max) = (self.span_ms(), self.counts_ms(), self.max);
+        let unsaved_ms = unsaved.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+        match &mut self.usage {
+            Usage::Log(log) => {
+                for &(sent, amount) in &saved.sends {
+                    let sent = now.to_steady(UnixMs(sent.0.saturating_sub(shift))).0.min(now.ms());
+                    let number = log.push(sent, amount, span);
+                    log.accept(number, amount);
+                }
+                let busiest = log.busiest(unsaved_ms.unwrap_or(0).max(1));
+                log.prune(now.ms() - counts);
+                if let Some(unsaved_ms) = unsaved_ms.filter(|_| busiest > 0) {
+                    let slack = (busiest + 1).min(max.saturating_sub(log.sum()));
+                    if slack > 0 {
+                        // It may have sent them up to its end.
+                        let end =
+                            now.to_steady(UnixMs(at.0.saturating_sub(shift))).0.saturating_add(unsaved_ms);
+                        let number = log.push(end.min(now.ms()), slack, span);
+                        log.accept(number, slack);
+                    }
+                }
+            }
+            Usage::Calendar(calendar) => {
+                let ends = saved.ends.unwrap_or(UnixMs(0));
+                // A day's counter is short of a few calls at most.
+                let slack = if unsaved_ms.is_some() && saved.used > 0 { 1 + max / 500 } else { 0 };
+                calendar.restore(saved.used.saturating_add(slack), ends, now);
+            }
+            Usage::Bucket(bucket) => {
+                let full_at = saved.ends.map_or(now.ms(), |ends| now.to_steady(UnixMs(ends.0 - shift)).0);
+                let slack = unsaved_ms.unwrap_or(0);
+                *bucket = Bucket { full_at: (full_at + slack).min(now.ms() + span) as f64 };
+            }
+            Usage::Spent(used) => *used = (*used).max(saved.used),
+            Usage::Held(_) => {}
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! What the pool does with single calls. What it reaches under load, the simulator's tests say.
+
+use std::{collections::HashMap, time::Duration};
+
+use super::{Ask, Choice, Fault, Obstacle, Plan, Pool, StemSpec, Taken, Tier, Told, Tried, Why};
+use crate::{
+    model::{
+        id::{ChannelId, KeyId},
+        time::UnixMs,
+        usage::OutcomeClass,
+    },
+    scheduler::{
+        ledger::RestScope,
+        limit::{CalendarUnit, Cost, LimitScope, Metric, Models, Per, Period, Rule, Source, Window},
+        now::Now,
+        rest::{Report, Scope},
+    },
+};
+
+/// 2026-11-20T12:00:00Z.
+const NOON: i64 = 1_795_176_000_000;
+
+fn at(seconds: i64) -> Now {
+    Now::both(UnixMs(NOON + seconds * 1000))
+}
+
+fn rule(per: Per, metric: Metric, window: Window, max: u64) -> Rule {
+    let (channel, models, source) = (ChannelId(1), Models::All, Source::Declared);
+    Rule { channel, key: None, models, per, metric, window, max, source }
+}
+
+fn day() -> Window {
+    Window::Calendar { unit: CalendarUnit::Day, zone: "UTC".into(), offset_minutes: 0 }
+}
+
+/// A pool with models `m` and `n` on these keys of channel 1, and the plan of `m`.
+fn pool(keys: &[(i64, Option<&str>)], rules: &[Rule]) -> (Pool, Plan) {
+    let keys: Vec<_> = keys.iter().map(|(key, group)| (KeyId(*key), group.map(str::to_owned))).collect();
+    let stem = |model: &str| StemSpec { channel: ChannelId(1), model: model.into(), keys: keys.clone() };
+    let mut pool = Pool::default();
+    pool.declare(&[stem("m"), stem("n")], rules, HashMap::new(), at(0));
+    let plan = plan_of(&pool, "m");
+    (pool, plan)
+}
+
+fn plan_of(pool: &Pool, model: &str) -> Plan {
+    let stem = pool.find_stem(ChannelId(1), model).expect("a stem");
+    Plan { tiers: vec![Tier { stems: vec![(stem, 1)], spill_ms: 0 }] }
+}
+
+fn choose(pool: &mut Pool, plan: &Plan, cost: Cost, tried: &mut Tried, now: Now) -> Choice {
+    let ask = Ask { plan, cost, conversation: None, waited_ms: 0, pace_permille: 0, random: 0 };
+    pool.choose(&ask, tried, now)
+}
+
+#[track_caller]
+fn take(pool: &mut Pool, plan: &Plan, now: Now) -> Taken {
+    match choose(pool, plan, Cost::default(), &mut Tried::default(), now) {
+        Choice::Take(taken) => taken,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Takes, is accepted and settles.
+#[track_caller]
+fn call(pool: &mut Pool, plan: &Plan, now: Now) -> KeyId {
+    let taken = take(pool, plan, now);
+    pool.settle(taken.slot, None, now);
+    taken.key
+}
+
+fn wait(pool: &mut Pool, plan: &Plan, now: Now) -> Option<(Option<UnixMs>, Why)> {
+    match choose(pool, plan, Cost::default(), &mut Tried::default(), now) {
+        Choice::Wait { until, why, .. } => Some((until, why)),
+        _ => None,
+    }
+}
+
+fn fault(class: OutcomeClass, scope: RestScope, period: Option<Period>) -> Fault {
+    let report = Report { class, asked: None, status: None, detail: String::new() };
+    Fault { report, scope, period, metric: None, allowed: None }
+}
+
+#[test]
+fn keys_take_turns_and_each_has_its_own_minute() {
+    let (mut pool, plan) =
+        pool(&[(1, None), (2, None)], &[rule(Per::Key, Metric::Requests, Window::MINUTE, 3)]);
+    let keys: Vec<i64> = (0..6).map(|_| call(&mut pool, &plan, at(0)).0).collect();
+    assert_eq!(keys.iter().filter(|key| **key == 1).count(), 3, "{keys:?}");
+    let (until, why) = wait(&mut pool, &plan, at(1)).expect("a wait");
+    assert_eq!(why, Why::Limit);
+    let waits = until.expect("a time").since(at(0).steady);
+    assert!(waits >= Duration::from_secs(60) && waits <= Duration::from_secs(61), "{waits:?}");
+    assert!(wait(&mut pool, &plan, at(61)).is_none());
+}
+
+#[test]
+fn a_keys_limit_holds_for_all_of_its_models_and_a_models_for_all_keys() {
+    let (mut pool, m) = pool(&[(1, None)], &[rule(Per::Key, Metric::Requests, Window::MINUTE, 2)]);
+    let n = plan_of(&pool, "n");
+    call(&mut pool, &m, at(0));
+    call(&mut pool, &n, at(0));
+    assert!(wait(&mut pool, &m, at(1)).is_some() && wait(&mut pool, &n, at(1)).is_some());
+
+    let (mut pool, m) =
+        super::tests::pool(&[(1, None), (2, None)], &[rule(Per::Model, Metric::Requests, Window::MINUTE, 1)]);
+    let n = plan_of(&pool, "n");
+    call(&mut pool, &m, at(0));
+    assert!(wait(&mut pool, &m, at(1)).is_some(), "no other key helps");
+    call(&mut pool, &n, at(0));
+}
+
+#[test]
+fn tokens_are_settled_to_what_was_used_at_the_time_of_the_call() {
+    let tokens = rule(Per::Key, Metric::Tokens, Window::MINUTE, 1000);
+    let (mut pool, plan) = pool(&[(1, None)], &[tokens]);
+    let cost = |tokens| Cost { tokens, ..Cost::default() };
+    let mut tried = Tried::default();
+    let Choice::Take(first) = choose(&mut pool, &plan, cost(900), &mut tried, at(0)) else { panic!() };
+    assert!(matches!(
+        choose(&mut pool, &plan, cost(200), &mut tried, at(1)),
+        Choice::Wait { sized: true, .. }
+    ));
+    pool.settle(first.slot, Some(cost(100)), at(30));
+    let Choice::Take(second) = choose(&mut pool, &plan, cost(200), &mut tried, at(30)) else { panic!() };
+    pool.settle(second.slot, Some(cost(2000)), at(31));
+    let debt = choose(&mut pool, &plan, cost(1), &mut tried, at(62));
+    assert!(matches!(debt, Choice::Wait { until: Some(until), .. } if until >= at(90).steady), "{debt:?}");
+    assert_eq!(choose(&mut pool, &plan, cost(1001), &mut tried, at(0)), Choice::Nothing(Why::TooLarge));
+}
+
+#[test]
+fn a_slot_comes_back_once_on_every_path() {
+    let at_once = rule(Per::Key, Metric::Concurrency, Window::AtOnce, 1);
+    let (mut pool, plan) = pool(&[(1, None)], &[at_once]);
+    let end: [fn(&mut Pool, &Taken); 4] = [
+        |pool, taken| pool.settle(taken.slot, None, at(1)),
+        |pool, taken| pool.cancel(taken.slot, true, None, at(1)),
+        |pool, taken| pool.cancel(taken.slot, false, None, at(1)),
+        |pool, taken| {
+            let fault = fault(OutcomeClass::HostError, RestScope::KeyModel, None);
+            pool.fail(taken, &fault, &mut Tried::default(), at(1));
+        },
+    ];
+    for end in end {
+        let taken = take(&mut pool, &plan, at(0));
+        assert!(matches!(wait(&mut pool, &plan, at(0)), Some((None, _))), "one at a time");
+        end(&mut pool, &taken);
+        end(&mut pool, &taken);
+        assert!(!pool.take_touched().is_empty(), "those who wait hear of it");
+    }
+    let only = take(&mut pool, &plan, at(2));
+    assert!(wait(&mut pool, &plan, at(2)).is_some(), "giving back twice gave no second slot");
+    pool.settle(only.slot, None, at(2));
+}
+
+#[test]
+fn a_call_that_was_never_sent_costs_nothing() {
+    let (mut pool, plan) = pool(&[(1, None)], &[rule(Per::Key, Metric::Requests, Window::MINUTE, 1)]);
+    let taken = take(&mut pool, &plan, at(0));
+    pool.cancel(taken.slot, false, None, at(0));
+    call(&mut pool, &plan, at(0));
+    assert!(wait(&mut pool, &plan, at(0)).is_some());
+}
+
+#[test]
+fn a_busy_model_rests_on_all_keys_and_the_keys_do_not() {
+    let (mut pool, m) = pool(&[(1, None), (2, None)], &[]);
+    let n = plan_of(&pool, "n");
+    let taken = take(&mut pool, &m, at(0));
+    let busy = fault(OutcomeClass::RateLimited, RestScope::ChannelModel, None);
+    let (scope, until) = pool.fail(&taken, &busy, &mut Tried::default(), at(0)).expect("a rest");
+    assert_eq!(scope, Scope::ChannelModel(ChannelId(1), "m".into()));
+    assert!(until.since(at(0).steady) <= Duration::from_secs(10), "the first rest is short");
+    assert!(wait(&mut pool, &m, at(0)).is_some());
+    call(&mut pool, &n, at(0));
+}
+
+#[test]
+fn one_fault_of_a_host_rests_nothing_and_many_at_once_are_one() {
+    let (mut pool, plan) = pool(&[(1, None), (2, None)], &[]);
+    call(&mut pool, &plan, at(0));
+    call(&mut pool, &plan, at(0));
+    let taken: Vec<Taken> = (0..6).map(|_| take(&mut pool, &plan, at(1))).collect();
+    let down = fault(OutcomeClass::HostError, RestScope::Channel, None);
+    for taken in &taken {
+        let (_, until) = pool.fail(taken, &down, &mut Tried::default(), at(2)).expect("a scope");
+        assert_eq!(until, at(2).steady);
+    }
+    let next = take(&mut pool, &plan, at(3));
+    let (_, until) = pool.fail(&next, &down, &mut Tried::default(), at(4)).expect("a rest");
+    assert_eq!(until.since(at(4).steady), Duration::from_secs(2));
+}
+
+#[test]
+fn a_day_that_is_over_rests_its_group_until_the_providers_midnight() {
+    let (mut pool, plan) =
+        pool(&[(1, Some("a")), (2, Some("a")), (3, None)], &[rule(Per::Owner, Metric::Requests, day(), 50)]);
+    let taken = loop {
+        let taken = take(&mut pool, &plan, at(0));
+        if taken.key != KeyId(3) {
+            break taken;
+        }
+        pool.settle(taken.slot, None, at(0));
+    };
+    let over = fault(OutcomeClass::RateLimited, RestScope::Group, Some(Period::Day));
+    let (scope, until) = pool.fail(&taken, &over, &mut Tried::default(), at(1)).expect("a rest");
+    assert_eq!((scope, until), (Scope::Group(ChannelId(1), "a".into()), at(12 * 3600).steady));
+    let keys: Vec<i64> = (0..4).map(|_| call(&mut pool, &plan, at(2)).0).collect();
+    assert_eq!(keys, [3, 3, 3, 3]);
+}
+
+#[test]
+fn headers_shrink_a_limit_at_once_and_never_open_one() {
+    let (mut pool, plan) = pool(&[(1, None)], &[rule(Per::Key, Metric::Requests, day(), 50)]);
+    let taken = take(&mut pool, &plan, at(0));
+    pool.accepted(taken.slot, at(0));
+    let told = |allowed, left| Told { per: Per::Key, metric: Metric::Requests, window: day(), allowed, left };
+    pool.told(&taken, &told(Some(1_000_000), Some(1_000_000)), at(0));
+    let reading = |pool: &mut Pool| pool.readings(&LimitScope::Key(KeyId(1)), at(0))[0].clone();
+    assert_eq!((reading(&mut pool).max, reading(&mut pool).used), (50, 1), "a wrong header opens nothing");
+    pool.told(&taken, &told(Some(20), Some(5)), at(0));
+    assert_eq!((reading(&mut pool).max, reading(&mut pool).used), (20, 15));
+    pool.told(&taken, &told(None, Some(0)), at(0));
+    pool.settle(taken.slot, None, at(0));
+    assert!(wait(&mut pool, &plan, at(1)).is_some());
+}
+
+#[test]
+fn what_the_operator_insists_on_nothing_changes() {
+    let insisted = Rule { source: Source::Operator, ..rule(Per::Key, Metric::Requests, Window::MINUTE, 10) };
+    let (mut pool, plan) = pool(&[(1, None)], &[insisted]);
+    for second in 0..5 {
+        call(&mut pool, &plan, at(second));
+    }
+    let taken = take(&mut pool, &plan, at(6));
+    pool.told(
+        &taken,
+        &Told {
+            per: Per::Key,
+            metric: Metric::Requests,
+            window: Window::MINUTE,
+            allowed: Some(2),
+            left: None,
+        },
+        at(6),
+    );
+    pool.fail(&taken, &fault(OutcomeClass::RateLimited, RestScope::Key, None), &mut Tried::default(), at(6));
+    assert_eq!(pool.readings(&LimitScope::Key(KeyId(1)), at(6))[0].max, 10);
+}
+
+#[test]
+fn setting_the_clock_opens_no_limit() {
+    let rules =
+        [rule(Per::Key, Metric::Requests, Window::MINUTE, 1), rule(Per::Key, Metric::Requests, day(), 50)];
+    let (mut pool, plan) = pool(&[(1, None)], &rules);
+    call(&mut pool, &plan, at(0));
+    for wall in [UnixMs(NOON + 5 * 86_400_000), UnixMs(0)] {
+        assert!(wait(&mut pool, &plan, Now { steady: at(5).steady, wall }).is_some());
+    }
+    assert!(wait(&mut pool, &plan, Now { steady: UnixMs(NOON - 3_600_000), wall: UnixMs(NOON) }).is_some());
+}
+
+#[test]
+fn a_conversation_stays_with_its_key_while_that_costs_nothing() {
+    let (mut pool, plan) =
+        pool(&[(1, None), (2, None)], &[rule(Per::Key, Metric::Requests, Window::MINUTE, 3)]);
+    let mut ask = |conversation| {
+        let ask = Ask {
+            plan: &plan,
+            cost: Cost::default(),
+            conversation,
+            waited_ms: 0,
+            pace_permille: 0,
+            random: 0,
+        };
+        match pool.choose(&ask, &mut Tried::default(), at(0)) {
+            Choice::Take(taken) => {
+                pool.settle(taken.slot, None, at(0));
+                taken.key
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let first = ask(Some(7));
+    assert_eq!([ask(Some(7)), ask(Some(7))], [first, first]);
+    assert_ne!(ask(Some(7)), first, "its minute is used up");
+}
+
+#[test]
+fn an_explanation_says_who_is_next_and_why_each_other_one_is_not() {
+    let (mut pool, plan) =
+        pool(&[(1, None), (2, None), (3, None)], &[rule(Per::Key, Metric::Requests, Window::MINUTE, 1)]);
+    let used = call(&mut pool, &plan, at(0));
+    let taken = take(&mut pool, &plan, at(0));
+    pool.fail(&taken, &fault(OutcomeClass::KeyInvalid, RestScope::Key, None), &mut Tried::default(), at(0));
+    let standings = pool.explain(&plan, Cost::default(), at(1));
+    assert_eq!(standings.iter().map(|standing| standing.rank).collect::<Vec<_>>(), [Some(0), None, None]);
+    assert_eq!(standings[1].key, used);
+    assert!(matches!(&standings[1].obstacle, Some(Obstacle::Limit { reading, .. }) if reading.used == 1));
+    assert!(
+        matches!(&standings[2].obstacle, Some(Obstacle::Rest { rest, .. }) if rest.class == OutcomeClass::KeyInvalid)
+    );
+    assert_eq!(standings[2].ready_at.map(|ready| ready.since(at(0).wall)), Some(Duration::from_secs(3600)));
+}
+
+#[test]
+fn the_capacity_counts_what_keys_share_once() {
+    let rules = [
+        rule(Per::Owner, Metric::Requests, Window::MINUTE, 40),
+        rule(Per::Owner, Metric::Requests, day(), 50),
+    ];
+    let (mut pool, plan) = pool(&[(1, Some("a")), (2, Some("a")), (3, None)], &rules);
+    for _ in 0..3 {
+        call(&mut pool, &plan, at(0));
+    }
+    let capacity = pool.capacity(&plan, Cost::default(), at(0));
+    assert_eq!((capacity.per_minute, capacity.per_day), (Some(80), Some(100)));
+    assert_eq!(capacity.next_minute, Some(77));
+}
+
+#[test]
+fn a_clear_of_a_rest_is_noticed_at_once() {
+    let (mut pool, plan) = pool(&[(1, None)], &[]);
+    let taken = take(&mut pool, &plan, at(0));
+    pool.fail(&taken, &fault(OutcomeClass::KeyInvalid, RestScope::Key, None), &mut Tried::default(), at(0));
+    assert_eq!(wait(&mut pool, &plan, at(1)).map(|(_, why)| why), Some(Why::Rest(OutcomeClass::KeyInvalid)));
+    assert!(pool.rests_mut().clear(&Scope::Key(KeyId(1))));
+    call(&mut pool, &plan, at(1));
+}
+
+#[test]
+fn a_saved_state_reads_back_as_it_was() {
+    let rules =
+        [rule(Per::Key, Metric::Requests, Window::MINUTE, 3), rule(Per::Key, Metric::Requests, day(), 50)];
+    let (mut before, plan) = pool(&[(1, None)], &rules);
+    for _ in 0..3 {
+        call(&mut before, &plan, at(0));
+    }
+    let text = serde_json::to_string(&before.save(at(1))).expect("JSON");
+    let (mut after, plan) = pool(&[(1, None)], &rules);
+    after.restore(&serde_json::from_str(&text).expect("the same"), None, at(2));
+    assert!(wait(&mut after, &plan, at(3)).is_some());
+    assert_eq!(after.readings(&LimitScope::Key(KeyId(1)), at(3))[1].used, 3);
+    // A clock that was set back while it was down makes nothing look older.
+    let (mut back, plan) = pool(&[(1, None)], &rules);
+    back.restore(&serde_json::from_str(&text).expect("the same"), None, at(-3600));
+    assert!(wait(&mut back, &plan, at(-3590)).is_some());
+}

@@ -1,14 +1,11 @@
 //! Follows what commands change in the data folder while the server runs.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    scheduler::ledger::Ledger,
+    dispatch::Dispatch,
     storage::{Db, StorageResult, catalog::CatalogStore},
 };
 
@@ -17,12 +14,12 @@ const EVERY: Duration = Duration::from_millis(400);
 
 /// Reads the version counter for ever; when somebody has changed something, builds a new catalog and ends the rests that
 /// a command wants to be ended. A database that does not answer is tried again; what the server knows stays in force.
-pub async fn run(db: Db, catalog: CatalogStore, ledger: Arc<Mutex<Ledger>>, stopping: CancellationToken) {
+pub async fn run(db: Db, catalog: CatalogStore, dispatch: Dispatch, stopping: CancellationToken) {
     // What was asked for while no server ran is done first.
     let mut changed = true;
     let mut failed = false;
     loop {
-        match follow(&db, &catalog, &ledger, changed).await {
+        match follow(&db, &catalog, &dispatch, changed).await {
             Ok(()) => (changed, failed) = (false, false),
             Err(error) => {
                 if !failed {
@@ -38,12 +35,12 @@ pub async fn run(db: Db, catalog: CatalogStore, ledger: Arc<Mutex<Ledger>>, stop
     }
 }
 
-async fn follow(db: &Db, catalog: &CatalogStore, ledger: &Mutex<Ledger>, changed: bool) -> StorageResult<()> {
+async fn follow(db: &Db, catalog: &CatalogStore, dispatch: &Dispatch, changed: bool) -> StorageResult<()> {
     if catalog.follow().await? || changed {
         let scopes = db.take_retries().await?;
-        let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = dispatch.lock();
         for scope in scopes.iter().filter_map(|scope| serde_json::from_str(scope).ok()) {
-            ledger.rests_mut().clear(&scope);
+            pool.rests_mut().clear(&scope);
         }
     }
     Ok(())

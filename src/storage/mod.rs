@@ -15,6 +15,7 @@ mod first_account;
 pub mod first_call;
 pub mod folder;
 pub mod keys;
+pub mod ledger;
 mod migrate;
 pub mod password;
 pub mod pool;

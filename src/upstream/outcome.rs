@@ -32,20 +32,7 @@ pub const MAX_LONG_REST: Duration = Duration::from_secs(26 * 3600);
 /// The most characters of [`Outcome::detail`].
 const MAX_DETAIL_CHARS: usize = 300;
 
-pub use crate::scheduler::ledger::RestScope;
-
-/// What kind of limit was hit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LimitPeriod {
-    /// Calls at the same time.
-    Concurrent,
-    /// Calls or tokens in a minute.
-    Minute,
-    /// Calls or tokens in a day of the vendor's.
-    Day,
-    /// An allowance of a month.
-    Month,
-}
+pub use crate::scheduler::{limit::Period as LimitPeriod, rest::RestScope};
 
 /// An upstream's answer with a status of failure.
 #[derive(Debug, Clone, Copy)]

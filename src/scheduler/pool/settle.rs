@@ -11,7 +11,7 @@ use crate::{
     scheduler::{
         calendar::next_reset,
         gauge::{Gauge, Usage},
-        ledger::RestScope,
+        rest::RestScope,
         limit::{CalendarUnit, Cost, LimitScope, Metric, Period, Source, Window},
         now::Now,
         rest::{Report, Scope},

@@ -20,7 +20,7 @@ use crate::{
     },
     scheduler::{
         desk::{Answer, Bounds, Call, Desk, Event as DeskEvent, Grant, WaiterId},
-        ledger::RestScope,
+        rest::RestScope,
         limit::{Cost, Period},
         now::Now,
         pool::{Fault, Plan, Saved, SlotId, StemSpec, Tier, Tried},

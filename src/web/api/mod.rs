@@ -23,8 +23,6 @@ mod tokens;
 mod usage;
 mod usage_report;
 
-use std::sync::{Arc, MutexGuard, PoisonError};
-
 use axum::{
     Router,
     http::header,
@@ -36,7 +34,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use self::endpoint::Endpoint;
 use super::{Site, face};
-use crate::{error::Error, scheduler::ledger::Ledger};
+use crate::error::Error;
 
 pub use page::router as page;
 
@@ -88,9 +86,4 @@ pub fn router(site: Site) -> Router {
         .layer(CatchPanicLayer::custom(face::panicked))
         .layer(axum::middleware::from_fn(refusal::draw))
         .with_state(site)
-}
-
-fn ledger(site: &Site) -> MutexGuard<'_, Ledger> {
-    let ledger: &Arc<_> = &site.ledger;
-    ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }

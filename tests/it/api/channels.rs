@@ -198,7 +198,8 @@ async fn rests_are_listed_and_ended_one_by_one_or_all_of_a_channel() {
             detail: "wait".into(),
         };
         let site = api.app.app.site();
-        site.ledger.lock().unwrap().rests_mut().report(scope, report, site.clock.now());
+        let now = site.clock.steady();
+        site.dispatch.lock().rests_mut().strike(&scope, report, Duration::from_secs(5), now, now);
     };
     let scopes = || {
         [

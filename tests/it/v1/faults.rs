@@ -112,8 +112,7 @@ async fn a_channel_that_got_too_little_of_a_calls_time_does_not_rest_for_it() {
     let reply = app.chat(false, PROMPT).await;
 
     assert_eq!(reply.status, 504, "{}", reply.text());
-    let resting =
-        app.app.site().ledger.lock().unwrap().rests().all_active(app.app.site().clock.now()).count();
+    let resting = app.app.site().dispatch.lock().rests().all_active(app.clock.steady()).count();
     assert_eq!(resting, 0, "the call's own deadline ended the attempt long before the channel's limit");
     app.stop().await;
 }

@@ -68,12 +68,12 @@ async fn a_refused_key_rests_for_an_hour_for_every_model_and_the_operator_can_en
     assert_eq!(upstream.inferences().len(), 1);
     let scope = Scope::Key(app.keys_of(channel)[0]);
     {
-        let ledger = app.app.site().ledger.lock().unwrap();
-        let reason = ledger.rests().active(&scope, app.clock.now()).expect("a rest that pages show");
+        let pool = app.app.site().dispatch.lock();
+        let reason = pool.rests().active(&scope, app.clock.steady()).expect("a rest that pages show");
         assert_eq!(reason.status, Some(401));
         assert!(reason.detail.contains("401") && !reason.detail.contains("key-1"), "{}", reason.detail);
     }
-    assert!(app.app.site().ledger.lock().unwrap().rests_mut().clear(&scope));
+    assert!(app.app.site().dispatch.lock().rests_mut().clear(&scope));
     assert_eq!(ask(&app, "n").await.status, 200);
 
     upstream.fail_all(Fault::Unauthorized);
@@ -184,7 +184,7 @@ async fn a_success_of_the_last_resort_ends_the_doubt() {
     app.clock.advance(Duration::from_millis(10));
     assert_eq!(ask(&app, "m").await.status, 200);
     // Were the rest still in force, the first channel would be passed over for as long as it lasts.
-    let resting = app.app.site().ledger.lock().unwrap().rests().all_active(app.clock.now()).count();
+    let resting = app.app.site().dispatch.lock().rests().all_active(app.clock.steady()).count();
     assert_eq!(resting, 1, "the second channel alone");
     assert_eq!(ask(&app, "m").await.status, 200);
     assert_eq!((first.inferences().len(), second.inferences().len()), (3, 1));

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, ledger, models::ModelsForm, name_of_key, state};
+use super::{find_channel, models::ModelsForm, name_of_key, state};
 use crate::{
     error::Result,
     i18n::Messages,
@@ -128,10 +128,10 @@ pub(super) async fn page(
     let t = operator.t();
     let rows = site.db.key_rows(entry.channel.id).await?;
     let catalog = site.catalog.load();
-    let now = site.clock.now();
+    let now = site.clock.steady();
     let page = {
-        let ledger = ledger(site);
-        let book = ledger.rests();
+        let pool = site.dispatch.lock();
+        let book = pool.rests();
         let keys = rows
             .into_iter()
             .filter_map(|row| {

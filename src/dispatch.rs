@@ -27,7 +27,7 @@ use crate::{
     scheduler::{
         budget::RetryBudget,
         desk::{Answer, Bounds, Call, Desk, Event, Grant, Refusal, WaiterId},
-        limit::Cost,
+        limit::{Cost, Rule},
         now::Now,
         pool::{Fault, Plan, Pool, StemSpec, Taken, Tier, Tried},
         rest::Scope,
@@ -313,7 +313,9 @@ impl Shared {
                 }
             }
         }
-        state.desk.pool_mut().declare(&stems, &[], HashMap::new(), self.now());
+        // Whoever wrote them checked them; a limit that makes no sense must still stop nobody.
+        let rules: Vec<Rule> = catalog.limits().iter().filter(|rule| rule.check().is_ok()).cloned().collect();
+        state.desk.pool_mut().declare(&stems, &rules, HashMap::new(), self.now());
     }
 }
 

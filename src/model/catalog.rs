@@ -12,6 +12,7 @@ use super::{
     channel::{Channel, ChannelModel, EffectiveTimeouts},
     id::{ChannelId, TokenId},
     key::Key,
+    limit::Rule,
     secret::SecretHash,
     settings::RuntimeSettings,
     time::UnixMs,
@@ -67,6 +68,7 @@ pub struct Catalog {
     tokens: BTreeMap<TokenId, Arc<Token>>,
     credentials: HashMap<SecretHash, TokenMatch>,
     models: BTreeMap<String, PublicModel>,
+    limits: Vec<Rule>,
 }
 
 impl Catalog {
@@ -93,7 +95,18 @@ impl Catalog {
             })
             .collect();
         let models = public_models(&channels);
-        Self { settings, zone, channels, tokens, credentials, models }
+        Self { settings, zone, channels, tokens, credentials, models, limits: Vec::new() }
+    }
+
+    /// The same with declared limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Vec<Rule>) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The limits that operators have declared, of all channels.
+    pub fn limits(&self) -> &[Rule] {
+        &self.limits
     }
 
     /// The channel of an id.

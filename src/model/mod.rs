@@ -8,6 +8,7 @@ pub mod channel;
 pub mod decimal;
 pub mod id;
 pub mod key;
+pub mod limit;
 pub mod recording;
 pub mod secret;
 pub mod settings;

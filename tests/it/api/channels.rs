@@ -1,5 +1,7 @@
 //! Channels by script, and as the pages show them.
 
+use std::time::Duration;
+
 use onepool::{
     model::{id::ChannelId, usage::OutcomeClass},
     scheduler::rest::{Report, Scope},

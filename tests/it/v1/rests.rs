@@ -9,10 +9,13 @@ use crate::support::{
     upstream::{Fault, Upstream},
 };
 
-/// A server whose clock stands still at a noon.
+/// Calls that do not wait in line, but are told when to come back.
+const NO_WAITING: [(&str, &str); 2] = [("QUEUE_WAIT_SECONDS", "0"), ("QUEUE_WAIT_STREAM_SECONDS", "0")];
+
+/// A server whose clock stands still at a noon, and where nobody waits.
 async fn start() -> TestApp {
     let data = Arc::new(tempfile::tempdir().unwrap());
-    let app = TestApp::start_in(data, Clock::manual(at("2026-11-20T12:00:00Z")), &[]).await;
+    let app = TestApp::start_in(data, Clock::manual(at("2026-11-20T12:00:00Z")), &NO_WAITING).await;
     app.token().await;
     app
 }
@@ -135,7 +138,7 @@ async fn rests_survive_a_restart() {
     let clock = app.clock.clone();
     let data = app.stop().await;
     clock.advance(Duration::from_secs(1800));
-    let app = TestApp::start_in(data, clock, &[]).await;
+    let app = TestApp::start_in(data, clock, &NO_WAITING).await;
     let reply = ask(&app, "m").await;
     assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1800")));
     assert_eq!(upstream.inferences().len(), 1);

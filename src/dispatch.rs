@@ -198,8 +198,9 @@ impl Dispatch {
     }
 
     /// Who serves a call by these routes: tiers by the channels' priority, and the number of the line that calls of this
-    /// plan wait in.
-    pub fn plan(&self, routes: &[&Route], endpoint: Endpoint) -> (Arc<Plan>, u64) {
+    /// plan wait in. `most_wait` is how long the call may wait at all: nobody is refused for whom a lower tier has room.
+    pub fn plan(&self, routes: &[&Route], endpoint: Endpoint, most_wait: Duration) -> (Arc<Plan>, u64) {
+        let spill_ms = i64::try_from(most_wait.as_millis()).unwrap_or(i64::MAX).min(SPILL_MS);
         let mut state = self.0.state();
         if endpoint != Endpoint::Chat {
             let before = state.other_endpoints.len();
@@ -224,7 +225,7 @@ impl Dispatch {
             let weight = channel.weight.max(1).saturating_mul(WEIGHT_SCALE) / sharing;
             let tier = tiers
                 .entry(channel.priority)
-                .or_insert_with(|| Tier { stems: Vec::new(), spill_ms: SPILL_MS });
+                .or_insert_with(|| Tier { stems: Vec::new(), spill_ms });
             tier.stems.push((stem, weight.max(1)));
         }
         let plan = Arc::new(Plan { tiers: tiers.into_values().rev().collect() });

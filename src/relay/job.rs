@@ -131,9 +131,10 @@ impl Relay {
             ticket.reserved(reserved.map_err(over_limit)?);
         }
         let cost = cost(&envelope, prompt_tokens, &routes);
-        let (plan, set) = self.parts.dispatch.plan(&routes, endpoint);
         let settings = &catalog.settings;
         let wait_s = if envelope.stream { settings.queue_wait_stream_s } else { settings.queue_wait_s };
+        let most_wait = Duration::from_secs(wait_s.into());
+        let (plan, set) = self.parts.dispatch.plan(&routes, endpoint, most_wait);
         let now = self.parts.dispatch.now().steady;
         let call = desk::Call {
             plan,
@@ -144,7 +145,7 @@ impl Relay {
             weight: 1,
             class: Class::Interactive,
             arrived: now,
-            deadline: now + Duration::from_secs(wait_s.into()),
+            deadline: now + most_wait,
             tried: Tried::default(),
             place: None,
         };

@@ -94,6 +94,7 @@ impl RestBook {
     /// Takes over what an earlier process saved.
     pub fn restore(&mut self, saved: impl IntoIterator<Item = (Scope, Rest)>) {
         self.rests.extend(saved);
+        self.changes += 1;
     }
 
     /// The rest of a scope that is in force now.

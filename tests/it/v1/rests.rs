@@ -48,8 +48,10 @@ async fn another_key_takes_over_while_one_rests() {
     let (app, upstream) = (start().await, Upstream::start());
     app.channel("c", &upstream, &["key-1", "key-2"]).await;
     upstream.fail_key("key-1", Fault::RateLimitedSeconds);
-    for _ in 0..6 {
+    for _ in 0..3 {
         assert_eq!(ask(&app, "m").await.status, 200);
+        // What one key refuses the other is probably not allowed either, so its calls go out evenly.
+        app.clock.advance(Duration::from_millis(3400));
     }
     let tried = upstream.inferences().iter().filter(|call| call.key.as_deref() == Some("key-1")).count();
     assert_eq!(tried, 1);
@@ -152,7 +154,9 @@ async fn a_host_in_doubt_is_tried_once_as_the_last_resort() {
     upstream.fail_all(Fault::CloseBeforeHeaders);
     for call in 1..=5 {
         assert_eq!(ask(&app, "m").await.status, 502);
-        assert_eq!(upstream.inferences().len(), call, "a total outage is not multiplied");
+        // The first fault rests nothing, so the other key is tried too.
+        assert_eq!(upstream.inferences().len(), call + 1, "a total outage is not multiplied");
+        app.clock.advance(Duration::from_millis(10));
     }
     upstream.heal();
     assert_eq!(ask(&app, "m").await.status, 200, "service resumes at once, whatever the rest says");
@@ -165,13 +169,17 @@ async fn a_channel_whose_host_recovered_takes_its_calls_again_after_its_rest() {
     app.channel_with("first", &first.base_url(), &["key-1"], |channel| channel.priority = 1).await;
     app.channel("second", &second, &["key-2"]).await;
     first.fail_all(Fault::ResetBeforeHeaders);
-    assert_eq!(ask(&app, "m").await.status, 200);
+    for _ in 0..2 {
+        assert_eq!(ask(&app, "m").await.status, 200);
+        app.clock.advance(Duration::from_millis(10));
+    }
     first.heal();
     assert_eq!(ask(&app, "m").await.status, 200);
-    assert_eq!((first.inferences().len(), second.inferences().len()), (1, 2));
+    let seen = (first.inferences().len(), second.inferences().len());
+    assert_eq!(seen, (2, 3), "one fault rests nothing, a second one does");
     app.clock.advance(Duration::from_secs(2));
     assert_eq!(ask(&app, "m").await.status, 200);
-    assert_eq!((first.inferences().len(), second.inferences().len()), (2, 2));
+    assert_eq!((first.inferences().len(), second.inferences().len()), (3, 3));
     app.stop().await;
 }
 
@@ -182,15 +190,17 @@ async fn a_success_of_the_last_resort_ends_the_doubt() {
     app.channel("second", &second, &["key-2"]).await;
     first.fail_all(Fault::ResetBeforeHeaders);
     second.fail_all(Fault::ResetBeforeHeaders);
-    assert_eq!(ask(&app, "m").await.status, 502);
+    for _ in 0..2 {
+        assert_eq!(ask(&app, "m").await.status, 502);
+        app.clock.advance(Duration::from_millis(10));
+    }
     first.heal();
-    app.clock.advance(Duration::from_millis(10));
     assert_eq!(ask(&app, "m").await.status, 200);
     // Were the rest still in force, the first channel would be passed over for as long as it lasts.
     let resting = app.app.site().dispatch.lock().rests().all_active(app.clock.steady()).count();
     assert_eq!(resting, 1, "the second channel alone");
     assert_eq!(ask(&app, "m").await.status, 200);
-    assert_eq!((first.inferences().len(), second.inferences().len()), (3, 1));
+    assert_eq!((first.inferences().len(), second.inferences().len()), (4, 2));
     app.stop().await;
 }
 

@@ -48,13 +48,14 @@ async fn bursts_below_the_declared_limits_of_three_keys_meet_no_refusal() {
         upstream.set_key(key, KeyRules { requests, ..KeyRules::default() });
     }
     let channel = app.channel("c", &upstream, &keys).await;
-    limit(&app, channel, Metric::Requests, Window::Rolling { ms: 2000 }, 5).await;
-    // Fifteen fit into two seconds; thirteen come at once.
+    // Half a second more than is enforced: on a busy machine calls that run at the same time overtake each other by as much.
+    // Twelve fit into two seconds then; eleven come at once.
+    limit(&app, channel, Metric::Requests, Window::Rolling { ms: 2500 }, 5).await;
     let bursts = (0..3).map(|burst| {
         let app = &app;
         async move {
             tokio::time::sleep(Duration::from_secs(2 * burst)).await;
-            join_all((0..13).map(|call| app.chat(call % 2 == 0, "hi"))).await
+            join_all((0..11).map(|call| app.chat(call % 2 == 0, "hi"))).await
         }
     });
     let replies: Vec<_> = join_all(bursts).await.into_iter().flatten().collect();

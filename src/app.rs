@@ -4,13 +4,7 @@
 //! [`Site`] if handlers need it, and runs on [`Tasks`] if it works by itself.
 
 use std::{
-    future::Future,
-    io,
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
+    future::Future, io, net::SocketAddr, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration,
 };
 
 use futures_util::FutureExt as _;

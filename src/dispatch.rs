@@ -223,9 +223,7 @@ impl Dispatch {
             let Some(stem) = state.desk.pool().find_stem(channel.id, &name) else { continue };
             let sharing = of_channel.get(&channel.id).copied().unwrap_or(1).max(1);
             let weight = channel.weight.max(1).saturating_mul(WEIGHT_SCALE) / sharing;
-            let tier = tiers
-                .entry(channel.priority)
-                .or_insert_with(|| Tier { stems: Vec::new(), spill_ms });
+            let tier = tiers.entry(channel.priority).or_insert_with(|| Tier { stems: Vec::new(), spill_ms });
             tier.stems.push((stem, weight.max(1)));
         }
         let plan = Arc::new(Plan { tiers: tiers.into_values().rev().collect() });

@@ -58,7 +58,10 @@ pub async fn run(db: Db, dispatch: Dispatch, stopping: CancellationToken) {
             let changes = pool.rests_mut().changes();
             let rests = (changes != saved_rests).then(|| {
                 let rests = pool.rests_mut().snapshot(now.steady).into_iter();
-                (changes, rests.map(|(scope, rest)| (scope, with_times(rest, |at| now.to_wall(at)))).collect())
+                (
+                    changes,
+                    rests.map(|(scope, rest)| (scope, with_times(rest, |at| now.to_wall(at)))).collect(),
+                )
             });
             let changes = pool.changes();
             (rests, (stop || changes != saved_pool).then(|| (changes, pool.save(now))))

@@ -11,6 +11,7 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
+    dispatch::{Permit, rested_name},
     model::{
         catalog::{Catalog, Route},
         key::Key,
@@ -19,7 +20,6 @@ use crate::{
         usage::Endpoint,
     },
     protocol::envelope::Envelope,
-    dispatch::{Permit, rested_name},
     scheduler::{
         desk,
         limit::Cost,

@@ -58,9 +58,8 @@ impl Relay {
             let granted = dispatch.acquire(call).await;
             // Time in line is bounded by the call's own deadline there.
             job.deadline += ticket.waited();
-            let (permit, granted) = granted.map_err(|refusal| {
-                failures.ending(job, Some(refusal), dispatch.now().steady)
-            })?;
+            let (permit, granted) =
+                granted.map_err(|refusal| failures.ending(job, Some(refusal), dispatch.now().steady))?;
             call = granted;
             if failures.attempts > 0 && !dispatch.spend_retry(&permit) {
                 return Err(failures.ending(job, None, dispatch.now().steady));

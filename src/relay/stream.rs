@@ -22,12 +22,12 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
+    dispatch::Permit,
     model::{secret::Secret, token::ClientProfile, usage::OutcomeClass},
     protocol::{
         openai::InBandError,
         sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME, frame},
     },
-    dispatch::Permit,
     scheduler::{pool::Tried, rest::RestScope},
     upstream::outcome::classify_in_band,
 };

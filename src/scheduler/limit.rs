@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::rest::Scope;
-pub use crate::model::limit::{CalendarUnit, Metric, Models, Per, Problem, Rule, Source, Window};
 use crate::model::id::{ChannelId, KeyId};
+pub use crate::model::limit::{CalendarUnit, Metric, Models, Per, Problem, Rule, Source, Window};
 
 /// Whom a limit holds for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

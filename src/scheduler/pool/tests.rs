@@ -10,9 +10,9 @@ use crate::{
         usage::OutcomeClass,
     },
     scheduler::{
-        rest::RestScope,
         limit::{CalendarUnit, Cost, LimitScope, Metric, Models, Per, Period, Rule, Source, Window},
         now::Now,
+        rest::RestScope,
         rest::{Report, Scope},
     },
 };

@@ -20,11 +20,11 @@ use crate::{
     },
     scheduler::{
         desk::{Answer, Bounds, Call, Desk, Event as DeskEvent, Grant, WaiterId},
-        rest::RestScope,
         limit::{Cost, Period},
         now::Now,
         pool::{Fault, Plan, Saved, SlotId, StemSpec, Tier, Tried},
         queue::Class,
+        rest::RestScope,
         rest::{Report as RestReport, Rest, Scope},
     },
 };

@@ -251,8 +251,7 @@ async fn list(asked: Asked<ChannelId, Query<PageQuery>>) -> Result<Shown<KeyList
     let page = Page::read(query.limit, query.cursor.as_deref())?;
     let (keys, next) = page.cut(known, |(key, _)| key.id.0)?;
     let (pool, now) = (site.dispatch.lock(), site.dispatch.now());
-    let items =
-        keys.into_iter().map(|(key, row)| KeyView::of(&entry, key, row, pool.rests(), now)).collect();
+    let items = keys.into_iter().map(|(key, row)| KeyView::of(&entry, key, row, pool.rests(), now)).collect();
     Ok(Shown(KeyList { items, next }))
 }
 

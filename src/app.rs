@@ -31,6 +31,7 @@ use crate::{
         catalog::CatalogStore,
         folder::{DataFolder, FolderError, FolderLock},
         password,
+        providers::ProviderStore,
         vault::Vault,
     },
     upstream::client::Clients,
@@ -155,7 +156,8 @@ impl App {
         let unreadable = |source| StartError::Storage { path: database.clone(), source };
         let db = Db::open(&database, Vault::new(&master_key), clock.clone()).await?;
         let setup = first_account(&db, config.admin_password.clone()).await.map_err(unreadable)?;
-        apply_pool_file(&config, &db).await.map_err(|failure| match failure {
+        let providers = ProviderStore::open(&config.data_dir);
+        apply_pool_file(&config, &db, &providers).await.map_err(|failure| match failure {
             PoolFileFailure::File(text) => StartError::PoolFile(text),
             PoolFileFailure::Storage(source) => unreadable(source),
         })?;
@@ -164,6 +166,7 @@ impl App {
             db.clone(),
             Arc::new(move |saved| settings.runtime(saved)),
             config.zone.clone(),
+            providers,
         )
         .await
         .map_err(unreadable)?;
@@ -252,8 +255,8 @@ impl App {
             drain: drain.clone(),
         };
 
-        let router = web::router(site.clone());
-        let serving = tasks.spawn("accept loop", listen::serve(listener, router, Limits::of(&config), drain));
+        let front = web::Front::new(site.clone());
+        let serving = tasks.spawn("accept loop", listen::serve(listener, front, Limits::of(&config), drain));
         stop_on_error.disarm();
         Ok(Self { address, site, tasks, serving, recorder, _lock: lock })
     }
@@ -338,7 +341,7 @@ enum PoolFileFailure {
 }
 
 /// Makes the pool as `POOL_FILE` says, if it is set. What the file does not declare stays.
-async fn apply_pool_file(config: &Config, db: &Db) -> Result<(), PoolFileFailure> {
+async fn apply_pool_file(config: &Config, db: &Db, providers: &ProviderStore) -> Result<(), PoolFileFailure> {
     let Some(path) = &config.pool_file else { return Ok(()) };
     let t = Messages::of(config.lang);
     let document = Document::of_path(path, t).map_err(PoolFileFailure::File)?;
@@ -347,7 +350,8 @@ async fn apply_pool_file(config: &Config, db: &Db) -> Result<(), PoolFileFailure
         PoolFileFailure::File(lines.collect::<Vec<_>>().join("\n"))
     };
     let source = document.source(&config::environment, t).map_err(told)?;
-    match pool::apply::apply(db, &source.file, pool::apply::Options::default(), t, |_| {}).await {
+    let options = pool::apply::Options::default();
+    match pool::apply::apply(db, &source.file, options, &providers.load(), t, |_| {}).await {
         Ok(outcome) => {
             tracing::info!(file = %path.display(), steps = outcome.plan.steps.len(), "applied the pool file");
             for (name, _) in &outcome.generated {

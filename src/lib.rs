@@ -4,7 +4,7 @@
 //! checks that, ARCHITECTURE.md explains it):
 //!
 //! ```text
-//! main, cli -> app -> web, jobs -> relay, pool -> dispatch, storage, upstream -> protocol, scheduler -> model, error
+//! main, cli -> app -> web, jobs -> relay, pool -> dispatch, storage, upstream -> protocol, scheduler, provider -> model, error
 //!              i18n (cli, web, jobs, pool, config)    export (cli, web, jobs)    config (app, cli, web)
 //! ```
 
@@ -19,6 +19,7 @@ pub mod jobs;
 pub mod model;
 pub mod pool;
 pub mod protocol;
+pub mod provider;
 pub mod relay;
 pub mod scheduler;
 pub mod storage;

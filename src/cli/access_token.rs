@@ -1,6 +1,6 @@
 //! `onepool admin access-token`: makes, lists and revokes access tokens for the admin API.
 
-use std::{io::Write as _, time::Duration};
+use std::time::Duration;
 
 use clap::Command;
 use serde_json::json;
@@ -9,23 +9,16 @@ use super::{
     Failure,
     command::{folder_flags, option, switch, verb},
     invocation::Invocation,
-    output, runtime,
+    output::{Cell, Table, at, clean, complain, list, tell},
+    session::{Session, on_folder},
 };
 use crate::{
-    app::StartError,
-    config::Config,
     i18n::Messages,
-    model::{
-        id::UserId,
-        time::{Clock, UnixMs},
-        user::AccessToken,
-    },
+    model::{id::UserId, user::AccessToken},
     pool::rules::MAX_NAME_CHARS,
     storage::{
-        Db, StorageError,
+        Db,
         access_tokens::{MOST_ACCESS_TOKENS, NotMade, new_access_token},
-        folder::DataFolder,
-        vault::Vault,
     },
 };
 
@@ -66,28 +59,15 @@ enum Act {
 
 /// Does what the flags say. A new value is printed once, alone on stdout; what else there is to say goes to stderr. A
 /// running server knows a new access token, and refuses a revoked one, from then on.
-pub fn run(config: &Config, call: &Invocation) -> Result<(), Failure> {
-    let m = call.m;
+pub fn run(call: &Invocation) -> Result<(), Failure> {
     let act = if call.is_on("list") {
         Act::List
     } else if let Some(name) = call.text("revoke") {
         Act::Revoke(name.to_owned())
     } else {
-        make(call.text("name"), call.text("expires-days"), m)?
+        make(call.text("name"), call.text("expires-days"), call.m)?
     };
-    let (as_json, user) = (call.is_on("json"), call.text("user"));
-    runtime(m.cli)?.block_on(async {
-        let folder = DataFolder::existing(&config.data_dir)?;
-        let master_key = folder.master_key(config.secret_key.clone())?;
-        let path = folder.database();
-        let db = Db::open_existing(&path, Vault::new(&master_key), Clock::system()).await?;
-        let result = perform(&db, user, act, as_json, m).await;
-        db.close().await;
-        result.map_err(|problem| match problem {
-            Problem::Told(text) => Failure::Text(text),
-            Problem::Storage(source) => StartError::Storage { path, source }.into(),
-        })
-    })
+    on_folder(call, async |session| perform(call, session, act).await)
 }
 
 fn make(name: Option<&str>, days: Option<&str>, m: Messages) -> Result<Act, Failure> {
@@ -105,70 +85,49 @@ fn make(name: Option<&str>, days: Option<&str>, m: Messages) -> Result<Act, Fail
     Ok(Act::Make { name, days })
 }
 
-enum Problem {
-    Told(String),
-    Storage(StorageError),
-}
-
-impl From<StorageError> for Problem {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(error)
-    }
-}
-
-async fn perform(db: &Db, user: Option<&str>, act: Act, as_json: bool, m: Messages) -> Result<(), Problem> {
-    let t = m.api;
-    let account = account(db, user, m).await?;
+async fn perform(call: &Invocation<'_>, session: &Session, act: Act) -> Result<(), Failure> {
+    let (m, t, db) = (call.m, call.m.api, &session.db);
+    let account = account(db, call.text("user"), m).await?;
     match act {
         Act::Make { name, days } => {
             const DAY: Duration = Duration::from_secs(24 * 3600);
-            let expires_at = days.map(|days| db.now() + DAY * days);
+            let expires_at = days.map(|days| session.now() + DAY * days);
             let value = new_access_token();
             db.create_access_token(account, &name, &value, expires_at).await.map_err(
                 |error| match error {
-                    NotMade::NameTaken => Problem::Told(t.cli_taken(&name)),
-                    NotMade::TooMany => Problem::Told(t.cli_too_many(MOST_ACCESS_TOKENS)),
+                    NotMade::NameTaken => Failure::Text(t.cli_taken(&clean(&name))),
+                    NotMade::TooMany => Failure::Text(t.cli_too_many(MOST_ACCESS_TOKENS)),
                     NotMade::Storage(error) => error.into(),
                 },
             )?;
-            if as_json {
-                let made =
-                    json!({"name": name, "value": value.expose(), "expires_at": expires_at.map(shown)});
-                print(&format!("{made:#}"), m)
-            } else {
-                eprintln!("{}", t.cli_keep());
-                print(value.expose(), m)
+            if !call.is_on("json") {
+                complain(t.cli_keep());
             }
+            let json = json!({"name": name, "value": value.expose(), "expires_at": expires_at.map(at)});
+            tell(call, &json, || value.expose().to_owned())
         }
         Act::List => {
             let tokens = db.access_tokens(account).await?;
-            if as_json {
-                let items: Vec<_> = tokens.iter().map(as_item).collect();
-                return print(&format!("{:#}", output::list(items)), m);
-            }
-            if tokens.is_empty() {
-                eprintln!("{}", t.no_access_tokens());
-                return Ok(());
-            }
-            let mut lines = vec![format!(
-                "{}\t{}\t{}\t{}\t{}",
-                m.common.name(),
-                t.last_four(),
-                t.created(),
-                t.expires(),
-                t.last_used()
-            )];
-            lines.extend(tokens.iter().map(|token| {
-                format!(
-                    "{}\top-…{}\t{}\t{}\t{}",
-                    token.name,
-                    token.last4,
-                    shown(token.created_at),
-                    token.expires_at.map_or_else(|| t.never().to_owned(), shown),
-                    token.last_used_at.map_or_else(|| t.never_used().to_owned(), shown)
-                )
-            }));
-            print(&lines.join("\n"), m)
+            tell(call, &list(tokens.iter().map(as_item).collect()), || {
+                let mut table =
+                    Table::new([m.common.name(), t.last_four(), t.created(), t.expires(), t.last_used()]);
+                for token in &tokens {
+                    table.row([
+                        Cell::text(&token.name),
+                        Cell::text(format!("op-…{}", token.last4)),
+                        Cell::text(session.local(token.created_at)),
+                        Cell::text(
+                            token.expires_at.map_or_else(|| t.never().to_owned(), |end| session.local(end)),
+                        ),
+                        Cell::text(
+                            token
+                                .last_used_at
+                                .map_or_else(|| t.never_used().to_owned(), |used| session.local(used)),
+                        ),
+                    ]);
+                }
+                if tokens.is_empty() { t.no_access_tokens().to_owned() } else { table.draw() }
+            })
         }
         Act::Revoke(name) => {
             let tokens = db.access_tokens(account).await?;
@@ -176,30 +135,26 @@ async fn perform(db: &Db, user: Option<&str>, act: Act, as_json: bool, m: Messag
             let Some(found) = found else {
                 let names: Vec<&str> = tokens.iter().map(|token| token.name.as_str()).collect();
                 let names = if names.is_empty() { m.common.none().to_owned() } else { names.join(", ") };
-                return Err(Problem::Told(t.cli_no_such(&name, &names)));
+                return Err(Failure::Text(t.cli_no_such(&clean(&name), &clean(&names))));
             };
             db.delete_access_token(account, found.id).await?;
-            if as_json {
-                print(&json!({"revoked": found.name}).to_string(), m)
-            } else {
-                print(&t.cli_revoked(&found.name), m)
-            }
+            tell(call, &json!({"revoked": found.name}), || t.cli_revoked(&clean(&found.name)))
         }
     }
 }
 
 /// The account of a name, or the only one.
-async fn account(db: &Db, user: Option<&str>, m: Messages) -> Result<UserId, Problem> {
+async fn account(db: &Db, user: Option<&str>, m: Messages) -> Result<UserId, Failure> {
     let names = db.account_names().await?;
     let name = match (user, &names[..]) {
-        (_, []) => return Err(Problem::Told(m.cli.no_account_yet().to_owned())),
+        (_, []) => return Err(Failure::Text(m.cli.no_account_yet().to_owned())),
         (Some(name), _) => name,
         (None, [only]) => only,
         (None, _) => crate::app::FIRST_ACCOUNT,
     };
     match db.find_credentials(name).await? {
         Some((user, _)) => Ok(user.id),
-        None => Err(Problem::Told(m.cli.no_such_account(name, &names.join(", ")))),
+        None => Err(Failure::Text(m.cli.no_such_account(&clean(name), &clean(&names.join(", "))))),
     }
 }
 
@@ -207,17 +162,8 @@ fn as_item(token: &AccessToken) -> serde_json::Value {
     json!({
         "name": token.name,
         "last4": token.last4,
-        "created_at": shown(token.created_at),
-        "expires_at": token.expires_at.map(shown),
-        "last_used_at": token.last_used_at.map(shown),
+        "created_at": at(token.created_at),
+        "expires_at": token.expires_at.map(at),
+        "last_used_at": token.last_used_at.map(at),
     })
-}
-
-fn shown(at: UnixMs) -> String {
-    at.timestamp().to_string()
-}
-
-fn print(text: &str, m: Messages) -> Result<(), Problem> {
-    writeln!(std::io::stdout(), "{text}")
-        .map_err(|error| Problem::Told(m.cli.system_failed(&error.to_string())))
 }

@@ -1,7 +1,5 @@
 //! `onepool admin`: accounts, for an operator who cannot log in.
 
-use std::io::Write as _;
-
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use clap::Command;
@@ -10,14 +8,14 @@ use super::{
     Failure, access_token,
     command::{Entry, folder_flags, noun, option, verb},
     invocation::Invocation,
-    rotate_key, runtime,
+    output::{clean, print},
+    rotate_key,
+    session::on_folder,
 };
 use crate::{
-    app::{FIRST_ACCOUNT, StartError},
-    config::Config,
-    i18n::{Messages, cli::Cli},
-    model::time::Clock,
-    storage::{Db, StorageError, folder::DataFolder, password, vault::Vault},
+    app::FIRST_ACCOUNT,
+    i18n::Messages,
+    storage::{StorageError, password},
 };
 
 /// `onepool admin`.
@@ -41,55 +39,28 @@ fn command(m: Messages) -> Command {
 }
 
 fn run(call: &Invocation) -> Result<(), Failure> {
-    let config = call.config()?;
     match call.verb() {
-        Some(access_token::NAME) => access_token::run(&config, call),
-        Some(rotate_key::NAME) => rotate_key::run(&config, call),
+        Some(access_token::NAME) => access_token::run(call),
+        Some(rotate_key::NAME) => rotate_key::run(call),
         // Clap takes no other verb.
-        _ => reset_password(&config, call.text(USER).unwrap_or(FIRST_ACCOUNT), call.m.cli),
+        _ => reset_password(call, call.text(USER).unwrap_or(FIRST_ACCOUNT)),
     }
 }
 
 /// Gives an account a random password and prints it on stdout. A running server knows it from then on.
-fn reset_password(config: &Config, name: &str, t: Cli) -> Result<(), Failure> {
+fn reset_password(call: &Invocation, name: &str) -> Result<(), Failure> {
+    let t = call.m.cli;
     let new = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>());
-    runtime(t)?.block_on(async {
-        let folder = DataFolder::existing(&config.data_dir)?;
-        let master_key = folder.master_key(config.secret_key.clone())?;
-        let path = folder.database();
-        let db = Db::open_existing(&path, Vault::new(&master_key), Clock::system()).await?;
-        let result = reset(&db, name, &password::hash(&new), t).await;
-        db.close().await;
-        result.map_err(|failure| match failure {
-            ResetFailure::Told(text) => Failure::Text(text),
-            ResetFailure::Storage(source) => StartError::Storage { path, source }.into(),
-        })
-    })?;
-    writeln!(std::io::stdout(), "{}", t.password_reset(name, &new))
-        .map_err(|error| Failure::Text(t.system_failed(&error.to_string())))
-}
-
-enum ResetFailure {
-    Told(String),
-    Storage(StorageError),
-}
-
-impl From<StorageError> for ResetFailure {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(error)
-    }
-}
-
-async fn reset(db: &Db, name: &str, hash: &str, t: Cli) -> Result<(), ResetFailure> {
-    match db.reset_password(name, hash).await {
+    on_folder(call, async |session| match session.db.reset_password(name, &password::hash(&new)).await {
+        Ok(()) => print(&t.password_reset(&clean(name), &new)),
         Err(StorageError::Missing) => {
-            let names = db.account_names().await?;
-            Err(ResetFailure::Told(if names.is_empty() {
+            let names = session.db.account_names().await?;
+            Err(Failure::Text(if names.is_empty() {
                 t.no_account_yet().to_owned()
             } else {
-                t.no_such_account(name, &names.join(", "))
+                t.no_such_account(&clean(name), &clean(&names.join(", ")))
             }))
         }
-        other => Ok(other?),
-    }
+        Err(error) => Err(error.into()),
+    })
 }

@@ -12,7 +12,8 @@ use super::{
     Failure,
     command::{Entry, folder_flags, positional, switch, verb},
     invocation::Invocation,
-    output, runtime,
+    output::{self, clean},
+    runtime,
 };
 use crate::{
     app::StartError,
@@ -22,7 +23,7 @@ use crate::{
     pool::{
         apply::{self, ApplyError, Options, Outcome},
         file::Source,
-        load::{Complaint, Document, printable},
+        load::{Complaint, Document},
         plan::{Action, FieldChange, Kind, Plan, Step, difference},
         shape::MAX_FAULTS,
     },
@@ -30,6 +31,7 @@ use crate::{
         Db,
         folder::{DataFolder, FolderError, FolderLock},
         pool::PoolState,
+        providers::ProviderStore,
         vault::Vault,
     },
 };
@@ -67,13 +69,14 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         .source(&config::environment, m)
         .map_err(|faults| bad_file(document.complaints(faults), json, m))?;
     let screen = Screen::new(json, m);
+    let providers = ProviderStore::open(&config.data_dir).load();
     runtime(m.cli)?.block_on(async {
         let dry_run = call.is_on(DRY_RUN);
         let opened = open(&config, !dry_run).await?;
         let result = match (&opened, dry_run) {
             (Some(folder), false) => {
                 let mut shown = 0;
-                apply::apply(&folder.db, &source.file, options, m, |plan| {
+                apply::apply(&folder.db, &source.file, options, &providers, m, |plan| {
                     if shown > 0 {
                         screen.line(m.pool_file.planned_anew());
                     }
@@ -82,8 +85,10 @@ fn run(call: &Invocation) -> Result<(), Failure> {
                 })
                 .await
             }
-            (Some(folder), true) => apply::plan(&folder.db, &source.file, options, m).await.map(planned),
-            (None, _) => difference(&PoolState::default(), &source.file, options.prune, m)
+            (Some(folder), true) => {
+                apply::plan(&folder.db, &source.file, options, &providers, m).await.map(planned)
+            }
+            (None, _) => difference(&PoolState::default(), &source.file, options.prune, &providers, m)
                 .map(planned)
                 .map_err(ApplyError::from),
         };
@@ -223,7 +228,7 @@ impl Screen {
             self.line(&t.applied(outcome.plan.steps.len()));
         }
         for (name, value) in &outcome.generated {
-            self.line(&t.new_value(&printable(name), value.expose()));
+            self.line(&t.new_value(&clean(name), value.expose()));
         }
         Ok(())
     }
@@ -261,7 +266,7 @@ fn step_line(step: &Step, m: Messages) -> String {
     if !step.notes.is_empty() {
         line.push_str(&format!(" ({})", step.notes.join("; ")));
     }
-    printable(&line)
+    clean(&line).into_owned()
 }
 
 fn change_text(change: &FieldChange, m: Messages) -> String {

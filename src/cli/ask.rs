@@ -34,17 +34,17 @@ pub fn confirm(call: &Invocation, question: &str) -> Result<(), Failure> {
 /// Reads a text that holds secrets: from the file that an option names (`-` is stdin), else from stdin if that is no
 /// terminal, else typed without an echo.
 pub fn secret_text(file: Option<&str>, prompt: &str, m: Messages) -> Result<Zeroizing<String>, Failure> {
-    let unreadable = |path: &str, error: io::Error| {
-        Failure::Usage(m.cli.unreadable_file(&super::output::clean(path), &error.to_string()))
-    };
+    let told =
+        |path: &str, error: io::Error| m.cli.unreadable_file(&super::output::clean(path), &error.to_string());
+    let unreadable = |path: &str, error: io::Error| Failure::Usage(told(path, error));
     match file {
         None if io::stdin().is_terminal() => rpassword::prompt_password(format!("{prompt} "))
             .map(Zeroizing::new)
             .map_err(|error| unreadable("/dev/tty", error)),
-        None | Some("-") => bounded(io::stdin().lock(), m, |error| unreadable("-", error)),
+        None | Some("-") => bounded(io::stdin().lock(), m, |error| told("-", error)).map_err(Failure::Usage),
         Some(path) => {
             let file = File::open(path).map_err(|error| unreadable(path, error))?;
-            bounded(file, m, |error| unreadable(path, error))
+            bounded(file, m, |error| told(path, error)).map_err(Failure::Usage)
         }
     }
 }
@@ -52,15 +52,11 @@ pub fn secret_text(file: Option<&str>, prompt: &str, m: Messages) -> Result<Zero
 fn bounded(
     source: impl io::Read,
     m: Messages,
-    unreadable: impl Fn(io::Error) -> Failure,
-) -> Result<Zeroizing<String>, Failure> {
+    unreadable: impl Fn(io::Error) -> String,
+) -> Result<Zeroizing<String>, String> {
     let mut text = Zeroizing::new(String::new());
     source.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
-    if text.len() as u64 > MAX_BYTES {
-        Err(Failure::Usage(m.terminal.too_long(MAX_BYTES >> 20)))
-    } else {
-        Ok(text)
-    }
+    if text.len() as u64 > MAX_BYTES { Err(m.terminal.too_long(MAX_BYTES >> 20)) } else { Ok(text) }
 }
 
 /// The value of an option that may hold a secret: `env:NAME` and `file:PATH` name where it is, anything else is the value.
@@ -72,9 +68,9 @@ pub fn value_or_reference(value: &str, m: Messages) -> Result<Zeroizing<String>,
             .ok_or_else(|| m.terminal.no_such_variable(&super::output::clean(name)));
     }
     if let Some(path) = value.strip_prefix("file:") {
-        let text = std::fs::read_to_string(path).map(Zeroizing::new);
-        let text =
-            text.map_err(|error| m.cli.unreadable_file(&super::output::clean(path), &error.to_string()))?;
+        let unreadable =
+            |error: io::Error| m.cli.unreadable_file(&super::output::clean(path), &error.to_string());
+        let text = bounded(File::open(path).map_err(unreadable)?, m, unreadable)?;
         return Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()));
     }
     Ok(Zeroizing::new(value.to_owned()))

@@ -28,6 +28,7 @@ use crate::{
     storage::{
         Db, OpenError,
         folder::{Claim, DataFolder, FolderError},
+        providers::{self, ProviderStore},
         vault::Vault,
     },
     upstream::address,
@@ -66,6 +67,7 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         let (saved, of_folder) = runtime(m.cli)?.block_on(check_folder(&config, m));
         findings = look(&saved);
         checks = of_folder;
+        checks.extend(check_providers(&config, m.terminal));
         checks.push(check_port(&config, m.terminal));
         let runtime_settings = config.runtime(&saved);
         checks.push(check_public_url(&config, runtime_settings.public_url.as_deref(), m.terminal));
@@ -222,6 +224,19 @@ fn probe(folder: &Path) -> io::Result<bool> {
 
 fn others_can_read(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| std::os::unix::fs::MetadataExt::mode(&metadata) & 0o077 != 0)
+}
+
+/// Whether the files of providers can be read; nothing if there are none.
+fn check_providers(config: &Config, t: Terminal) -> Vec<Check> {
+    let check = |verdict, text| Check { about: "providers", verdict, text };
+    if !config.data_dir.join(providers::FOLDER).exists() {
+        return Vec::new();
+    }
+    let faults = ProviderStore::open(&config.data_dir).faults();
+    if faults.is_empty() {
+        return vec![check(Verdict::Ok, t.providers_fine().to_owned())];
+    }
+    faults.iter().map(|fault| check(Verdict::Wrong, t.provider_file_wrong(&fault.to_string()))).collect()
 }
 
 fn check_port(config: &Config, t: Terminal) -> Check {

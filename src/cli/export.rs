@@ -12,7 +12,7 @@ use super::{
     Failure, apply,
     command::{Entry, folder_flags, option, switch, verb},
     invocation::Invocation,
-    runtime,
+    output, runtime,
 };
 use crate::{
     app::StartError,
@@ -42,14 +42,14 @@ fn command(m: Messages) -> Command {
 /// Writes the pool, or the schema of its files.
 fn run(call: &Invocation) -> Result<(), Failure> {
     let m = call.m;
-    let output = call.text(OUTPUT).map(Path::new).filter(|path| path.as_os_str() != "-");
+    let target = call.text(OUTPUT).map(Path::new).filter(|path| path.as_os_str() != "-");
     if call.is_on(SCHEMA) {
-        return print(&format!("{:#}\n", shape::schema()), output, m);
+        return print(&format!("{:#}\n", shape::schema()), target, m);
     }
     let format = match call.text(FORMAT) {
         Some("json") => Format::Json,
         Some(_) => Format::Toml,
-        None => output.and_then(Format::of_path).unwrap_or(Format::Toml),
+        None => target.and_then(Format::of_path).unwrap_or(Format::Toml),
     };
     let with_secrets = call.is_on(WITH_SECRETS);
     let config = call.config()?;
@@ -66,16 +66,12 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         Format::Toml => write::toml(&state, with_secrets, m),
         Format::Json => write::json(&write::document(&state, with_secrets)),
     };
-    print(&text, output, m)
+    print(&text, target, m)
 }
 
-fn print(text: &str, output: Option<&Path>, m: Messages) -> Result<(), Failure> {
-    let Some(path) = output else {
-        let mut stdout = io::stdout().lock();
-        return stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush())
-            .map_err(|error| Failure::Text(m.cli.system_failed(&error.to_string())));
+fn print(text: &str, target: Option<&Path>, m: Messages) -> Result<(), Failure> {
+    let Some(path) = target else {
+        return output::print_raw(text);
     };
     write_private(path, text).map_err(|error| {
         Failure::Text(m.pool_file.cannot_write(&path.display().to_string(), &error.to_string()))
@@ -88,6 +84,10 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     draft.push(format!(".{:08x}", rand::random::<u32>()));
     let mut options = OpenOptions::new();
     options.create_new(true).write(true);
+    // What is no file, such as `/dev/stdout`, must not be replaced by one.
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes());
+    }
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let written = options.open(&draft).and_then(|mut file| {

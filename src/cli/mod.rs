@@ -21,6 +21,7 @@ mod healthcheck;
 mod invocation;
 mod keys;
 mod logging;
+mod misuse;
 mod openclaw;
 mod options;
 mod output;
@@ -28,6 +29,7 @@ mod restore;
 mod rotate_key;
 mod serve;
 mod session;
+mod simulate;
 mod status;
 mod tokens;
 mod usage;
@@ -57,6 +59,7 @@ static COMMANDS: &[Entry] = &[
     openclaw::ENTRY,
     apply::ENTRY,
     export::ENTRY,
+    simulate::ENTRY,
     backup::ENTRY,
     restore::ENTRY,
     admin::ENTRY,
@@ -129,9 +132,12 @@ pub fn main() -> ExitCode {
     let matches = match command::command(m).try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {
-            // Help and version are "errors" of clap too; they go to stdout, with code 0. Nobody is left to tell if
-            // the terminal is gone.
-            let _ = error.print();
+            match misuse::text(&error, m) {
+                Some(text) => output::complain(&m.cli.error(&text)),
+                // Help and version are "errors" of clap too; they go to stdout, with code 0. Nobody is left to tell if
+                // the terminal is gone.
+                None => drop(error.print()),
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -144,7 +150,7 @@ pub fn main() -> ExitCode {
             for line in explain::failure(&failure, m.cli) {
                 match failure {
                     // Lines that begin with a place in a file, as editors and CI read them.
-                    Failure::BadFile(_) => output::complain(&line),
+                    Failure::BadFile(_) | Failure::Start(StartError::PoolFile(_)) => output::complain(&line),
                     _ => output::complain(&m.cli.error(&line)),
                 }
             }

@@ -1,16 +1,15 @@
 //! Writing to the terminal: tables, facts, JSON. A closed pipe is no error, colours are for terminals that want them, and
 //! nothing that is written can steer the terminal.
 
-use std::{
-    borrow::Cow,
-    io::{self, IsTerminal as _, Write as _},
-};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{Failure, invocation::Invocation};
 use crate::{config, i18n::Messages, model::time::UnixMs};
+
+pub use crate::model::printable::printable as clean;
 
 /// What stands where there is no value.
 pub const NOTHING: &str = "-";
@@ -60,21 +59,6 @@ pub fn colors() -> bool {
     config::environment("NO_COLOR").is_none_or(|value| value.is_empty())
         && config::environment("TERM").is_none_or(|value| value != "dumb")
         && io::stdout().is_terminal()
-}
-
-/// A text without anything that steers a terminal: control characters, and marks that turn the direction of writing.
-pub fn clean(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(steers) {
-        return text.into();
-    }
-    text.chars()
-        .map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() })
-        .collect::<String>()
-        .into()
 }
 
 /// How a cell looks on a terminal that has colours. What it means stands in words as well.

@@ -83,6 +83,7 @@ fn explain(error: RestoreError, texts: Texts) -> Failure {
         RestoreError::Folder(error) => return error.into(),
         RestoreError::Unreadable { path, source } => texts.unreadable(&shown(&path), &source.to_string()),
         RestoreError::Damaged { path, reason } => texts.damaged(&shown(&path), &reason),
+        RestoreError::NoDatabase { path } => texts.no_database(&shown(&path)),
         RestoreError::NotOurs { path } => texts.not_ours(&shown(&path)),
         RestoreError::NewerSchema { path, found, known } => texts.newer(&shown(&path), found, known),
         RestoreError::NoKey { path, key } => texts.no_key(&shown(&path), &shown(&key)),

@@ -11,7 +11,6 @@ use super::{
     output, runtime,
 };
 use crate::{
-    config::Config,
     i18n::{Messages, backup::Backup as Texts},
     model::{secret::Secret, time::Clock},
     storage::{
@@ -36,7 +35,8 @@ pub fn command(m: Messages) -> Command {
 
 /// Seals all secrets with a new key: the one in `new_key_file`, which is made if it does not exist, else a random one. Says
 /// where it is, and what else the operator must change.
-pub fn run(config: &Config, call: &Invocation) -> Result<(), Failure> {
+pub fn run(call: &Invocation) -> Result<(), Failure> {
+    let config = call.config()?;
     let texts = call.m.backup;
     let new_key_file = call.text(NEW_KEY_FILE).map(Path::new);
     let clock = Clock::system();

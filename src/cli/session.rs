@@ -14,7 +14,9 @@ use crate::{
         token::Token,
     },
     scheduler::rest::{RestBook, Scope},
-    storage::{Db, StorageError, catalog::CatalogStore, folder::DataFolder, vault::Vault},
+    storage::{
+        Db, StorageError, catalog::CatalogStore, folder::DataFolder, providers::ProviderStore, vault::Vault,
+    },
     upstream::client::Clients,
 };
 
@@ -28,6 +30,8 @@ pub struct Session {
     pub db: Db,
     /// The time.
     pub clock: Clock,
+    /// What is known of vendors.
+    pub providers: ProviderStore,
 }
 
 /// Opens the data folder that the settings name, without claiming it, and does some work on it. A running server follows
@@ -42,7 +46,8 @@ pub fn on_folder(
         let master_key = folder.master_key(config.secret_key.clone())?;
         let clock = Clock::system();
         let db = Db::open_existing(&folder.database(), Vault::new(&master_key), clock.clone()).await?;
-        let session = Session { m: call.m, config, db, clock };
+        let providers = ProviderStore::open(&config.data_dir);
+        let session = Session { m: call.m, config, db, clock, providers };
         let result = work(&session).await;
         session.db.close().await;
         result
@@ -64,7 +69,9 @@ impl Session {
     pub async fn catalog(&self) -> Result<Arc<Catalog>, Failure> {
         let config = self.config.clone();
         let settings = Arc::new(move |saved: &_| config.runtime(saved));
-        let store = CatalogStore::open(self.db.clone(), settings, self.config.zone.clone()).await?;
+        let store =
+            CatalogStore::open(self.db.clone(), settings, self.config.zone.clone(), self.providers.clone())
+                .await?;
         Ok(store.load())
     }
 

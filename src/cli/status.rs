@@ -109,6 +109,7 @@ fn run(call: &Invocation) -> Result<(), Failure> {
             day,
             // A journal that cannot be read is the server's to report; the rest is worth showing.
             journal: waiting(&session.config.data_dir.join("journal")).ok(),
+            provider_faults: session.providers.faults().iter().map(ToString::to_string).collect(),
             backup: last_backup(&session.config.data_dir.join("backups")),
         };
         tell(call, &report.json(), || report.text(call.m, session))
@@ -133,6 +134,8 @@ struct Report<'a> {
     day: CallCounts,
     journal: Option<Waiting>,
     backup: Option<Backup>,
+    /// What is wrong with the files of providers.
+    provider_faults: Vec<String>,
 }
 
 impl Report<'_> {
@@ -171,6 +174,7 @@ impl Report<'_> {
             "journal": self.journal.map(|journal| {
                 json!({ "rows": journal.rows, "oldest_at": journal.oldest_at.map(at) })
             }),
+            "provider_faults": self.provider_faults,
             "last_backup": self.backup.as_ref().map(|backup| {
                 json!({ "file": backup.name, "at": at(backup.at), "bytes": backup.bytes })
             }),
@@ -206,7 +210,7 @@ impl Report<'_> {
                 format!("{} ({}, {})", session.local(backup.at), backup.name, bytes(backup.bytes))
             }
         };
-        let mut text = facts(&[
+        let mut rows = vec![
             (t.version(), Cell::text(env!("CARGO_PKG_VERSION"))),
             (t.data_folder(), Cell::text(&self.folder)),
             (t.server(), server),
@@ -219,7 +223,12 @@ impl Report<'_> {
             (t.last_day(), calls(&self.day)),
             (t.journal(), journal),
             (t.last_backup(), Cell::text(backup)),
-        ]);
+        ];
+        if !self.provider_faults.is_empty() {
+            let faults = t.provider_faults(self.provider_faults.len());
+            rows.push((t.provider_files(), Cell::text(faults).look(Look::Bad)));
+        }
+        let mut text = facts(&rows);
         if !self.resting.is_empty() {
             let c = m.channels;
             let mut table = Table::new([t.id(), m.log.channel(), c.key(), c.rest_reason(), t.until()]);

@@ -89,6 +89,7 @@ pub fn channel(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> Value {
         "name": input.name,
         "base_url": input.base_url,
         "protocol": input.protocol,
+        "provider": input.provider,
         "priority": input.priority,
         "weight": input.weight,
         "groups": input.groups,

@@ -216,6 +216,7 @@ mod tests {
             name: format!("channel {id}"),
             base_url: "https://upstream.example".into(),
             protocol: Protocol::OpenAi,
+            provider: "generic".into(),
             priority: 0,
             weight: 1,
             groups: vec![group.into()],

@@ -32,6 +32,7 @@ texts! {
         say_yes(data: &str): "there is a database in {data}, and no terminal to ask at: add --yes to replace it (it is moved aside, not deleted)" / "{data} 中已有数据库，且没有可供确认的终端：如需替换，请加上 --yes（原数据库会移到一旁，不会删除）";
         unreadable(path: &str, cause: &str): "cannot read {path}: {cause}. Name a backup that this user may read" / "无法读取 {path}：{cause}。请指定当前用户可读的备份";
         damaged(path: &str, reason: &str): "{path} is not an intact database: {reason}. Choose another backup" / "{path} 不是完好的数据库：{reason}。请选择其他备份";
+        no_database(path: &str): "{path} is not an SQLite database. Choose a backup" / "{path} 不是 SQLite 数据库。请选择备份文件";
         not_ours(path: &str): "{path} is a database, but not one of OnePool. Choose another file" / "{path} 是数据库，但不是 OnePool 的数据库。请选择其他文件";
         newer(path: &str, found: i64, known: i64): "{path} has schema {found}, this OnePool knows {known}: restore it with the newer version" / "{path} 的结构版本为 {found}，而当前 OnePool 只支持到 {known}：请使用较新的版本恢复";
         no_key(path: &str, key: &str): "there is no master key to open the secrets in {path} with: copy the secret.key of the server that made the backup to {key}, or set SECRET_KEY or SECRET_KEY_FILE to that server's key" / "没有可解开 {path} 中机密数据的主密钥：请将备份来源服务的 secret.key 复制到 {key}，或将 SECRET_KEY 或 SECRET_KEY_FILE 设为该服务的密钥";

@@ -15,7 +15,7 @@ texts! {
         models: "Models" / "模型";
         priority: "Priority" / "优先级";
         weight: "Weight" / "权重";
-        confirm_host: "This sends the channel's keys to another host. Enter your password to confirm." / "此修改会把该渠道的密钥发送到另一个主机。请输入您的密码以确认。";
+        confirm_host: "This sends the channel's keys or extra headers to another host or proxy. Enter your password to confirm." / "此修改会把该渠道的密钥或附加请求头发送到另一个主机或代理。请输入您的密码以确认。";
         confirm_wrong: "This is not your password." / "密码不正确。";
         calls_24h: "Calls, 24 h" / "24 小时调用";
         calls_24h_hint: "Upstream calls of the last 24 hours, failed ones included" / "最近 24 小时的上游调用，含失败";
@@ -58,6 +58,12 @@ texts! {
         edit_title(name: &str): "Edit {name}" / "编辑 {name}";
         base_url: "Base URL" / "接口地址";
         base_url_hint: "Such as https://api.example.com/v1; with or without /v1." / "例如 https://api.example.com/v1；是否带 /v1 均可。";
+        provider: "Provider" / "提供商";
+        provider_hint: "Whose rules hold: what its refusals mean, and when its days begin. Leave it to the base URL if you are not sure." / "决定适用哪家的规则：拒绝信息的含义，以及每日额度何时重置。不确定时，可保留“根据接口地址判断”。";
+        provider_by_address: "By the base URL" / "根据接口地址判断";
+        provider_gone(id: &str): "{id} (no longer known; treated as generic)" / "{id}（已不存在，按通用处理）";
+        provider_other(name: &str): "The base URL belongs to {name}; edit the channel to use its rules." / "接口地址属于 {name}；如需使用其规则，请编辑渠道。";
+        provider_files_wrong: "Files of providers are wrong; those that were right before hold" / "提供商文件有误，仍沿用之前正确的内容";
         protocol: "Protocol" / "协议";
         protocol_openai: "OpenAI-compatible" / "OpenAI 兼容";
         keys_hint: "Paste any number: one per line, or separated by commas, semicolons or spaces. Lines of a .env file (NAME=key) and “label: key” give labels." / "可一次粘贴任意多个：每行一个，或用逗号、分号、空格分隔。.env 文件的行（NAME=key）和“标签: 密钥”会自动带上标签。";

@@ -18,6 +18,7 @@ mod pool;
 pub mod pool_file;
 mod settings;
 mod setup;
+pub mod simulate;
 pub mod terminal;
 mod tokens;
 mod usage;
@@ -153,6 +154,8 @@ pub struct Messages {
     pub pool: pool::Pool,
     /// Pool files: what is wrong with them, plans, and what the export says.
     pub pool_file: pool_file::PoolFile,
+    /// Simulations.
+    pub simulate: simulate::Simulate,
     /// The usage log.
     pub log: log::Log,
     /// The usage page.
@@ -181,6 +184,7 @@ impl Messages {
             format: format::Format(lang),
             pool: pool::Pool(lang),
             pool_file: pool_file::PoolFile(lang),
+            simulate: simulate::Simulate(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),
         }

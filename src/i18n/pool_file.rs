@@ -63,7 +63,7 @@ texts! {
         not_set: "(not set)" / "（未设置）";
         changed: "changed" / "已更改";
         new_channel(base_url: &str, models: usize, keys: usize): "{base_url}, models: {models}, keys: {keys}" / "{base_url}，模型 {models} 个，密钥 {keys} 个";
-        keys_follow: "the channel's present keys will be sent to another host or proxy" / "渠道现有的密钥将发送到其他主机或代理";
+        keys_follow: "the channel's present keys or headers will be sent to another host or proxy" / "渠道现有的密钥或请求头将发送到其他主机或代理";
         with_keys(keys: usize): "with its keys: {keys}" / "连同其密钥 {keys} 个";
         refused_at_once: "its value stops working at once" / "其值立即失效";
         value_given: "with the given value" / "使用给定的值";

@@ -17,6 +17,18 @@ texts! {
         day: "Day" / "日期";
         sum: "All" / "合计";
 
+        unknown_option(word: &str): "there is no option `{word}` here" / "此处没有选项 `{word}`";
+        unknown_command(word: &str): "there is no command `{word}`" / "没有命令 `{word}`";
+        word_too_many(word: &str): "`{word}` is a word too many" / "多余的内容 `{word}`";
+        missing_argument(what: &str): "this is missing: {what}" / "缺少 {what}";
+        not_together(option: &str, other: &str): "`{option}` and `{other}` do not go together" / "`{option}` 不能与 `{other}` 同时使用";
+        given_twice(option: &str): "`{option}` is given twice" / "`{option}` 重复给出";
+        value_refused(option: &str, value: &str): "`{option}` does not take `{value}`" / "`{option}` 不接受 `{value}`";
+        value_not_one_of(option: &str, value: &str, known: &str): "`{option}` does not take `{value}`; give one of: {known}" / "`{option}` 不接受 `{value}`；请使用以下值之一：{known}";
+        value_missing(option: &str): "`{option}` needs a value" / "`{option}` 需要一个值";
+        perhaps_meant(word: &str): "; did you mean `{word}`?" / "；是否想用 `{word}`？";
+        see_help(command: &str): " (`{command} --help` shows what there is)" / "（用 `{command} --help` 查看用法）";
+
         no_channels: "No channels yet: add one with `onepool channels add`." / "还没有渠道：请用 `onepool channels add` 添加。";
         no_keys: "No keys: add some with `onepool keys add CHANNEL`." / "没有密钥：请用 `onepool keys add 渠道` 添加。";
         no_models: "No models: add some with `onepool channels models NAME --fetch --apply` or `channels edit --add-model`." / "没有模型：请用 `onepool channels models 名称 --fetch --apply` 或 `channels edit --add-model` 添加。";
@@ -46,7 +58,7 @@ texts! {
         model_not_for_token(model: &str, token: &str): "“{model}” is no model that the token “{token}” may use" / "令牌“{token}”不能使用模型“{model}”";
 
         ask_remove_channel(name: &str, keys: usize): "Remove channel “{name}” and erase its {keys} keys?" / "删除渠道“{name}”并清除其 {keys} 个密钥？";
-        ask_other_host(name: &str): "This sends the keys of channel “{name}” to another host or by way of another proxy. Go on?" / "此修改会把渠道“{name}”的密钥发送到另一个主机或经由另一个代理。是否继续？";
+        ask_other_host(name: &str): "This sends the keys or headers of channel “{name}” to another host or by way of another proxy. Go on?" / "此修改会把渠道“{name}”的密钥或请求头发送到另一个主机或经由另一个代理。是否继续？";
         ask_remove_key(key: &str, channel: &str): "Remove key {key} of channel “{channel}”? Its secret cannot be brought back." / "移除渠道“{channel}”的密钥 {key}？其内容无法恢复。";
         ask_remove_token(name: &str, calls: i64): "Remove token “{name}”? Its value stops working at once; requests in the last 7 days: {calls}." / "删除令牌“{name}”？令牌值立即失效；最近 7 天的请求数：{calls}。";
         ask_replace_token(name: &str): "Replace the value of token “{name}”? The present one stops working at once; --grace keeps it for a while." / "更换令牌“{name}”的值？现有值立即失效；可用 --grace 保留一段时间。";
@@ -105,6 +117,10 @@ texts! {
         folder_writable(path: &str): "The data folder {path} can be written." / "数据目录 {path} 可写。";
         folder_will_be_made(path: &str): "The data folder {path} is made at the first start." / "数据目录 {path} 将在首次启动时创建。";
         key_readable(path: &str): "Other users of this machine can read the master key {path}: chmod 600 it." / "本机其他用户可以读取主密钥 {path}：请执行 chmod 600。";
+        providers_fine: "The files of providers are right." / "提供商文件格式正确。";
+        provider_file_wrong(fault: &str): "A file of providers is wrong, so that none of them counts: {fault}" / "提供商文件有误，因此所有提供商文件均不生效：{fault}";
+        provider_faults(count: usize): "{count} wrong; see onepool check-config" / "{count} 处错误；见 onepool check-config";
+        provider_files: "Provider files" / "提供商文件";
         database_opens: "The database opens with the master key." / "数据库可用主密钥打开。";
         database_older: "The database has an older schema; the next start makes a backup of it and brings it up to date." / "数据库的结构版本较旧；下次启动时会先备份再升级。";
         port_ours(address: &str): "A server of this data folder listens on {address}." / "此数据目录的服务正在监听 {address}。";

@@ -1,4 +1,4 @@
-//! Follows what commands change in the data folder while the server runs.
+//! Follows what commands and operators change in the data folder while the server runs.
 
 use std::time::Duration;
 
@@ -12,20 +12,26 @@ use crate::{
 /// How often the version counter is read: one row, a few microseconds. A command's change counts within a second.
 const EVERY: Duration = Duration::from_millis(400);
 
-/// Reads the version counter for ever; when somebody has changed something, builds a new catalog and ends the rests that
-/// a command wants to be ended. A database that does not answer is tried again; what the server knows stays in force.
+/// Reads the version counter and looks at the provider files for ever; when somebody has changed something, builds a new
+/// catalog and ends the rests that a command wants to be ended. A database that does not answer is tried again; what the
+/// server knows stays in force.
 pub async fn run(db: Db, catalog: CatalogStore, dispatch: Dispatch, stopping: CancellationToken) {
     // What was asked for while no server ran is done first.
-    let mut changed = true;
+    let mut followed = None;
     let mut failed = false;
     loop {
-        match follow(&db, &catalog, &dispatch, changed).await {
-            Ok(()) => (changed, failed) = (false, false),
+        let providers = catalog.providers().clone();
+        // Listing a folder takes microseconds, but it may be on a network.
+        if tokio::task::spawn_blocking(move || providers.follow()).await.is_err() {
+            tracing::error!("looking for changed provider files panicked");
+        }
+        match follow(&db, &catalog, &dispatch, &mut followed).await {
+            Ok(()) => failed = false,
             Err(error) => {
                 if !failed {
                     tracing::warn!(%error, "cannot see whether a command has changed something; trying again");
                 }
-                (changed, failed) = (true, true);
+                failed = true;
             }
         }
         tokio::select! {
@@ -35,13 +41,72 @@ pub async fn run(db: Db, catalog: CatalogStore, dispatch: Dispatch, stopping: Ca
     }
 }
 
-async fn follow(db: &Db, catalog: &CatalogStore, dispatch: &Dispatch, changed: bool) -> StorageResult<()> {
-    if catalog.follow().await? || changed {
-        let scopes = db.take_retries().await?;
-        let mut pool = dispatch.lock();
-        for scope in scopes.iter().filter_map(|scope| serde_json::from_str(scope).ok()) {
-            pool.rests_mut().clear(&scope);
-        }
+/// `followed` is the version that this has seen to. The catalog's own does not do: an operator's change reloads the catalog
+/// too, and then a wish to end rests, which was counted just before, would be overlooked.
+async fn follow(
+    db: &Db,
+    catalog: &CatalogStore,
+    dispatch: &Dispatch,
+    followed: &mut Option<i64>,
+) -> StorageResult<()> {
+    let version = db.catalog_version().await?;
+    if *followed == Some(version) {
+        return Ok(());
     }
+    catalog.follow().await?;
+    let scopes = db.take_retries().await?;
+    let mut pool = dispatch.lock();
+    for scope in scopes.iter().filter_map(|scope| serde_json::from_str(scope).ok()) {
+        pool.rests_mut().clear(&scope);
+    }
+    *followed = Some(version);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        model::{
+            id::KeyId,
+            settings::RuntimeSettings,
+            time::{Clock, UnixMs},
+            usage::OutcomeClass,
+        },
+        scheduler::rest::{Rest, Scope},
+        storage::{providers::ProviderStore, recording::tests::open},
+    };
+
+    #[tokio::test]
+    async fn a_rest_is_ended_although_a_page_has_reloaded_the_catalog_just_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let (server, command) = (open(folder.path()).await, open(folder.path()).await);
+        let settings = RuntimeSettings::sample();
+        let settings = Arc::new(move |_: &_| settings.clone());
+        let zone = jiff::tz::TimeZone::UTC;
+        let catalog = CatalogStore::open(server.clone(), settings, zone, ProviderStore::open(folder.path()))
+            .await
+            .unwrap();
+        let dispatch = Dispatch::new(Clock::system());
+        let mut followed = None;
+        follow(&server, &catalog, &dispatch, &mut followed).await.unwrap();
+
+        let scope = Scope::Key(KeyId(1));
+        let rest = Rest {
+            class: OutcomeClass::RateLimited,
+            since: UnixMs(0),
+            until: UnixMs(1_000),
+            strikes: 1,
+            struck_at: UnixMs(0),
+            status: Some(429),
+            detail: String::new(),
+        };
+        dispatch.lock().rests_mut().restore([(scope.clone(), rest)]);
+        command.ask_for_retry(&serde_json::to_string(&scope).unwrap()).await.unwrap();
+        catalog.reload().await.unwrap();
+        follow(&server, &catalog, &dispatch, &mut followed).await.unwrap();
+        assert!(dispatch.lock().rests().active(&scope, UnixMs(500)).is_none());
+    }
 }

@@ -36,7 +36,7 @@ pub struct Route {
     /// The upstream's model name.
     pub upstream_model: Arc<str>,
     /// What is known of that model.
-    pub model: ChannelModel,
+    pub model: Arc<ChannelModel>,
 }
 
 /// A public model name and what serves it.
@@ -199,7 +199,8 @@ fn public_models(channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>) -> BTreeMap<
                     channel: entry.clone(),
                     upstream_model: upstream.into(),
                     model: model
-                        .unwrap_or_else(|| ChannelModel { name: upstream.into(), ..Default::default() }),
+                        .unwrap_or_else(|| ChannelModel { name: upstream.into(), ..Default::default() })
+                        .into(),
                 });
             }
         }

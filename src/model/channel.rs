@@ -43,6 +43,9 @@ pub struct Channel {
     pub base_url: String,
     /// The protocol that it speaks.
     pub protocol: Protocol,
+    /// The id of the provider whose rules hold for it; the generic one if nobody knows, or if there is none of the id
+    /// (any more).
+    pub provider: String,
     /// Tier: channels of a higher priority are tried before those of a lower one.
     pub priority: i64,
     /// Share of the calls among channels of the same priority; at least 1.

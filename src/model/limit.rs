@@ -32,6 +32,18 @@ pub enum CalendarUnit {
     Month,
 }
 
+impl Period {
+    /// The unit of the calendar at whose end a limit of this kind comes back, if there is one.
+    pub fn unit(self) -> Option<CalendarUnit> {
+        match self {
+            Self::Concurrent | Self::Minute => None,
+            Self::Hour => Some(CalendarUnit::Hour),
+            Self::Day => Some(CalendarUnit::Day),
+            Self::Month => Some(CalendarUnit::Month),
+        }
+    }
+}
+
 /// When an amount comes back.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,12 +63,12 @@ pub enum Window {
         /// Minutes after the unit's beginning at which the provider resets.
         offset_minutes: u16,
     },
-    /// A bucket that holds `burst` and fills with the limit's amount per `ms`.
+    /// A bucket that fills with the limit's amount per `ms`.
     Bucket {
         /// In how many milliseconds the limit's amount flows in.
         ms: u64,
-        /// How much it holds.
-        burst: u64,
+        /// How much it holds; `None` means the whole amount.
+        burst: Option<u64>,
     },
     /// So much once, and nothing comes back.
     OneShot,
@@ -119,27 +131,49 @@ pub enum Per {
     Channel,
 }
 
-/// Which upstream models a rule is about.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Models {
-    /// All.
-    All,
-    /// One, by name.
-    One(String),
-    /// Those whose names end so, such as `:free`.
-    Suffix(String),
-}
+/// Which upstream models are meant: patterns in which `*` stands for anything, such as `*:free`. None means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Models(pub Vec<String>);
 
 impl Models {
     /// Whether a model is meant.
     pub fn fits(&self, model: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::One(name) => name == model,
-            Self::Suffix(suffix) => model.ends_with(suffix.as_str()),
-        }
+        self.0.is_empty() || self.0.iter().any(|pattern| fits(pattern, model))
     }
+
+    /// Whether every model is meant.
+    pub fn is_all(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Whether a name fits a pattern in which `*` stands for anything.
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+/// What kind of limit a refusal speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// Calls at the same time.
+    Concurrent,
+    /// A minute or less.
+    Minute,
+    /// An hour.
+    Hour,
+    /// A day of the provider's.
+    Day,
+    /// A month.
+    Month,
 }
 
 /// A limit as a preset, a channel's form or a key's form declares it.
@@ -203,7 +237,9 @@ impl Rule {
             Window::Rolling { ms } | Window::Bucket { ms, .. } if *ms == 0 || *ms > 400 * 86_400_000 => {
                 Err(Problem::WindowLength)
             }
-            Window::Bucket { burst, .. } if *burst == 0 || *burst > self.max => Err(Problem::Burst),
+            Window::Bucket { burst: Some(burst), .. } if *burst == 0 || *burst > self.max => {
+                Err(Problem::Burst)
+            }
             Window::Calendar { zone, .. } if jiff::tz::TimeZone::get(zone).is_err() => {
                 Err(Problem::UnknownZone(zone.clone()))
             }
@@ -242,7 +278,7 @@ mod tests {
         Rule {
             channel: ChannelId(1),
             key: None,
-            models: Models::All,
+            models: Models::default(),
             per: Per::Key,
             metric,
             window,
@@ -261,7 +297,7 @@ mod tests {
         for (rule, problem) in [
             (rule(Metric::Requests, Window::MINUTE, 0), Problem::ZeroMax),
             (rule(Metric::Requests, Window::Rolling { ms: 0 }, 1), Problem::WindowLength),
-            (rule(Metric::Requests, Window::Bucket { ms: 60_000, burst: 50 }, 40), Problem::Burst),
+            (rule(Metric::Requests, Window::Bucket { ms: 60_000, burst: Some(50) }, 40), Problem::Burst),
             (rule(Metric::Requests, day("Mars/Base", 0), 40), Problem::UnknownZone("Mars/Base".into())),
             (rule(Metric::Requests, day("UTC", 1440), 40), Problem::Offset),
             (rule(Metric::Concurrency, Window::MINUTE, 4), Problem::MetricAndWindow),
@@ -280,5 +316,24 @@ mod tests {
             rule(Metric::Requests, Window::MINUTE, 30),
         ];
         assert_eq!(Rule::check_all(&rules), [(2, Problem::Contradiction { other: 0 })]);
+    }
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, name, expected) in [
+            ("*", "x", true),
+            ("*", "", true),
+            ("*:free", "a/b:free", true),
+            ("*:free", "a/b", false),
+            ("gpt-*-mini", "gpt-5-mini", true),
+            ("gpt-*-mini", "gpt-mini", false),
+            ("gpt", "gpt", true),
+            ("gpt", "gpt-5", false),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "ac", false),
+            ("", "", true),
+        ] {
+            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+        }
     }
 }

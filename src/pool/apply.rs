@@ -8,6 +8,7 @@ use super::{
 use crate::{
     i18n::Messages,
     model::secret::Secret,
+    provider::Providers,
     storage::{Db, StorageError, StorageResult, pool::Applied},
 };
 
@@ -55,8 +56,14 @@ pub struct Outcome {
 }
 
 /// What [`apply`] would do; changes nothing.
-pub async fn plan(db: &Db, file: &PoolFile, options: Options, t: Messages) -> Result<Plan, ApplyError> {
-    Ok(difference(&db.pool_state(false).await?, file, options.prune, t)?)
+pub async fn plan(
+    db: &Db,
+    file: &PoolFile,
+    options: Options,
+    providers: &Providers,
+    t: Messages,
+) -> Result<Plan, ApplyError> {
+    Ok(difference(&db.pool_state(false).await?, file, options.prune, providers, t)?)
 }
 
 /// Makes the pool as the file says, in one transaction. Secrets must be in their places: `env:` and `file:` are faults
@@ -66,11 +73,12 @@ pub async fn apply(
     db: &Db,
     file: &PoolFile,
     options: Options,
+    providers: &Providers,
     t: Messages,
     mut show: impl FnMut(&Plan),
 ) -> Result<Outcome, ApplyError> {
     for _ in 0..TRIES {
-        let plan = plan(db, file, options, t).await?;
+        let plan = plan(db, file, options, providers, t).await?;
         show(&plan);
         if let Some(outcome) = carry_out(db, plan).await? {
             return Ok(outcome);
@@ -124,7 +132,8 @@ mod tests {
         let prune = Options { prune: true };
 
         let mut shown = Vec::new();
-        let outcome = apply(&db, &file, prune, t, |plan| {
+        let providers = Providers::embedded();
+        let outcome = apply(&db, &file, prune, &providers, t, |plan| {
             if shown.is_empty() {
                 meddle(&db, "another".into());
             }
@@ -137,7 +146,7 @@ mod tests {
         assert_eq!(tokens.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(), ["wanted"]);
 
         let (mut plans, empty) = (0, PoolFile::default());
-        let result = apply(&db, &empty, prune, t, |_| {
+        let result = apply(&db, &empty, prune, &providers, t, |_| {
             plans += 1;
             meddle(&db, format!("another {plans}"));
         });

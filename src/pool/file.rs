@@ -221,7 +221,12 @@ impl Format {
 
     /// The format that a text looks like: JSON begins with a brace, TOML never does.
     pub fn of_text(text: &str) -> Self {
-        if text.trim_start().starts_with('{') { Self::Json } else { Self::Toml }
+        // Windows' editors put a mark in front of UTF-8.
+        if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+            Self::Json
+        } else {
+            Self::Toml
+        }
     }
 }
 
@@ -250,28 +255,7 @@ impl<'a> Source<'a> {
         sources: &Sources<'_>,
         t: Messages,
     ) -> Result<Self, Vec<FileFault>> {
-        // Windows' editors put a mark in front of UTF-8.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let tree = match format {
-            Format::Toml => Tree::toml(text),
-            Format::Json => Tree::json(text),
-        };
-        let tree = tree.map_err(|faults| {
-            let told = |(place, fault): (Place, Unreadable)| {
-                let (field, message) = match fault {
-                    Unreadable::Syntax(words) => (String::new(), t.pool_file.syntax(words.trim())),
-                    Unreadable::Number => (String::new(), t.pool_file.odd_number().to_owned()),
-                    Unreadable::Twice(name) => {
-                        let message = t.pool.twice(&super::rules::shortened(&name));
-                        (String::new(), message)
-                    }
-                };
-                FileFault { place: Some(place), fault: Fault { field, message } }
-            };
-            let mut faults: Vec<FileFault> = faults.into_iter().take(shape::MAX_FAULTS).map(told).collect();
-            faults.sort_by_key(|fault| fault.place);
-            faults
-        })?;
+        let tree = tree_of(text, format, t)?;
         let document = tree.root.json();
         let mut faults = shape::check(&document, t);
         let mut file = match PoolFile::deserialised(document, t) {
@@ -294,7 +278,41 @@ impl<'a> Source<'a> {
     }
 }
 
-fn located(tree: &Tree<'_>, faults: Faults) -> Vec<FileFault> {
+/// A document as its type; the fault is one that the check of its form does not know.
+pub(super) fn typed<T: for<'de> Deserialize<'de>>(document: Value, t: Messages) -> Result<T, Faults> {
+    serde_path_to_error::deserialize(document).map_err(|error| {
+        let mut faults = Faults::default();
+        let (field, message) = (error.path().to_string(), error.inner().to_string());
+        faults.add(if field == "." { "" } else { &field }, t.pool_file.unreadable_field(&message));
+        faults
+    })
+}
+
+/// Reads a text as a tree.
+pub(super) fn tree_of(text: &str, format: Format, t: Messages) -> Result<Tree<'_>, Vec<FileFault>> {
+    // Windows' editors put a mark in front of UTF-8.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let tree = match format {
+        Format::Toml => Tree::toml(text),
+        Format::Json => Tree::json(text),
+    };
+    tree.map_err(|faults| {
+        let told = |(place, fault): (Place, Unreadable)| {
+            let message = match fault {
+                Unreadable::Syntax(words) => t.pool_file.syntax(words.trim()),
+                Unreadable::Number => t.pool_file.odd_number().to_owned(),
+                Unreadable::Twice(name) => t.pool.twice(&super::rules::shortened(&name)),
+            };
+            FileFault { place: Some(place), fault: Fault { field: String::new(), message } }
+        };
+        let mut faults: Vec<FileFault> = faults.into_iter().take(shape::MAX_FAULTS).map(told).collect();
+        faults.sort_by_key(|fault| fault.place);
+        faults
+    })
+}
+
+/// Gives faults their places, in the order of the file.
+pub(super) fn located(tree: &Tree<'_>, faults: Faults) -> Vec<FileFault> {
     let mut faults: Vec<FileFault> = faults
         .0
         .into_iter()
@@ -314,12 +332,7 @@ impl PoolFile {
 
     /// The same without the check, which tells more faults and better.
     fn deserialised(document: Value, t: Messages) -> Result<Self, Faults> {
-        serde_path_to_error::deserialize(document).map_err(|error| {
-            let mut faults = Faults::default();
-            let (field, message) = (error.path().to_string(), error.inner().to_string());
-            faults.add(if field == "." { "" } else { &field }, t.pool_file.unreadable_field(&message));
-            faults
-        })
+        typed(document, t)
     }
 
     /// The faults of names and secrets that stand twice.

@@ -11,9 +11,10 @@ use zeroize::Zeroizing;
 
 use super::{
     file::{FileFault, Format, MAX_BYTES, Source},
+    scenario::ScenarioFile,
     secrets::Sources,
 };
-use crate::i18n::Messages;
+use crate::{i18n::Messages, model::printable::printable};
 
 /// The text of a pool file.
 pub struct Document {
@@ -82,14 +83,19 @@ impl Document {
         Source::read(&self.text, self.format, &sources, t)
     }
 
+    /// Understands the text as a scenario for `onepool simulate`.
+    pub fn scenario(&self, t: Messages) -> Result<ScenarioFile, Vec<FileFault>> {
+        ScenarioFile::read(&self.text, self.format, t)
+    }
+
     /// Faults with the file's name.
     pub fn complaints(&self, faults: Vec<FileFault>) -> Vec<Complaint> {
         let complaint = |fault: FileFault| Complaint {
             file: self.name.clone(),
             line: fault.place.map(|place| place.line),
             column: fault.place.map(|place| place.column),
-            field: printable(&fault.fault.field),
-            message: printable(&fault.fault.message),
+            field: printable(&fault.fault.field).into_owned(),
+            message: printable(&fault.fault.message).into_owned(),
         };
         faults.into_iter().map(complaint).collect()
     }
@@ -103,15 +109,4 @@ fn read(stream: impl Read, name: &str, t: Messages) -> Result<Zeroizing<String>,
         Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(t.pool_file.not_utf8(name)),
         Err(error) => Err(t.pool_file.cannot_read(name, &error.to_string())),
     }
-}
-
-/// A text without characters that could move a terminal's cursor.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let harmless = !c.is_control();
-            let escaped = (!harmless).then(|| c.escape_default());
-            harmless.then_some(c).into_iter().chain(escaped.into_iter().flatten())
-        })
-        .collect()
 }

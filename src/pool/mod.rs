@@ -3,7 +3,7 @@
 //!
 //! Knows no HTTP and no terminal. Start with [`input::ChannelInput`]; [`rules`] are also what the pages check by, and
 //! [`upkeep`] is what an act on a channel or key brings with it. A pool file goes from [`load::Document`] to
-//! [`apply::apply`].
+//! [`apply::apply`]; a [`scenario`] is read in the same way, and simulated.
 
 pub mod apply;
 pub mod file;
@@ -11,8 +11,10 @@ pub mod input;
 pub mod load;
 pub mod plan;
 pub mod rules;
+pub mod scenario;
 pub mod secrets;
 pub mod shape;
+pub mod slip;
 pub mod tree;
 pub mod upkeep;
 pub mod write;

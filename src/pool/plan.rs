@@ -11,7 +11,7 @@ use super::{
     file::{PoolChannel, PoolFile, PoolToken, folded},
     input::{ChannelInput, Faults, KeyInput, PlainSecret, TokenInput, check_token_value},
     secrets::{Meaning, meaning},
-    upkeep::leads_elsewhere,
+    upkeep::sends_secrets_elsewhere,
 };
 use crate::{
     i18n::Messages,
@@ -23,6 +23,7 @@ use crate::{
         time::UnixMs,
         token::Token,
     },
+    provider::Providers,
     storage::pool::{ChannelChange, PoolChange, PoolState, TokenChange},
 };
 pub use changes::FieldChange;
@@ -64,7 +65,7 @@ pub struct Step {
     pub changes: Vec<FieldChange>,
     /// What to know about it, in the reader's language.
     pub notes: Vec<String>,
-    /// Whether the channel's present keys would be sent to another host, or by way of another proxy. Who applies a file in
+    /// Whether the channel's present keys or headers would be sent to another host, or by way of another proxy. Who applies a file in
     /// another's name should ask for a confirmation of that.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sends_keys_elsewhere: bool,
@@ -96,13 +97,20 @@ pub enum Kind {
 
 /// What must happen so that the pool becomes as `file` says; with `prune` also that what it does not declare goes.
 /// Otherwise the faults, at the file's fields.
-pub fn difference(state: &PoolState, file: &PoolFile, prune: bool, t: Messages) -> Result<Plan, Faults> {
-    planned(Planner::new(state, false, t), file, prune)
+pub fn difference(
+    state: &PoolState,
+    file: &PoolFile,
+    prune: bool,
+    providers: &Providers,
+    t: Messages,
+) -> Result<Plan, Faults> {
+    planned(Planner::new(state, Some(providers), t), file, prune)
 }
 
-/// What is wrong with a file, whatever the pool is like. Secrets that are not in their places are believed to be right.
+/// What is wrong with a file, whatever the pool is like. Secrets that are not in their places are believed to be right,
+/// and providers to exist.
 pub fn faults(file: &PoolFile, t: Messages) -> Faults {
-    planned(Planner::new(&PoolState::default(), true, t), file, false).err().unwrap_or_default()
+    planned(Planner::new(&PoolState::default(), None, t), file, false).err().unwrap_or_default()
 }
 
 fn planned(mut planner: Planner<'_>, file: &PoolFile, prune: bool) -> Result<Plan, Faults> {
@@ -129,17 +137,17 @@ fn planned(mut planner: Planner<'_>, file: &PoolFile, prune: bool) -> Result<Pla
 
 struct Planner<'a> {
     state: &'a PoolState,
-    /// Whether nothing is known of the pool.
-    blind: bool,
+    /// The providers that channels may name; `None` if nothing is known of the pool either.
+    providers: Option<&'a Providers>,
     t: Messages,
     faults: Faults,
     plan: Plan,
 }
 
 impl<'a> Planner<'a> {
-    fn new(state: &'a PoolState, blind: bool, t: Messages) -> Self {
+    fn new(state: &'a PoolState, providers: Option<&'a Providers>, t: Messages) -> Self {
         let plan = Plan { version: state.version, ..Plan::default() };
-        Self { state, blind, t, faults: Faults::default(), plan }
+        Self { state, providers, t, faults: Faults::default(), plan }
     }
 
     fn step(&mut self, action: Action, kind: Kind, name: impl Into<String>) -> &mut Step {
@@ -168,7 +176,7 @@ impl<'a> Planner<'a> {
         match (meaning(given), known) {
             (Meaning::Literal(secret), _) => return PlainSecret(secret),
             // This does as a header, a proxy and a key.
-            _ if self.blind => return PlainSecret::new("http://unknown"),
+            _ if self.providers.is_none() => return PlainSecret::new("http://unknown"),
             (Meaning::Keep, Some(known)) => return PlainSecret(known.clone()),
             (Meaning::Keep, None) => self.faults.add(field, self.t.pool_file.nothing_to_keep()),
             (Meaning::Elsewhere, _) => self.faults.add(field, self.t.pool_file.not_resolved()),
@@ -200,7 +208,7 @@ impl<'a> Planner<'a> {
         // What could not be found was told already; a second fault at its field would only confuse.
         let mut seen: HashSet<String> =
             self.faults.0[faults_before..].iter().map(|fault| fault.field.clone()).collect();
-        let new = match wanted.check(known, self.t) {
+        let new = match wanted.check(known, self.providers, self.t) {
             Ok(new) => Some(new),
             Err(mut faults) => {
                 faults.0.retain(|fault| seen.insert(format!("{path}.{}", fault.field)));
@@ -223,7 +231,7 @@ impl<'a> Planner<'a> {
                 let after = new.clone().with_id(channel.id);
                 let changes = channel_changes(&ChannelInput::of(channel), &ChannelInput::of(&after));
                 if !changes.is_empty() {
-                    let moves = leads_elsewhere(channel, &new) && !known_keys.is_empty();
+                    let moves = sends_secrets_elsewhere(channel, !known_keys.is_empty(), &new);
                     let note = self.t.pool_file.keys_follow().to_owned();
                     let step = self.step(Action::Change, Kind::Channel, &channel.name);
                     step.changes = changes;
@@ -318,7 +326,7 @@ impl<'a> Planner<'a> {
             let field = format!("{path}.value");
             match (meaning(text), known) {
                 (Meaning::Keep, Some(_)) => {}
-                (Meaning::Keep | Meaning::Elsewhere, _) if self.blind => {}
+                (Meaning::Keep | Meaning::Elsewhere, _) if self.providers.is_none() => {}
                 _ => {
                     let secret = self.secret(field.clone(), text, None).0;
                     if self.faults.0.len() == faults_before {

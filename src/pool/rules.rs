@@ -4,6 +4,7 @@ use std::{net::IpAddr, ops::RangeInclusive};
 
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
     i18n::Messages,
@@ -12,6 +13,7 @@ use crate::{
         decimal,
         token::{Quota, QuotaReset, QuotaUnit},
     },
+    provider::Providers,
     upstream::address,
 };
 
@@ -79,6 +81,19 @@ pub fn check_name(t: Messages, name: &str) -> Result<(), String> {
     }
 }
 
+/// Reads a time that may be left out; for serde.
+pub fn optional_time<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<jiff::Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let time = |text: String| {
+        // The library's words name letters of the format, not the remedy.
+        let wrong = || D::Error::custom("Expected a time with its zone, such as 2030-01-31T00:00:00Z.");
+        text.parse().map_err(|_| wrong())
+    };
+    text.map(time).transpose()
+}
+
 /// What is wrong with a text that may be empty, such as a note.
 pub fn check_length(t: Messages, text: &str, most_chars: usize) -> Result<(), String> {
     if text.chars().count() > most_chars { Err(t.common.field_too_long(most_chars)) } else { Ok(()) }
@@ -112,6 +127,19 @@ pub fn check_base_url(t: Messages, text: &str, allow_private: bool, private: &st
         return Err(private.into());
     }
     Ok(())
+}
+
+/// What is wrong with the id of a channel's provider.
+pub fn check_provider(t: Messages, providers: &Providers, id: &str) -> Result<(), String> {
+    if providers.find(id).is_some() {
+        return Ok(());
+    }
+    let known: Vec<&str> = providers.all().map(|provider| provider.id.as_str()).collect();
+    let all = known.join(", ");
+    Err(match super::slip::nearest(id, &known) {
+        Some(near) => t.pool.provider_unknown_near(&shortened(id), near, &all),
+        None => t.pool.provider_unknown(&shortened(id), &all),
+    })
 }
 
 /// Whether a text can be a model's name.

@@ -4,7 +4,7 @@
 //! JSON Schema that our types need.
 
 use serde_json::{Map, Value, json};
-use utoipa::{PartialSchema as _, ToSchema as _};
+use utoipa::ToSchema;
 
 use super::{file::PoolFile, input::Faults, rules};
 use crate::i18n::Messages;
@@ -14,12 +14,17 @@ pub const MAX_FAULTS: usize = 100;
 
 /// JSON Schema 2020-12 of a pool file, self-contained.
 pub fn schema() -> Value {
+    schema_of::<PoolFile>("OnePool pool file")
+}
+
+/// JSON Schema 2020-12 of a type, self-contained.
+pub fn schema_of<T: ToSchema>(title: &str) -> Value {
     let mut definitions = Vec::new();
-    PoolFile::schemas(&mut definitions);
+    T::schemas(&mut definitions);
     let mut document = Map::new();
     document.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
-    document.insert("title".into(), json!("OnePool pool file"));
-    if let Ok(Value::Object(root)) = serde_json::to_value(PoolFile::schema()) {
+    document.insert("title".into(), json!(title));
+    if let Ok(Value::Object(root)) = serde_json::to_value(T::schema()) {
         document.extend(root);
     }
     let mut by_name: Vec<(String, Value)> = definitions
@@ -47,11 +52,15 @@ fn local_references(value: &mut Value) {
     }
 }
 
-/// What is wrong with the form of a document: unknown and missing fields, wrong types, words and numbers out of bounds.
+/// What is wrong with the form of a pool file: unknown and missing fields, wrong types, words and numbers out of bounds.
 pub fn check(document: &Value, t: Messages) -> Faults {
-    let schema = schema();
-    let mut checker = Checker { root: &schema, t, faults: Faults::default() };
-    checker.check("", document, &schema);
+    check_against(&schema(), document, t)
+}
+
+/// The same for a document with another schema, of [`schema_of`].
+pub fn check_against(schema: &Value, document: &Value, t: Messages) -> Faults {
+    let mut checker = Checker { root: schema, t, faults: Faults::default() };
+    checker.check("", document, schema);
     checker.faults
 }
 
@@ -111,7 +120,7 @@ impl<'a> Checker<'a> {
                 (None, Some(Value::Bool(false))) => {
                     let names: Vec<&str> =
                         known.into_iter().flat_map(|known| known.keys().map(String::as_str)).collect();
-                    let message = match nearest(name, &names) {
+                    let message = match super::slip::nearest(name, &names) {
                         Some(near) => t.unknown_field_near(&rules::shortened(name), near),
                         None => t.unknown_field(&rules::shortened(name), &names.join(", ")),
                     };
@@ -225,46 +234,6 @@ fn kinds_of(schema: &Value) -> Vec<&str> {
     }
 }
 
-/// The known name that a mistyped one was most likely meant to be.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    if name.len() > 40 {
-        return None;
-    }
-    let name = name.to_lowercase().replace('-', "_");
-    known
-        .iter()
-        // The unit left out of `idle_ms` is a small slip, however long it is.
-        .map(|known| {
-            if known.split('_').next() == Some(&name) {
-                (1, *known)
-            } else {
-                (distance(&name, known), *known)
-            }
-        })
-        .filter(|(distance, known)| *distance <= known.len().min(name.len()).div_ceil(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, known)| known)
-}
-
-/// How many characters must be added, removed, replaced or swapped with their neighbour.
-fn distance(one: &str, other: &str) -> usize {
-    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-    let mut rows = vec![(0..=other.len()).collect::<Vec<usize>>()];
-    for i in 1..=one.len() {
-        let mut row = vec![i];
-        for j in 1..=other.len() {
-            let cost = usize::from(one[i - 1] != other[j - 1]);
-            let mut least = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + cost);
-            if i > 1 && j > 1 && one[i - 1] == other[j - 2] && one[i - 2] == other[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[one.len()][other.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,7 +249,7 @@ mod tests {
         let document = json!({
             "version": 1,
             "channels": [{
-                "name": "A", "base_url": "https://a.example", "protocol": "openai", "priority": -2, "weight": 3,
+                "name": "A", "base_url": "https://a.example", "protocol": "openai", "provider": "groq", "priority": -2, "weight": 3,
                 "proxy": null, "timeouts": {"idle_ms": 5000}, "headers": {"X-A": "b"},
                 "models": ["a", {"name": "b", "context_window": 8192, "price": {"input": 0.15, "output": "0.6"}}],
                 "redirects": {"x": "a", "y": ["a", "b"]},

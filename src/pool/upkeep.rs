@@ -25,12 +25,17 @@ pub fn patient_timeouts(catalog: &Catalog, channel: &Channel) -> EffectiveTimeou
     }
 }
 
-/// Whether a change sends the channel's keys to another host, or by way of another proxy. Keys are never shown; whoever
-/// runs that host or proxy would see them all the same, so such a change needs the operator's password.
-pub fn leads_elsewhere(channel: &Channel, new: &NewChannel) -> bool {
+/// Whether a change sends the channel's keys, or values of headers that it has already, to another host or by way of
+/// another proxy. They are never shown; whoever runs that host or proxy would see them all the same, so such a change
+/// needs the operator's password.
+pub fn sends_secrets_elsewhere(channel: &Channel, has_keys: bool, new: &NewChannel) -> bool {
     let origin = |base_url: &str| url::Url::parse(base_url).ok().map(|url| url.origin());
     let other_proxy = new.proxy.is_some() && new.proxy != channel.proxy;
-    origin(&channel.base_url) != origin(&new.base_url) || other_proxy
+    let elsewhere = origin(&channel.base_url) != origin(&new.base_url) || other_proxy;
+    // Whoever sends a value knows it, but an equal one may have been taken over without being known.
+    let keeps_a_header =
+        new.headers.iter().any(|(_, value)| channel.headers.iter().any(|(_, known)| known == value));
+    elsewhere && (has_keys || keeps_a_header)
 }
 
 /// A chosen part of the upstream's list as a channel's models: those that were there keep their order and details, what

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::model::usage::Endpoint;
 
 use super::{
-    estimate::TextMeter,
+    estimate::{TextMeter, read_string},
     json::{entries, quoted, span},
 };
 
@@ -408,8 +408,10 @@ fn count(json: &[u8], kind: TextKind, meter: &mut TextMeter) {
             let from = at;
             at += 1;
             if *byte == b'"' {
-                at = string_end(json, at);
-                meter.add_json(&json[from..at]);
+                let string = read_string(json, at);
+                at = string.end;
+                meter.add_string(string);
+                meter.add_text(b"\"\"");
             } else if !byte.is_ascii_whitespace() {
                 meter.add_text(&json[from..at]);
             }
@@ -423,7 +425,8 @@ fn count(json: &[u8], kind: TextKind, meter: &mut TextMeter) {
         at += 1;
         match byte {
             b'"' => {
-                at = string_end(json, at);
+                let measured = read_string(json, at);
+                at = measured.end;
                 let string = &json[from + 1..at.saturating_sub(1).max(from + 1)];
                 let after = json[at..].trim_ascii_start();
                 if after.first() == Some(&b':') {
@@ -431,7 +434,7 @@ fn count(json: &[u8], kind: TextKind, meter: &mut TextMeter) {
                 } else if kind == TextKind::Messages && is_medium(key, string) {
                     meter.add_tokens(IMAGE_TOKENS);
                 } else {
-                    meter.add_json(string);
+                    meter.add_string(measured);
                 }
             }
             b'[' | b'{' => {

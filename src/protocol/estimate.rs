@@ -40,17 +40,16 @@ impl TextMeter {
     pub fn add_json(&mut self, mut raw: &[u8]) {
         while let Some(at) = memchr::memchr(b'\\', raw) {
             self.add_text(&raw[..at]);
-            let escape = &raw[at..];
-            let length = if escape.get(1) == Some(&b'u') { 6 } else { 2 }.min(escape.len());
-            let code = (length == 6).then(|| std::str::from_utf8(&escape[2..6]).ok()).flatten();
-            self.twelfths += match code.and_then(|hex| u32::from_str_radix(hex, 16).ok()) {
-                Some(0x80..=0x7FF) => 6,
-                Some(0x800..) => 12,
-                Some(_) | None => 3,
-            };
-            raw = &escape[length..];
+            let (length, worth) = escape(&raw[at..]);
+            self.twelfths += worth;
+            raw = &raw[at + length..];
         }
         self.add_text(raw);
+    }
+
+    /// Adds a string that [`read_string`] read.
+    pub(super) fn add_string(&mut self, string: JsonString) {
+        self.twelfths += string.twelfths;
     }
 
     /// Adds whole tokens.
@@ -62,6 +61,76 @@ impl TextMeter {
     pub fn tokens(&self) -> u64 {
         self.twelfths.div_ceil(12)
     }
+}
+
+/// The length of the JSON escape at the start of `raw`, and what its character is worth.
+fn escape(raw: &[u8]) -> (usize, u64) {
+    let length = if raw.get(1) == Some(&b'u') { 6 } else { 2 }.min(raw.len());
+    let code = (length == 6).then(|| std::str::from_utf8(&raw[2..6]).ok()).flatten();
+    let worth = match code.and_then(|hex| u32::from_str_radix(hex, 16).ok()) {
+        Some(0x80..=0x7FF) => 6,
+        Some(0x800..) => 12,
+        Some(_) | None => 3,
+    };
+    (length, worth)
+}
+
+/// Where a JSON string ends, and what it is worth.
+#[derive(Clone, Copy)]
+pub(super) struct JsonString {
+    /// The index after its closing quote.
+    pub end: usize,
+    twelfths: u64,
+}
+
+/// Reads a string of valid JSON, from the index after its opening quote: finds its end and measures it in one pass, since
+/// prompts have hundreds of kilobytes.
+pub(super) fn read_string(json: &[u8], mut at: usize) -> JsonString {
+    let mut twelfths = 0;
+    loop {
+        let plain = ascii_run(json, at);
+        twelfths += 3 * plain as u64;
+        at += plain;
+        match json.get(at) {
+            None => return JsonString { end: json.len(), twelfths },
+            Some(b'"') => return JsonString { end: at + 1, twelfths },
+            Some(b'\\') => {
+                let (length, worth) = escape(&json[at..]);
+                twelfths += worth;
+                at += length;
+            }
+            Some(_) => {
+                while let Some(byte) = json.get(at).filter(|byte| !byte.is_ascii()) {
+                    twelfths += u64::from(TWELFTHS[usize::from(*byte)]);
+                    at += 1;
+                }
+            }
+        }
+    }
+}
+
+/// How many bytes from `from` on are ASCII and neither a quote nor a backslash.
+fn ascii_run(json: &[u8], from: usize) -> usize {
+    const ONES: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // Marks each byte that is equal; above the lowest mark there may be wrong ones.
+    let equal = |word: u64, byte: u8| {
+        let zero_if_equal = word ^ (ONES * u64::from(byte));
+        zero_if_equal.wrapping_sub(ONES) & !zero_if_equal & HIGH
+    };
+    let mut rest = &json[from.min(json.len())..];
+    let mut run = 0;
+    while let Some((word, later)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(*word);
+        let ends = equal(word, b'"') | equal(word, b'\\') | (word & HIGH);
+        if ends != 0 {
+            return run + ends.trailing_zeros() as usize / 8;
+        }
+        run += 8;
+        rest = later;
+    }
+    let plain = |byte: &&u8| byte.is_ascii() && !matches!(byte, b'"' | b'\\');
+    run + rest.iter().take_while(plain).count()
 }
 
 /// What a text is worth in tokens, rounded up.
@@ -93,6 +162,23 @@ mod tests {
         plain.add_json("你好🦀\n\n\n\n".as_bytes());
         assert_eq!(escaped.tokens(), 5);
         assert_eq!(escaped, plain);
+    }
+
+    #[test]
+    fn a_string_ends_and_is_worth_the_same_wherever_its_special_characters_stand() {
+        for special in ["\\\"", "\\\\", "\\u4f60", "\\n", "你", "é", "🦀", ""] {
+            for before in 0..20 {
+                for after in 0..20 {
+                    let inside = format!("{}{special}{}", "a".repeat(before), "b".repeat(after));
+                    let read = read_string(format!("\"{inside}\", \"next\"").as_bytes(), 1);
+                    let (mut measured, mut expected) = (TextMeter::default(), TextMeter::default());
+                    measured.add_string(read);
+                    expected.add_json(inside.as_bytes());
+                    assert_eq!((read.end, measured), (inside.len() + 2, expected), "{inside}");
+                }
+            }
+        }
+        assert_eq!(read_string(b"\"open", 1).end, 5);
     }
 
     #[test]

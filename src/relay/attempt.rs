@@ -32,6 +32,7 @@ use crate::{
         },
         sse::{Event, Scanner},
     },
+    provider::Provider,
     scheduler::rest::RestScope,
     upstream::{
         client::{SendError, UpstreamCall, UpstreamResponse},
@@ -225,7 +226,8 @@ impl Relay {
                     Event::Data { data, .. } => {
                         let chunk = reader.read(data);
                         if let Some(error) = chunk.error {
-                            return Err(in_band(&error, now, &secrets));
+                            let provider = self.parts.catalog.provider_of(&target.route.channel.channel);
+                            return Err(in_band(&error, &provider, now, &secrets));
                         }
                         if chunk.malformed {
                             return Err(host_failure(
@@ -291,10 +293,11 @@ impl Relay {
 
     fn bad_answer(&self, target: &Target, bad: &BadAnswer) -> Failure {
         let (now, secrets) = (self.parts.clock.now(), target.secrets());
+        let provider = self.parts.catalog.provider_of(&target.route.channel.channel);
         if let BadAnswer::InBandError(error) = bad {
-            return in_band(error, now, &secrets);
+            return in_band(error, &provider, now, &secrets);
         }
-        let outcome = classify_bad_answer(bad, now, &secrets);
+        let outcome = classify_bad_answer(bad, Some(&provider), now, &secrets);
         Failure::Elsewhere { outcome, status: Some(200), timeout: false }
     }
 
@@ -310,10 +313,12 @@ impl Relay {
         let body = tokio::time::timeout(ERROR_BODY_WAIT, response.read_prefix(MAX_ERROR_BYTES))
             .await
             .unwrap_or_default();
+        let provider = self.parts.catalog.provider_of(&target.route.channel.channel);
         let outcome = classify(&Answered {
             status,
             headers: response.headers(),
             body: &body,
+            provider: Some(&provider),
             now: self.parts.clock.now(),
             secrets: &target.secrets(),
         });
@@ -347,8 +352,8 @@ pub(super) async fn before<T>(by: Instant, future: impl Future<Output = T>) -> R
 }
 
 /// An error that came with status 200. If it says that the request is at fault, it is answered as a 400.
-fn in_band(error: &InBandError, now: UnixMs, secrets: &[&Secret]) -> Failure {
-    let outcome = classify_in_band(error, now, secrets);
+fn in_band(error: &InBandError, provider: &Provider, now: UnixMs, secrets: &[&Secret]) -> Failure {
+    let outcome = classify_in_band(error, Some(provider), now, secrets);
     if outcome.pass_through {
         let text = sanitized_client_error(400, &error.raw, secrets);
         let ending =
@@ -381,6 +386,7 @@ pub(super) fn host_error(scope: RestScope, detail: &str) -> Outcome {
         period: None,
         permanent: false,
         pass_through: false,
+        told: None,
         detail: detail.to_owned(),
     }
 }

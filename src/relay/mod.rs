@@ -192,10 +192,9 @@ impl Relay {
     /// Searches for content; ends early when the server must stop.
     fn search(self: Arc<Self>, mut job: Job, mut ticket: Ticket) -> Search {
         async move {
-            let drained = self.parts.drained.clone();
             let found = tokio::select! {
                 found = self.find_content(&mut job, &mut ticket) => found,
-                () = drained.cancelled() => Err(Ending::ShuttingDown),
+                () = self.parts.drained.cancelled() => Err(Ending::ShuttingDown),
             };
             (found, job, ticket)
         }

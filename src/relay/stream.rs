@@ -28,6 +28,7 @@ use crate::{
         openai::InBandError,
         sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME, frame},
     },
+    provider::Provider,
     scheduler::{pool::Tried, rest::RestScope},
     upstream::outcome::classify_in_band,
 };
@@ -57,6 +58,7 @@ struct Live {
     finish_by: Option<Instant>,
     /// What no text may repeat.
     secrets: Vec<Secret>,
+    provider: Arc<Provider>,
     ends_by: Instant,
     started: bool,
     over: bool,
@@ -170,6 +172,7 @@ impl Live {
             idle_by: now + timeouts.idle,
             finish_by: None,
             secrets: target.secrets().into_iter().cloned().collect(),
+            provider: relay.parts.catalog.provider_of(&target.route.channel.channel),
             ends_by: now + LONGEST_ANSWER,
             prompt_tokens: job.prompt_tokens(),
             profile: job.token.profile,
@@ -295,7 +298,7 @@ impl Live {
     /// The words of an error inside the stream, for the operator.
     fn detail(&self, error: &InBandError) -> String {
         let secrets: Vec<&Secret> = self.secrets.iter().collect();
-        classify_in_band(error, self.ticket.now(), &secrets).detail
+        classify_in_band(error, Some(&self.provider), self.ticket.now(), &secrets).detail
     }
 
     /// Takes the end of the upstream's body if it is already there, so that the connection can be used again.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rest::Scope;
 use crate::model::id::{ChannelId, KeyId};
-pub use crate::model::limit::{CalendarUnit, Metric, Models, Per, Problem, Rule, Source, Window};
+pub use crate::model::limit::{CalendarUnit, Metric, Models, Per, Period, Problem, Rule, Source, Window};
 
 /// Whom a limit holds for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,20 +57,4 @@ impl Cost {
             Metric::Units => self.units,
         }
     }
-}
-
-/// What kind of limit a refusal speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Period {
-    /// Calls at the same time.
-    Concurrent,
-    /// A minute or less.
-    Minute,
-    /// An hour.
-    Hour,
-    /// A day of the provider's.
-    Day,
-    /// A month.
-    Month,
 }

@@ -97,6 +97,11 @@ impl RestBook {
         self.changes += 1;
     }
 
+    /// Whether nothing is known of any scope, as on most days.
+    pub fn is_empty(&self) -> bool {
+        self.rests.is_empty()
+    }
+
     /// The rest of a scope that is in force now.
     pub fn active(&self, scope: &Scope, now: UnixMs) -> Option<&Rest> {
         self.rests.get(scope).filter(|rest| rest.until > now)

@@ -10,8 +10,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use super::{Db, StorageResult, on};
-use crate::model::{catalog::Catalog, settings::RuntimeSettings};
+use super::{Db, StorageResult, on, providers::ProviderStore};
+use crate::{
+    model::{catalog::Catalog, channel::Channel, settings::RuntimeSettings},
+    provider::Provider,
+};
 
 /// Makes the settings in force from the saved ones; what the environment sets wins.
 pub type SettingsInForce = Arc<dyn Fn(&BTreeMap<String, String>) -> RuntimeSettings + Send + Sync>;
@@ -31,15 +34,21 @@ pub struct CatalogStore {
     settings: SettingsInForce,
     zone: jiff::tz::TimeZone,
     observer: Option<Observer>,
+    providers: ProviderStore,
 }
 
 impl CatalogStore {
     /// Builds the first snapshot. `zone` is the time zone of quota resets.
-    pub async fn open(db: Db, settings: SettingsInForce, zone: jiff::tz::TimeZone) -> StorageResult<Self> {
+    pub async fn open(
+        db: Db,
+        settings: SettingsInForce,
+        zone: jiff::tz::TimeZone,
+        providers: ProviderStore,
+    ) -> StorageResult<Self> {
         let version = Arc::new(AtomicI64::new(db.catalog_version().await?));
         let catalog = build(&db, &settings, &zone).await?;
         let current = Arc::new(ArcSwap::from_pointee(catalog));
-        Ok(Self { current, building: Arc::default(), version, db, settings, zone, observer: None })
+        Ok(Self { current, building: Arc::default(), version, db, settings, zone, observer: None, providers })
     }
 
     /// Tells somebody of the present snapshot now, and of each new one just before it counts. Clones that were made
@@ -53,6 +62,16 @@ impl CatalogStore {
     /// The present snapshot.
     pub fn load(&self) -> Arc<Catalog> {
         self.current.load_full()
+    }
+
+    /// What is known of vendors. It changes by itself, apart from the snapshot.
+    pub fn providers(&self) -> &ProviderStore {
+        &self.providers
+    }
+
+    /// The provider whose rules hold for a channel now.
+    pub fn provider_of(&self, channel: &Channel) -> Arc<Provider> {
+        self.providers.load().of(&channel.provider).clone()
     }
 
     /// Builds a new snapshot and puts it in place of the present one. Call it after every change of a channel, a key, a
@@ -111,9 +130,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (server, command) = (open(folder.path()).await, open(folder.path()).await);
         let settings = RuntimeSettings::sample();
-        let store = CatalogStore::open(server, Arc::new(move |_| settings.clone()), jiff::tz::TimeZone::UTC)
-            .await
-            .unwrap();
+        let providers = ProviderStore::open(folder.path());
+        let settings = Arc::new(move |_: &_| settings.clone());
+        let store = CatalogStore::open(server, settings, jiff::tz::TimeZone::UTC, providers).await.unwrap();
         assert!(!store.follow().await.unwrap());
         let id =
             command.create_channel(&NewChannel { name: "a".into(), ..Default::default() }).await.unwrap();

@@ -9,6 +9,7 @@ use crate::model::{
     key::Key,
     secret::Secret,
 };
+use crate::provider::{GENERIC, Providers};
 
 /// What an operator says of a channel: everything but its id and its keys.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct NewChannel {
     pub base_url: String,
     /// The protocol that it speaks.
     pub protocol: Protocol,
+    /// The id of the provider whose rules hold for it.
+    pub provider: String,
     /// Tier; higher ones are tried first.
     pub priority: i64,
     /// Share of the calls within its tier; at least 1.
@@ -49,6 +52,7 @@ impl Default for NewChannel {
             name: String::new(),
             base_url: String::new(),
             protocol: Protocol::default(),
+            provider: GENERIC.into(),
             priority: 0,
             weight: 1,
             groups: Vec::new(),
@@ -72,6 +76,7 @@ impl NewChannel {
             name: self.name,
             base_url: self.base_url,
             protocol: self.protocol,
+            provider: self.provider,
             priority: self.priority,
             weight: self.weight,
             groups: self.groups,
@@ -94,6 +99,7 @@ impl From<&Channel> for NewChannel {
             name: channel.name,
             base_url: channel.base_url,
             protocol: channel.protocol,
+            provider: channel.provider,
             priority: channel.priority,
             weight: channel.weight,
             groups: channel.groups,
@@ -115,6 +121,7 @@ struct ChannelRow {
     name: String,
     base_url: String,
     protocol: String,
+    provider: String,
     priority: i64,
     weight: i64,
     channel_groups: String,
@@ -179,6 +186,30 @@ impl Db {
         // The sealed columns are bound to the id, so that the rest is written when it is known.
         self.write_channel(tx, ChannelId(id), new).await?;
         Ok(ChannelId(id))
+    }
+
+    /// Gives the channels of a database from before there were providers those that their base URLs belong to, else the
+    /// generic one. Deleted ones get it as well.
+    pub(super) async fn fill_in_providers(&self) -> StorageResult<()> {
+        let mut tx = self.begin().await?;
+        let without: Vec<(i64, String, String)> =
+            sqlx::query_as("SELECT id, name, base_url FROM channels WHERE provider = ''")
+                .fetch_all(&mut *tx)
+                .await?;
+        if without.is_empty() {
+            return Ok(());
+        }
+        let providers = Providers::embedded();
+        for (id, name, base_url) in without {
+            let provider = providers.proposed(&base_url);
+            sqlx::query("UPDATE channels SET provider = $1 WHERE id = $2")
+                .bind(provider)
+                .bind(id)
+                .execute(&mut *tx)
+                .await?;
+            tracing::info!(channel = name, provider, "the channel got the provider of its base URL");
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Replaces everything that an operator says of a channel, models and redirects included; keys stay.
@@ -294,8 +325,8 @@ impl Db {
         let changed = sqlx::query(
             "UPDATE channels SET name = $1, base_url = $2, protocol = $3, priority = $4, weight = $5,
                  channel_groups = $6, headers_sealed = $7, proxy_sealed = $8, connect_ms = $9, first_byte_ms = $10,
-                 idle_ms = $11, allow_private = $12, note = $13, enabled = $14, updated_at = $15
-             WHERE id = $16 AND deleted_at IS NULL",
+                 idle_ms = $11, allow_private = $12, note = $13, enabled = $14, updated_at = $15, provider = $16
+             WHERE id = $17 AND deleted_at IS NULL",
         )
         .bind(&new.name)
         .bind(&new.base_url)
@@ -312,6 +343,7 @@ impl Db {
         .bind(&new.note)
         .bind(new.enabled)
         .bind(self.now().0)
+        .bind(&new.provider)
         .bind(id.0)
         .execute(&mut **tx)
         .await
@@ -326,7 +358,7 @@ impl Db {
         let only = only.map(|id| id.0);
         let rows: Vec<ChannelRow> = on!(self.read, |pool| {
             sqlx::query_as(
-                "SELECT id, name, base_url, protocol, priority, weight, channel_groups, headers_sealed, proxy_sealed,
+                "SELECT id, name, base_url, protocol, provider, priority, weight, channel_groups, headers_sealed, proxy_sealed,
                      connect_ms, first_byte_ms, idle_ms, allow_private, note, enabled
                  FROM channels WHERE deleted_at IS NULL AND ($1 IS NULL OR id = $1) ORDER BY id",
             )
@@ -386,6 +418,7 @@ impl Db {
             name: row.name,
             base_url: row.base_url,
             protocol: Protocol::from_name(&row.protocol).ok_or_else(|| unreadable("protocol"))?,
+            provider: row.provider,
             priority: row.priority,
             weight: small(row.weight).unwrap_or(1),
             groups: serde_json::from_str(&row.channel_groups).map_err(|_| unreadable("groups"))?,
@@ -505,6 +538,7 @@ mod tests {
         NewChannel {
             name: "Groq".into(),
             base_url: "https://api.groq.example/openai/v1".into(),
+            provider: "groq".into(),
             priority: 5,
             weight: 3,
             groups: vec!["free".into(), "fast".into()],
@@ -580,6 +614,32 @@ mod tests {
         assert_eq!(left, 0);
         assert!(matches!(db.delete_channel(id).await, Err(StorageError::Missing)));
         assert!(matches!(db.set_channel_enabled(id, true).await, Err(StorageError::Missing)));
+    }
+
+    #[tokio::test]
+    async fn channels_from_before_there_were_providers_get_that_of_their_base_url() {
+        let (folder, db) = open().await;
+        let channel = |name: &str, base_url: &str| NewChannel {
+            name: name.into(),
+            base_url: base_url.into(),
+            ..Default::default()
+        };
+        let groq = db.create_channel(&channel("a", "https://api.groq.com/openai/v1")).await.unwrap();
+        let other = db.create_channel(&channel("b", "https://a.example/v1")).await.unwrap();
+        let mut chosen = channel("c", "https://api.groq.com/openai/v1");
+        chosen.provider = "nvidia".into();
+        let chosen = db.create_channel(&chosen).await.unwrap();
+        // As the migration leaves them.
+        on!(db.write, |pool| sqlx::query("UPDATE channels SET provider = '' WHERE name <> 'c'")
+            .execute(pool))
+        .unwrap();
+        db.close().await;
+
+        let vault = Vault::new(&Secret::new("0123456789abcdef"));
+        let db = Db::open(&folder.path().join("onepool.db"), vault, Clock::system()).await.unwrap();
+        for (id, expected) in [(groq, "groq"), (other, "generic"), (chosen, "nvidia")] {
+            assert_eq!(db.find_channel(id).await.unwrap().unwrap().provider, expected);
+        }
     }
 
     #[tokio::test]

@@ -45,6 +45,16 @@ impl Db {
     /// Adds keys to a channel, all or none; what the channel has already is left alone. The results stand in the order
     /// of `keys`. [`StorageError::Missing`] if the channel was deleted.
     pub async fn add_keys(&self, channel: ChannelId, keys: &[PastedKey]) -> StorageResult<Vec<KeyAdded>> {
+        let keys: Vec<_> = keys.iter().map(|key| (key, true)).collect();
+        self.add_switched_keys(channel, &keys).await
+    }
+
+    /// The same for keys of which each says whether it takes calls: one that is off never takes any in between.
+    pub async fn add_switched_keys(
+        &self,
+        channel: ChannelId,
+        keys: &[(&PastedKey, bool)],
+    ) -> StorageResult<Vec<KeyAdded>> {
         let mut tx = self.begin().await?;
         self.check_key_in_force(&mut tx).await?;
         let known: i64 =
@@ -56,8 +66,8 @@ impl Db {
             return Err(StorageError::Missing);
         }
         let mut results = Vec::with_capacity(keys.len());
-        for key in keys {
-            let id = self.insert_key(&mut tx, channel, key, true).await?;
+        for (key, enabled) in keys {
+            let id = self.insert_key(&mut tx, channel, key, *enabled).await?;
             results.push(id.map_or(KeyAdded::Duplicate, KeyAdded::Added));
         }
         tx.commit().await?;
@@ -139,6 +149,20 @@ impl Db {
                 created_at: UnixMs(created_at),
             })
             .collect())
+    }
+
+    /// Sets a key's label and quota group, and whether it takes calls, all at once.
+    pub async fn change_key(
+        &self,
+        id: KeyId,
+        label: &str,
+        quota_group: Option<&str>,
+        enabled: bool,
+    ) -> StorageResult<()> {
+        let mut tx = self.begin().await?;
+        write_key(&mut tx, id, label, quota_group).await?;
+        switch_key(&mut tx, id, enabled).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Sets a key's label and quota group.

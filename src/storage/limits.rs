@@ -87,7 +87,7 @@ mod tests {
         let rule = |metric, window, max| Rule {
             channel,
             key: None,
-            models: Models::Suffix(":free".into()),
+            models: Models(vec!["*:free".into()]),
             per: Per::Owner,
             metric,
             window,

@@ -20,6 +20,7 @@ pub mod limits;
 mod migrate;
 pub mod password;
 pub mod pool;
+pub mod providers;
 pub mod recording;
 pub mod restore;
 pub mod rests;
@@ -211,6 +212,10 @@ impl Db {
             // Folds the write-ahead log in, as if nobody had opened the file.
             db.close().await;
             return Err(OpenError::WrongMasterKey { path: path.into() });
+        }
+        if may_migrate {
+            let filled = db.fill_in_providers().await;
+            filled.map_err(|source| OpenError::Failed { path: path.into(), source })?;
         }
         Ok(db)
     }

@@ -1,6 +1,8 @@
 //! Usage rows, written in batches by the relay's recorder together with everything that sums them up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::AssertSqlSafe;
 
 use super::{
     Db, StorageResult, WriteTransaction,
@@ -23,18 +25,23 @@ impl Db {
         let mut spent: BTreeMap<(TokenId, UnixMs, QuotaUnit), i64> = BTreeMap::new();
         let mut rollups = Batch::default();
         let mut inserted = 0;
-        for record in records {
-            let Some(usage_id) = insert_row(&mut tx, record).await? else { continue };
-            for (position, attempt) in (0_i64..).zip(&record.attempts) {
-                insert_attempt(&mut tx, usage_id, position, attempt).await?;
+        for (group, mut ids) in insert_rows(&mut tx, records).await? {
+            let mut attempts = Vec::new();
+            for record in group {
+                // Of two rows with one id only the first is new.
+                let Some(usage_id) = ids.remove(&record.request_id.to_string()) else { continue };
+                attempts.extend(
+                    (0_i64..).zip(&record.attempts).map(|(position, attempt)| (usage_id, position, attempt)),
+                );
+                inserted += 1;
+                rollups.add(record);
+                let charge = clamp_amount(record.quota_charge);
+                if let (Some(unit), 1..) = (record.quota_unit, charge) {
+                    let sum = spent.entry((record.token_id, record.quota_period, unit)).or_default();
+                    *sum = sum.saturating_add(charge);
+                }
             }
-            inserted += 1;
-            rollups.add(record);
-            let charge = clamp_amount(record.quota_charge);
-            if let (Some(unit), 1..) = (record.quota_unit, charge) {
-                let sum = spent.entry((record.token_id, record.quota_period, unit)).or_default();
-                *sum = sum.saturating_add(charge);
-            }
+            insert_attempts(&mut tx, &attempts).await?;
         }
         spending::add(&mut tx, &spent).await?;
         rollups.write(&mut tx).await?;
@@ -43,65 +50,102 @@ impl Db {
     }
 }
 
-/// Inserts one row and gives its id; `None` if the request is in the log already.
-async fn insert_row(tx: &mut WriteTransaction, record: &UsageRecord) -> StorageResult<Option<i64>> {
-    const SQL: &str = "INSERT INTO usage (request_id, at, token_id, channel_id, key_id, asked_model, served_model, endpoint, stream, \
-         status, result, error_code, queue_ms, first_token_ms, total_ms, prompt_tokens, completion_tokens, \
-         cached_tokens, reasoning_tokens, estimated, cost_micros, client_address, client_kind, trace_id, attempt_count) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, \
-         $23, $24, $25) ON CONFLICT (request_id) DO NOTHING RETURNING id";
-    Ok(sqlx::query_scalar(SQL)
-        .bind(record.request_id.to_string())
-        .bind(record.at.0)
-        .bind(record.token_id.0)
-        .bind(record.channel_id.map(|id| id.0))
-        .bind(record.key_id.map(|id| id.0))
-        .bind(&record.asked_model)
-        .bind(&record.served_model)
-        .bind(record.endpoint.as_str())
-        .bind(record.stream)
-        .bind(i64::from(record.status))
-        .bind(record.result.as_str())
-        .bind(&record.error_code)
-        .bind(i64::from(record.queue_ms))
-        .bind(record.first_token_ms.map(i64::from))
-        .bind(i64::from(record.total_ms))
-        .bind(clamp_count(record.tokens.prompt))
-        .bind(clamp_count(record.tokens.completion))
-        .bind(clamp_count(record.tokens.cached))
-        .bind(clamp_count(record.tokens.reasoning))
-        .bind(record.estimated)
-        .bind(clamp_amount(record.cost_micros))
-        .bind(&record.client_address)
-        .bind(&record.client_kind)
-        .bind(&record.trace_id)
-        .bind(i64::try_from(record.attempts.len()).unwrap_or(i64::MAX))
-        .fetch_optional(&mut **tx)
-        .await?)
+/// How many rows one statement takes. A statement costs two switches of threads, whatever it does, so a busy server's rows
+/// go in large groups; few sizes, so that each is prepared once.
+const GROUPS: [usize; 4] = [64, 16, 4, 1];
+
+/// Splits a slice into groups of the sizes above, the largest first.
+fn groups<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = GROUPS.into_iter().find(|size| *size <= rest.len())?;
+        let (group, later) = rest.split_at(size);
+        rest = later;
+        Some(group)
+    })
 }
 
-async fn insert_attempt(
+/// `(?, ?), (?, ?)` for two rows of two columns. Nameless, because SQLite looks names up one by one, which for many
+/// parameters takes longer than all else.
+fn placeholders(rows: usize, columns: usize) -> String {
+    let row = format!("({})", ["?"].repeat(columns).join(", "));
+    [row.as_str()].repeat(rows).join(", ")
+}
+
+/// Inserts rows; gives them in groups, each with the ids of those of its rows that were new, by request id.
+async fn insert_rows<'a>(
     tx: &mut WriteTransaction,
-    usage_id: i64,
-    position: i64,
-    attempt: &Attempt,
-) -> StorageResult<()> {
-    const SQL: &str = "INSERT INTO attempts (usage_id, position, channel_id, key_id, model, started_ms, first_byte_ms, \
-                       duration_ms, status, class, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    sqlx::query(SQL)
-        .bind(usage_id)
-        .bind(position)
-        .bind(attempt.channel_id.0)
-        .bind(attempt.key_id.0)
-        .bind(&attempt.model)
-        .bind(i64::from(attempt.started_ms))
-        .bind(attempt.first_byte_ms.map(i64::from))
-        .bind(i64::from(attempt.duration_ms))
-        .bind(attempt.status.map(i64::from))
-        .bind(attempt.class.as_str())
-        .bind(&attempt.detail)
-        .execute(&mut **tx)
-        .await?;
+    records: &'a [UsageRecord],
+) -> StorageResult<Vec<(&'a [UsageRecord], HashMap<String, i64>)>> {
+    const COLUMNS: usize = 25;
+    let mut done = Vec::new();
+    for group in groups(records) {
+        let sql = format!(
+            "INSERT INTO usage (request_id, at, token_id, channel_id, key_id, asked_model, served_model, endpoint, stream, \
+             status, result, error_code, queue_ms, first_token_ms, total_ms, prompt_tokens, completion_tokens, \
+             cached_tokens, reasoning_tokens, estimated, cost_micros, client_address, client_kind, trace_id, \
+             attempt_count) VALUES {} ON CONFLICT (request_id) DO NOTHING RETURNING request_id, id",
+            placeholders(group.len(), COLUMNS)
+        );
+        let mut query = sqlx::query_as::<_, (String, i64)>(AssertSqlSafe(sql));
+        for record in group {
+            query = query
+                .bind(record.request_id.to_string())
+                .bind(record.at.0)
+                .bind(record.token_id.0)
+                .bind(record.channel_id.map(|id| id.0))
+                .bind(record.key_id.map(|id| id.0))
+                .bind(&record.asked_model)
+                .bind(&record.served_model)
+                .bind(record.endpoint.as_str())
+                .bind(record.stream)
+                .bind(i64::from(record.status))
+                .bind(record.result.as_str())
+                .bind(&record.error_code)
+                .bind(i64::from(record.queue_ms))
+                .bind(record.first_token_ms.map(i64::from))
+                .bind(i64::from(record.total_ms))
+                .bind(clamp_count(record.tokens.prompt))
+                .bind(clamp_count(record.tokens.completion))
+                .bind(clamp_count(record.tokens.cached))
+                .bind(clamp_count(record.tokens.reasoning))
+                .bind(record.estimated)
+                .bind(clamp_amount(record.cost_micros))
+                .bind(&record.client_address)
+                .bind(&record.client_kind)
+                .bind(&record.trace_id)
+                .bind(i64::try_from(record.attempts.len()).unwrap_or(i64::MAX));
+        }
+        done.push((group, query.fetch_all(&mut **tx).await?.into_iter().collect()));
+    }
+    Ok(done)
+}
+
+/// Inserts attempts, each with the id of its row and its position in it.
+async fn insert_attempts(tx: &mut WriteTransaction, attempts: &[(i64, i64, &Attempt)]) -> StorageResult<()> {
+    const COLUMNS: usize = 11;
+    for group in groups(attempts) {
+        let sql = format!(
+            "INSERT INTO attempts (usage_id, position, channel_id, key_id, model, started_ms, first_byte_ms, \
+             duration_ms, status, class, detail) VALUES {}",
+            placeholders(group.len(), COLUMNS)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (usage_id, position, attempt) in group {
+            query = query
+                .bind(usage_id)
+                .bind(position)
+                .bind(attempt.channel_id.0)
+                .bind(attempt.key_id.0)
+                .bind(&attempt.model)
+                .bind(i64::from(attempt.started_ms))
+                .bind(attempt.first_byte_ms.map(i64::from))
+                .bind(i64::from(attempt.duration_ms))
+                .bind(attempt.status.map(i64::from))
+                .bind(attempt.class.as_str())
+                .bind(&attempt.detail);
+        }
+        query.execute(&mut **tx).await?;
+    }
     Ok(())
 }
 

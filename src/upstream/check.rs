@@ -24,6 +24,7 @@ use crate::{
         openai::{ChunkReader, answer::read_answer},
         sse::{Event, Scanner},
     },
+    provider::Provider,
 };
 
 /// A test's answer is some hundred bytes; what is larger is not an answer to it.
@@ -43,6 +44,7 @@ type StepResult = Result<(u16, String), FetchFailure>;
 pub async fn check_key(
     clients: &Clients,
     channel: &Channel,
+    provider: &Provider,
     key: &Secret,
     model: Option<&str>,
     timeouts: EffectiveTimeouts,
@@ -51,12 +53,12 @@ pub async fn check_key(
     let at = clock.now();
     let mut steps = Vec::new();
     let started = Instant::now();
-    let list = fetch_list(clients, channel, key, timeouts, at).await;
+    let list = fetch_list(clients, channel, provider, key, timeouts, at).await;
     let first = list.as_ref().ok().and_then(|(models, _)| models.first()).map(|model| model.name.clone());
     steps.push(step(CheckKind::List, started, list.map(|(_, text)| (200, text))));
     let Some(model) = model.map(str::to_owned).or(first) else { return KeyCheck { at, steps } };
 
-    let trial = Trial { clients, channel, key, timeouts, model, now: at };
+    let trial = Trial { clients, channel, provider, key, timeouts, model, now: at };
     for kind in [CheckKind::Chat, CheckKind::Stream] {
         let refused = steps.iter().any(|step: &CheckStep| {
             matches!(step.class, Some(OutcomeClass::KeyInvalid)) && step.kind != CheckKind::List
@@ -101,6 +103,7 @@ fn step(kind: CheckKind, started: Instant, result: StepResult) -> CheckStep {
 struct Trial<'a> {
     clients: &'a Clients,
     channel: &'a Channel,
+    provider: &'a Provider,
     key: &'a Secret,
     timeouts: EffectiveTimeouts,
     model: String,
@@ -144,6 +147,7 @@ impl Trial<'_> {
                 status,
                 headers: response.headers(),
                 body: &body,
+                provider: Some(self.provider),
                 now: self.now,
                 secrets: &secrets,
             };
@@ -180,7 +184,7 @@ impl Trial<'_> {
         match read_answer(Endpoint::Chat, &self.model, &body) {
             Ok(_) => Ok((status, text)),
             Err(bad) => {
-                let class = classify_bad_answer(&bad, self.now, secrets).class;
+                let class = classify_bad_answer(&bad, Some(self.provider), self.now, secrets).class;
                 Err(FetchFailure { status: Some(status), class: Some(class), text })
             }
         }
@@ -247,7 +251,7 @@ impl Trial<'_> {
         secrets: &[&Secret],
     ) -> Result<(), FetchFailure> {
         let Some(error) = reader.read(data).error else { return Ok(()) };
-        let class = classify_in_band(&error, self.now, secrets).class;
+        let class = classify_in_band(&error, Some(self.provider), self.now, secrets).class;
         Err(FetchFailure { status: Some(status), class: Some(class), text: shown(kept, secrets) })
     }
 }

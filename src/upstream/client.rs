@@ -4,26 +4,34 @@
 //! upstream on a private address is refused unless its channel allows it. Errors are told in our own words: the
 //! library's name the URL.
 
+mod direct;
+mod proxied;
+
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 
 use super::{address, inflate::Inflate};
 use crate::model::{
     channel::{Channel, EffectiveTimeouts},
+    id::ChannelId,
     secret::Secret,
 };
 
 /// How long an unused connection to an upstream is kept. Below the 75 s after which nginx, in front of many upstreams,
 /// closes one, so that a request seldom meets a connection that is just going away.
 const POOL_IDLE: Duration = Duration::from_secs(60);
+/// The most unused connections that are kept to one host.
+const POOL_IDLE_CONNECTIONS: usize = 1024;
+/// When a silent connection is probed: a firewall may have forgotten it.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// What to send, and with which credential.
 pub struct UpstreamCall<'a> {
@@ -72,7 +80,14 @@ pub enum SendError {
 /// Clients for every combination of proxy, connection limit and address rule. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Clients {
-    built: Arc<Mutex<HashMap<ClientKey, reqwest::Client>>>,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    built: HashMap<ClientKey, Client>,
+    /// What a channel's calls have in common, so that it is not worked out for each: an entry per endpoint.
+    routes: HashMap<ChannelId, Vec<Arc<Route>>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -80,10 +95,36 @@ struct ClientKey {
     allow_private: bool,
     proxy: Option<String>,
     connect: Duration,
+    /// Whether it can speak TLS; for `http` addresses a machine needs no certificate authorities.
+    tls: bool,
+}
+
+#[derive(Clone)]
+enum Client {
+    Direct(Box<direct::Client>),
+    Proxied(reqwest::Client),
+}
+
+/// The way to one endpoint of a channel.
+struct Route {
+    path: String,
+    connect: Duration,
+    // What of the channel it was made of: a channel that was edited gets another route.
+    base_url: String,
+    allow_private: bool,
+    proxy: Option<Secret>,
+    extra: Vec<(String, Secret)>,
+
+    client: Client,
+    uri: Uri,
+    /// Every header but the key's and those that depend on the call.
+    headers: HeaderMap,
 }
 
 /// Combinations are few; past this many (an operator edits a proxy over and over) all are built anew.
 const MAX_CLIENTS: usize = 256;
+/// The same for routes: as many channels as anybody has, and the memory of some.
+const MAX_ROUTES: usize = 4096;
 
 impl Clients {
     /// No client yet; each is built when it is first needed.
@@ -95,117 +136,141 @@ impl Clients {
     ///
     /// Dropping the future cancels the request. There is no limit on the time until the headers: the caller's own.
     pub async fn send(&self, call: UpstreamCall<'_>) -> Result<UpstreamResponse, SendError> {
-        let url = url::Url::parse(&call.channel.endpoint_url(call.path))
-            .map_err(|_| SendError::Misconfigured("the channel's base URL is not an address"))?;
-        if !call.channel.allow_private && address::names_private_host(&url) {
-            return Err(SendError::PrivateAddress);
-        }
-        let client = self.client(call.channel, call.timeouts.connect)?;
-        let mut request = client.request(call.method.clone(), url).headers(headers(&call)?);
-        if let Some(body) = call.body {
-            request = request.body(body);
-        }
-        let response = request.send().await.map_err(|error| describe(&error))?;
-        let encoding = response.headers().get(header::CONTENT_ENCODING).cloned();
-        let inflate = match encoding.as_ref().map(|value| value.to_str().unwrap_or("?").trim()) {
-            None | Some("" | "identity") => None,
-            Some("gzip" | "x-gzip") => Some(Inflate::gzip()),
-            Some("deflate") => Some(Inflate::deflate()),
-            Some(_) => return Err(SendError::Garbled("compressed in a way that was not asked for")),
+        let route = self.route(&call)?;
+        let headers = route.headers(&call)?;
+        let (status, headers, body) = match &route.client {
+            Client::Direct(client) => {
+                let mut request = Request::new(Full::new(call.body.unwrap_or_default()));
+                *request.method_mut() = call.method;
+                *request.uri_mut() = route.uri.clone();
+                *request.headers_mut() = headers;
+                let response = client.send(request).await.map_err(|error| {
+                    let phase = if error.is_connect() { Phase::Connecting } else { Phase::Head };
+                    describe(&error, phase)
+                })?;
+                let (head, body) = response.into_parts();
+                (head.status, head.headers, Body::Direct(body))
+            }
+            Client::Proxied(client) => {
+                let mut request = client.request(call.method, route.uri.to_string()).headers(headers);
+                if let Some(body) = call.body {
+                    request = request.body(body);
+                }
+                let mut response = request.send().await.map_err(|error| proxied::describe(&error))?;
+                let headers = std::mem::take(response.headers_mut());
+                (response.status(), headers, Body::Proxied(response))
+            }
         };
-        Ok(UpstreamResponse { response, inflate })
+        let inflate =
+            match headers.get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim()) {
+                None | Some("" | "identity") => None,
+                Some("gzip" | "x-gzip") => Some(Inflate::gzip()),
+                Some("deflate") => Some(Inflate::deflate()),
+                Some(_) => return Err(SendError::Garbled("compressed in a way that was not asked for")),
+            };
+        Ok(UpstreamResponse { status: status.as_u16(), headers, body, inflate })
     }
 
-    fn client(&self, channel: &Channel, connect: Duration) -> Result<reqwest::Client, SendError> {
-        let key = ClientKey {
-            allow_private: channel.allow_private,
-            proxy: channel.proxy.as_ref().map(|proxy| remote_names(proxy.expose())),
+    fn route(&self, call: &UpstreamCall<'_>) -> Result<Arc<Route>, SendError> {
+        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mine = known.routes.get(&call.channel.id).map_or(&[][..], Vec::as_slice);
+        if let Some(route) = mine.iter().find(|route| route.serves(call)) {
+            return Ok(route.clone());
+        }
+        let route = Arc::new(known.build(call)?);
+        if known.routes.len() >= MAX_ROUTES {
+            known.routes.clear();
+        }
+        let mine = known.routes.entry(call.channel.id).or_default();
+        mine.retain(|old| old.path != route.path);
+        mine.push(route.clone());
+        Ok(route)
+    }
+}
+
+impl Known {
+    fn build(&mut self, call: &UpstreamCall<'_>) -> Result<Route, SendError> {
+        let channel = call.channel;
+        let not_an_address = |_| SendError::Misconfigured("the channel's base URL is not an address");
+        let url = url::Url::parse(&channel.endpoint_url(call.path))
+            .map_err(|_| SendError::Misconfigured("the channel's base URL is not an address"))?;
+        if !channel.allow_private && address::names_private_host(&url) {
+            return Err(SendError::PrivateAddress);
+        }
+        let connect = call.timeouts.connect;
+        Ok(Route {
+            path: call.path.to_owned(),
             connect,
-        };
-        let mut built = self.built.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(client) = built.get(&key) {
+            base_url: channel.base_url.clone(),
+            allow_private: channel.allow_private,
+            proxy: channel.proxy.clone(),
+            extra: channel.headers.clone(),
+            client: self.client(channel, connect, url.scheme() == "https")?,
+            uri: url.as_str().parse::<Uri>().map_err(not_an_address)?,
+            headers: common_headers(channel)?,
+        })
+    }
+
+    fn client(&mut self, channel: &Channel, connect: Duration, tls: bool) -> Result<Client, SendError> {
+        let proxy = channel.proxy.as_ref().map(|proxy| proxied::remote_names(proxy.expose()));
+        let key = ClientKey { allow_private: channel.allow_private, proxy, connect, tls };
+        if let Some(client) = self.built.get(&key) {
             return Ok(client.clone());
         }
-        let client = build(&key)?;
-        if built.len() >= MAX_CLIENTS {
-            built.clear();
+        let client = match &key.proxy {
+            None => direct::Client::new(connect, key.allow_private, tls)
+                .map(|client| Client::Direct(Box::new(client)))
+                .ok_or(NO_AUTHORITIES)?,
+            Some(proxy) => Client::Proxied(proxied::build(proxy, connect)?),
+        };
+        if self.built.len() >= MAX_CLIENTS {
+            self.built.clear();
         }
-        built.insert(key, client.clone());
+        self.built.insert(key, client.clone());
         Ok(client)
     }
 }
 
-/// `socks5` resolves names here, where the rule on private addresses could not tell the proxy's name from the
-/// upstream's; `socks5h` leaves that to the proxy, as HTTP proxies do.
-fn remote_names(proxy: &str) -> String {
-    proxy.strip_prefix("socks5://").map_or_else(|| proxy.to_owned(), |rest| format!("socks5h://{rest}"))
-}
+const NO_AUTHORITIES: SendError =
+    SendError::Misconfigured("no TLS: this machine has no certificate authorities");
 
-fn build(key: &ClientKey) -> Result<reqwest::Client, SendError> {
-    let mut builder = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(key.connect)
-        .pool_idle_timeout(POOL_IDLE)
-        .tcp_keepalive(Duration::from_secs(30))
-        .no_proxy();
-    match &key.proxy {
-        // The proxy is the operator's own choice, so it may be on a private address; the upstream's name is the
-        // proxy's to resolve.
-        Some(proxy) => {
-            let proxy = reqwest::Proxy::all(proxy)
-                .map_err(|_| SendError::Misconfigured("the channel's proxy is not an address"))?;
-            builder = builder.proxy(proxy);
+impl Route {
+    /// Whether it was made for this endpoint and for the channel as it is now.
+    fn serves(&self, call: &UpstreamCall<'_>) -> bool {
+        let channel = call.channel;
+        self.path == call.path
+            && self.connect == call.timeouts.connect
+            && self.base_url == channel.base_url
+            && self.allow_private == channel.allow_private
+            && self.proxy == channel.proxy
+            && self.extra == channel.headers
+    }
+
+    fn headers(&self, call: &UpstreamCall<'_>) -> Result<HeaderMap, SendError> {
+        let mut headers = self.headers.clone();
+        let mut add = |name: HeaderName, value: HeaderValue| {
+            // A header of the channel wins.
+            headers.entry(name).or_insert(value);
+        };
+        let accept = if call.stream { "text/event-stream" } else { "application/json" };
+        add(header::ACCEPT, HeaderValue::from_static(accept));
+        if call.body.is_some() {
+            add(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        None => builder = builder.dns_resolver(Arc::new(Resolver { allow_private: key.allow_private })),
-    }
-    builder
-        .build()
-        .map_err(|_| SendError::Misconfigured("no TLS: this machine has no certificate authorities"))
-}
-
-/// Resolves names, and leaves out addresses that the channel may not connect to. What it returns is what is connected to,
-/// so a name that changes its address between check and use gains nothing.
-struct Resolver {
-    allow_private: bool,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("private address")]
-struct PrivateOnly;
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let allow_private = self.allow_private;
-        Box::pin(async move {
-            let all: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let found = !all.is_empty();
-            let allowed: Vec<SocketAddr> =
-                all.into_iter().filter(|addr| allow_private || address::is_public(addr.ip())).collect();
-            if found && allowed.is_empty() {
-                return Err(PrivateOnly.into());
-            }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
-        })
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", call.key.expose()))
+            .map_err(|_| SendError::Misconfigured("the key has characters that a header cannot carry"))?;
+        bearer.set_sensitive(true);
+        add(header::AUTHORIZATION, bearer);
+        Ok(headers)
     }
 }
 
-fn headers(call: &UpstreamCall<'_>) -> Result<HeaderMap, SendError> {
+fn common_headers(channel: &Channel) -> Result<HeaderMap, SendError> {
     let mut headers = HeaderMap::new();
-    let accept = if call.stream { "text/event-stream" } else { "application/json" };
-    headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers
         .insert(header::USER_AGENT, HeaderValue::from_static(concat!("onepool/", env!("CARGO_PKG_VERSION"))));
-    if call.body.is_some() {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    let unusable = |_| SendError::Misconfigured("the key has characters that a header cannot carry");
-    let mut bearer = HeaderValue::from_str(&format!("Bearer {}", call.key.expose())).map_err(unusable)?;
-    bearer.set_sensitive(true);
-    headers.insert(header::AUTHORIZATION, bearer);
-    for (name, value) in &call.channel.headers {
+    for (name, value) in &channel.headers {
         let (Ok(name), Ok(mut value)) =
             (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value.expose()))
         else {
@@ -217,14 +282,25 @@ fn headers(call: &UpstreamCall<'_>) -> Result<HeaderMap, SendError> {
     Ok(headers)
 }
 
+/// How far a request had come when it failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    Head,
+    Body,
+}
+
 /// Says what went wrong without the library's text, which names the URL.
-fn describe(error: &reqwest::Error) -> SendError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+fn describe(error: &(dyn std::error::Error + 'static), phase: Phase) -> SendError {
+    let mut cause = Some(error);
     let mut io_kind = None;
     let mut texts = String::new();
     while let Some(inner) = cause {
-        if inner.is::<PrivateOnly>() {
+        if inner.is::<direct::PrivateOnly>() {
             return SendError::PrivateAddress;
+        }
+        if inner.is::<direct::TooSlow>() {
+            return SendError::ConnectTimeout;
         }
         if let Some(io) = inner.downcast_ref::<std::io::Error>() {
             io_kind = Some(io.kind());
@@ -234,9 +310,9 @@ fn describe(error: &reqwest::Error) -> SendError {
         cause = inner.source();
     }
     use std::io::ErrorKind;
-    if error.is_connect() {
+    if phase == Phase::Connecting {
         return match io_kind {
-            _ if error.is_timeout() => SendError::ConnectTimeout,
+            Some(ErrorKind::TimedOut) => SendError::ConnectTimeout,
             Some(ErrorKind::ConnectionRefused) => SendError::Connect("refused"),
             Some(ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted) => SendError::Connect("reset"),
             Some(ErrorKind::NetworkUnreachable | ErrorKind::HostUnreachable) => {
@@ -266,32 +342,56 @@ fn describe(error: &reqwest::Error) -> SendError {
         _ if texts.contains("too large") || texts.contains("too many headers") => {
             SendError::Garbled("its headers are too large")
         }
-        _ if error.is_body() || error.is_decode() => SendError::Broken("the body broke off"),
+        _ if phase == Phase::Body => SendError::Broken("the body broke off"),
         _ => SendError::Garbled("not HTTP"),
     }
 }
 
 /// An answer whose headers are there.
 pub struct UpstreamResponse {
-    response: reqwest::Response,
+    status: u16,
+    headers: HeaderMap,
+    body: Body,
     inflate: Option<Inflate>,
+}
+
+enum Body {
+    Direct(Incoming),
+    Proxied(reqwest::Response),
+}
+
+impl Body {
+    /// The next piece; `None` at its end. Cancel safe.
+    async fn chunk(&mut self) -> Result<Option<Bytes>, SendError> {
+        match self {
+            Self::Direct(body) => loop {
+                let Some(frame) = body.frame().await else { return Ok(None) };
+                let frame = frame.map_err(|error| describe(&error, Phase::Body))?;
+                // Trailers say nothing to us.
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            },
+            Self::Proxied(response) => response.chunk().await.map_err(|error| proxied::describe(&error)),
+        }
+    }
 }
 
 impl UpstreamResponse {
     /// The status.
     pub fn status(&self) -> u16 {
-        self.response.status().as_u16()
+        self.status
     }
 
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
-        self.response.headers()
+        &self.headers
     }
 
     /// Forgets the headers. They are slices of the buffer that they were read into, which would otherwise stay for as long as
     /// the answer lasts: 8 KB of each stream.
     pub fn forget_headers(&mut self) {
-        *self.response.headers_mut() = HeaderMap::new();
+        self.headers = HeaderMap::new();
     }
 
     /// The next piece of the body, decompressed; `None` at its end. Cancel safe: dropping the future loses nothing.
@@ -303,7 +403,7 @@ impl UpstreamResponse {
             {
                 return Ok(Some(piece));
             }
-            let chunk = self.response.chunk().await.map_err(|error| describe(&error))?;
+            let chunk = self.body.chunk().await?;
             match (&mut self.inflate, chunk) {
                 (None, Some(chunk)) if chunk.is_empty() => {}
                 (None, chunk) => return Ok(chunk),

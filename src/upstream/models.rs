@@ -9,12 +9,15 @@ use super::{
     client::{Clients, SendError, UpstreamCall},
     outcome::{Answered, classify, mask_secrets},
 };
-use crate::model::{
-    channel::{Channel, ChannelModel, EffectiveTimeouts, Price},
-    decimal,
-    secret::Secret,
-    time::UnixMs,
-    usage::OutcomeClass,
+use crate::{
+    model::{
+        channel::{Channel, ChannelModel, EffectiveTimeouts, Price},
+        decimal,
+        secret::Secret,
+        time::UnixMs,
+        usage::OutcomeClass,
+    },
+    provider::Provider,
 };
 
 /// The longest text of an upstream that is kept, in bytes.
@@ -63,17 +66,19 @@ impl FetchFailure {
 pub async fn fetch_models(
     clients: &Clients,
     channel: &Channel,
+    provider: &Provider,
     key: &Secret,
     timeouts: EffectiveTimeouts,
     now: UnixMs,
 ) -> Result<Vec<ChannelModel>, FetchFailure> {
-    fetch_list(clients, channel, key, timeouts, now).await.map(|(models, _)| models)
+    fetch_list(clients, channel, provider, key, timeouts, now).await.map(|(models, _)| models)
 }
 
 /// The same, with the beginning of the upstream's text.
 pub(super) async fn fetch_list(
     clients: &Clients,
     channel: &Channel,
+    provider: &Provider,
     key: &Secret,
     timeouts: EffectiveTimeouts,
     now: UnixMs,
@@ -93,8 +98,14 @@ pub(super) async fn fetch_list(
         let status = response.status();
         if !(200..300).contains(&status) {
             let body = response.read_prefix(crate::protocol::error_body::MAX_ERROR_BYTES).await;
-            let answered =
-                Answered { status, headers: response.headers(), body: &body, now, secrets: &secrets };
+            let answered = Answered {
+                status,
+                headers: response.headers(),
+                body: &body,
+                provider: Some(provider),
+                now,
+                secrets: &secrets,
+            };
             let no_list = matches!(status, 404 | 405 | 501);
             return Err(FetchFailure {
                 status: Some(status),

@@ -1,6 +1,7 @@
 //! What an upstream's refusal means: its class, what must rest for it, and for how long. Pure: no network, no clock.
 //!
-//! Vendors' own codes and phrases come first (`rules`), then the status. One status has many meanings: a 429 may be a
+//! The rules of the channel's provider come first ([`crate::provider`]), then codes and phrases of any vendor (`rules`),
+//! then the status. One status has many meanings: a 429 may be a
 //! minute's limit, a day's, an empty account, or a busy provider behind the upstream, for which no key is to blame.
 
 mod client_error;
@@ -18,6 +19,7 @@ use crate::{
         error_body::ErrorBody,
         openai::{InBandError, answer::BadAnswer},
     },
+    provider::{self, Fields, Provider},
 };
 
 pub use client_error::{ClientErrorText, sanitized_client_error};
@@ -32,7 +34,7 @@ pub const MAX_LONG_REST: Duration = Duration::from_secs(26 * 3600);
 /// The most characters of [`Outcome::detail`].
 const MAX_DETAIL_CHARS: usize = 300;
 
-pub use crate::scheduler::{limit::Period as LimitPeriod, rest::RestScope};
+pub use crate::{model::limit::Period as LimitPeriod, scheduler::rest::RestScope};
 
 /// An upstream's answer with a status of failure.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +45,8 @@ pub struct Answered<'a> {
     pub headers: &'a HeaderMap,
     /// The body or a prefix of it; [`crate::protocol::error_body::MAX_ERROR_BYTES`] are looked at.
     pub body: &'a [u8],
+    /// Whose rules come first; `None` for a channel of which no provider is known.
+    pub provider: Option<&'a Provider>,
     /// The time.
     pub now: UnixMs,
     /// What the request carried and no text may repeat: the upstream key.
@@ -57,8 +61,8 @@ pub struct Outcome {
     /// What must rest.
     pub scope: RestScope,
     /// How long, as the upstream says: at most [`MAX_REST`], for daily and monthly limits [`MAX_LONG_REST`]. `None` if
-    /// it does not say, or says what cannot be meant (seconds for a day's limit): the caller's back-off then decides,
-    /// or the end of `period` in the vendor's time zone.
+    /// it does not say, or says what cannot be meant (seconds for a day's limit): the end of `period` in the provider's
+    /// time zone is taken then, and if that is not known the caller's back-off decides.
     pub rest_for: Option<Duration>,
     /// The kind of limit, if it was one and the answer tells.
     pub period: Option<LimitPeriod>,
@@ -68,6 +72,9 @@ pub struct Outcome {
     /// The request is at fault and the client is to see the upstream's words, by [`sanitized_client_error`]; no other
     /// candidate is tried.
     pub pass_through: bool,
+    /// What the provider's own rule says, if one speaks of the answer: the exact scope, and what the answer says about
+    /// the limit.
+    pub told: Option<provider::Verdict>,
     /// Why, for operators: the status and the upstream's words, credentials masked, at most 300 characters.
     pub detail: String,
 }
@@ -80,6 +87,9 @@ pub fn classify(answered: &Answered<'_>) -> Outcome {
     if (200..300).contains(&answered.status) && answered.status != 204 {
         return outcome(Verdict::new(OutcomeClass::Success, RestScope::Request), status, &body, answered);
     }
+    if let Some(told) = judged(status, answered.body, answered) {
+        return outcome_told(told, status, &body, answered);
+    }
     // Mistral says so of free keys that may not call at all.
     let no_allowance = answered.headers.get("x-ratelimit-limit-req-minute").is_some_and(|limit| limit == "0");
     let verdict = if answered.status == 429 && no_allowance {
@@ -90,23 +100,43 @@ pub fn classify(answered: &Answered<'_>) -> Outcome {
     outcome(verdict, status, &body, answered)
 }
 
-/// Classifies an error that came with status 200, by the status that it names, else by its words.
-pub fn classify_in_band(error: &InBandError, now: UnixMs, secrets: &[&Secret]) -> Outcome {
+/// Classifies an error that came with status 200, by the provider's rules (`None` as in [`Answered`]), else by the status
+/// that it names, else by its words.
+pub fn classify_in_band(
+    error: &InBandError,
+    provider: Option<&Provider>,
+    now: UnixMs,
+    secrets: &[&Secret],
+) -> Outcome {
     let mut body = ErrorBody::read(&error.raw);
     if body.message.is_empty() {
         body.message.clone_from(&error.message);
     }
     let headers = HeaderMap::new();
-    let answered =
-        Answered { status: error.status.unwrap_or(200), headers: &headers, body: &[], now, secrets };
+    let answered = Answered {
+        status: error.status.unwrap_or(200),
+        headers: &headers,
+        body: &[],
+        provider,
+        now,
+        secrets,
+    };
+    if let Some(told) = judged(error.status, &error.raw, &answered) {
+        return outcome_told(told, error.status, &body, &answered);
+    }
     outcome(rules::verdict(error.status, &body), error.status, &body, &answered)
 }
 
 /// Classifies a body of status 200 that is no answer. An empty answer rests nothing: it is the model's mood, not the
-/// host's.
-pub fn classify_bad_answer(bad: &BadAnswer, now: UnixMs, secrets: &[&Secret]) -> Outcome {
+/// host's. `provider` as in [`Answered`].
+pub fn classify_bad_answer(
+    bad: &BadAnswer,
+    provider: Option<&Provider>,
+    now: UnixMs,
+    secrets: &[&Secret],
+) -> Outcome {
     let (scope, detail) = match bad {
-        BadAnswer::InBandError(error) => return classify_in_band(error, now, secrets),
+        BadAnswer::InBandError(error) => return classify_in_band(error, provider, now, secrets),
         BadAnswer::Empty => (RestScope::Request, "200: the answer is empty"),
         BadAnswer::NotJson => (RestScope::ChannelModel, "200: the answer is not the expected JSON"),
         BadAnswer::Html => (RestScope::Channel, "200: the answer is a web page"),
@@ -114,7 +144,7 @@ pub fn classify_bad_answer(bad: &BadAnswer, now: UnixMs, secrets: &[&Secret]) ->
     };
     let body = ErrorBody { message: detail.to_owned(), ..ErrorBody::default() };
     let headers = HeaderMap::new();
-    let answered = Answered { status: 200, headers: &headers, body: &[], now, secrets };
+    let answered = Answered { status: 200, headers: &headers, body: &[], provider, now, secrets };
     outcome(Verdict::new(OutcomeClass::HostError, scope), None, &body, &answered)
 }
 
@@ -139,6 +169,35 @@ impl Verdict {
     const fn per(self, period: LimitPeriod) -> Self {
         Self { period: Some(period), ..self }
     }
+}
+
+/// What the provider's rules say of an answer.
+fn judged(status: Option<u16>, body: &[u8], answered: &Answered<'_>) -> Option<provider::Verdict> {
+    let find = |name: &str| answered.headers.get(name).and_then(|value| value.to_str().ok());
+    answered.provider?.judge(status, find, &Fields::read(body), answered.now)
+}
+
+/// The outcome that a provider's rule decides. Where it names no end, the answer's hints count as for any vendor's.
+fn outcome_told(
+    told: provider::Verdict,
+    status: Option<u16>,
+    body: &ErrorBody,
+    answered: &Answered<'_>,
+) -> Outcome {
+    let scope = match told.scope {
+        provider::Scope::Request => RestScope::Request,
+        // Rests know no "model of a group"; each of its keys finds out by itself.
+        provider::Scope::KeyModel | provider::Scope::GroupModel => RestScope::KeyModel,
+        provider::Scope::Key => RestScope::Key,
+        provider::Scope::Group => RestScope::Group,
+        provider::Scope::Model => RestScope::ChannelModel,
+        provider::Scope::Channel => RestScope::Channel,
+    };
+    let verdict = Verdict { class: told.class, scope, period: told.period, permanent: told.permanent };
+    let general = outcome(verdict, status, body, answered);
+    let told_wait = told.until.map(|until| until.since(answered.now).min(MAX_LONG_REST));
+    let rest_for = told_wait.filter(|_| scope != RestScope::Request).or(general.rest_for);
+    Outcome { rest_for, told: Some(told), ..general }
 }
 
 fn outcome(verdict: Verdict, status: Option<u16>, body: &ErrorBody, answered: &Answered<'_>) -> Outcome {
@@ -167,6 +226,12 @@ fn outcome(verdict: Verdict, status: Option<u16>, body: &ErrorBody, answered: &A
     // The bound before masking keeps masking cheap; it is wide enough for no secret to be cut at the second one.
     let words: String =
         words.chars().map(|char| if char.is_control() { ' ' } else { char }).take(4096).collect();
+    // Whoever spent a day's quota gets no answer before the provider's new day; asking in between is wasted.
+    let rest_for = rest_for.or_else(|| {
+        let waits = class == OutcomeClass::RateLimited && scope != RestScope::Request;
+        let reset = answered.provider?.reset_at(period.filter(|_| waits)?, answered.now)?;
+        Some(reset.since(answered.now).min(MAX_LONG_REST))
+    });
     Outcome {
         class,
         scope,
@@ -176,6 +241,7 @@ fn outcome(verdict: Verdict, status: Option<u16>, body: &ErrorBody, answered: &A
         pass_through: class == OutcomeClass::ClientError
             && scope == RestScope::Request
             && matches!(status, None | Some(400 | 413 | 422)),
+        told: None,
         detail: bounded(&mask_secrets(&words, answered.secrets), MAX_DETAIL_CHARS),
     }
 }

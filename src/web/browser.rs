@@ -21,7 +21,9 @@ use crate::{
         quota::TokenMeters,
         recorder::{self, Recorder},
     },
-    storage::{catalog::CatalogStore, recording::tests::open, usage_query::fixtures},
+    storage::{
+        catalog::CatalogStore, providers::ProviderStore, recording::tests::open, usage_query::fixtures,
+    },
     upstream::client::Clients,
     web::{Site, admin::visit::SESSION_COOKIE, listen::Drain, router},
 };
@@ -60,6 +62,7 @@ impl Browser {
             catalog_db,
             Arc::new(move |saved| settings.runtime(saved)),
             config.zone.clone(),
+            ProviderStore::open(folder.path()),
         );
         let catalog = catalog.await.unwrap();
         // Nothing is relayed here; the parts that relay are only there because a site has them.

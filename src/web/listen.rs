@@ -8,6 +8,7 @@
 //! - [`Drain`] tells the whole server that it stops.
 
 use std::{
+    convert::Infallible,
     io,
     net::SocketAddr,
     pin::Pin,
@@ -16,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{body::Body, extract::Request, response::Response};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -28,7 +29,7 @@ use tokio::{
     time::{Instant, Sleep, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt as _;
+use tower::{Service, ServiceExt as _};
 
 use super::client::Peer;
 use crate::config::Config;
@@ -82,7 +83,10 @@ impl Limits {
 /// are closed at once), announces [`Drain::deadline`], and at last cuts what remains. Returns when no connection is left.
 ///
 /// Dropping the future leaves connections running that it has accepted; cancel `drain` instead.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, drain: Drain) {
+pub async fn serve<S>(listener: TcpListener, service: S, limits: Limits, drain: Drain)
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let slots = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
@@ -93,7 +97,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, drain:
             accepted = accept(&listener, &slots) => accepted,
         };
         let (stream, peer, slot) = accepted;
-        let connection = serve_connection(stream, peer, router.clone(), limits, drain.clone());
+        let connection = serve_connection(stream, peer, service.clone(), limits, drain.clone());
         let cut = cut.clone();
         connections.spawn(async move {
             tokio::select! {
@@ -149,22 +153,25 @@ async fn accept(
     }
 }
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, limits: Limits, drain: Drain) {
+async fn serve_connection<S>(stream: TcpStream, peer: SocketAddr, service: S, limits: Limits, drain: Drain)
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     // Events of a stream are small and must not wait for the next one.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
-    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+    let per_request = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(|body| Body::new(PacedBody::new(body, limits.body_timeout)));
         request.extensions_mut().insert(Peer(peer));
-        router.clone().oneshot(request)
+        service.clone().oneshot(request)
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(PacedStream::new(stream, limits.body_timeout)), service);
+        .serve_connection(TokioIo::new(PacedStream::new(stream, limits.body_timeout)), per_request);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -308,7 +315,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::routing::{get, post};
+    use axum::{
+        Router,
+        routing::{get, post},
+    };
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     const SHORT: Duration = Duration::from_millis(300);

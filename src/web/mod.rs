@@ -22,7 +22,11 @@ pub mod public_url;
 pub mod setup_gate;
 pub mod v1;
 
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use axum::{
     Router,
@@ -30,6 +34,8 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use futures_util::future::BoxFuture;
+use tower::ServiceExt as _;
 use tower_http::compression::CompressionLayer;
 
 use crate::{
@@ -93,6 +99,45 @@ impl FromRef<Site> for Arc<Catalog> {
     }
 }
 
+/// What answers every request: the router; but calls that are relayed, which are many, go past its layers.
+#[derive(Clone)]
+pub struct Front {
+    site: Arc<Site>,
+    router: Router,
+}
+
+impl Front {
+    /// The front of a site.
+    pub fn new(site: Site) -> Self {
+        Self { router: router(site.clone()), site: Arc::new(site) }
+    }
+}
+
+impl tower::Service<Request> for Front {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        match v1::plain_call(&request) {
+            // Until there is an account, the router's gate answers.
+            Some(endpoint) if !self.site.admin.setup.is_open() => {
+                let site = self.site.clone();
+                Box::pin(async move {
+                    let id = note_client(&mut request, &site.config);
+                    let response = v1::answer_plain_call(&site, endpoint, request).await;
+                    Ok(with_id(response, id))
+                })
+            }
+            _ => Box::pin(self.router.clone().oneshot(request)),
+        }
+    }
+}
+
 /// Everything that the server answers.
 pub fn router(site: Site) -> Router {
     let pages = admin::router(site.clone()).merge(assets::router()).layer(CompressionLayer::new());
@@ -110,11 +155,24 @@ async fn identify(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let id = RequestId(uuid::Uuid::now_v7());
-    let client = client::ClientAddress::of(&request, &site.config);
+    let id = note_client(&mut request, &site.config);
+    with_id(next.run(request).await, id)
+}
+
+/// Notes in a request who it comes from; gives it its id.
+fn note_client(request: &mut Request, config: &Config) -> RequestId {
+    // The random part from the thread's generator: the library's own asks the kernel each time.
+    let millis = uuid::Timestamp::now(uuid::NoContext).to_unix();
+    let millis = millis.0 * 1000 + u64::from(millis.1) / 1_000_000;
+    let id = RequestId(uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid());
+    let client = client::ClientAddress::of(request, config);
     request.extensions_mut().insert(id);
     request.extensions_mut().insert(client);
-    let mut response = next.run(request).await;
+    id
+}
+
+/// Tells the client the id of its request.
+fn with_id(mut response: Response, id: RequestId) -> Response {
     if let Ok(value) = id.to_string().parse() {
         response.headers_mut().insert("x-request-id", value);
     }

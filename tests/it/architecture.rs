@@ -22,8 +22,14 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("dispatch", "error model scheduler"),
     ("relay", "error model protocol scheduler provider storage upstream dispatch"),
     ("pool", "error model protocol scheduler provider storage upstream i18n"),
-    ("jobs", "error model protocol scheduler provider storage upstream dispatch relay i18n export import pool"),
-    ("web", "error model protocol scheduler provider storage upstream dispatch relay i18n export import config pool"),
+    (
+        "jobs",
+        "error model protocol scheduler provider storage upstream dispatch relay i18n export import pool",
+    ),
+    (
+        "web",
+        "error model protocol scheduler provider storage upstream dispatch relay i18n export import config pool",
+    ),
     (
         "app",
         "error model protocol scheduler provider storage upstream dispatch relay i18n export import config pool jobs web",
@@ -38,6 +44,7 @@ const MAY_NAME: &[(&str, &str)] = &[
 const ONLY_IN: &[(&str, &str)] = &[
     ("sqlx", "storage"),
     ("reqwest", "upstream"),
+    ("hyper_rustls", "upstream"),
     ("axum", "web"),
     ("axum_extra", "web"),
     ("askama", "web"),
@@ -58,7 +65,7 @@ const IMPURE: &[&str] = &[
     "ThreadRng",
     "SysRng",
 ];
-const PURE_MODULES: &[&str] = &["protocol", "scheduler"];
+const PURE_MODULES: &[&str] = &["protocol", "scheduler", "provider"];
 
 /// Ways to hold state that nobody passes on.
 const GLOBAL_STATE: &[&str] =

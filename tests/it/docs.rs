@@ -8,6 +8,7 @@ use std::{
 
 use onepool::{
     model::token::ClientProfile,
+    provider::Providers,
     relay::ending::{Ending, Told},
 };
 
@@ -20,8 +21,11 @@ const PAIRS: &[&str] = &[
     "docs/cli",
     "docs/errors",
     "docs/openclaw",
+    "docs/performance",
     "docs/pool-file",
+    "docs/providers",
     "docs/settings",
+    "docs/simulate",
     "docs/usage-log",
 ];
 
@@ -194,6 +198,26 @@ fn every_command_has_a_heading_and_an_example_in_both_languages() {
         }
         described.sort();
         assert_eq!(described, commands, "{file}: its commands, and those of the program");
+    }
+}
+
+#[test]
+fn every_provider_is_in_the_list_of_both_languages_with_its_name_address_and_time_zone() {
+    let providers = Providers::embedded();
+    for (file, begin) in [("docs/providers.md", "| Id |"), ("docs/providers.zh-CN.md", "| ID |")] {
+        let document = read(file);
+        let expected: Vec<String> = providers
+            .all()
+            .map(|provider| {
+                let name = if file.contains("zh-CN") { &provider.name.zh } else { &provider.name.en };
+                let address = provider.base_urls.first().map_or("–".to_owned(), |url| format!("`{url}`"));
+                let zone = provider.zone().unwrap_or("–");
+                format!("| `{}` | {name} | {address} | {zone} | {} |", provider.id, provider.checked)
+            })
+            .collect();
+        let table = document.lines().skip_while(|line| !line.starts_with(begin)).skip(2);
+        let found: Vec<&str> = table.take_while(|line| line.starts_with('|')).collect();
+        assert!(found == expected, "{file}: its list should be\n{}", expected.join("\n"));
     }
 }
 

@@ -226,7 +226,7 @@ fn a_plan_names_each_change_and_no_secret() {
             "~ channel NVIDIA: base_url \"https://integrate.example.com/v1\" -> \"https://elsewhere.example.com/v1\", \
              priority 10 -> 0, weight 3 -> 4, models +huge -big, models.small.context_window 8192 -> 4096, \
              redirects.gpt-4o \"big\" -> \"huge\", headers +X-Other -X-Title, proxy changed \
-             (the channel's present keys will be sent to another host or proxy)",
+             (the channel's present keys or headers will be sent to another host or proxy)",
             "~ key ••••RwVb (first) of channel NVIDIA: label \"first\" -> \"second\"",
             "~ token agent: quota.limit 2.5 -> 3, value changed (the present value stops working at once)",
             "dry run: nothing was changed",

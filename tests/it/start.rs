@@ -300,7 +300,8 @@ fn an_access_token_that_a_command_makes_works_on_the_running_server_until_it_is_
     );
     let (_, listed, _) = command(&["--list", "--json"], "C");
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
-    assert!(listed[0]["expires_at"].is_string() && listed[0]["last_used_at"].is_string(), "{listed}");
+    let item = &listed["items"][0];
+    assert!(item["expires_at"].is_string() && item["last_used_at"].is_string(), "{listed}");
 
     for (arguments, status, text) in [
         (&["--name", "Deploy"][..], 1, "already"),

@@ -17,8 +17,9 @@ use crate::{
     model::channel::{Channel, Protocol},
     pool::{
         input::{ChannelInput, Fault, Faults, ModelInput, PlainSecret, TimeoutsInput, Upstreams},
-        upkeep::leads_elsewhere,
+        upkeep::sends_secrets_elsewhere,
     },
+    provider::Providers,
     storage::StorageError,
 };
 
@@ -29,6 +30,7 @@ pub fn flags(m: Messages) -> Vec<Arg> {
         option("name", "TEXT", h.new_name(), m),
         option("base-url", "URL", m.channels.base_url_hint(), m),
         option("protocol", "WORD", h.protocol(), m),
+        option("provider", "ID", h.provider(), m),
         option("priority", "NUMBER", m.channels.priority_hint(), m),
         option("weight", "NUMBER", m.channels.weight_hint(), m),
         repeated("group", "NAME", h.channel_group(), m),
@@ -62,6 +64,7 @@ pub fn add(call: &Invocation) -> Result<(), Failure> {
         name: String::new(),
         base_url: String::new(),
         protocol: Protocol::default(),
+        provider: None,
         priority: 0,
         weight: 1,
         groups: Vec::new(),
@@ -75,8 +78,8 @@ pub fn add(call: &Invocation) -> Result<(), Failure> {
         redirects: Default::default(),
     };
     let read = read(call, &mut input);
-    let new = checked(&input, None, read, call.m)?;
     on_folder(call, async |session| {
+        let new = checked(&input, None, &session.providers.load(), read, call.m)?;
         let id = session.db.create_channel(&new).await.map_err(|error| name_taken(error, call.m))?;
         tell_channel(call, session, &*session.channel_of(id).await?).await
     })
@@ -89,8 +92,8 @@ pub fn edit(call: &Invocation) -> Result<(), Failure> {
         let channel = &entry.channel;
         let mut input = ChannelInput::of(channel);
         let read = read(call, &mut input);
-        let new = checked(&input, Some(channel), read, call.m)?;
-        if leads_elsewhere(channel, &new) && !entry.keys.is_empty() {
+        let new = checked(&input, Some(channel), &session.providers.load(), read, call.m)?;
+        if sends_secrets_elsewhere(channel, !entry.keys.is_empty(), &new) {
             confirm(call, &call.m.terminal.ask_other_host(&clean(&channel.name)))?;
         }
         session.db.update_channel(channel.id, &new).await.map_err(|error| name_taken(error, call.m))?;
@@ -101,10 +104,11 @@ pub fn edit(call: &Invocation) -> Result<(), Failure> {
 fn checked(
     input: &ChannelInput,
     known: Option<&Channel>,
+    providers: &Providers,
     read: Faults,
     m: Messages,
 ) -> Result<crate::storage::channels::NewChannel, Failure> {
-    let new = input.check(known, m);
+    let new = input.check(known, Some(providers), m);
     // What could not even be read is named first, and alone if the rest is right.
     let mut faults = read;
     match new {
@@ -134,6 +138,10 @@ fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
         let protocol =
             Protocol::from_name(text).ok_or_else(|| m.cli.give_one_of(Protocol::OpenAi.as_str()))?;
         Ok(protocol)
+    });
+    // Nothing means: by the base URL.
+    options.set("provider", &mut input.provider, |text| {
+        Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
     });
     options.set("priority", &mut input.priority, |text| whole(text, m));
     options.set("weight", &mut input.weight, |text| whole(text, m));

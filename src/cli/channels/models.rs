@@ -75,7 +75,15 @@ async fn fetch(
     let key = entry.keys.iter().find(|key| key.enabled).or(entry.keys.first());
     let key = key.ok_or_else(|| Failure::Text(call.m.channels.fetch_no_key().to_owned()))?;
     let timeouts = patient_timeouts(&*session.catalog().await?, &entry.channel);
-    let models = fetch_models(&session.clients(), &entry.channel, &key.secret, timeouts, session.now()).await;
+    let models = fetch_models(
+        &session.clients(),
+        &entry.channel,
+        session.providers.load().of(&entry.channel.provider),
+        &key.secret,
+        timeouts,
+        session.now(),
+    )
+    .await;
     let models = models.map_err(|failure| Failure::Text(explain(call.m, &failure)))?;
     let usable = |model: &ChannelModel| is_model_name(&model.name) && model.price.is_none_or(is_price);
     Ok(models.into_iter().filter(usable).take(MAX_MODELS).collect())

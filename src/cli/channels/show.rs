@@ -115,6 +115,7 @@ pub async fn tell_channel(
         (m.common.status(), state_cell(m, state)),
         (c.base_url(), Cell::text(&channel.base_url)),
         (c.protocol(), Cell::text(channel.protocol.as_str())),
+        (c.provider(), Cell::text(&*channel.provider)),
         (c.priority_weight(), Cell::text(format!("{} / {}", channel.priority, channel.weight))),
         (c.groups(), Cell::text(channel.groups.join(", "))),
         (c.keys(), Cell::text(c.available(available, entry.keys.len()))),

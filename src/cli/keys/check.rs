@@ -35,7 +35,16 @@ pub fn check(call: &Invocation) -> Result<(), Failure> {
         let model = call.text("model").or(models.first().map(String::as_str));
         let timeouts = patient_timeouts(&*session.catalog().await?, &entry.channel);
         let clients = session.clients();
-        let check = check_key(&clients, &entry.channel, &key.secret, model, timeouts, &session.clock).await;
+        let check = check_key(
+            &clients,
+            &entry.channel,
+            session.providers.load().of(&entry.channel.provider),
+            &key.secret,
+            model,
+            timeouts,
+            &session.clock,
+        )
+        .await;
         session.db.save_key_check(key.id, &check).await?;
         if answered(&check) {
             // A key that has just answered need not rest any longer.

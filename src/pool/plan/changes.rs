@@ -11,11 +11,23 @@ use crate::{
     pool::input::{ChannelInput, KeyInput},
 };
 
+fn value_before() -> openapi::schema::Object {
+    any_value(
+        "What it is; `null` if it is not set. Both are `null` where the value is secret, or a list that only gets another order.",
+    )
+}
+
+fn value_after() -> openapi::schema::Object {
+    any_value("What it becomes; `null` if it is no longer set.")
+}
+
 /// The schema of a value of any kind.
-fn any_value() -> openapi::schema::Object {
+fn any_value(description: &str) -> openapi::schema::Object {
     use openapi::schema::Type::{Array, Boolean, Null, Number, Object, String};
-    let kinds = [String, Number, Boolean, Array, Object, Null];
-    openapi::schema::ObjectBuilder::new().schema_type(openapi::schema::SchemaType::from_iter(kinds)).build()
+    openapi::schema::ObjectBuilder::new()
+        .schema_type(openapi::schema::SchemaType::from_iter([String, Number, Boolean, Array, Object, Null]))
+        .description(Some(description))
+        .build()
 }
 
 /// How a field changes.
@@ -25,10 +37,10 @@ pub struct FieldChange {
     pub field: String,
     /// What it is; `null` if it is not set. Both are `null` where the value is secret, or a list that only gets another
     /// order.
-    #[schema(schema_with = any_value)]
+    #[schema(schema_with = value_before)]
     pub from: Value,
     /// What it becomes; `null` if it is no longer set.
-    #[schema(schema_with = any_value)]
+    #[schema(schema_with = value_after)]
     pub to: Value,
     /// Of a list: what comes in.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -16,7 +16,7 @@ fn file(json: &str) -> PoolFile {
 
 /// The pool that a file makes of an empty one.
 fn pool(json: &str) -> PoolState {
-    let plan = difference(&PoolState::default(), &file(json), false, t()).unwrap();
+    let plan = difference(&PoolState::default(), &file(json), false, &Providers::embedded(), t()).unwrap();
     let mut state = PoolState { version: 7, ..PoolState::default() };
     for (id, change) in (1..).zip(plan.change.channels) {
         let channel = change.write.unwrap().with_id(ChannelId(id));
@@ -52,7 +52,7 @@ fn what_is_already_so_needs_no_step() {
     );
     let state = pool(&json);
     for prune in [false, true] {
-        let plan = difference(&state, &file(&json), prune, t()).unwrap();
+        let plan = difference(&state, &file(&json), prune, &Providers::embedded(), t()).unwrap();
         assert!(plan.is_empty(), "{:?}", plan.steps);
         assert!(plan.change.channels.is_empty() && plan.change.tokens.is_empty());
         assert_eq!(plan.version, 7);
@@ -63,7 +63,7 @@ fn what_is_already_so_needs_no_step() {
 fn another_order_of_models_is_a_change_without_values() {
     let state = pool(&format!(r#"{{"channels": [{{{CHANNEL}, "models": ["a", "b"]}}]}}"#));
     let other = file(&format!(r#"{{"channels": [{{{CHANNEL}, "models": ["b", "a"]}}]}}"#));
-    let plan = difference(&state, &other, false, t()).unwrap();
+    let plan = difference(&state, &other, false, &Providers::embedded(), t()).unwrap();
     assert_eq!(plan.steps[0].changes, [FieldChange::of("models")]);
 }
 
@@ -72,7 +72,7 @@ fn keys_of_a_channel_without_a_list_are_not_pruned_and_those_of_an_empty_list_ar
     let state = pool(&format!(r#"{{"channels": [{{{CHANNEL}, "keys": [{{"secret": "abcd"}}]}}]}}"#));
     let steps = |keys: &str| {
         let file = file(&format!(r#"{{"channels": [{{{CHANNEL}{keys}}}]}}"#));
-        difference(&state, &file, true, t()).unwrap().steps
+        difference(&state, &file, true, &Providers::embedded(), t()).unwrap().steps
     };
     assert_eq!(steps(""), []);
     let steps = steps(r#", "keys": []"#);
@@ -84,7 +84,7 @@ fn a_new_host_and_a_new_proxy_say_that_keys_go_there() {
     let state = pool(&format!(r#"{{"channels": [{{{CHANNEL}, "keys": [{{"secret": "abcd"}}]}}]}}"#));
     let elsewhere = |channel: &str| {
         let file = file(&format!(r#"{{"channels": [{{{channel}}}]}}"#));
-        difference(&state, &file, false, t()).unwrap().steps[0].sends_keys_elsewhere
+        difference(&state, &file, false, &Providers::embedded(), t()).unwrap().steps[0].sends_keys_elsewhere
     };
     assert!(elsewhere(r#""name": "A", "base_url": "https://b.example""#));
     assert!(elsewhere(&format!(r#"{CHANNEL}, "proxy": "http://127.0.0.1:8080""#)));
@@ -98,7 +98,7 @@ fn a_secret_that_was_not_fetched_is_refused_and_no_secret_is_in_a_plan() {
         r#"{{"channels": [{{{CHANNEL}, "headers": {{"X": "file:x"}}, "keys": [{{"secret": "env:A"}}]}}],
             "tokens": [{{"name": "t", "value": "env:B"}}]}}"#
     ));
-    let found = difference(&empty, &unfetched, false, t()).unwrap_err();
+    let found = difference(&empty, &unfetched, false, &Providers::embedded(), t()).unwrap_err();
     let fields: Vec<&str> = found.0.iter().map(|fault| fault.field.as_str()).collect();
     assert_eq!(fields, ["channels[0].headers.X", "channels[0].keys[0].secret", "tokens[0].value"]);
     assert_eq!(faults(&unfetched, t()).0, [], "a file alone cannot tell");
@@ -107,7 +107,7 @@ fn a_secret_that_was_not_fetched_is_refused_and_no_secret_is_in_a_plan() {
         r#"{{"channels": [{{{CHANNEL}, "headers": {{"X": "header-secret"}}, "proxy": "http://u:proxy-secret@127.0.0.1:1",
             "keys": [{{"secret": "key-secret-0123"}}]}}], "tokens": [{{"name": "t", "value": "{ONE}"}}]}}"#
     ));
-    let plan = difference(&empty, &secrets, false, t()).unwrap();
+    let plan = difference(&empty, &secrets, false, &Providers::embedded(), t()).unwrap();
     let json = serde_json::to_string(&plan).unwrap();
     for text in [format!("{plan:?}"), json] {
         assert!(!text.contains("secret-") && !text.contains("-secret\"") && !text.contains(ONE), "{text}");
@@ -121,15 +121,22 @@ fn tokens_exchange_values_but_take_none_that_stays_valid() {
         format!(r#"{{"tokens": [{{"name": "a", "value": "{a}"}}, {{"name": "b", "value": "{b}"}}]}}"#)
     };
     let mut state = pool(&tokens(ONE, TWO));
-    assert_eq!(difference(&state, &file(&tokens(TWO, ONE)), false, t()).unwrap().change.tokens.len(), 2);
+    assert_eq!(
+        difference(&state, &file(&tokens(TWO, ONE)), false, &Providers::embedded(), t())
+            .unwrap()
+            .change
+            .tokens
+            .len(),
+        2
+    );
 
     let third = file(&format!(r#"{{"tokens": [{{"name": "c", "value": "{TWO}"}}]}}"#));
-    let found = difference(&state, &third, false, t()).unwrap_err();
+    let found = difference(&state, &third, false, &Providers::embedded(), t()).unwrap_err();
     assert_eq!(found.0[0].field, "tokens[0].value");
-    assert!(difference(&state, &third, true, t()).is_ok(), "the other token goes");
+    assert!(difference(&state, &third, true, &Providers::embedded(), t()).is_ok(), "the other token goes");
 
     // A replaced value in its grace time is still somebody's.
     state.credentials[1].2 = Some(UnixMs(5));
     let taken = file(&format!(r#"{{"tokens": [{{"name": "a", "value": "{TWO}"}}]}}"#));
-    assert!(difference(&state, &taken, false, t()).is_err());
+    assert!(difference(&state, &taken, false, &Providers::embedded(), t()).is_err());
 }

@@ -2,12 +2,12 @@
 
 use std::{
     io,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, atomic::Ordering},
 };
 
 use super::{
-    Broken, Shared, confirm,
-    journal::{self, Damage, Journal, REPLAYED, Segment},
+    Broken, Group, Kept, Shared, confirm,
+    journal::{self, Contents, Damage, Journal, REPLAYED, Segment},
     lock,
 };
 
@@ -23,15 +23,17 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// Appends to the journal whatever is queued, as often as it takes.
 async fn append_rows(shared: &Arc<Shared>) {
     loop {
-        let (lines, last_row, waiting, rows) = shared.take_group();
+        // Whoever is ready to run may have a row too: then one write takes them all.
+        tokio::task::yield_now().await;
+        let Group { lines, records, last_row, waiting, rows } = shared.take_group();
         if rows == 0 {
             tokio::select! {
                 () = shared.queued.notified() => continue,
                 () = shared.stop.cancelled() => return,
             }
         }
-        let lines = Arc::new(lines);
-        while let Err(error) = append(shared, &lines, last_row).await {
+        let (lines, records) = (Arc::new(lines), Arc::new(Mutex::new(records)));
+        while let Err(error) = append(shared, &lines, &records, last_row).await {
             shared.raise(&shared.journal_trouble, Broken::Journal, error.to_string());
             let again = shared.stop.run_until_cancelled(tokio::time::sleep(shared.limits.retry)).await;
             if again.is_none() {
@@ -46,9 +48,17 @@ async fn append_rows(shared: &Arc<Shared>) {
     }
 }
 
-async fn append(shared: &Arc<Shared>, lines: &Arc<Vec<u8>>, last_row: u64) -> io::Result<()> {
-    let lines = lines.clone();
-    let mut write = std::pin::pin!(with_journal(shared, move |journal| journal.append(&lines, last_row)));
+/// Writes lines to the journal; once they are there it takes their records.
+async fn append(
+    shared: &Arc<Shared>,
+    lines: &Arc<Vec<u8>>,
+    records: &Arc<Mutex<Kept>>,
+    last_row: u64,
+) -> io::Result<()> {
+    let (lines, records) = (lines.clone(), records.clone());
+    let mut write = std::pin::pin!(with_journal(shared, move |journal| {
+        journal.append(&lines, &mut lock(&records), last_row)
+    }));
     match tokio::time::timeout(shared.limits.wait, &mut write).await {
         Ok(done) => done,
         Err(_) => {
@@ -108,9 +118,12 @@ async fn copy_all(shared: &Arc<Shared>) -> Result<(), String> {
 }
 
 /// Copies one segment and deletes it, or sets it aside if it is damaged. After an error it may be copied again.
-async fn copy_segment(shared: &Arc<Shared>, segment: Segment) -> Result<(), String> {
+async fn copy_segment(shared: &Arc<Shared>, mut segment: Segment) -> Result<(), String> {
     let path = segment.path.clone();
-    let contents = blocking(move || journal::read(&path)).await.map_err(|error| error.to_string())?;
+    let contents = match segment.kept.take() {
+        Some(rows) => Contents { rows, damage: Damage::None },
+        None => blocking(move || journal::read(&path)).await.map_err(|error| error.to_string())?,
+    };
     for rows in contents.rows.chunks(shared.limits.batch_rows.max(1)) {
         shared.expect_progress();
         let inserted = shared.db.insert_usage(rows).await.map_err(|error| error.to_string())?;

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::Kept;
 use crate::model::usage::UsageRecord;
 
 /// The journal's folder, the segment that is being written, and those that wait to be copied to the database.
@@ -36,6 +37,8 @@ struct Current {
     file: File,
     bytes: u64,
     segment: Segment,
+    /// The rows that it holds.
+    kept: Kept,
 }
 
 /// A segment that is no longer written to.
@@ -45,6 +48,8 @@ pub(super) struct Segment {
     pub path: PathBuf,
     /// The number of its last row, see [`super::Queue`]; 0 for a segment of an earlier run.
     pub last_row: u64,
+    /// Its rows, if they are in memory, to be copied from there.
+    pub kept: Option<Vec<UsageRecord>>,
 }
 
 /// What one segment holds.
@@ -76,8 +81,9 @@ impl Journal {
     }
 
     /// Appends whole lines with one `write`; `last_row` is the number of the last of them. After an error nothing of
-    /// them is in the journal, and the call may be repeated.
-    pub(super) fn append(&mut self, lines: &[u8], last_row: u64) -> io::Result<()> {
+    /// them is in the journal, and the call may be repeated. Takes the `records` of the lines, for when they are copied
+    /// soon; those of a full segment are dropped, since the database may be far behind.
+    pub(super) fn append(&mut self, lines: &[u8], records: &mut Kept, last_row: u64) -> io::Result<()> {
         let (folder, segment_bytes) = (self.folder.clone(), self.segment_bytes);
         let open = self.open()?;
         let mut current = match open.current.take() {
@@ -86,13 +92,19 @@ impl Journal {
                 let path = folder.join(format!("{:020}.log", open.next));
                 let file = private(OpenOptions::new().append(true).create_new(true)).open(&path)?;
                 open.next += 1;
-                Current { file, bytes: 0, segment: Segment { path, last_row } }
+                Current {
+                    file,
+                    bytes: 0,
+                    segment: Segment { path, last_row, kept: None },
+                    kept: Kept::default(),
+                }
             }
         };
         match current.file.write_all(lines) {
             Ok(()) => {
                 current.bytes += lines.len() as u64;
                 current.segment.last_row = last_row;
+                current.kept.add(std::mem::take(records));
                 if current.bytes >= segment_bytes {
                     open.sealed.push_back(current.segment);
                 } else {
@@ -116,8 +128,13 @@ impl Journal {
     /// which is then no longer written to.
     pub(super) fn oldest(&mut self, seal: bool) -> io::Result<Option<Segment>> {
         let open = self.open()?;
-        if seal && open.sealed.is_empty() && open.current.as_ref().is_some_and(|current| current.bytes > 0) {
-            open.sealed.extend(open.current.take().map(|current| current.segment));
+        if seal
+            && open.sealed.is_empty()
+            && let Some(Current { segment, kept, .. }) = open.current.take_if(|current| current.bytes > 0)
+        {
+            // Only what is copied now is kept in memory.
+            open.sealed.push_back(segment.clone());
+            return Ok(Some(Segment { kept: kept.0, ..segment }));
         }
         Ok(open.sealed.front().cloned())
     }
@@ -182,7 +199,7 @@ impl Open {
             }
         }
         found.sort();
-        let sealed = found.into_iter().map(|(_, path)| Segment { path, last_row: 0 }).collect();
+        let sealed = found.into_iter().map(|(_, path)| Segment { path, last_row: 0, kept: None }).collect();
         Ok(Self { _lock: lock, next: last + 1, current: None, sealed })
     }
 }
@@ -196,9 +213,14 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 
 /// A row as a line of the journal.
 pub(super) fn encode(record: &UsageRecord) -> Vec<u8> {
-    let json = serde_json::to_vec(record).expect("a usage record has only text keys, so it is always JSON");
-    let mut line = format!("{:016x} ", fnv1a(&json)).into_bytes();
-    line.extend_from_slice(&json);
+    const SUM: usize = 17;
+    // Most rows fit, so that the buffer need not grow.
+    let mut line = Vec::with_capacity(1024);
+    line.extend_from_slice(&[b' '; SUM]);
+    serde_json::to_writer(&mut line, record)
+        .expect("a usage record has only text keys and memory takes it, so it is always JSON");
+    let sum = fnv1a(&line[SUM..]);
+    write!(&mut line[..SUM], "{sum:016x} ").expect("the sum has 16 digits");
     line.push(b'\n');
     line
 }
@@ -334,8 +356,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("journal");
         let mut journal = Journal::new(folder.clone(), 10);
-        journal.append(&lines(1..=2), 3).unwrap();
-        journal.append(&lines(3..=3), 4).unwrap();
+        journal.append(&lines(1..=2), &mut Kept(None), 3).unwrap();
+        journal.append(&lines(3..=3), &mut Kept(None), 4).unwrap();
         let first = journal.oldest(false).unwrap().unwrap();
         assert_eq!(first.last_row, 3);
         #[cfg(unix)]
@@ -353,7 +375,7 @@ mod tests {
         assert!(second.path.with_extension("bad").exists());
         journal.close();
         let mut reopened = Journal::new(folder, 10);
-        reopened.append(&lines(4..=4), 5).unwrap();
+        reopened.append(&lines(4..=4), &mut Kept(None), 5).unwrap();
         assert!(
             reopened.oldest(false).unwrap().unwrap().path > second.path,
             "a set-aside name is never used again"
@@ -365,10 +387,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut first = Journal::new(folder.path().into(), 10_000);
         let mut second = Journal::new(folder.path().into(), 10_000);
-        first.append(&lines(1..=1), 2).unwrap();
-        let error = second.append(&lines(2..=2), 2).unwrap_err();
+        first.append(&lines(1..=1), &mut Kept(None), 2).unwrap();
+        let error = second.append(&lines(2..=2), &mut Kept(None), 2).unwrap_err();
         assert!(error.to_string().contains("another OnePool"), "{error}");
         first.close();
-        second.append(&lines(2..=2), 2).unwrap();
+        second.append(&lines(2..=2), &mut Kept(None), 2).unwrap();
     }
 }

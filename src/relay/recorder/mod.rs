@@ -138,11 +138,35 @@ struct Shared {
 struct Queue {
     /// Whole lines of the journal.
     lines: Vec<u8>,
+    /// The same rows, if they are few, so that the journal need not be read to copy them.
+    records: Kept,
     rows: usize,
     last_row: u64,
     waiting: Vec<oneshot::Sender<()>>,
     /// The driver has ended.
     closed: bool,
+}
+
+/// Rows that are kept in memory beside the journal: all of some, or none, when they are too many.
+#[derive(Debug)]
+struct Kept(Option<Vec<UsageRecord>>);
+
+/// The most rows that are kept beside a segment of the journal.
+const MAX_KEPT_ROWS: usize = 4096;
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self(Some(Vec::new()))
+    }
+}
+
+impl Kept {
+    fn add(&mut self, more: Self) {
+        match (&mut self.0, more.0) {
+            (Some(rows), Some(more)) if rows.len() + more.len() <= MAX_KEPT_ROWS => rows.extend(more),
+            (rows, _) => *rows = None,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -152,6 +176,16 @@ struct Trouble {
     detail: String,
     /// Something failed; before that, it only takes its time.
     failed: bool,
+}
+
+/// Rows that go to the journal in one write.
+struct Group {
+    lines: Vec<u8>,
+    records: Kept,
+    /// The number of the last of them.
+    last_row: u64,
+    waiting: Vec<oneshot::Sender<()>>,
+    rows: usize,
 }
 
 /// Locks, also after a panic elsewhere: what these locks guard is consistent between any two statements.
@@ -177,6 +211,7 @@ impl Recorder {
             clock,
             queue: Mutex::new(Queue {
                 lines: Vec::new(),
+                records: Kept::default(),
                 rows: 0,
                 last_row: journal::REPLAYED,
                 waiting: Vec::new(),
@@ -203,7 +238,7 @@ impl Recorder {
     /// when the row is in the journal, or after two seconds ([`Limits::wait`]).
     pub fn record(&self, record: UsageRecord) -> impl Future<Output = Durable> + Send + 'static {
         let (done, written) = oneshot::channel();
-        let queued = self.push(&record, Some(done));
+        let queued = self.push(record, Some(done));
         let wait = self.shared.limits.wait;
         async move {
             if !queued {
@@ -219,13 +254,13 @@ impl Recorder {
     /// Records a call from where nothing can be awaited, such as a `Drop`. Does not block, except after the driver has
     /// ended, when it writes the row to the journal itself.
     pub fn record_detached(&self, record: UsageRecord) {
-        self.push(&record, None);
+        self.push(record, None);
     }
 
     /// Queues a row; false if it was dropped.
-    fn push(&self, record: &UsageRecord, done: Option<oneshot::Sender<()>>) -> bool {
+    fn push(&self, record: UsageRecord, done: Option<oneshot::Sender<()>>) -> bool {
         let shared = &*self.shared;
-        let line = journal::encode(record);
+        let line = journal::encode(&record);
         let mut queue = lock(&shared.queue);
         if shared.in_memory.load(Ordering::Relaxed) >= shared.limits.waiting_rows.saturating_mul(2) {
             drop(queue);
@@ -237,6 +272,7 @@ impl Recorder {
         }
         shared.in_memory.fetch_add(1, Ordering::Relaxed);
         queue.lines.extend_from_slice(&line);
+        queue.records.add(Kept(Some(vec![record])));
         queue.rows += 1;
         queue.last_row += 1;
         queue.waiting.extend(done);
@@ -303,19 +339,24 @@ impl Recorder {
 }
 
 impl Shared {
-    /// Takes all rows that wait: their lines, the number of the last, who waits for them, and how many they are.
-    fn take_group(&self) -> (Vec<u8>, u64, Vec<oneshot::Sender<()>>, usize) {
+    /// Takes all rows that wait.
+    fn take_group(&self) -> Group {
         let mut queue = lock(&self.queue);
-        let lines = std::mem::take(&mut queue.lines);
-        (lines, queue.last_row, std::mem::take(&mut queue.waiting), std::mem::take(&mut queue.rows))
+        Group {
+            lines: std::mem::take(&mut queue.lines),
+            records: std::mem::take(&mut queue.records),
+            last_row: queue.last_row,
+            waiting: std::mem::take(&mut queue.waiting),
+            rows: std::mem::take(&mut queue.rows),
+        }
     }
 
     /// Writes what is queued after the driver has ended, and closes the journal again.
     fn write_late_rows(&self) {
         let mut journal = lock(&self.journal);
-        let (lines, last_row, waiting, rows) = self.take_group();
+        let Group { lines, mut records, last_row, waiting, rows } = self.take_group();
         if rows > 0 {
-            match journal.append(&lines, last_row) {
+            match journal.append(&lines, &mut records, last_row) {
                 Ok(()) => confirm(waiting),
                 Err(error) => {
                     tracing::error!(rows, %error, "lost usage rows: the journal could not be written")

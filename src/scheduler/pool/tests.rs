@@ -25,7 +25,7 @@ fn at(seconds: i64) -> Now {
 }
 
 fn rule(per: Per, metric: Metric, window: Window, max: u64) -> Rule {
-    let (channel, models, source) = (ChannelId(1), Models::All, Source::Declared);
+    let (channel, models, source) = (ChannelId(1), Models::default(), Source::Declared);
     Rule { channel, key: None, models, per, metric, window, max, source }
 }
 

@@ -11,7 +11,10 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use super::limit::{Metric, Models, Per, Problem, Rule, Source, Window};
+use super::{
+    limit::{Metric, Models, Per, Problem, Rule, Source, Window},
+    pool::Why,
+};
 use crate::model::{id::ChannelId, time::UnixMs};
 
 /// What is simulated.
@@ -72,6 +75,9 @@ pub struct Restart {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
+    /// The models that it serves; a call asks for one of them.
+    #[serde(default = "only_model")]
+    pub models: Vec<String>,
     /// How many keys there are.
     pub keys: u32,
     /// How many of them share an account; 1 means that each is its own.
@@ -104,6 +110,17 @@ pub struct Provider {
     /// What goes wrong, and when.
     #[serde(default)]
     pub troubles: Vec<Trouble>,
+}
+
+/// The model of scenarios that have only one.
+pub const ONLY_MODEL: &str = "m";
+
+fn only_model() -> Vec<String> {
+    vec![ONLY_MODEL.to_owned()]
+}
+
+fn the_only_model() -> String {
+    ONLY_MODEL.to_owned()
 }
 
 fn one() -> u32 {
@@ -168,10 +185,24 @@ pub enum Counting {
     },
 }
 
+/// What has a limit of its own at a provider.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Each {
+    /// Each account, all models together.
+    #[default]
+    Account,
+    /// Each model of each account.
+    Model,
+}
+
 /// A limit that a provider enforces for each account.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enforced {
+    /// What has such a limit.
+    #[serde(default)]
+    pub each: Each,
     /// How it counts.
     pub counting: Counting,
     /// How many calls.
@@ -219,6 +250,9 @@ pub struct Client {
     /// Whether its calls are a batch.
     #[serde(default)]
     pub batch: bool,
+    /// The model that it asks for.
+    #[serde(default = "the_only_model")]
+    pub model: String,
     /// How it asks.
     pub load: Load,
 }
@@ -265,24 +299,71 @@ pub struct Report {
     pub faults: u64,
     /// Attempts that were accepted after the warm-up.
     pub accepted_after_warm_up: u64,
-    /// What the providers allow in that time, in the long run, by their limits of minutes.
+    /// What the providers that have limits allow in that time, in the long run, for the models that are asked for.
     pub allowed_after_warm_up: u64,
+    /// Whether a provider has no limit, so that there is no quota to speak of.
+    pub unlimited: bool,
+    /// The same as `allowed_after_warm_up`, if all calls were for this model, in the order of
+    /// [`Scenario::models`]; `None` if a provider has no limit for it.
+    pub allowed_by_model: Vec<Option<u64>>,
     /// Half of the calls waited at most so many milliseconds in line.
     pub wait_p50_ms: u64,
     /// 95 in a hundred waited at most so many.
     pub wait_p95_ms: u64,
     /// The longest wait.
     pub wait_max_ms: u64,
+    /// Why calls were refused or failed.
+    pub reasons: Reasons,
+    /// Calls of each client.
+    pub calls_by_client: Vec<u64>,
     /// Answered calls of each client.
     pub answered_by_client: Vec<u64>,
+    /// Refused and failed calls of each client.
+    pub unserved_by_client: Vec<u64>,
     /// Attempts at each key that was in trouble, while it was: of each provider, each key.
     pub attempts_in_trouble: Vec<Vec<u64>>,
     /// Accepted attempts of each provider.
     pub accepted_by_provider: Vec<u64>,
+    /// Attempts that each provider refused because of a limit.
+    pub limited_by_provider: Vec<u64>,
+    /// Attempts that failed otherwise at each provider.
+    pub faults_by_provider: Vec<u64>,
     /// Accepted attempts in each minute.
     pub accepted_by_minute: Vec<u64>,
     /// The most calls that waited at a time.
     pub longest_line: u64,
+    /// The second in which the simulation ended because it had come to too many events; the report then tells of a part.
+    pub ended_early_at_s: Option<u64>,
+}
+
+/// Why calls were refused or failed, as counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reasons {
+    /// No limit would have had room in time, or the line was full.
+    pub limits: u64,
+    /// Everything rested after bad answers.
+    pub resting: u64,
+    /// Answers to calls under way did not come in time.
+    pub busy: u64,
+    /// The call was larger than a limit.
+    pub too_large: u64,
+    /// Everything was tried, or as often as a call may.
+    pub tried: u64,
+    /// Nobody serves the model.
+    pub nobody: u64,
+}
+
+impl Reasons {
+    fn count(&mut self, why: Why) {
+        *match why {
+            Why::Limit => &mut self.limits,
+            Why::Rest(_) => &mut self.resting,
+            Why::Busy => &mut self.busy,
+            Why::TooLarge => &mut self.too_large,
+            Why::Tried | Why::Spent => &mut self.tried,
+            Why::Nobody => &mut self.nobody,
+        } += 1;
+    }
 }
 
 impl Report {
@@ -300,7 +381,7 @@ pub enum BadScenario {
     Seconds,
     /// There is no provider, or no client.
     Nobody,
-    /// A provider has no keys or more than 10,000, or accounts of no keys.
+    /// A provider has no models, no keys or more than 10,000, or accounts of no keys.
     Keys {
         /// Its place.
         provider: usize,
@@ -324,10 +405,30 @@ pub enum BadScenario {
         /// Its place.
         client: usize,
     },
+    /// A client asks for a model that no provider has.
+    Model {
+        /// Its place.
+        client: usize,
+    },
+    /// It would take too long: more calls than [`MOST_CALLS`], or more looks at lanes than [`MOST_LOOKS`].
+    TooMuch {
+        /// The calls, at most.
+        calls: u64,
+        /// The lanes: models times keys.
+        lanes: u64,
+    },
 }
 
+/// The most calls that a simulation may come to.
+pub const MOST_CALLS: u64 = 1_000_000;
+/// The most of calls times lanes (a lane is a model on a key): each call may look at each of its lanes.
+pub const MOST_LOOKS: u64 = 200_000_000;
+
 /// The most events of a simulation, so that every file ends.
-const MOST_EVENTS: u64 = 200_000_000;
+const MOST_EVENTS: u64 = 100_000_000;
+
+/// The shortest time in which an agent can come back, in milliseconds: what [`Run`](run::Run) takes for an answer.
+const LEAST_TURN_MS: f64 = 1.0;
 
 /// Runs a scenario.
 pub fn simulate(scenario: &Scenario) -> Result<Report, BadScenario> {
@@ -335,7 +436,8 @@ pub fn simulate(scenario: &Scenario) -> Result<Report, BadScenario> {
     Ok(run::Run::new(scenario).finish())
 }
 
-fn check(scenario: &Scenario) -> Result<(), BadScenario> {
+/// Says what is wrong with a scenario, without running it.
+pub fn check(scenario: &Scenario) -> Result<(), BadScenario> {
     if !(1..=31 * 86_400).contains(&scenario.seconds) || scenario.warm_up_seconds >= scenario.seconds {
         return Err(BadScenario::Seconds);
     }
@@ -343,7 +445,8 @@ fn check(scenario: &Scenario) -> Result<(), BadScenario> {
         return Err(BadScenario::Nobody);
     }
     for (place, provider) in scenario.providers.iter().enumerate() {
-        if !(1..=10_000).contains(&provider.keys) || provider.keys_per_account == 0 {
+        let keys = 1..=10_000;
+        if provider.models.is_empty() || !keys.contains(&provider.keys) || provider.keys_per_account == 0 {
             return Err(BadScenario::Keys { provider: place });
         }
         if let Some((_, problem)) = Rule::check_all(&provider.rules(place)).into_iter().next() {
@@ -354,7 +457,8 @@ fn check(scenario: &Scenario) -> Result<(), BadScenario> {
                 Counting::Day { zone, .. } => jiff::tz::TimeZone::get(zone).is_ok(),
                 _ => true,
             };
-            if enforced.max == 0 || enforced.span_ms == 0 || !zone_known {
+            let span = 1..=400 * 86_400_000;
+            if enforced.max == 0 || !span.contains(&enforced.span_ms) || !zone_known {
                 return Err(BadScenario::Enforced { provider: place, limit });
             }
         }
@@ -362,14 +466,56 @@ fn check(scenario: &Scenario) -> Result<(), BadScenario> {
     for (place, client) in scenario.clients.iter().enumerate() {
         let fits = match client.load {
             Load::Agents(agents) => (1..=10_000).contains(&agents),
-            Load::PerMinute(calls) => calls > 0.0 && calls <= 1e6,
+            Load::PerMinute(calls) => (0.001..=1e6).contains(&calls),
             Load::Bursts { calls, every_ms } => (1..=10_000).contains(&calls) && every_ms >= 10,
         };
         if !fits {
             return Err(BadScenario::Load { client: place });
         }
+        if !scenario.providers.iter().any(|provider| provider.models.contains(&client.model)) {
+            return Err(BadScenario::Model { client: place });
+        }
+    }
+    let lanes = |provider: &Provider| u64::from(provider.keys) * provider.models.len() as u64;
+    let (calls, lanes) = (scenario.most_calls(), scenario.providers.iter().map(lanes).sum::<u64>());
+    if calls > MOST_CALLS || calls.saturating_mul(lanes) > MOST_LOOKS {
+        return Err(BadScenario::TooMuch { calls, lanes });
     }
     Ok(())
+}
+
+impl Scenario {
+    /// The models that clients ask for, each once, in the order of the clients.
+    pub fn models(&self) -> Vec<&str> {
+        let mut models: Vec<&str> = Vec::new();
+        for client in &self.clients {
+            if !models.contains(&client.model.as_str()) {
+                models.push(&client.model);
+            }
+        }
+        models
+    }
+
+    /// The calls that clients make at most, about; a save before a restart counts as one.
+    pub fn most_calls(&self) -> u64 {
+        let ms = self.seconds as f64 * 1000.0;
+        // A time by chance is at least half of its mean; so is the way there and back.
+        let turn = |provider: &Provider| {
+            let mean = 2.0 * f64::from(provider.delay_ms)
+                + f64::from(provider.first_content_ms)
+                + f64::from(provider.rest_of_answer_ms);
+            (mean / 2.0).max(LEAST_TURN_MS)
+        };
+        // A refused agent comes back after a second.
+        let turn = self.providers.iter().map(turn).fold(1000.0, f64::min);
+        let calls = |client: &Client| match client.load {
+            Load::Agents(agents) => f64::from(agents) * (ms / turn + 1.0),
+            Load::PerMinute(calls) => calls * ms / 60_000.0,
+            Load::Bursts { calls, every_ms } => f64::from(calls) * (ms / every_ms.max(1) as f64 + 1.0),
+        };
+        let saves = if self.restart.is_some() { self.seconds } else { 0 };
+        saves + self.clients.iter().map(calls).sum::<f64>() as u64
+    }
 }
 
 impl Provider {
@@ -377,7 +523,7 @@ impl Provider {
         let rule = |declared: &Declared| Rule {
             channel: channel_of(place),
             key: None,
-            models: Models::All,
+            models: Models::default(),
             per: declared.per,
             metric: declared.metric,
             window: declared.window.clone(),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use jiff::tz::TimeZone;
 
-use super::{Counting, Enforced, Provider, TroubleKind, load::Dice};
+use super::{Counting, Each, Enforced, Provider, TroubleKind, load::Dice};
 use crate::{
     model::time::UnixMs,
     scheduler::{calendar::next_reset, limit::CalendarUnit},
@@ -16,8 +16,10 @@ pub(super) enum Verdict {
     Accepted,
     /// More than a limit of a minute.
     TooFast,
-    /// The day's limit is used up.
+    /// The account's limit of the day is used up.
     DayOver,
+    /// The model's limit of the day is used up.
+    ModelDayOver,
     WrongKey,
     GoneModel,
     HostFault,
@@ -109,16 +111,33 @@ impl Counter {
 #[derive(Debug)]
 pub(super) struct Model<'a> {
     provider: &'a Provider,
-    /// For each account, each limit.
-    accounts: Vec<Vec<Counter>>,
+    accounts: Vec<Account>,
     start: i64,
+    /// From when on calls are measured.
+    measured_from: i64,
+}
+
+#[derive(Debug)]
+struct Account {
+    /// For each limit: one counter, or one for each model that is asked for.
+    counters: Vec<Vec<Counter>>,
+    /// What was accepted of each model before the measuring began.
+    accepted_before: Vec<u64>,
 }
 
 impl<'a> Model<'a> {
-    pub fn new(provider: &'a Provider, start: i64, dice: &mut Dice) -> Self {
+    /// `models` is how many are asked for.
+    pub fn new(provider: &'a Provider, models: usize, times: [i64; 2], dice: &mut Dice) -> Self {
+        let mut account = || {
+            let counters = provider.enforced.iter().map(|enforced| {
+                let count = if enforced.each == Each::Model { models } else { 1 };
+                (0..count).map(|_| Counter::new(enforced, dice)).collect()
+            });
+            Account { counters: counters.collect(), accepted_before: vec![0; models] }
+        };
         let accounts = provider.keys.div_ceil(provider.keys_per_account);
-        let counters = |_| provider.enforced.iter().map(|enforced| Counter::new(enforced, dice)).collect();
-        Self { provider, accounts: (0..accounts).map(counters).collect(), start }
+        let accounts = (0..accounts).map(|_| account()).collect();
+        Self { provider, accounts, start: times[0], measured_from: times[1] }
     }
 
     /// The trouble that a key is in.
@@ -138,40 +157,68 @@ impl<'a> Model<'a> {
             .next()
     }
 
-    /// A call with a key arrives.
-    pub fn arrive(&mut self, key: u32, now: i64) -> Verdict {
+    /// A call for a model with a key arrives.
+    pub fn arrive(&mut self, key: u32, model: usize, now: i64) -> Verdict {
         if let Some(verdict) = self.trouble(key, now) {
             return verdict;
         }
-        let counters = &mut self.accounts[(key / self.provider.keys_per_account) as usize];
+        let account = &mut self.accounts[(key / self.provider.keys_per_account) as usize];
+        let place = |enforced: &Enforced| if enforced.each == Each::Model { model } else { 0 };
         let mut verdict = Verdict::Accepted;
-        for (counter, enforced) in counters.iter_mut().zip(&self.provider.enforced) {
+        for (counters, enforced) in account.counters.iter_mut().zip(&self.provider.enforced) {
+            let counter = &mut counters[place(enforced)];
             if !counter.fits(enforced, now) {
-                verdict = match counter {
-                    Counter::Day { .. } => Verdict::DayOver,
+                verdict = match (counter, enforced.each) {
+                    (Counter::Day { .. }, Each::Account) => Verdict::DayOver,
                     _ if verdict == Verdict::DayOver => Verdict::DayOver,
+                    (Counter::Day { .. }, Each::Model) => Verdict::ModelDayOver,
+                    _ if verdict == Verdict::ModelDayOver => Verdict::ModelDayOver,
                     _ => Verdict::TooFast,
                 };
             }
         }
         if verdict == Verdict::Accepted || self.provider.counts_refused {
-            for counter in counters {
-                counter.count(now);
+            for (counters, enforced) in account.counters.iter_mut().zip(&self.provider.enforced) {
+                counters[place(enforced)].count(now);
             }
+        }
+        if verdict == Verdict::Accepted && now < self.measured_from {
+            account.accepted_before[model] += 1;
         }
         verdict
     }
 
-    /// What all accounts allow in a time, by the limits of minutes.
-    pub fn allowed(&self, span_ms: i64) -> Option<f64> {
-        let each = self
-            .provider
-            .enforced
-            .iter()
-            .filter(|enforced| !matches!(enforced.counting, Counting::Day { .. }));
-        let least = each
-            .map(|enforced| enforced.max as f64 * span_ms as f64 / enforced.span_ms as f64)
-            .min_by(f64::total_cmp)?;
-        Some(least * self.accounts.len() as f64)
+    /// What all accounts allow of these models from the beginning of the measuring to `end`; `None` without a limit.
+    pub fn allowed(&self, models: &[usize], end: i64) -> Option<f64> {
+        let mut sum = 0.0;
+        for account in &self.accounts {
+            let used = |models: &[usize]| models.iter().map(|model| account.accepted_before[*model]).sum();
+            let whole = self.least(Each::Account, used(models), end);
+            let each: Option<f64> =
+                models.iter().map(|model| self.least(Each::Model, used(&[*model]), end)).sum();
+            sum += match (whole, each) {
+                (Some(whole), Some(each)) => whole.min(each),
+                (whole, each) => whole.or(each)?,
+            };
+        }
+        Some(sum)
+    }
+
+    /// The least of the limits of a kind, of which `used` calls were taken before the measuring began.
+    fn least(&self, each: Each, used: u64, end: i64) -> Option<f64> {
+        let limits = self.provider.enforced.iter().filter(|enforced| enforced.each == each);
+        let allowed = |enforced: &Enforced| match &enforced.counting {
+            Counting::Day { zone, offset_minutes } => {
+                let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
+                let (mut days, mut at) = (0.0, self.start);
+                while at < end {
+                    at = next_reset(CalendarUnit::Day, &zone, *offset_minutes, UnixMs(at)).0;
+                    days += 1.0;
+                }
+                (enforced.max as f64 * days - used as f64).max(0.0)
+            }
+            _ => enforced.max as f64 * (end - self.measured_from) as f64 / enforced.span_ms as f64,
+        };
+        limits.map(allowed).min_by(f64::total_cmp)
     }
 }

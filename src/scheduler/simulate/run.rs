@@ -22,7 +22,7 @@ use crate::{
         desk::{Answer, Bounds, Call, Desk, Event as DeskEvent, Grant, WaiterId},
         limit::{Cost, Period},
         now::Now,
-        pool::{Fault, Plan, Saved, SlotId, StemSpec, Tier, Tried},
+        pool::{Fault, Plan, Saved, SlotId, StemSpec, Tier, Tried, Why},
         queue::Class,
         rest::RestScope,
         rest::{Report as RestReport, Rest, Scope},
@@ -91,7 +91,11 @@ pub(super) struct Run<'a> {
     details: HashMap<u64, Event>,
     sequence: u64,
     desk: Desk,
-    plan: Arc<Plan>,
+    /// The models that are asked for, and the plan for each.
+    asked: Vec<&'a str>,
+    plans: Vec<Arc<Plan>>,
+    /// The place of each client's model in `asked`.
+    model_of: Vec<usize>,
     models: Vec<Model<'a>>,
     /// The first key's number of each provider.
     first_keys: Vec<i64>,
@@ -110,8 +114,18 @@ impl<'a> Run<'a> {
     pub fn new(scenario: &'a Scenario) -> Self {
         let mut dice = Dice::new(scenario.seed);
         let start = scenario.start.0;
-        let models =
-            scenario.providers.iter().map(|provider| Model::new(provider, start, &mut dice)).collect();
+        let asked = scenario.models();
+        let model_of = scenario
+            .clients
+            .iter()
+            .map(|client| asked.iter().position(|model| *model == client.model).unwrap_or(0))
+            .collect();
+        let times = [start, start + scenario.warm_up_seconds as i64 * 1000];
+        let models = scenario
+            .providers
+            .iter()
+            .map(|provider| Model::new(provider, asked.len(), times, &mut dice))
+            .collect();
         let mut first_keys = Vec::new();
         let mut keys = 1;
         for provider in &scenario.providers {
@@ -120,9 +134,13 @@ impl<'a> Run<'a> {
         }
         let seconds = scenario.seconds as usize;
         let report = Report {
+            calls_by_client: vec![0; scenario.clients.len()],
             answered_by_client: vec![0; scenario.clients.len()],
+            unserved_by_client: vec![0; scenario.clients.len()],
             attempts_in_trouble: scenario.providers.iter().map(|p| vec![0; p.keys as usize]).collect(),
             accepted_by_provider: vec![0; scenario.providers.len()],
+            limited_by_provider: vec![0; scenario.providers.len()],
+            faults_by_provider: vec![0; scenario.providers.len()],
             accepted_by_minute: vec![0; seconds.div_ceil(60)],
             ..Report::default()
         };
@@ -135,7 +153,9 @@ impl<'a> Run<'a> {
             details: HashMap::new(),
             sequence: 0,
             desk: Desk::new(Bounds::default()),
-            plan: Arc::new(Plan { tiers: Vec::new() }),
+            asked,
+            plans: Vec::new(),
+            model_of,
             models,
             first_keys,
             attempts: Vec::new(),
@@ -187,7 +207,10 @@ impl<'a> Run<'a> {
                 (KeyId(self.first_keys[place] + i64::from(key)), group)
             });
             let channel = channel_of(place);
-            stems.push(StemSpec { channel, model: "m".into(), keys: keys.collect() });
+            let keys: Vec<_> = keys.collect();
+            for model in &provider.models {
+                stems.push(StemSpec { channel, model: model.as_str().into(), keys: keys.clone() });
+            }
             rules.extend(provider.rules(place));
             for enforced in &provider.enforced {
                 if let Counting::Day { zone, offset_minutes } = &enforced.counting {
@@ -196,30 +219,38 @@ impl<'a> Run<'a> {
             }
         }
         desk.pool_mut().declare(&stems, &rules, resets, self.moment());
-        let mut tiers: Vec<(u32, Tier)> = Vec::new();
-        for (place, provider) in self.scenario.providers.iter().enumerate() {
-            let Some(stem) = desk.pool().find_stem(channel_of(place), "m") else { continue };
-            match tiers.iter_mut().find(|(tier, _)| *tier == provider.tier) {
-                Some((_, tier)) => tier.stems.push((stem, 1)),
-                None => {
-                    tiers.push((provider.tier, Tier { stems: vec![(stem, 1)], spill_ms: provider.spill_ms }));
+        let plan = |model: &str| {
+            let mut tiers: Vec<(u32, Tier)> = Vec::new();
+            for (place, provider) in self.scenario.providers.iter().enumerate() {
+                let Some(stem) = desk.pool().find_stem(channel_of(place), model) else { continue };
+                match tiers.iter_mut().find(|(tier, _)| *tier == provider.tier) {
+                    Some((_, tier)) => tier.stems.push((stem, 1)),
+                    None => {
+                        let tier = Tier { stems: vec![(stem, 1)], spill_ms: provider.spill_ms };
+                        tiers.push((provider.tier, tier));
+                    }
                 }
             }
-        }
-        tiers.sort_by_key(|(tier, _)| *tier);
-        self.plan = Arc::new(Plan { tiers: tiers.into_iter().map(|(_, tier)| tier).collect() });
+            tiers.sort_by_key(|(tier, _)| *tier);
+            Arc::new(Plan { tiers: tiers.into_iter().map(|(_, tier)| tier).collect() })
+        };
+        self.plans = self.asked.iter().map(|model| plan(model)).collect();
         self.desk = desk;
     }
 
     /// Runs to the end.
     pub fn finish(mut self) -> Report {
         let end = self.start + self.scenario.seconds as i64 * 1000;
-        let mut count = 0;
+        let mut events = 0;
         while let Some(Reverse((time, number))) = self.events.pop() {
-            if time >= end || count >= MOST_EVENTS {
+            if time >= end {
                 break;
             }
-            count += 1;
+            events += 1;
+            if events > MOST_EVENTS {
+                self.report.ended_early_at_s = Some((time - self.start).unsigned_abs() / 1000);
+                break;
+            }
             self.now = time;
             if let Some(event) = self.details.remove(&number) {
                 self.handle(event);
@@ -228,10 +259,7 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        let warm = self.scenario.warm_up_seconds as i64 * 1000;
-        let measured = self.scenario.seconds as i64 * 1000 - warm;
-        let allowed: f64 = self.models.iter().filter_map(|model| model.allowed(measured)).sum();
-        self.report.allowed_after_warm_up = allowed.round() as u64;
+        self.report_quota(end);
         self.waits.sort_unstable();
         let rank = |share: f64| {
             let place = (self.waits.len() as f64 * share).ceil() as usize;
@@ -241,6 +269,28 @@ impl<'a> Run<'a> {
         self.report.wait_p95_ms = rank(0.95);
         self.report.wait_max_ms = rank(1.0);
         self.report
+    }
+
+    fn report_quota(&mut self, end: i64) {
+        let serves = |provider: usize, model: usize| {
+            self.scenario.providers[provider].models.iter().any(|name| name == self.asked[model])
+        };
+        let of_models = |provider: usize, models: &[usize]| {
+            let served: Vec<usize> =
+                models.iter().copied().filter(|model| serves(provider, *model)).collect();
+            if served.is_empty() { Some(0.0) } else { self.models[provider].allowed(&served, end) }
+        };
+        let all: Vec<usize> = (0..self.asked.len()).collect();
+        let providers = 0..self.models.len();
+        let each: Vec<Option<f64>> = providers.clone().map(|provider| of_models(provider, &all)).collect();
+        let by_model = all.iter().map(|model| {
+            let sum: Option<f64> = providers.clone().map(|provider| of_models(provider, &[*model])).sum();
+            sum.map(|sum| sum.round() as u64)
+        });
+        let by_model = by_model.collect();
+        self.report.unlimited = each.contains(&None);
+        self.report.allowed_after_warm_up = each.iter().flatten().sum::<f64>().round() as u64;
+        self.report.allowed_by_model = by_model;
     }
 
     fn handle(&mut self, event: Event) {
@@ -287,11 +337,12 @@ impl<'a> Run<'a> {
             return;
         }
         self.report.calls += 1;
+        self.report.calls_by_client[client] += 1;
         let spec = &self.scenario.clients[client];
         let asker = Asker { client, agent, arrived: self.now };
         let call = Call {
-            plan: self.plan.clone(),
-            set: 1,
+            plan: self.plans[self.model_of[client]].clone(),
+            set: self.model_of[client] as u64,
             cost: Cost::default(),
             conversation: None,
             token: TokenId(client as i64 + 1),
@@ -313,7 +364,7 @@ impl<'a> Run<'a> {
                 self.waiting.insert(id, (asker, tries));
                 self.report.longest_line = self.report.longest_line.max(self.desk.waiting() as u64);
             }
-            Answer::Refused(refusal) => self.refuse(asker, refusal.retry_after, tries),
+            Answer::Refused(refusal) => self.refuse(asker, refusal.why, refusal.retry_after, tries),
         }
     }
 
@@ -329,7 +380,7 @@ impl<'a> Run<'a> {
                 }
                 DeskEvent::Refused(id, refusal) => {
                     if let Some((asker, tries)) = self.waiting.remove(&id) {
-                        self.refuse(asker, refusal.retry_after, tries);
+                        self.refuse(asker, refusal.why, refusal.retry_after, tries);
                     }
                 }
             }
@@ -342,7 +393,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn refuse(&mut self, asker: Asker, retry_after: Option<Duration>, tries: u32) {
+    fn refuse(&mut self, asker: Asker, why: Why, retry_after: Option<Duration>, tries: u32) {
+        self.report.reasons.count(why);
+        self.report.unserved_by_client[asker.client] += 1;
         if tries == 0 || retry_after.is_some() {
             self.report.refused += 1;
             self.report.refused_late += u64::from(self.now - asker.arrived > 1_000);
@@ -386,7 +439,8 @@ impl<'a> Run<'a> {
         let Some(attempt) = &self.attempts[index] else { return };
         let (provider, key) = self.place(&attempt.grant);
         let in_trouble = self.models[provider].trouble(key, self.now).is_some();
-        let verdict = self.models[provider].arrive(key, self.now);
+        let model = self.model_of[attempt.client.client];
+        let verdict = self.models[provider].arrive(key, model, self.now);
         let measured = self.now - self.start >= self.scenario.warm_up_seconds as i64 * 1000;
         let report = &mut self.report;
         report.attempts += 1;
@@ -400,11 +454,15 @@ impl<'a> Run<'a> {
                     *count += 1;
                 }
             }
-            Verdict::TooFast | Verdict::DayOver => {
+            Verdict::TooFast | Verdict::DayOver | Verdict::ModelDayOver => {
                 report.limited += 1;
+                report.limited_by_provider[provider] += 1;
                 report.limited_after_warm_up += u64::from(measured);
             }
-            Verdict::WrongKey | Verdict::GoneModel | Verdict::HostFault => report.faults += 1,
+            Verdict::WrongKey | Verdict::GoneModel | Verdict::HostFault => {
+                report.faults += 1;
+                report.faults_by_provider[provider] += 1;
+            }
         }
         let spec = &self.scenario.providers[provider];
         let back = self.dice.shifted(f64::from(spec.delay_ms));
@@ -431,7 +489,8 @@ impl<'a> Run<'a> {
                 let now = self.moment();
                 self.desk.pool_mut().accepted(slot, now);
             }
-            let rest = self.dice.shifted(f64::from(self.scenario.providers[provider].rest_of_answer_ms));
+            let rest =
+                self.dice.shifted(f64::from(self.scenario.providers[provider].rest_of_answer_ms)).max(1);
             self.at(self.now + rest, Event::End { attempt: index });
             return;
         }
@@ -442,7 +501,7 @@ impl<'a> Run<'a> {
         let now = self.moment();
         self.desk.pool_mut().fail(&taken, &fault, &mut call.tried, now);
         if tries >= self.scenario.attempts {
-            self.refuse(client, None, tries);
+            self.refuse(client, Why::Tried, None, tries);
         } else {
             self.acquire(call, client, tries);
         }
@@ -499,6 +558,7 @@ fn fault_of(verdict: Verdict) -> Fault {
     let (class, scope, period) = match verdict {
         Verdict::TooFast => (OutcomeClass::RateLimited, RestScope::KeyModel, None),
         Verdict::DayOver => (OutcomeClass::RateLimited, RestScope::Group, Some(Period::Day)),
+        Verdict::ModelDayOver => (OutcomeClass::RateLimited, RestScope::KeyModel, Some(Period::Day)),
         Verdict::WrongKey => (OutcomeClass::KeyInvalid, RestScope::Key, None),
         Verdict::GoneModel => (OutcomeClass::ModelUnavailable, RestScope::ChannelModel, None),
         Verdict::HostFault | Verdict::Accepted => (OutcomeClass::HostError, RestScope::Channel, None),

@@ -1,7 +1,8 @@
 //! What the scheduler reaches against modelled providers: the figures that a change must keep.
 
 use super::{
-    Client, Counting, Declared, Enforced, Load, Provider, Report, Restart, Scenario, Trouble, TroubleKind,
+    Client, Counting, Declared, Each, Enforced, Load, Provider, Report, Restart, Scenario, Trouble,
+    TroubleKind,
 };
 use crate::{
     model::time::UnixMs,
@@ -37,11 +38,12 @@ fn per_minute(max: u64) -> Declared {
 }
 
 fn enforced(counting: Counting, max: u64) -> Enforced {
-    Enforced { counting, max, span_ms: 60_000 }
+    Enforced { each: Each::Account, counting, max, span_ms: 60_000 }
 }
 
 fn provider(counting: Counting, known: Known, delay_ms: u32) -> Provider {
     Provider {
+        models: vec!["m".to_owned()],
         keys: 3,
         keys_per_account: 1,
         tier: 0,
@@ -63,7 +65,7 @@ fn scenario(providers: Vec<Provider>, load: Load, seed: u64) -> Scenario {
         start: START,
         seed,
         providers,
-        clients: vec![Client { weight: 1, batch: false, load }],
+        clients: vec![Client { weight: 1, batch: false, model: "m".to_owned(), load }],
         deadline_ms: 60_000,
         attempts: 6,
         restart: None,
@@ -400,7 +402,12 @@ fn two_tokens_of_equal_weight_get_equal_shares() {
     for (first, second) in [(20, 60), (40, 40)] {
         let known = provider(Counting::Rolling, Known::Right, 40);
         let mut scenario = scenario(vec![known], Load::Agents(first), 1);
-        scenario.clients.push(Client { weight: 1, batch: false, load: Load::Agents(second) });
+        scenario.clients.push(Client {
+            weight: 1,
+            batch: false,
+            model: "m".to_owned(),
+            load: Load::Agents(second),
+        });
         scenario.deadline_ms = 120_000;
         let report = run(&scenario);
         let share = report.answered_by_client[0] as f64 / report.answered as f64;

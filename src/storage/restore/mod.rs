@@ -49,6 +49,12 @@ pub enum RestoreError {
         /// What the check says.
         reason: String,
     },
+    /// The file is no database at all.
+    #[error("{} is not an SQLite database. Choose a backup", path.display())]
+    NoDatabase {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is a database of another program.
     #[error("{} is a database, but not one of OnePool. Choose another file", path.display())]
     NotOurs {
@@ -302,8 +308,7 @@ fn copy(file: &Path, draft: &Path) -> Result<(), RestoreError> {
     });
     opened.map_err(|source| RestoreError::Unreadable { path: file.into(), source })?;
     if header != check::HEADER {
-        let reason = "it does not begin as an SQLite database does".to_owned();
-        return Err(RestoreError::Damaged { path: file.into(), reason });
+        return Err(RestoreError::NoDatabase { path: file.into() });
     }
     match fs::remove_dir_all(draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unwritable(error)),

@@ -227,7 +227,7 @@ async fn what_is_not_an_intact_backup_of_a_known_schema_is_refused_and_changes_n
     let bad = place.path().join("bad.db");
     for text in [&b""[..], b"SQLite", b"-- a dump in SQL\n\n\n"] {
         fs::write(&bad, text).unwrap();
-        assert!(matches!(refused(&bad).await, RestoreError::Damaged { .. }));
+        assert!(matches!(refused(&bad).await, RestoreError::NoDatabase { .. }));
     }
     for length in [16, 100, 4096, bytes.len() / 2, bytes.len() - 4096] {
         fs::write(&bad, &bytes[..length]).unwrap();

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use crate::{
     model::time::UnixMs,
     protocol::error_body::{ErrorBody, seconds_of},
+    provider::moment,
 };
 
 /// Headers that give the wait itself, in the order in which they are believed; the flag says that a bare number is
@@ -49,10 +50,14 @@ pub(super) fn wait(headers: &HeaderMap, body: &ErrorBody, now: UnixMs) -> Option
         |name: &str| body.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let find = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).or_else(|| quoted(name));
     // A date is meant on the upstream's clock.
-    let their_now = find("date").and_then(http_date).unwrap_or(now);
+    let their_now = find("date").and_then(moment::http_date).unwrap_or(now);
     let direct = WAIT_HEADERS.iter().find_map(|(name, milliseconds)| {
         let text = find(name)?.trim();
-        if *milliseconds { seconds_of(text.parse::<f64>().ok()? / 1000.0) } else { moment(text, their_now) }
+        if *milliseconds {
+            seconds_of(text.parse::<f64>().ok()? / 1000.0)
+        } else {
+            moment::wait(text, their_now)
+        }
     });
     direct
         .or(body.retry_after)
@@ -62,74 +67,21 @@ pub(super) fn wait(headers: &HeaderMap, body: &ErrorBody, now: UnixMs) -> Option
             let opens = RESET_HEADERS.iter().filter_map(|(reset, remaining)| {
                 let used_up =
                     find(remaining).is_none_or(|left| left.trim().parse().is_ok_and(|left: f64| left <= 0.0));
-                moment(find(reset).filter(|_| used_up)?.trim(), their_now)
+                moment::wait(find(reset).filter(|_| used_up)?.trim(), their_now)
             });
             opens.max()
         })
         .filter(|wait| !wait.is_zero())
 }
 
-/// A point in time or a wait, as headers write it: seconds, seconds or milliseconds since 1970, a Go duration such as
-/// `1m2.5s`, an HTTP date, or RFC 3339.
-fn moment(text: &str, now: UnixMs) -> Option<Duration> {
-    if let Some(number) = text.parse::<f64>().ok().filter(|number| number.is_finite()) {
-        return match number {
-            number if number >= 1e11 => Some(UnixMs(number as i64).since(now)),
-            number if number >= 1e9 => Some(UnixMs((number * 1000.0) as i64).since(now)),
-            number => seconds_of(number),
-        };
-    }
-    if let Some((wait, "")) = span(text) {
-        return Some(wait);
-    }
-    let date =
-        http_date(text).or_else(|| Some(UnixMs(text.parse::<jiff::Timestamp>().ok()?.as_millisecond())))?;
-    Some(date.since(now))
-}
-
-fn http_date(text: &str) -> Option<UnixMs> {
-    let timestamp = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
-    Some(UnixMs(timestamp.as_millisecond()))
-}
-
 /// A wait that a sentence announces, such as `Please try again in 7m30.5s`.
 fn in_text(text: &str) -> Option<Duration> {
     let text: String = text.chars().take(4000).collect::<String>().to_lowercase();
     PHRASES.iter().find_map(|phrase| {
-        text.match_indices(phrase).take(8).find_map(|(at, _)| Some(span(&text[at + phrase.len()..])?.0))
+        text.match_indices(phrase)
+            .take(8)
+            .find_map(|(at, _)| Some(moment::span(&text[at + phrase.len()..])?.0))
     })
-}
-
-/// Reads numbers with units (`1m2.5s`, `12ms`, `2 minutes`) from the start of a text; a number without a unit is
-/// seconds. Gives the sum and the rest of the text.
-fn span(text: &str) -> Option<(Duration, &str)> {
-    let mut total = None::<f64>;
-    let mut rest = text;
-    loop {
-        let trimmed = rest.trim_start();
-        let digits =
-            trimmed.find(|char: char| !(char.is_ascii_digit() || char == '.')).unwrap_or(trimmed.len());
-        let Ok(number) = trimmed[..digits].trim_end_matches('.').parse::<f64>() else { break };
-        let after = trimmed[digits..].trim_start();
-        let letters = after.find(|char: char| !char.is_alphabetic()).unwrap_or(after.len());
-        let factor = match &after[..letters] {
-            "" | "s" | "sec" | "secs" | "second" | "seconds" | "秒" => 1.0,
-            "ms" | "millis" | "milliseconds" => 1e-3,
-            "us" | "µs" | "μs" => 1e-6,
-            "ns" => 1e-9,
-            "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
-            "h" | "hr" | "hrs" | "hour" | "hours" => 3600.0,
-            "d" | "day" | "days" => 86_400.0,
-            // "in 2 requests" is no wait.
-            _ => break,
-        };
-        total = Some(total.unwrap_or(0.0) + number * factor);
-        rest = &after[letters..];
-        if letters == 0 {
-            break;
-        }
-    }
-    Some((seconds_of(total?)?, rest))
 }
 
 #[cfg(test)]
@@ -232,8 +184,8 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_text_never_panics(text in ".{0,60}", now in any::<i64>(), digits in "[0-9.eE+-]{1,24}[a-zµ]{0,3}") {
-            moment(&text, UnixMs(now));
-            moment(&digits, UnixMs(now));
+            moment::wait(&text, UnixMs(now));
+            moment::wait(&digits, UnixMs(now));
             in_text(&format!("try again in {digits} {text}"));
         }
     }

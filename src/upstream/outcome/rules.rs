@@ -5,6 +5,7 @@ use crate::{
         Ambiguous, ClientError, HostError, KeyInvalid, ModelUnavailable, OutOfCredit, RateLimited,
     },
     protocol::error_body::ErrorBody,
+    provider::without_quotes,
 };
 
 use super::{
@@ -406,33 +407,5 @@ fn by_status(status: Option<u16>, body: &ErrorBody, haystack: &str) -> Verdict {
         // One request or one model can cause these; a host that is down shows by failing for all its models.
         204 | 408 | 409 | 424 | 425 | 499 | 500.. => Verdict::new(HostError, ChannelModel),
         _ => Verdict::new(Ambiguous, Request),
-    }
-}
-
-/// A text without what stands between its first and its last quotation mark, blanks joined: what a request put into an
-/// error must not decide what it means, even if it holds quotation marks itself. An apostrophe inside a word opens
-/// nothing.
-fn without_quotes(text: &str) -> String {
-    let is_quote = |char: char| matches!(char, '"' | '`' | '\'' | '“' | '”' | '‘' | '’' | '「' | '」');
-    let mut before = ' ';
-    let opening = text.char_indices().find(|(_, char)| {
-        let opens = is_quote(*char) && !(before.is_alphanumeric() && matches!(char, '\'' | '’'));
-        before = *char;
-        opens
-    });
-    let joined = |parts: [&str; 2]| {
-        parts.iter().flat_map(|part| part.split_whitespace()).collect::<Vec<_>>().join(" ")
-    };
-    match (opening, text.rfind(is_quote)) {
-        (Some((first, quote)), Some(last)) => {
-            let end = last + text[last..].chars().next().map_or(0, char::len_utf8);
-            // A quotation that never ends: nothing after it is trusted.
-            if last == first {
-                joined([&text[..first], ""])
-            } else {
-                joined([&text[..first], &text[end.max(first + quote.len_utf8())..]])
-            }
-        }
-        _ => joined([text, ""]),
     }
 }

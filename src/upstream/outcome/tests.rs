@@ -2,18 +2,27 @@
 
 use proptest::prelude::*;
 
-use crate::model::usage::OutcomeClass::{self, *};
+use crate::{
+    model::usage::OutcomeClass::{self, *},
+    provider::Providers,
+};
 
 use super::{LimitPeriod::*, RestScope::*, *};
 
 const NOW: UnixMs = UnixMs(1_791_331_140_000);
 
 fn told(status: u16, headers: &[(&'static str, &str)], body: &str) -> Outcome {
+    told_by(None, status, headers, body)
+}
+
+fn told_by(provider: Option<&str>, status: u16, headers: &[(&'static str, &str)], body: &str) -> Outcome {
+    let providers = Providers::embedded();
+    let provider = provider.map(|id| &**providers.find(id).expect("a known provider"));
     let headers = headers
         .iter()
         .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
         .collect();
-    classify(&Answered { status, headers: &headers, body: body.as_bytes(), now: NOW, secrets: &[] })
+    classify(&Answered { status, headers: &headers, body: body.as_bytes(), provider, now: NOW, secrets: &[] })
 }
 
 fn class(status: u16, body: &str) -> (OutcomeClass, RestScope) {
@@ -324,7 +333,7 @@ fn a_hint_is_capped_by_the_kind_of_limit() {
 fn errors_inside_a_200_mean_what_they_name() {
     let in_band = |raw: &'static str, status| {
         let error = InBandError { status, code: None, kind: None, message: "x".to_owned(), raw: raw.into() };
-        let outcome = classify_in_band(&error, NOW, &[]);
+        let outcome = classify_in_band(&error, None, NOW, &[]);
         (outcome.class, outcome.scope)
     };
     for (raw, status, expected) in [
@@ -350,6 +359,70 @@ fn errors_inside_a_200_mean_what_they_name() {
 }
 
 #[test]
+fn the_providers_own_rules_come_before_those_for_any_vendor() {
+    // OpenAI's code for an empty account; at DashScope the tokens of this minute, at ModelScope a passing state.
+    let body = r#"{"error":{"code":"insufficient_quota","message":"You exceeded your current quota, please check your plan and billing details."}}"#;
+    for (provider, expected, permanent) in [
+        (None, (OutOfCredit, Group), true),
+        (Some("generic"), (OutOfCredit, Group), true),
+        (Some("dashscope"), (RateLimited, KeyModel), false),
+        (Some("modelscope"), (RateLimited, Group), false),
+    ] {
+        let outcome = told_by(provider, 429, &[], body);
+        assert_eq!((outcome.class, outcome.scope), expected, "{provider:?}");
+        assert_eq!(outcome.permanent, permanent, "{provider:?}");
+    }
+    let dashscope = told_by(Some("dashscope"), 429, &[], body);
+    assert_eq!(dashscope.rest_for, Some(Duration::from_secs(60)));
+    let rule = dashscope.told.expect("the provider's rule");
+    assert_eq!((rule.rule.as_str(), rule.scope), ("tokens", crate::provider::Scope::GroupModel));
+}
+
+#[test]
+fn a_daily_limit_rests_until_the_providers_midnight() {
+    let google = r#"[{"error":{"code":429,"message":"m","details":[{"violations":[{"quotaId":"GenerateRequestsPerDayPerProjectPerModel-FreeTier","quotaValue":"20"}]},{"retryDelay":"38s"}]}}]"#;
+    // From 16:59 to midnight in Los Angeles.
+    assert_eq!(told_by(Some("google"), 429, &[], google).rest_for, Some(Duration::from_secs(25_260)));
+    assert_eq!(told(429, &[], google).rest_for, None);
+}
+
+#[test]
+fn what_the_providers_rules_do_not_speak_of_is_told_by_status_and_text() {
+    for (status, body) in [(500, ""), (418, ""), (429, r#"{"error":{"message":"slow down"}}"#)] {
+        let general = told(status, &[("retry-after", "9")], body);
+        assert_eq!(told_by(Some("google"), status, &[("retry-after", "9")], body), general);
+        assert!(general.told.is_none());
+    }
+    // A rule without an end of its own leaves the answer's hint in force.
+    let nvidia = told_by(
+        Some("nvidia"),
+        429,
+        &[("retry-after", "9")],
+        r#"{"status":429,"title":"Too Many Requests"}"#,
+    );
+    assert_eq!((nvidia.scope, nvidia.rest_for), (Key, Some(Duration::from_secs(9))));
+}
+
+#[test]
+fn a_request_at_fault_by_the_providers_rule_passes_through() {
+    let zhipu = told_by(Some("zhipu"), 400, &[], r#"{"error":{"code":"1261","message":"Prompt 超长"}}"#);
+    assert_eq!((zhipu.class, zhipu.pass_through, zhipu.rest_for), (ClientError, true, None));
+}
+
+#[test]
+fn an_error_inside_a_200_is_judged_by_the_provider_too() {
+    let providers = Providers::embedded();
+    let raw =
+        r#"{"message":"ResourceExhausted: Worker local total request limit reached (16/16)","code":503}"#;
+    let error =
+        InBandError { status: Some(503), code: None, kind: None, message: "x".to_owned(), raw: raw.into() };
+    let nvidia = providers.find("nvidia").map(|provider| &**provider);
+    let outcome = classify_in_band(&error, nvidia, NOW, &[]);
+    assert_eq!((outcome.class, outcome.scope), (RateLimited, ChannelModel));
+    assert_eq!(outcome.period, Some(Concurrent));
+}
+
+#[test]
 fn bad_answers_are_the_hosts_fault_and_an_empty_one_rests_nothing() {
     for (bad, scope) in [
         (BadAnswer::Empty, Request),
@@ -357,7 +430,7 @@ fn bad_answers_are_the_hosts_fault_and_an_empty_one_rests_nothing() {
         (BadAnswer::NotJson, ChannelModel),
         (BadAnswer::Stream, ChannelModel),
     ] {
-        let outcome = classify_bad_answer(&bad, NOW, &[]);
+        let outcome = classify_bad_answer(&bad, None, NOW, &[]);
         assert_eq!((outcome.class, outcome.scope, outcome.pass_through), (HostError, scope, false));
     }
 }
@@ -374,6 +447,7 @@ fn the_detail_is_short_and_holds_no_credential() {
         status: 401,
         headers: &headers,
         body: body.as_bytes(),
+        provider: None,
         now: NOW,
         secrets: &[&secret],
     });
@@ -436,7 +510,7 @@ proptest! {
             .map(|name| (http::HeaderName::from_static(name), hint.parse().unwrap()))
             .collect();
         for body in [&body[..], text.as_bytes(), format!(r#"{{"error":{{"message":{text:?}}}}}"#).as_bytes()] {
-            let outcome = classify(&Answered { status, headers: &headers, body, now: NOW, secrets: &[] });
+            let outcome = classify(&Answered { status, headers: &headers, body, provider: None, now: NOW, secrets: &[] });
             prop_assert!(outcome.detail.chars().count() <= 300);
             prop_assert!(outcome.rest_for.is_none_or(|rest| rest <= MAX_LONG_REST));
             prop_assert!(!outcome.pass_through || matches!(status, 400 | 413 | 422));

@@ -53,6 +53,8 @@ pub struct Shared {
     pub setup: setup_code::SetupCode,
     /// Says what is wrong with the recording of usage.
     pub recording: Option<RecordingState>,
+    /// Held while a script's change is made from the present state.
+    pub changing: tokio::sync::Mutex<()>,
     /// Makes a backup, if the server can.
     pub backup: Option<MakeBackup>,
 }

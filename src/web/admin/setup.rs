@@ -268,7 +268,7 @@ async fn create_channel(
         Vec::new()
     });
     if errors.is_empty() && models.is_empty() {
-        match listed_models(&clients, &catalog.load(), base_url, allow_private, &keys[0], db.now()).await {
+        match listed_models(&clients, &catalog, base_url, allow_private, &keys[0], db.now()).await {
             Ok(listed) if listed.is_empty() => errors.add("models", t.setup.models_empty()),
             Ok(listed) => models = listed,
             Err(why) => errors.add("models", t.setup.models_not_fetched(&why)),
@@ -282,6 +282,7 @@ async fn create_channel(
     let new = NewChannel {
         name: name.to_owned(),
         base_url: base_url.to_owned(),
+        provider: catalog.providers().load().proposed(base_url).to_owned(),
         allow_private,
         models,
         redirects,
@@ -306,7 +307,7 @@ async fn create_channel(
 /// What the upstream lists with one of the keys, before there is a channel; else the upstream's text.
 async fn listed_models(
     clients: &Clients,
-    catalog: &Catalog,
+    catalog: &CatalogStore,
     base_url: &str,
     allow_private: bool,
     key: &PastedKey,
@@ -318,6 +319,7 @@ async fn listed_models(
         name: String::new(),
         base_url: base_url.to_owned(),
         protocol: new.protocol,
+        provider: catalog.providers().load().proposed(base_url).to_owned(),
         priority: new.priority,
         weight: new.weight,
         groups: new.groups,
@@ -330,15 +332,16 @@ async fn listed_models(
         models: Vec::new(),
         redirects: Vec::new(),
     };
-    let limits = catalog.timeouts(&channel);
+    let limits = catalog.load().timeouts(&channel);
     let timeouts = EffectiveTimeouts {
         connect: limits.connect.min(LONGEST_FETCH),
         first_byte: limits.first_byte.min(LONGEST_FETCH),
         idle: limits.idle.min(LONGEST_FETCH),
     };
-    let mut models = fetch_models(clients, &channel, &key.secret, timeouts, now)
-        .await
-        .map_err(|failure| failure.text.chars().take(MOST_FAILURE_CHARACTERS).collect::<String>())?;
+    let mut models =
+        fetch_models(clients, &channel, &catalog.provider_of(&channel), &key.secret, timeouts, now)
+            .await
+            .map_err(|failure| failure.text.chars().take(MOST_FAILURE_CHARACTERS).collect::<String>())?;
     models.truncate(rules::MAX_MODELS);
     Ok(models)
 }

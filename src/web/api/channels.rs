@@ -11,6 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
+    changing,
     endpoint::{Asked, Body, Created, Endpoint, Gone, Patch, Query, Shown},
     refusal::{Refusal, Result},
     shapes::{Ended, NamedPageQuery},
@@ -27,7 +28,9 @@ use crate::{
     pool::{
         input::{ChannelInput, Faults, ModelDetails, ModelInput, TimeoutsInput, Upstreams},
         rules::MAX_MODELS,
-        upkeep::{concerns_channel, end_rests, key_rest, leads_elsewhere, merged_models, patient_timeouts},
+        upkeep::{
+            concerns_channel, end_rests, key_rest, merged_models, patient_timeouts, sends_secrets_elsewhere,
+        },
     },
     scheduler::rest::{RestBook, Scope},
     storage::channels::NewChannel,
@@ -45,8 +48,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         "models": ["llama-3.3-70b-versatile", {"name": "openai/gpt-oss-120b", "price": {"input": 0.15, "output": 0.6}}],
         "redirects": {"smart": "openai/gpt-oss-120b"},
     });
-    let moved = "Keys are never readable through this interface. A change that would send a channel's keys to another \
-                 host, or by way of another proxy, needs the account's password in the header `x-onepool-password`.";
+    let moved = "Keys are never readable through this interface. A change that would send a channel's keys or headers \
+                 to another host, or by way of another proxy, needs the account's password in the header `x-onepool-password`.";
     vec![
         Endpoint::new(Method::GET, "/api/channels", "List channels", list),
         Endpoint::new(Method::POST, "/api/channels", "Add a channel", create)
@@ -89,6 +92,8 @@ pub struct ChannelView {
     base_url: String,
     /// The protocol that it speaks.
     protocol: Protocol,
+    /// The id of the provider whose rules hold for it.
+    provider: String,
     /// Channels of a higher priority are tried before those of a lower one.
     priority: i64,
     /// Share of the calls among channels of the same priority.
@@ -176,6 +181,7 @@ impl ChannelView {
             name: input.name,
             base_url: input.base_url,
             protocol: input.protocol,
+            provider: channel.provider.clone(),
             priority: input.priority,
             weight: channel.weight,
             groups: input.groups,
@@ -216,7 +222,12 @@ fn view(site: &Site, id: ChannelId) -> Result<ChannelView> {
 }
 
 /// The channel that an input describes. A masked secret is refused here: it is what an answer shows, not what is meant.
-fn checked(input: &ChannelInput, known: Option<&Channel>, asked: &super::auth::Caller) -> Result<NewChannel> {
+fn checked(
+    site: &Site,
+    input: &ChannelInput,
+    known: Option<&Channel>,
+    asked: &super::auth::Caller,
+) -> Result<NewChannel> {
     let mut faults = Faults::default();
     let text = "This is masked, as answers show it; give the whole value, or change other fields by PATCH.";
     for (name, value) in &input.headers {
@@ -228,7 +239,7 @@ fn checked(input: &ChannelInput, known: Option<&Channel>, asked: &super::auth::C
         faults.add("proxy", text);
     }
     faults.or(())?;
-    Ok(input.check(known, asked.t())?)
+    Ok(input.check(known, Some(&site.catalog.providers().load()), asked.t())?)
 }
 
 async fn list(asked: Asked<(), Query<NamedPageQuery>>) -> Result<Shown<ChannelList>> {
@@ -247,19 +258,21 @@ async fn show(asked: Asked<ChannelId>) -> Result<Shown<ChannelView>> {
 }
 
 async fn create(asked: Asked<(), (), Body<ChannelInput>>) -> Result<Created<ChannelView>> {
-    let new = checked(&asked.body.0, None, &asked.caller)?;
+    let new = checked(&asked.site, &asked.body.0, None, &asked.caller)?;
     let id = asked.site.db.create_channel(&new).await?;
     asked.site.catalog.reload().await?;
     Ok(Created(format!("/api/channels/{id}"), view(&asked.site, id)?))
 }
 
 async fn replace(asked: Asked<ChannelId, (), Body<ChannelInput>>) -> Result<Shown<ChannelView>> {
+    let _changing = changing(&asked.site).await?;
     let entry = find(&asked.site.catalog.load(), asked.path)?;
     let input = &asked.body.0;
     save(&asked.site, &asked.caller, &entry, input).await
 }
 
 async fn change(asked: Asked<ChannelId, (), Patch<ChannelInput>>) -> Result<Shown<ChannelView>> {
+    let _changing = changing(&asked.site).await?;
     let entry = find(&asked.site.catalog.load(), asked.path)?;
     let input = asked.body.apply(&ChannelInput::of(&entry.channel))?;
     save(&asked.site, &asked.caller, &entry, &input).await
@@ -272,9 +285,10 @@ async fn save(
     input: &ChannelInput,
 ) -> Result<Shown<ChannelView>> {
     let channel = &entry.channel;
-    let new = checked(input, Some(channel), caller)?;
-    if !entry.keys.is_empty() && leads_elsewhere(channel, &new) {
-        caller.confirm(site, "This change sends the channel's keys to another host or proxy.").await?;
+    let new = checked(site, input, Some(channel), caller)?;
+    if sends_secrets_elsewhere(channel, !entry.keys.is_empty(), &new) {
+        let why = "This change sends the channel's keys or headers to another host or proxy.";
+        caller.confirm(site, why).await?;
     }
     site.db.update_channel(channel.id, &new).await?;
     site.catalog.reload().await?;
@@ -359,9 +373,16 @@ async fn fetch(asked: Asked<ChannelId, (), Body<FetchInput>>) -> Result<Shown<Fe
         return Err(Refusal::new(StatusCode::CONFLICT, "no_key", text));
     };
     let timeouts = patient_timeouts(&catalog, channel);
-    let listed = fetch_models(&site.clients, channel, &key.secret, timeouts, site.clock.now())
-        .await
-        .map_err(|failure| not_fetched(&failure))?;
+    let listed = fetch_models(
+        &site.clients,
+        channel,
+        &site.catalog.provider_of(channel),
+        &key.secret,
+        timeouts,
+        site.clock.now(),
+    )
+    .await
+    .map_err(|failure| not_fetched(&failure))?;
     let names: HashSet<&str> = listed.iter().map(|model| model.name.as_str()).collect();
     let FetchInput { apply, models: wanted } = &asked.body.0;
     let mut faults = Faults::default();
@@ -383,6 +404,10 @@ async fn fetch(asked: Asked<ChannelId, (), Body<FetchInput>>) -> Result<Shown<Fe
         .collect();
     let mut offered = channel.models.len();
     if *apply {
+        // The upstream took its time; the channel may have been changed meanwhile.
+        let _changing = changing(site).await?;
+        let entry = find(&site.catalog.load(), asked.path)?;
+        let channel = &entry.channel;
         let is_wanted =
             |model: &ChannelModel| wanted.as_ref().is_none_or(|names| names.contains(&model.name));
         // A model that is offered and asked for by name stays, though the upstream does not list it.

@@ -4,14 +4,15 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
-use crate::pool::input::{Fault, Faults};
+use crate::pool::{
+    input::{Fault, Faults},
+    slip::nearest,
+};
 
 /// The name of the whole body in a fault.
 const WHOLE: &str = "body";
 /// The most faults that one answer names.
 const MOST_FAULTS: usize = 50;
-/// How alike (0 to 1) an unknown name and a known one must be for the known one to be suggested.
-const ALIKE: f64 = 0.7;
 
 /// A fault of shape, and whether it is a field that is not known.
 struct ShapeFault {
@@ -100,18 +101,6 @@ fn explain(path: &Path, message: &str) -> (Vec<Step>, ShapeFault) {
 
 fn listed(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// The known name that an unknown one is most likely meant to be.
-pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    let alike = |candidate: &str| strsim::jaro_winkler(&name, &candidate.to_lowercase());
-    known
-        .iter()
-        .map(|candidate| (*candidate, alike(candidate)))
-        .filter(|(_, likeness)| *likeness >= ALIKE)
-        .max_by(|(_, a), (_, b)| a.total_cmp(b))
-        .map(|(candidate, _)| candidate)
 }
 
 /// serde's words in plain ones. What was sent is not repeated: it may be a secret in the wrong place.

@@ -8,7 +8,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    channels,
+    changing, channels,
     endpoint::{Asked, Body, Endpoint, Gone, Patch, Query, Shown},
     refusal::{Refusal, Result},
     shapes::{At, Ended, Page, PageQuery},
@@ -378,9 +378,11 @@ async fn add(asked: Asked<ChannelId, (), Body<KeysInput>>) -> Result<Shown<KeysA
     let site = &asked.site;
     let channel = channels::find(&site.catalog.load(), asked.path)?.channel.id;
     let candidates = asked.body.0.candidates(asked.caller.t())?;
-    let keys: Vec<PastedKey> =
-        candidates.iter().filter_map(|candidate| Some(candidate.key.as_ref().ok()?.0.clone())).collect();
-    let mut added = site.db.add_keys(channel, &keys).await?.into_iter();
+    let keys: Vec<(&PastedKey, bool)> = candidates
+        .iter()
+        .filter_map(|candidate| candidate.key.as_ref().ok().map(|(key, enabled)| (key, *enabled)))
+        .collect();
+    let mut added = site.db.add_switched_keys(channel, &keys).await?.into_iter();
     let mut results = Vec::with_capacity(candidates.len());
     for Candidate { line, label, key } in candidates {
         let result = |last4: String, result, key_id: Option<KeyId>, message| KeyResult {
@@ -393,11 +395,8 @@ async fn add(asked: Asked<ChannelId, (), Body<KeysInput>>) -> Result<Shown<KeysA
         };
         results.push(match key {
             Err(message) => result(String::new(), KeyOutcome::Refused, None, Some(message)),
-            Ok((key, enabled)) => match added.next() {
+            Ok((key, _)) => match added.next() {
                 Some(KeyAdded::Added(id)) => {
-                    if !enabled {
-                        site.db.set_key_enabled(id, false).await?;
-                    }
                     result(Secret::last4(&key.secret), KeyOutcome::Added, Some(id), None)
                 }
                 Some(KeyAdded::Duplicate) | None => {
@@ -437,6 +436,7 @@ fn yes() -> bool {
 
 async fn change(asked: Asked<KeyId, (), Patch<KeySettingsInput>>) -> Result<Shown<KeyView>> {
     let (site, t) = (&asked.site, asked.caller.t());
+    let _changing = changing(site).await?;
     let (_, key) = find(&site.catalog.load(), asked.path)?;
     let new = asked.body.apply(&KeySettingsInput {
         label: key.label.clone(),
@@ -448,12 +448,7 @@ async fn change(asked: Asked<KeyId, (), Patch<KeySettingsInput>>) -> Result<Show
     faults.take("label", rules::check_length(t, &new.label, rules::MAX_NAME_CHARS));
     faults.take("quota_group", rules::check_length(t, group.unwrap_or_default(), rules::MAX_NAME_CHARS));
     faults.or(())?;
-    if new.label != key.label || group != key.quota_group.as_deref() {
-        site.db.update_key(key.id, &new.label, group).await?;
-    }
-    if new.enabled != key.enabled {
-        site.db.set_key_enabled(key.id, new.enabled).await?;
-    }
+    site.db.change_key(key.id, &new.label, group, new.enabled).await?;
     site.catalog.reload().await?;
     Ok(Shown(view(site, key.id).await?))
 }
@@ -485,8 +480,16 @@ async fn check(asked: Asked<KeyId, (), Body<CheckInput>>) -> Result<Shown<CheckV
         return Err(Refusal::at("model", "This cannot be a model's name."));
     }
     let timeouts = patient_timeouts(&catalog, &entry.channel);
-    let check =
-        check_key(&site.clients, &entry.channel, &key.secret, model.as_deref(), timeouts, &site.clock).await;
+    let check = check_key(
+        &site.clients,
+        &entry.channel,
+        &site.catalog.provider_of(&entry.channel),
+        &key.secret,
+        model.as_deref(),
+        timeouts,
+        &site.clock,
+    )
+    .await;
     site.db.save_key_check(key.id, &check).await?;
     if answered(&check) {
         wake(site.dispatch.lock().rests_mut(), &entry, &key, model.as_deref());

@@ -87,3 +87,11 @@ pub fn router(site: Site) -> Router {
         .layer(axum::middleware::from_fn(refusal::draw))
         .with_state(site)
 }
+
+/// Held from reading what is there until what was made of it is written, so that of two changes at a time neither is
+/// undone by the other. What a command has changed a moment ago is known from here on.
+async fn changing(site: &Site) -> refusal::Result<tokio::sync::MutexGuard<'_, ()>> {
+    let guard = site.admin.changing.lock().await;
+    site.catalog.follow().await?;
+    Ok(guard)
+}

@@ -31,6 +31,12 @@ struct ApiPage {
     schemas: Vec<SchemaView>,
 }
 
+/// A description in parts; whether each is code, which descriptions write between backticks.
+fn in_parts(text: &str) -> Vec<(bool, &str)> {
+    let parts = text.split('`').enumerate().map(|(index, part)| (index % 2 == 1, part));
+    parts.filter(|(_, part)| !part.is_empty()).collect()
+}
+
 /// Endpoints that belong together.
 struct GroupView {
     id: String,

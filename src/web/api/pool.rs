@@ -26,8 +26,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::POST, "/api/apply", "Bring the pool to a declared state", apply)
             .about(
                 "Channels, keys and tokens become what the document declares, all of it or nothing; the same document again \
-                 changes nothing. Secrets stand in it literally. A change that sends a channel's keys to another host or \
-                 proxy needs the header `x-onepool-password`.",
+                 changes nothing. Secrets stand in it literally. A change that sends a channel's keys or \
+                 headers to another host or proxy needs the header `x-onepool-password`.",
             )
             .example(json!({
                 "pool": {
@@ -96,13 +96,18 @@ async fn apply(asked: Asked<(), (), Body<ApplyInput>>) -> Result<Shown<ApplyView
     let options = Options { prune: input.prune };
     let mut confirmed = false;
     for _ in 0..apply::TRIES {
-        let plan = apply::plan(&site.db, &input.pool, options, t).await.map_err(refused)?;
+        let plan = apply::plan(&site.db, &input.pool, options, &site.catalog.providers().load(), t)
+            .await
+            .map_err(refused)?;
         if input.dry_run {
             return Ok(Shown(ApplyView { changed: false, steps: plan.steps, new_tokens: Vec::new() }));
         }
         // Asked of each plan: what was harmless a moment ago may not be so any more.
         if !confirmed && plan.steps.iter().any(|step| step.sends_keys_elsewhere) {
-            asked.caller.confirm(site, "This sends a channel's keys to another host or proxy.").await?;
+            asked
+                .caller
+                .confirm(site, "This sends a channel's keys or headers to another host or proxy.")
+                .await?;
             confirmed = true;
         }
         let Some(Outcome { plan, generated }) = apply::carry_out(&site.db, plan).await? else { continue };

@@ -8,14 +8,14 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
+    changing,
     endpoint::{Asked, Body, Endpoint, Shown},
-    input::nearest,
     refusal::Result,
 };
 use crate::{
     config::{Kind, Setting, TABLE, setting},
     i18n::{Lang, Messages},
-    pool::input::Faults,
+    pool::{input::Faults, slip::nearest},
     web::{Site, admin::settings::problem},
 };
 
@@ -121,6 +121,7 @@ async fn show(asked: Asked) -> Result<Shown<SettingList>> {
 
 async fn replace(asked: Asked<(), (), Body<SettingsInput>>) -> Result<Shown<SettingList>> {
     let site = &asked.site;
+    let _changing = changing(site).await?;
     // What the environment decides keeps its saved value for the day when it is decided here again.
     let mut values = site.db.settings().await?;
     values.retain(|name, _| site.config.fixed(name).is_some());
@@ -128,6 +129,7 @@ async fn replace(asked: Asked<(), (), Body<SettingsInput>>) -> Result<Shown<Sett
 }
 
 async fn change(asked: Asked<(), (), Body<SettingsInput>>) -> Result<Shown<SettingList>> {
+    let _changing = changing(&asked.site).await?;
     let values = asked.site.db.settings().await?;
     save(&asked.site, asked.caller.t(), &asked.body.0, values).await
 }

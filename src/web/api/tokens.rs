@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{
+    changing,
     endpoint::{
         Asked, Body, BodyPart, BodyShape, Created, Endpoint, Gone, Patch, Query, Schemas, Shown, add_schema,
         reference,
@@ -279,12 +280,14 @@ async fn with_value(site: &Site, id: TokenId, value: &Secret) -> Result<TokenWit
 }
 
 async fn replace(asked: Asked<TokenId, (), Body<TokenInput>>) -> Result<Shown<TokenView>> {
+    let _changing = changing(&asked.site).await?;
     let known = find(&asked.site, asked.path).await?.token;
     save(&asked.site, &known, asked.body.0.check(Some(&known), asked.site.clock.now(), asked.caller.t())?)
         .await
 }
 
 async fn change(asked: Asked<TokenId, (), Patch<TokenInput>>) -> Result<Shown<TokenView>> {
+    let _changing = changing(&asked.site).await?;
     let known = find(&asked.site, asked.path).await?.token;
     let input = asked.body.apply(&TokenInput::of(&known))?;
     save(&asked.site, &known, input.check(Some(&known), asked.site.clock.now(), asked.caller.t())?).await

@@ -17,7 +17,10 @@ use crate::{
         time::UnixMs,
         usage::{CallResult, Endpoint as Called, OutcomeClass, TokenCounts},
     },
-    pool::input::{Decimal, Faults},
+    pool::{
+        input::{Decimal, Faults},
+        rules::optional_time,
+    },
     storage::usage_query::{
         ResultFilter, UsageFilter,
         names::{KeyName, Named},
@@ -50,9 +53,11 @@ pub fn endpoints() -> Vec<Endpoint> {
 pub struct UsageQuery {
     /// Calls that arrived then or later.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "optional_time")]
     from: Option<jiff::Timestamp>,
     /// Calls that arrived before then.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "optional_time")]
     to: Option<jiff::Timestamp>,
     /// Who asked.
     token_id: Option<i64>,

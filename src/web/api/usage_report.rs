@@ -11,7 +11,7 @@ use super::{
     usage::{CountsView, NamedView, at, channel_name},
 };
 use crate::{
-    pool::input::Decimal,
+    pool::{input::Decimal, rules::optional_time},
     storage::usage_query::report::{Group, GroupBy, GroupName, Sums},
     web::{
         admin::usage::period::{Choice, Period},
@@ -39,9 +39,11 @@ pub struct ReportQuery {
     period: Option<ReportPeriod>,
     /// Calls that arrived then or later.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "optional_time")]
     from: Option<jiff::Timestamp>,
     /// Calls that arrived before then.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "optional_time")]
     to: Option<jiff::Timestamp>,
 }
 

@@ -9,7 +9,7 @@ mod client_kind;
 mod models;
 mod openclaw_export;
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     Router,
@@ -17,11 +17,11 @@ use axum::{
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{any, get, post},
 };
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -41,7 +41,9 @@ pub fn router(site: Site) -> Router {
     let mut router = Router::new();
     for prefix in ["/v1", ""] {
         for endpoint in Endpoint::ALL.iter().copied() {
-            let handler = post(move |state, request| relay(endpoint, state, request));
+            let handler = post(move |State(site): State<Site>, request: Request| async move {
+                relay(endpoint, &site, request).await
+            });
             let path = format!("{prefix}/{}", endpoint.path());
             router = router.route(&path, handler.clone()).route(&format!("{path}/"), handler);
         }
@@ -68,8 +70,29 @@ pub fn router(site: Site) -> Router {
         .with_state(site)
 }
 
+/// The endpoint of a call that needs nothing of the router: no page of another origin asks, whose browser wants to see the
+/// headers of the CORS layer.
+pub(super) fn plain_call(request: &Request) -> Option<Endpoint> {
+    if request.method() != Method::POST || request.headers().contains_key(header::ORIGIN) {
+        return None;
+    }
+    let path = request.uri().path();
+    let path = path.strip_prefix("/v1").unwrap_or(path).strip_prefix('/')?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    Endpoint::ALL.iter().copied().find(|endpoint| endpoint.path() == path)
+}
+
+/// Answers such a call as the router would.
+pub(super) async fn answer_plain_call(site: &Site, endpoint: Endpoint, request: Request) -> Response {
+    let request_id = request_id(request.extensions());
+    match AssertUnwindSafe(relay(endpoint, site, request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => drawn(face::panicked(panic), request_id),
+    }
+}
+
 /// Relays a call.
-async fn relay(endpoint: Endpoint, State(site): State<Site>, request: Request) -> Response {
+async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
     let arrived = Instant::now();
     let at = site.clock.now();
     let (parts, body) = request.into_parts();
@@ -113,8 +136,9 @@ fn into_response(answer: Answer) -> Response {
         AnswerBody::Events(events) => Body::from_stream(events.map(Ok::<_, std::convert::Infallible>)),
     };
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, body).into_response();
-    response.headers_mut().extend(answer.headers);
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = answer.headers;
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
@@ -124,7 +148,10 @@ fn into_response(answer: Answer) -> Response {
 /// Draws errors that are not the relay's own as OpenAI's JSON.
 async fn draw(request: Request, next: Next) -> Response {
     let request_id = request_id(request.extensions());
-    let mut response = next.run(request).await;
+    drawn(next.run(request).await, request_id)
+}
+
+fn drawn(mut response: Response, request_id: RequestId) -> Response {
     let Some(face::Undrawn(error)) = response.extensions_mut().remove::<face::Undrawn>() else {
         return response;
     };

@@ -64,7 +64,7 @@ fn describe(model: &PublicModel, token: &Token) -> Value {
             .routes
             .iter()
             .filter(move |route| usable(&route.channel.channel.groups))
-            .map(|route| &route.model)
+            .map(|route| &*route.model)
     };
     let least =
         |value: fn(&crate::model::channel::ChannelModel) -> Option<u32>| routes().filter_map(value).min();

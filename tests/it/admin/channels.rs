@@ -12,7 +12,7 @@ use onepool::{
 };
 
 use crate::support::{
-    app::{TestApp, model},
+    app::{TestApp, eventually, model},
     upstream::{KeyRules, KeyState, Upstream},
 };
 
@@ -101,6 +101,54 @@ async fn nobody_sees_a_channel_without_logging_in() {
 }
 
 #[tokio::test]
+async fn a_channels_provider_is_chosen_or_taken_from_its_base_url_and_shown_in_both_languages() {
+    let mut browser = Browser::open().await;
+    let form = browser.get("/channels/new").await.body;
+    assert!(
+        form.contains("By the base URL") && form.contains("<option value=\"groq\">Groq</option>"),
+        "{form}"
+    );
+    let mut fields = vec![
+        ("name", "One"),
+        ("base_url", "https://api.groq.com/openai/v1"),
+        ("protocol", "openai"),
+        ("priority", "0"),
+        ("weight", "1"),
+        ("provider", "grok"),
+    ];
+    let refused = browser.post("/channels/new", &fields).await;
+    assert!(refused.status == 422 && refused.body.contains("Did you mean “groq”?"), "{}", refused.body);
+    fields.pop();
+    assert_eq!(browser.post("/channels/new", &fields).await.status, 303);
+    let form = browser.get("/channels/1/edit").await.body;
+    assert!(form.contains("<option value=\"groq\" selected>"), "{form}");
+
+    fields.push(("provider", "generic"));
+    assert_eq!(browser.post("/channels/1/edit", &fields).await.status, 303);
+    assert!(browser.get("/channels/1").await.body.contains("The base URL belongs to Groq"));
+    fields.pop();
+    fields.push(("provider", "zhipu"));
+    assert_eq!(browser.post("/channels/1/edit", &fields).await.status, 303);
+    browser.language = "zh-CN";
+    let name = onepool::provider::Providers::embedded().of("zhipu").name.zh.clone();
+    assert!(browser.get("/channels/1").await.body.contains(&name), "{name}");
+    browser.app.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_file_of_a_provider_is_shown_with_its_place_until_it_is_mended() {
+    let browser = Browser::open().await;
+    let folder = browser.app.data.path().join("data/providers");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("mine.json"), "{\"id\": \"mine\",\n\"limits\": 3}").unwrap();
+    let page = async || browser.get("/channels").await.body;
+    eventually("the fault on the page", async || page().await.contains("mine.json: line 2")).await;
+    std::fs::remove_file(folder.join("mine.json")).unwrap();
+    eventually("its end", async || !page().await.contains("mine.json")).await;
+    browser.app.stop().await;
+}
+
+#[tokio::test]
 async fn a_channel_is_added_with_its_keys_and_the_upstreams_models() {
     let browser = Browser::open().await;
     let upstream = Upstream::start();
@@ -129,7 +177,15 @@ async fn a_channel_is_added_with_its_keys_and_the_upstreams_models() {
     let created = browser.post("/channels/new", &fields).await;
     assert_eq!((created.status, &*created.location), (303, "/channels/1"), "{}", created.body);
     let page = browser.get("/channels/1").await.body;
-    for expected in ["Fake &#60;vendor&#62;", "…1111", "…2222", "alpha", "beta", "smart = alpha"] {
+    for expected in [
+        "Fake &#60;vendor&#62;",
+        "…1111",
+        "…2222",
+        "alpha",
+        "beta",
+        "smart = alpha",
+        "Any OpenAI-compatible server",
+    ] {
         assert!(page.contains(expected), "{expected}");
     }
     assert!(!page.contains("nvapi-aaaa"), "a key is shown only by its last four characters");

@@ -109,6 +109,7 @@ impl Browser {
             name: "upstream".into(),
             base_url: "http://127.0.0.1:9".into(),
             protocol: Protocol::OpenAi,
+            provider: "generic".into(),
             priority: 0,
             weight: 1,
             groups: Vec::new(),

@@ -120,7 +120,13 @@ async fn keys_follow_a_channel_to_another_host_by_password_only() {
     api.post("/api/channels", full()).await;
     let elsewhere = || json!({"base_url": "https://other.example"});
     let moved = api.patch("/api/channels/1", json!({"base_url": "https://new.example"})).await;
-    assert_eq!(moved.status, 200, "without keys there is nothing to lose");
+    assert_refused(&moved, 403, "password_required");
+    let bare = json!({"base_url": "https://new.example", "headers": null});
+    assert_eq!(
+        api.patch("/api/channels/1", bare).await.status,
+        200,
+        "without keys and headers there is nothing to lose"
+    );
     api.post("/api/channels/1/keys", json!({"keys": [{"secret": "upstream-key-0000-alpha"}]})).await;
     for change in [elsewhere(), json!({"proxy": "http://127.0.0.1:9"})] {
         assert_refused(&api.patch("/api/channels/1", change).await, 403, "password_required");

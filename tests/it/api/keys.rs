@@ -116,3 +116,24 @@ async fn a_key_is_changed_tested_and_removed() {
     }
     api.stop().await;
 }
+
+#[tokio::test]
+async fn of_two_changes_at_a_time_neither_undoes_the_other() {
+    let (api, _upstream) = with_channel().await;
+    let db = api.app.app.site().db.clone();
+    for round in 0..10 {
+        let (note, weight) = (format!("round {round}"), round + 2);
+        let (one, other) = tokio::join!(
+            api.patch("/api/channels/1", json!({"note": note})),
+            api.patch("/api/channels/1", json!({"weight": weight})),
+        );
+        assert_eq!((one.status, other.status), (200, 200));
+        let channel = api.get("/api/channels/1").await;
+        assert_eq!((&channel["note"], &channel["weight"]), (&json!(note), &json!(weight)));
+    }
+    // What a command has written is not undone either, although the server has not followed yet.
+    db.set_channel_enabled(ChannelId(1), false).await.unwrap();
+    let channel = api.patch("/api/channels/1", json!({"priority": 7})).await.json();
+    assert_eq!((&channel["enabled"], &channel["priority"]), (&json!(false), &json!(7)));
+    api.stop().await;
+}

@@ -2,6 +2,7 @@
 
 mod output;
 mod running;
+mod simulate;
 mod values;
 
 use std::{

@@ -98,6 +98,7 @@ fn json_is_json_and_never_holds_a_secret() {
         &["usage", "report", "--by", "day", "--json"],
         &["check-config", "--json"],
         &["apply", "-", "--dry-run", "--json"],
+        &["simulate", "-", "--json"],
         &["admin", "access-token", "--list", "--json"],
         &["backup", "--json"],
     ];
@@ -157,9 +158,16 @@ fn completions_are_scripts_that_shells_read() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let (folder, _) = Folder::filled("http://127.0.0.1:9/v1");
-    for arguments in
-        [&["completions", "zsh"][..], &["channels"], &["usage", "log", "--csv"], &["status", "--json"]]
-    {
+    for arguments in [
+        &["completions", "zsh"][..],
+        &["channels"],
+        &["usage", "log", "--csv"],
+        &["status", "--json"],
+        &["export"],
+        &["export", "--schema"],
+        &["admin", "access-token", "--list"],
+        &["admin", "reset-password"],
+    ] {
         let mut child = folder.command(arguments).spawn().unwrap();
         drop(child.stdout.take());
         let ran = super::finish(child);
@@ -187,4 +195,43 @@ fn help_has_examples_in_the_language_of_the_terminal() {
     assert!(english.contains("Examples:\n  onepool channels add --name Groq"), "{english}");
     let chinese = folder.run_with(&["channels", "add", "--help"], &[("LC_ALL", "zh_CN.UTF-8")]).ok();
     assert!(chinese.contains("示例：") && chinese.contains("添加渠道"), "{chinese}");
+}
+
+#[test]
+fn wrong_words_are_named_in_the_language_of_the_terminal() {
+    let folder = Folder::empty();
+    for (arguments, english, chinese) in [
+        (&["frobnicate"][..], "no command `frobnicate`", "没有命令 `frobnicate`"),
+        (&["chanels"], "mean `channels`", "是否想用 `channels`"),
+        (&["channels", "edit", "A", "--wieght", "2"], "no option `--wieght`", "没有选项 `--wieght`"),
+        (&["channels", "edit", "A", "--wieght", "2"], "mean `--weight`", "是否想用 `--weight`"),
+        (&["apply"], "missing: <FILE|->", "缺少 <FILE|->"),
+        (&["apply", "a.toml", "b.toml"], "`b.toml` is a word too many", "多余的内容 `b.toml`"),
+        (&["tokens", "replace", "a", "--grace"], "needs a value", "需要一个值"),
+        (&["export", "--format", "xml"], "give one of: toml, json", "toml, json"),
+        (&["export", "--schema", "--with-secrets"], "do not go together", "不能与"),
+        (&["channels", "edit"], "onepool channels edit --help", "onepool channels edit --help"),
+    ] {
+        for (language, wanted) in [("en_US.UTF-8", english), ("zh_CN.UTF-8", chinese)] {
+            let text = folder.run_with(arguments, &[("LC_ALL", language)]).refused(2);
+            assert!(text.starts_with("onepool") && text.contains(wanted), "{arguments:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_device_is_written_to_and_not_replaced() {
+    let (folder, _) = Folder::filled("http://127.0.0.1:9/v1");
+    let pipe = folder.data.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).unwrap()
+    });
+    folder.run(&["export", "-o", pipe.to_str().unwrap()]).ok();
+    // A pipe that a file had replaced would leave its reader waiting: let go of it.
+    let still_a_pipe = !pipe.metadata().unwrap().is_file();
+    assert!(still_a_pipe, "the pipe was replaced by a file");
+    assert!(reader.join().unwrap().contains("[[channels]]"));
 }

@@ -24,6 +24,8 @@ fn every_field_of_a_channel_has_an_option() {
             "http://127.0.0.1:9/v1/",
             "--protocol",
             "openai",
+            "--provider",
+            "groq",
             "--priority",
             "-2",
             "--weight",
@@ -58,7 +60,7 @@ fn every_field_of_a_channel_has_an_option() {
     };
     let made = add(&["--models-file", models.to_str().unwrap()]).json();
     let expected = json!({
-        "name": "Local", "base_url": "http://127.0.0.1:9/v1", "protocol": "openai", "priority": -2, "weight": 3,
+        "name": "Local", "base_url": "http://127.0.0.1:9/v1", "protocol": "openai", "provider": "groq", "priority": -2, "weight": 3,
         "groups": ["home", "team"], "headers": {"X-Team": "••••BnRs"}, "proxy": "socks5://127.0.0.1:1080",
         "timeouts": {"connect_ms": 1000, "first_byte_ms": 2000, "idle_ms": 3000}, "allow_private": true,
         "note": "mine", "enabled": false,

@@ -211,7 +211,7 @@ async fn a_restore_asks_before_it_replaces_and_never_touches_a_running_server() 
     assert!(code == Some(2) && error.contains("--yes") && error.contains("已有数据库"), "{error}");
     assert_eq!(run(&folder.data(), &["restore"], &[]).0, Some(2));
     let (code, _, error) = run(&folder.data(), &["restore", "Cargo.toml", "--yes"], &[]);
-    assert!(code == Some(1) && error.contains("not an intact database"), "{error}");
+    assert!(code == Some(1) && error.contains("not an SQLite database"), "{error}");
     let other_key = [("SECRET_KEY", "another master key of 32 characters or more")];
     let (code, _, error) = run(&folder.data(), &["restore", &file.to_string_lossy(), "--yes"], &other_key);
     assert!(code == Some(1) && error.contains("--secret-key-file"), "{error}");

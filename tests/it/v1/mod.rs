@@ -5,6 +5,7 @@ mod envelope;
 mod faults;
 mod models;
 mod network;
+mod providers;
 mod queue;
 mod quotas;
 mod rests;

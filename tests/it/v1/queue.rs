@@ -27,7 +27,7 @@ async fn limit(app: &TestApp, channel: ChannelId, metric: Metric, window: Window
     let rule = Rule {
         channel,
         key: None,
-        models: Models::All,
+        models: Models::default(),
         per: Per::Key,
         metric,
         window,

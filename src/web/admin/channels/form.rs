@@ -10,16 +10,16 @@ use axum::{
 use super::{find_channel, paste_problem, validate::ChannelForm};
 use crate::{
     error::Result,
-    i18n::Messages,
+    i18n::{Lang, Messages},
     model::{
-        catalog::Catalog,
         channel::Protocol,
         decimal,
         id::ChannelId,
         key::{PastedKey, parse_pasted},
     },
-    pool::upkeep::{leads_elsewhere, patient_timeouts},
-    storage::{StorageError, keys::KeyAdded},
+    pool::upkeep::{patient_timeouts, sends_secrets_elsewhere},
+    provider::{GENERIC, Provider, Providers},
+    storage::{StorageError, catalog::CatalogStore, keys::KeyAdded},
     upstream::models::fetch_models,
     web::{
         Site,
@@ -44,14 +44,16 @@ struct FormPage {
     confirm: bool,
     errors: FieldErrors,
     protocols: Vec<(&'static str, &'static str)>,
+    providers: Vec<(String, String)>,
     connect_hint: String,
     first_byte_hint: String,
     idle_hint: String,
 }
 
 impl FormPage {
-    fn new(operator: &Operator, catalog: &Catalog, form: ChannelForm, errors: FieldErrors) -> Self {
-        let t = operator.t();
+    fn new(operator: &Operator, store: &CatalogStore, form: ChannelForm, errors: FieldErrors) -> Self {
+        let (t, catalog) = (operator.t(), store.load());
+        let providers = choices(t, &store.providers().load(), &form.provider);
         let hint = |ms: u32| t.channels.timeout_hint(&t.channels.seconds(&decimal::show(ms.into(), 3)));
         Self {
             c: operator.chrome(Section::Channels),
@@ -62,6 +64,7 @@ impl FormPage {
             form,
             confirm: errors.find("password").is_some(),
             errors,
+            providers,
             protocols: vec![(Protocol::OpenAi.as_str(), t.channels.protocol_openai())],
             connect_hint: hint(catalog.settings.connect_timeout_ms),
             first_byte_hint: hint(catalog.settings.first_byte_timeout_ms),
@@ -90,23 +93,44 @@ impl FormPage {
     }
 }
 
+/// The providers to choose from: what the base URL tells, those of the data, and the chosen one if it is not among them
+/// any more.
+fn choices(t: Messages, providers: &Providers, chosen: &str) -> Vec<(String, String)> {
+    let by_address = (String::new(), t.channels.provider_by_address().to_owned());
+    let mut known: Vec<(String, String)> = providers
+        .all()
+        .map(|provider| (provider.id.clone(), provider_name(t, provider).to_owned()))
+        .collect();
+    // The generic one is first, since it is not one of many.
+    known.sort_by_key(|(id, name)| (id != GENERIC, name.to_lowercase()));
+    let gone = (!chosen.is_empty() && providers.find(chosen).is_none())
+        .then(|| (chosen.to_owned(), t.channels.provider_gone(chosen)));
+    [by_address].into_iter().chain(known).chain(gone).collect()
+}
+
+/// A provider's name in the language of the page.
+pub(super) fn provider_name(t: Messages, provider: &Provider) -> &str {
+    match t.lang {
+        Lang::En => &provider.name.en,
+        Lang::Zh => &provider.name.zh,
+    }
+}
+
 /// `GET /channels/new`.
 pub(super) async fn show_new(State(site): State<Site>, operator: Operator) -> Result<Response> {
-    let catalog = site.catalog.load();
-    render(&FormPage::new(&operator, &catalog, ChannelForm::blank(), FieldErrors::default()))
+    render(&FormPage::new(&operator, &site.catalog, ChannelForm::blank(), FieldErrors::default()))
 }
 
 /// `POST /channels/new`.
 pub(super) async fn create(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
     let t = operator.t();
-    let catalog = site.catalog.load();
     let form = ChannelForm::sent(&fields);
     let refuse = |errors: FieldErrors| {
-        let page = FormPage::new(&operator, &catalog, form.clone(), errors);
+        let page = FormPage::new(&operator, &site.catalog, form.clone(), errors);
         render_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
     };
     let (keys, problem) = pasted_keys(t, &form.keys);
-    let new = match (form.validate(t, None), problem) {
+    let new = match (form.validate(t, &site.catalog.providers().load(), None), problem) {
         (Ok(new), None) => new,
         (result, problem) => {
             let mut errors = result.err().unwrap_or_default();
@@ -168,7 +192,16 @@ async fn fetch_all(site: &Site, id: ChannelId) -> Result<Option<usize>> {
     let Some(key) = entry.keys.first() else { return Ok(None) };
     let timeouts = patient_timeouts(&catalog, &entry.channel);
     let now = site.clock.now();
-    let Ok(models) = fetch_models(&site.clients, &entry.channel, &key.secret, timeouts, now).await else {
+    let Ok(models) = fetch_models(
+        &site.clients,
+        &entry.channel,
+        &site.catalog.provider_of(&entry.channel),
+        &key.secret,
+        timeouts,
+        now,
+    )
+    .await
+    else {
         return Ok(None);
     };
     let models = &models[..models.len().min(crate::pool::rules::MAX_MODELS)];
@@ -186,7 +219,7 @@ pub(super) async fn show_edit(
     let catalog = site.catalog.load();
     let entry = find_channel(&catalog, &id)?;
     let channel = &entry.channel;
-    let page = FormPage::new(&operator, &catalog, ChannelForm::of(channel), FieldErrors::default());
+    let page = FormPage::new(&operator, &site.catalog, ChannelForm::of(channel), FieldErrors::default());
     render(&page.editing(operator.t(), channel.id, &channel.name))
 }
 
@@ -203,15 +236,15 @@ pub(super) async fn update(
     let channel = &entry.channel;
     let form = ChannelForm::sent(&fields);
     let refuse = |errors: FieldErrors| {
-        let page = FormPage::new(&operator, &catalog, form.clone(), errors);
+        let page = FormPage::new(&operator, &site.catalog, form.clone(), errors);
         render_with(StatusCode::UNPROCESSABLE_ENTITY, &page.editing(t, channel.id, &channel.name))
     };
-    let new = match form.validate(t, Some(channel)) {
+    let new = match form.validate(t, &site.catalog.providers().load(), Some(channel)) {
         Ok(new) => new,
         Err(errors) => return refuse(errors),
     };
     // Keys are never shown; sending them to another host would show them to whoever runs it.
-    if !entry.keys.is_empty() && leads_elsewhere(channel, &new) {
+    if sends_secrets_elsewhere(channel, !entry.keys.is_empty(), &new) {
         let password = fields.raw("password");
         let mut errors = FieldErrors::default();
         if password.is_empty() {

@@ -29,6 +29,8 @@ struct IndexPage {
     available: String,
     any: bool,
     filter: String,
+    /// What is wrong with the operator's files of providers.
+    faults: Vec<String>,
 }
 
 struct Row {
@@ -129,7 +131,8 @@ pub(super) async fn show(
     let available = t.channels.available(available, rows.len());
     let any = !rows.is_empty();
     rows.retain(|row| row.shown);
-    render(&IndexPage { c: operator.chrome(Section::Channels), rows, available, any, filter })
+    let faults = site.catalog.providers().faults().iter().map(ToString::to_string).collect();
+    render(&IndexPage { c: operator.chrome(Section::Channels), rows, available, any, filter, faults })
 }
 
 fn host(base_url: &str) -> String {

@@ -245,7 +245,16 @@ async fn run(
     let models = models_to_check(&entry.channel);
     let model = model.or(models.first().map(String::as_str));
     let timeouts = patient_timeouts(catalog, &entry.channel);
-    let check = check_key(&site.clients, &entry.channel, &key.secret, model, timeouts, &site.clock).await;
+    let check = check_key(
+        &site.clients,
+        &entry.channel,
+        &site.catalog.provider_of(&entry.channel),
+        &key.secret,
+        model,
+        timeouts,
+        &site.clock,
+    )
+    .await;
     site.db.save_key_check(key.id, &check).await?;
     if answered(&check) {
         wake(site.dispatch.lock().rests_mut(), entry, key, model);

@@ -294,7 +294,15 @@ pub(super) async fn fetch(
         return Ok(see_other_with(&back, FlashKind::Bad, t.channels.fetch_no_key()));
     };
     let timeouts = patient_timeouts(&catalog, &entry.channel);
-    let fetched = fetch_models(&site.clients, &entry.channel, &key.secret, timeouts, site.clock.now()).await;
+    let fetched = fetch_models(
+        &site.clients,
+        &entry.channel,
+        &site.catalog.provider_of(&entry.channel),
+        &key.secret,
+        timeouts,
+        site.clock.now(),
+    )
+    .await;
     let mut fetched_page = FetchedPage {
         c: operator.chrome(Section::Channels),
         title: t.channels.fetch_title(&entry.channel.name),

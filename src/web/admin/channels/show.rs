@@ -7,11 +7,17 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, models::ModelsForm, name_of_key, state};
+use super::{find_channel, form::provider_name, models::ModelsForm, name_of_key, state};
 use crate::{
     error::Result,
     i18n::Messages,
-    model::{catalog::ChannelEntry, channel::Protocol, decimal, key::KeyCheck},
+    model::{
+        catalog::ChannelEntry,
+        channel::{Channel, Protocol},
+        decimal,
+        key::KeyCheck,
+    },
+    provider::{GENERIC, Providers},
     web::{
         Site,
         admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
@@ -129,6 +135,7 @@ pub(super) async fn page(
     let rows = site.db.key_rows(entry.channel.id).await?;
     let catalog = site.catalog.load();
     let now = site.clock.steady();
+    let providers = site.catalog.providers().load();
     let page = {
         let pool = site.dispatch.lock();
         let book = pool.rests();
@@ -154,7 +161,7 @@ pub(super) async fn page(
             name: entry.channel.name.clone(),
             enabled: entry.channel.enabled,
             badge: state::of_channel(t, entry, book, now),
-            facts: facts(t, entry),
+            facts: facts(t, entry, &providers),
             rests: state::rest_rows(t, entry, None, book, now),
             keys,
             paste,
@@ -166,11 +173,12 @@ pub(super) async fn page(
 }
 
 /// What the channel is, as terms and descriptions; what is not set is left out.
-fn facts(t: Messages, entry: &ChannelEntry) -> Vec<(&'static str, String)> {
+fn facts(t: Messages, entry: &ChannelEntry, providers: &Providers) -> Vec<(&'static str, String)> {
     let c = t.channels;
     let channel = &entry.channel;
     let mut facts = vec![
         (c.base_url(), channel.base_url.clone()),
+        (c.provider(), provider_fact(t, channel, providers)),
         (
             c.protocol(),
             match channel.protocol {
@@ -204,6 +212,20 @@ fn facts(t: Messages, entry: &ChannelEntry) -> Vec<(&'static str, String)> {
         facts.push((t.common.note(), channel.note.clone()));
     }
     facts
+}
+
+/// The provider's name; a channel without one is told whose base URL it has.
+fn provider_fact(t: Messages, channel: &Channel, providers: &Providers) -> String {
+    let name = match providers.find(&channel.provider) {
+        Some(provider) => provider_name(t, provider).to_owned(),
+        None => return t.channels.provider_gone(&channel.provider),
+    };
+    match providers.at(&channel.base_url) {
+        Some(other) if channel.provider == GENERIC && other.id != GENERIC => {
+            format!("{name} · {}", t.channels.provider_other(provider_name(t, other)))
+        }
+        _ => name,
+    }
 }
 
 /// `POST /channels/{id}/enabled`.

@@ -12,6 +12,7 @@ use crate::{
     pool::rules::{
         self, HeaderProblem, MAX_HEADERS, MAX_MODELS, MAX_REDIRECTS, PRIORITIES, TIMEOUTS_MS, WEIGHTS,
     },
+    provider::Providers,
     storage::channels::NewChannel,
     web::form::{FieldErrors, Fields},
 };
@@ -25,6 +26,8 @@ pub(super) struct ChannelForm {
     pub name: String,
     pub base_url: String,
     pub protocol: String,
+    /// The provider's id; empty means the one that the base URL belongs to.
+    pub provider: String,
     pub models: String,
     pub redirects: String,
     pub priority: String,
@@ -67,6 +70,7 @@ impl ChannelForm {
             name: channel.name.clone(),
             base_url: channel.base_url.clone(),
             protocol: channel.protocol.as_str().into(),
+            provider: channel.provider.clone(),
             models: models.join("\n"),
             redirects: show_redirects(&channel.redirects),
             priority: channel.priority.to_string(),
@@ -92,6 +96,7 @@ impl ChannelForm {
             name: text("name"),
             base_url: text("base_url"),
             protocol: text("protocol"),
+            provider: text("provider"),
             models: text("models"),
             redirects: text("redirects"),
             priority: text("priority"),
@@ -112,7 +117,12 @@ impl ChannelForm {
 
     /// The channel that the form describes, or messages at its fields. `existing` is the channel before the change: masked
     /// values and what is known of its models are taken from it.
-    pub fn validate(&self, t: Messages, existing: Option<&Channel>) -> Result<NewChannel, FieldErrors> {
+    pub fn validate(
+        &self,
+        t: Messages,
+        providers: &Providers,
+        existing: Option<&Channel>,
+    ) -> Result<NewChannel, FieldErrors> {
         let mut errors = FieldErrors::default();
         or_note(&mut errors, "name", rules::check_name(t, &self.name));
         or_note(&mut errors, "note", rules::check_length(t, &self.note, rules::MAX_NOTE_CHARS));
@@ -122,6 +132,15 @@ impl ChannelForm {
         let base_url = self.base_url.trim_end_matches('/').to_owned();
         let private = t.channels.url_private();
         or_note(&mut errors, "base_url", rules::check_base_url(t, &base_url, self.allow_private, private));
+        let provider = match self.provider.as_str() {
+            "" => providers.proposed(&base_url),
+            id => {
+                let kept = existing.is_some_and(|channel| channel.provider == id);
+                let known = if kept { Ok(()) } else { rules::check_provider(t, providers, id) };
+                or_note(&mut errors, "provider", known);
+                id
+            }
+        };
         let names = or_note(&mut errors, "models", parse_models(t, &self.models));
         let models = names
             .into_iter()
@@ -150,6 +169,7 @@ impl ChannelForm {
             name: self.name.clone(),
             base_url,
             protocol,
+            provider: provider.to_owned(),
             priority,
             weight: u32::try_from(weight).unwrap_or(1),
             groups,
@@ -336,7 +356,7 @@ mod tests {
     }
 
     fn message(form: &ChannelForm, field: &str) -> String {
-        let errors = form.validate(t(), None).unwrap_err();
+        let errors = form.validate(t(), &Providers::embedded(), None).unwrap_err();
         errors.find(field).unwrap_or_default().to_owned()
     }
 
@@ -345,29 +365,16 @@ mod tests {
     }
 
     fn saved(new: NewChannel) -> Channel {
-        Channel {
-            id: crate::model::id::ChannelId(1),
-            name: new.name,
-            base_url: new.base_url,
-            protocol: new.protocol,
-            priority: new.priority,
-            weight: new.weight,
-            groups: new.groups,
-            headers: new.headers,
-            proxy: new.proxy,
-            timeouts: new.timeouts,
-            allow_private: new.allow_private,
-            note: new.note,
-            enabled: new.enabled,
-            models: new.models,
-            redirects: new.redirects,
-        }
+        new.with_id(crate::model::id::ChannelId(1))
     }
 
     #[test]
     fn a_base_url_is_an_address_without_credentials_query_or_endpoint() {
         let c = t().channels;
-        assert_eq!(form().validate(t(), None).unwrap().base_url, "https://api.example.com/v1");
+        assert_eq!(
+            form().validate(t(), &Providers::embedded(), None).unwrap().base_url,
+            "https://api.example.com/v1"
+        );
         for (url, expected) in [
             ("api.example.com", c.url_invalid()),
             ("ftp://api.example.com", c.url_invalid()),
@@ -387,7 +394,11 @@ mod tests {
             ["http://127.0.0.1:11434", "http://localhost/v1", "http://[::1]:8000", "http://192.168.1.5"]
         {
             assert_eq!(message(&with_url(url), "base_url"), t().channels.url_private(), "{url}");
-            assert!(ChannelForm { allow_private: true, ..with_url(url) }.validate(t(), None).is_ok());
+            assert!(
+                ChannelForm { allow_private: true, ..with_url(url) }
+                    .validate(t(), &Providers::embedded(), None)
+                    .is_ok()
+            );
         }
     }
 
@@ -426,20 +437,22 @@ mod tests {
             proxy: "socks5://user:proxy-password@127.0.0.1:1080".into(),
             ..form()
         };
-        let channel = saved(typed.validate(t(), None).unwrap());
+        let channel = saved(typed.validate(t(), &Providers::embedded(), None).unwrap());
         let shown = ChannelForm::of(&channel);
         assert_eq!(shown.headers, format!("X-Secret: {MASK}alue\nX-Title: {MASK}"));
         assert_eq!(shown.proxy, format!("socks5://user:{MASK}@127.0.0.1:1080"));
-        let kept = shown.validate(t(), Some(&channel)).unwrap();
+        let kept = shown.validate(t(), &Providers::embedded(), Some(&channel)).unwrap();
         assert_eq!(format!("{kept:?}"), format!("{:?}", NewChannel::from(&channel)));
         assert_eq!(kept.headers[0].1.expose(), "a-long-header-value");
         assert_eq!(kept.proxy.unwrap().expose(), "socks5://user:proxy-password@127.0.0.1:1080");
 
         let renamed = ChannelForm { headers: shown.headers.replace("X-Secret", "X-Other"), ..shown.clone() };
-        let errors = renamed.validate(t(), Some(&channel)).unwrap_err();
+        let errors = renamed.validate(t(), &Providers::embedded(), Some(&channel)).unwrap_err();
         assert_eq!(errors.find("headers"), Some(&*t().channels.header_masked("X-Other")));
         let moved = ChannelForm { proxy: shown.proxy.replace("1080", "1081"), ..shown };
-        assert!(moved.validate(t(), Some(&channel)).unwrap_err().find("proxy").is_some());
+        assert!(
+            moved.validate(t(), &Providers::embedded(), Some(&channel)).unwrap_err().find("proxy").is_some()
+        );
     }
 
     #[test]
@@ -459,10 +472,14 @@ mod tests {
 
     #[test]
     fn what_is_known_of_a_model_outlives_an_edit_of_the_list() {
-        let mut channel = saved(ChannelForm { models: "a\nb".into(), ..form() }.validate(t(), None).unwrap());
+        let mut channel = saved(
+            ChannelForm { models: "a\nb".into(), ..form() }
+                .validate(t(), &Providers::embedded(), None)
+                .unwrap(),
+        );
         channel.models[1].context_window = Some(8192);
         let edited = ChannelForm { models: "b\nc, b".into(), ..ChannelForm::of(&channel) };
-        let models = edited.validate(t(), Some(&channel)).unwrap().models;
+        let models = edited.validate(t(), &Providers::embedded(), Some(&channel)).unwrap().models;
         let names: Vec<_> = models.iter().map(|model| (model.name.as_str(), model.context_window)).collect();
         assert_eq!(names, [("b", Some(8192)), ("c", None)]);
         assert!(!message(&ChannelForm { models: "a b".into(), ..form() }, "models").is_empty());

@@ -94,11 +94,19 @@ struct Books {
     by_model: BTreeMap<String, Fault>,
     all: Option<Fault>,
     models_list: Option<Fault>,
+    recorded: Option<Recorded>,
     calls: Vec<Call>,
     first_index: usize,
     open: usize,
     most_open: usize,
     connections: usize,
+}
+
+/// A vendor's refusal as somebody recorded it, and whom it is for.
+struct Recorded {
+    key: Option<String>,
+    model: Option<String>,
+    reply: Reply,
 }
 
 /// Calls that are remembered; a load test makes more than memory should hold.
@@ -195,6 +203,21 @@ impl Upstream {
         self.shared.books().by_model.insert(model.to_owned(), fault);
     }
 
+    /// Calls with this key (any, if `None`) for this model are refused with a vendor's recorded JSON.
+    pub fn refuse_as_recorded(
+        &self,
+        key: Option<&str>,
+        model: Option<&str>,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) {
+        let reply = Reply::new(status, "application/json", body);
+        let reply = headers.iter().fold(reply, |reply, (name, value)| reply.header(name, value));
+        let (key, model) = (key.map(str::to_owned), model.map(str::to_owned));
+        self.shared.books().recorded = Some(Recorded { key, model, reply });
+    }
+
     /// The next inference calls meet these, one each (`None`: works); then the other rules hold again.
     pub fn fail_next(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
         self.shared.books().next.extend(faults);
@@ -213,6 +236,7 @@ impl Upstream {
         books.by_model.clear();
         books.all = None;
         books.models_list = None;
+        books.recorded = None;
     }
 
     /// Every request so far, the list of models and redirected ones included.
@@ -281,6 +305,13 @@ impl Books {
 
     fn call(&mut self, index: usize) -> Option<&mut Call> {
         index.checked_sub(self.first_index).and_then(|place| self.calls.get_mut(place))
+    }
+
+    fn recorded_for(&self, key: Option<&str>, model: &str) -> Option<Reply> {
+        let recorded = self.recorded.as_ref()?;
+        let meant = recorded.key.as_deref().is_none_or(|its| key == Some(its))
+            && recorded.model.as_deref().is_none_or(|its| model == its);
+        meant.then(|| recorded.reply.clone())
     }
 
     fn fault_for(&mut self, key: Option<&str>, model: &str) -> Option<Fault> {
@@ -405,7 +436,10 @@ async fn serve_request(
         let now = Instant::now();
         // A fault comes before the books of the keys: a broken vendor refuses nobody.
         let admitted = match (kind, fault) {
-            (Some(_), None) => books.vendor.begin(key.as_deref(), &model, now),
+            (Some(_), None) => match books.recorded_for(key.as_deref(), &model) {
+                Some(reply) => Err(reply),
+                None => books.vendor.begin(key.as_deref(), &model, now),
+            },
             (_, Some(_)) => Ok(()),
             (None, None) if is_models_list(&request) => Err(books
                 .vendor

@@ -1,0 +1,28 @@
+//! What scripts send: every field has a name, a type and a default, and a field that is not known is an error.
+
+mod channel;
+mod key;
+mod token;
+mod value;
+
+use crate::i18n::Messages;
+
+pub use channel::{ChannelInput, ModelDetails, ModelInput, PriceInput, TimeoutsInput, Upstreams};
+pub use key::KeyInput;
+pub use token::{QuotaInput, TokenInput, check_token_value};
+pub use value::{Decimal, Fault, Faults, PlainSecret};
+
+fn yes() -> bool {
+    true
+}
+
+fn within(t: Messages, value: i64, range: std::ops::RangeInclusive<i64>) -> Result<i64, String> {
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        Err(t.common.field_out_of_range(*range.start(), *range.end()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

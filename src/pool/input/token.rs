@@ -1,0 +1,175 @@
+//! Tokens as scripts write them down.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Decimal, Faults, within, yes};
+use crate::{
+    i18n::Messages,
+    model::{
+        time::UnixMs,
+        token::{ClientProfile, QuotaReset, QuotaUnit, Token},
+    },
+    pool::rules,
+    storage::tokens::check_value,
+};
+
+/// A token: what a client presents, and what it may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenInput {
+    /// Its name; unique, letter case aside.
+    pub name: String,
+    /// Models that it may ask for: names, or beginnings written `prefix*`. Empty means all.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Channel groups that it may use. Empty means all.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Addresses or networks that it may come from. Empty means all.
+    #[serde(default)]
+    pub cidrs: Vec<String>,
+    /// When it ends.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::pool::rules::optional_time"
+    )]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<jiff::Timestamp>,
+    /// How much it may spend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<QuotaInput>,
+    /// How many requests it may make in any 60 seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub requests_per_minute: Option<i64>,
+    /// How its client reads errors.
+    #[serde(default = "generic")]
+    #[schema(default = "generic")]
+    pub profile: ClientProfile,
+    /// A note.
+    #[serde(default)]
+    pub note: String,
+    /// Off means: refused.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    pub enabled: bool,
+}
+
+fn generic() -> ClientProfile {
+    ClientProfile::Generic
+}
+
+/// How much a token may spend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaInput {
+    /// What is counted.
+    pub unit: QuotaUnit,
+    /// The most of it: dollars with at most six decimals, or a whole number of tokens or requests.
+    pub limit: Decimal,
+    /// When the count starts anew, in the server's time zone.
+    #[serde(default = "never")]
+    #[schema(default = "never")]
+    pub reset: QuotaReset,
+}
+
+fn never() -> QuotaReset {
+    QuotaReset::Never
+}
+
+impl TokenInput {
+    /// A token as an operator would write it down.
+    pub fn of(token: &Token) -> Self {
+        Self {
+            name: token.name.clone(),
+            models: token.models.clone(),
+            groups: token.groups.clone(),
+            cidrs: token.cidrs.iter().map(rules::show_network).collect(),
+            expires_at: token.expires_at.map(UnixMs::timestamp),
+            quota: token.quota.map(|quota| QuotaInput {
+                unit: quota.unit,
+                limit: Decimal(rules::show_quota(&quota)),
+                reset: quota.reset,
+            }),
+            requests_per_minute: token.requests_per_minute.map(i64::from),
+            profile: token.profile,
+            note: token.note.clone(),
+            enabled: token.enabled,
+        }
+    }
+
+    /// The token that this describes: `known` with what is written here, or one that has no id and value yet.
+    pub fn check(&self, known: Option<&Token>, now: UnixMs, t: Messages) -> Result<Token, Faults> {
+        let mut faults = Faults::default();
+        faults.take("name", rules::check_name(t, &self.name));
+        faults.take("note", rules::check_length(t, &self.note, rules::MAX_NOTE_CHARS));
+        for (field, count) in
+            [("models", self.models.len()), ("groups", self.groups.len()), ("cidrs", self.cidrs.len())]
+        {
+            if count > rules::MAX_ENTRIES {
+                faults.add(field, t.token_form.too_many(rules::MAX_ENTRIES));
+                return Err(faults);
+            }
+        }
+        for (position, entry) in self.models.iter().enumerate() {
+            let field = format!("models[{position}]");
+            if rules::is_model_name(entry) {
+                faults.take(&field, rules::check_model_scope(t, entry));
+            } else {
+                faults.add(&field, t.channels.model_invalid(&rules::shortened(entry)));
+            }
+        }
+        for (position, group) in self.groups.iter().enumerate().filter(|(_, group)| !rules::is_group(group)) {
+            faults.add(format!("groups[{position}]"), t.token_form.group_too_long(&rules::shortened(group)));
+        }
+        let mut cidrs = Vec::with_capacity(self.cidrs.len());
+        for (position, entry) in self.cidrs.iter().enumerate() {
+            match rules::read_network(t, entry) {
+                Ok(network) if !cidrs.contains(&network) => cidrs.push(network),
+                Ok(_) => {}
+                Err(message) => faults.add(format!("cidrs[{position}]"), message),
+            }
+        }
+        let expires_at = self.expires_at.map(|at| UnixMs(at.as_millisecond()));
+        let unchanged = expires_at == known.and_then(|token| token.expires_at);
+        if expires_at.is_some_and(|at| at <= now) && !unchanged {
+            faults.add("expires_at", t.token_form.expires_at_past());
+        }
+        let quota = self.quota.as_ref().and_then(|quota| {
+            let read = rules::read_quota(t, quota.unit, &quota.limit.0, quota.reset);
+            faults.take("quota.limit", read.map(Some))
+        });
+        let rate = self
+            .requests_per_minute
+            .map(|rate| faults.take("requests_per_minute", within(t, rate, rules::REQUESTS_PER_MINUTE)));
+        faults.or(Token {
+            id: known.map_or(crate::model::id::TokenId(0), |token| token.id),
+            name: self.name.clone(),
+            last4: known.map(|token| token.last4.clone()).unwrap_or_default(),
+            models: self.models.clone(),
+            groups: self.groups.clone(),
+            cidrs,
+            expires_at,
+            quota,
+            requests_per_minute: rate.and_then(|rate| u32::try_from(rate).ok()),
+            profile: self.profile,
+            note: self.note.clone(),
+            enabled: self.enabled,
+            created_at: known.map_or(now, |token| token.created_at),
+        })
+    }
+}
+
+/// What is wrong with a token's value that was given.
+pub fn check_token_value(t: Messages, value: &str) -> Result<(), String> {
+    use crate::storage::tokens::ValueProblem;
+    check_value(value).map_err(|problem| {
+        let message = match problem {
+            ValueProblem::Length => t.token_form.value_length(),
+            ValueProblem::Characters => t.token_form.value_characters(),
+        };
+        message.to_owned()
+    })
+}

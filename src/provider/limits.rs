@@ -1,0 +1,89 @@
+//! What a provider allows a model.
+
+use super::{
+    Provider,
+    calendar::Calendar,
+    data::{Confidence, LimitData, Scope, WindowData},
+};
+use crate::model::limit::{CalendarUnit, Metric, Models, Window};
+
+/// The window of a file on a provider's calendar; `None` if it needs a calendar and there is none.
+pub(super) fn resolve(data: &WindowData, calendar: Option<&Calendar>) -> Option<Window> {
+    Some(match data {
+        WindowData::Rolling(span) => Window::Rolling { ms: span.0 },
+        WindowData::Calendar(unit) => {
+            let calendar = calendar?;
+            Window::Calendar {
+                unit: *unit,
+                zone: calendar.zone_name.clone(),
+                offset_minutes: match unit {
+                    CalendarUnit::Hour => 0,
+                    CalendarUnit::Day | CalendarUnit::Month => calendar.offset_minutes,
+                },
+            }
+        }
+        WindowData::Bucket(bucket) => Window::Bucket { ms: bucket.per.0, burst: bucket.burst },
+        WindowData::OneShot => Window::OneShot,
+        WindowData::AtOnce => Window::AtOnce,
+    })
+}
+
+/// A limit that the data declares for a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredLimit {
+    /// What is counted.
+    pub metric: Metric,
+    /// When it comes back.
+    pub window: Window,
+    /// For whom each.
+    pub scope: Scope,
+    /// The models that it counts together or each, all or some.
+    pub models: Models,
+    /// How much; `None` if only its existence is known, so that it must be learned.
+    pub max: Option<u64>,
+    /// How many units a call takes, if the metric is units and the provider says.
+    pub per_call: Option<u64>,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// Who says so, if one of the provider's sources alone does.
+    pub source: Option<String>,
+}
+
+impl DeclaredLimit {
+    /// Whether calls should be held back for it: it has an amount, and more than one report says so.
+    pub fn is_binding(&self) -> bool {
+        self.max.is_some() && self.confidence > Confidence::Low
+    }
+}
+
+impl Provider {
+    /// What is allowed for an upstream model on a plan (`None`: the provider's usual one). Of limits on the same
+    /// metric, window and scope, the first one in the data that fits.
+    pub fn limits_for(&self, model: &str, plan: Option<&str>) -> Vec<DeclaredLimit> {
+        let plan = plan.or_else(|| self.plans.first().map(|plan| plan.id.as_str()));
+        let mut found = Vec::<DeclaredLimit>::new();
+        for data in self.limits.iter().filter(|limit| holds(limit, model, plan)) {
+            let Some(window) = resolve(&data.window, self.calendar.as_ref()) else { continue };
+            let taken = |limit: &DeclaredLimit| {
+                limit.metric == data.metric && limit.scope == data.scope && limit.window == window
+            };
+            if !found.iter().any(taken) {
+                found.push(DeclaredLimit {
+                    metric: data.metric,
+                    window,
+                    scope: data.scope,
+                    models: data.models.clone(),
+                    max: data.max,
+                    per_call: data.per_call,
+                    confidence: data.confidence,
+                    source: data.source.clone(),
+                });
+            }
+        }
+        found
+    }
+}
+
+fn holds(limit: &LimitData, model: &str, plan: Option<&str>) -> bool {
+    limit.models.fits(model) && (limit.plan.is_none() || limit.plan.as_deref() == plan)
+}

@@ -1,0 +1,32 @@
+//! What is known about vendors, as data: what they allow, how their headers count it, and what their refusals mean.
+//!
+//! Pure: bytes, headers and `now` are arguments. The data is in `data/`, one dated file per provider with its public
+//! sources, and files from the data folder may replace any field of any of them. Start reading at [`Providers`], then
+//! at `data.rs`, which documents every field of a file.
+//!
+//! A provider answers four questions: what is allowed for a model ([`Provider::limits_for`]), what an answer's headers
+//! say is left ([`Provider::observe`]), what a refusal means ([`Provider::judge`]), and when a day or a month begins
+//! anew ([`Provider::reset_at`]). What it says is advice: nothing here counts or waits. Data that is wrong, and headers
+//! that are wrong, may close a limit too early; they never open one.
+
+mod calendar;
+mod check;
+mod data;
+mod fields;
+mod judge;
+mod limits;
+mod load;
+pub mod moment;
+mod observe;
+mod text;
+
+pub use data::{Auth, Confidence, Plan, QuotaOwner, RejectedCalls, Reservation, Scope, Status, Text};
+pub use fields::Fields;
+pub use judge::Verdict;
+pub use limits::DeclaredLimit;
+pub use load::{DataFault, GENERIC, MAX_FILE_BYTES, MAX_FILES, Provider, Providers};
+pub use observe::ObservedLimit;
+pub use text::without_quotes;
+
+#[cfg(test)]
+mod tests;

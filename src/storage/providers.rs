@@ -1,0 +1,221 @@
+//! What is known of vendors: the embedded data, and the operator's files in `providers/` of the data folder over it.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use arc_swap::ArcSwap;
+
+use crate::provider::{DataFault, MAX_FILE_BYTES, MAX_FILES, Providers};
+
+/// The folder in the data folder.
+pub const FOLDER: &str = "providers";
+
+/// The most faults that are kept to be shown; the first ones tell what to do.
+const MAX_FAULTS: usize = 20;
+
+/// A file as the folder lists it: what tells that it was changed.
+type Listed = (String, Option<SystemTime>, u64);
+
+/// The providers in force. Cheap to clone; all clones see the same.
+#[derive(Clone)]
+pub struct ProviderStore {
+    folder: Arc<PathBuf>,
+    current: Arc<ArcSwap<Providers>>,
+    faults: Arc<ArcSwap<Vec<DataFault>>>,
+    /// The files that were read last, whether they were right or not. Held while they are read.
+    read: Arc<Mutex<Vec<Listed>>>,
+}
+
+impl ProviderStore {
+    /// Reads the files of a data folder. If one of them is malformed, none counts: see [`faults`](Self::faults).
+    pub fn open(data_folder: &Path) -> Self {
+        let store = Self {
+            folder: Arc::new(data_folder.join(FOLDER)),
+            current: Arc::new(ArcSwap::from_pointee(Providers::embedded())),
+            faults: Arc::default(),
+            read: Arc::default(),
+        };
+        store.follow();
+        store
+    }
+
+    /// The providers in force.
+    pub fn load(&self) -> Arc<Providers> {
+        self.current.load_full()
+    }
+
+    /// What is wrong with the files as they are now, at most 20 faults; while there is something, those that were right
+    /// before hold.
+    pub fn faults(&self) -> Arc<Vec<DataFault>> {
+        self.faults.load_full()
+    }
+
+    /// Reads the files again if one came, went, or has another time or length than before. Says whether the providers
+    /// changed. Blocks: a listing of the folder, and seldom more.
+    pub fn follow(&self) -> bool {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let listed = match list(&self.folder) {
+            Ok(listed) => listed,
+            Err(fault) => {
+                self.refuse(vec![fault]);
+                return false;
+            }
+        };
+        if *read == listed && self.faults().iter().all(|fault| fault.file != FOLDER) {
+            return false;
+        }
+        read.clone_from(&listed);
+        match read_all(&self.folder, &listed).and_then(|files| Providers::with_overrides(&files)) {
+            Ok(providers) => {
+                self.current.store(Arc::new(providers));
+                self.faults.store(Arc::default());
+                let files: Vec<&str> = listed.iter().map(|(name, ..)| name.as_str()).collect();
+                if !files.is_empty() {
+                    tracing::info!(?files, "read the provider files of the data folder");
+                }
+                true
+            }
+            Err(faults) => {
+                self.refuse(faults);
+                false
+            }
+        }
+    }
+
+    /// Notes faults, and logs those that are new.
+    fn refuse(&self, mut faults: Vec<DataFault>) {
+        faults.truncate(MAX_FAULTS);
+        if *self.faults() == faults {
+            return;
+        }
+        for fault in &faults {
+            tracing::error!(%fault, "a provider file is wrong; what was in force before stays so");
+        }
+        self.faults.store(Arc::new(faults));
+    }
+}
+
+fn fault(file: &str, error: &io::Error) -> DataFault {
+    let place = if file == FOLDER { "the folder" } else { "the file" };
+    DataFault { file: file.into(), place: place.into(), message: format!("cannot be read: {error}") }
+}
+
+/// The `.json` files, by name; none if there is no folder.
+fn list(folder: &Path) -> Result<Vec<Listed>, DataFault> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(fault(FOLDER, &error)),
+    };
+    let mut listed = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| fault(FOLDER, &error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Editors keep copies beside a file, which begin with a dot.
+        if !name.ends_with(".json") || name.starts_with('.') {
+            continue;
+        }
+        // A link counts as what it leads to; anything but a file could block whoever reads it.
+        let metadata = fs::metadata(entry.path()).map_err(|error| fault(&name, &error))?;
+        if metadata.is_file() {
+            listed.push((name, metadata.modified().ok(), metadata.len()));
+        }
+        // One too many is enough to be told so.
+        if listed.len() > MAX_FILES {
+            break;
+        }
+    }
+    listed.sort();
+    Ok(listed)
+}
+
+fn read_all(folder: &Path, listed: &[Listed]) -> Result<Vec<(String, String)>, Vec<DataFault>> {
+    if listed.len() > MAX_FILES {
+        let message = format!("there are more than {MAX_FILES} files; remove some");
+        return Err(vec![DataFault { file: FOLDER.into(), place: "the folder".into(), message }]);
+    }
+    let mut files = Vec::new();
+    let mut faults = Vec::new();
+    for (name, ..) in listed {
+        let mut text = String::new();
+        let most = MAX_FILE_BYTES as u64 + 1;
+        match File::open(folder.join(name)).and_then(|file| file.take(most).read_to_string(&mut text)) {
+            Ok(_) => files.push((name.clone(), text)),
+            Err(error) => faults.push(fault(name, &error)),
+        }
+    }
+    if faults.is_empty() { Ok(files) } else { Err(faults) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &Path, name: &str, text: &str) {
+        fs::create_dir_all(folder.join(FOLDER)).unwrap();
+        fs::write(folder.join(FOLDER).join(name), text).unwrap();
+    }
+
+    fn name(store: &ProviderStore) -> String {
+        store.load().find("groq").unwrap().name.en.clone()
+    }
+
+    #[test]
+    fn a_file_counts_from_the_next_look_on_and_goes_with_its_removal() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ProviderStore::open(folder.path());
+        assert_eq!(name(&store), "Groq");
+        assert!(!store.follow());
+        write(folder.path(), "groq.json", r#"{"id": "groq", "name": {"en": "Mine", "zh": "我的"}}"#);
+        assert!(store.follow());
+        assert_eq!(name(&store), "Mine");
+        assert!(!store.follow(), "it is read once");
+        fs::remove_file(folder.path().join(FOLDER).join("groq.json")).unwrap();
+        assert!(store.follow());
+        assert_eq!(name(&store), "Groq");
+    }
+
+    #[test]
+    fn a_file_that_is_wrong_changes_nothing_and_is_told_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "groq.json", r#"{"id": "groq", "name": {"en": "Mine", "zh": "我的"}}"#);
+        let store = ProviderStore::open(folder.path());
+        write(folder.path(), "wrong.json", "{\n  \"id\": 1}");
+        assert!(!store.follow());
+        assert_eq!(name(&store), "Mine");
+        let faults = store.faults();
+        assert_eq!((faults[0].file.as_str(), &faults[0].place[..6]), ("wrong.json", "line 2"));
+        write(folder.path(), "wrong.json", r#"{"id": "groq", "name": {"en": "Other", "zh": "其他"}}"#);
+        assert!(store.follow());
+        assert_eq!((name(&store).as_str(), store.faults().len()), ("Other", 0));
+    }
+
+    #[test]
+    fn too_many_too_long_and_unreadable_files_are_faults_and_others_are_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "notes.txt", "not for us");
+        write(folder.path(), ".groq.json", "an editor's copy");
+        fs::create_dir_all(folder.path().join(FOLDER).join("folder.json")).unwrap();
+        let store = ProviderStore::open(folder.path());
+        assert_eq!(store.faults().len(), 0);
+        fs::write(folder.path().join(FOLDER).join("a.json"), [0xff, 0xfe]).unwrap();
+        store.follow();
+        assert_eq!(store.faults()[0].file, "a.json");
+        write(folder.path(), "a.json", &"x".repeat(MAX_FILE_BYTES + 1));
+        store.follow();
+        assert!(store.faults()[0].message.contains("longer"), "{:?}", store.faults());
+        for number in 0..=MAX_FILES {
+            write(folder.path(), &format!("{number}.json"), "{}");
+        }
+        store.follow();
+        assert!(store.faults()[0].message.contains("more than"), "{:?}", store.faults());
+        fs::remove_dir_all(folder.path().join(FOLDER)).unwrap();
+        store.follow();
+        assert_eq!(store.faults().len(), 0);
+    }
+}

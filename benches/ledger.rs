@@ -122,7 +122,7 @@ fn run(keys: u64, models: u64, calls: u64) -> u64 {
     let rule = |per, metric, window, max| Rule {
         channel,
         key: None,
-        models: Models::All,
+        models: Models::default(),
         per,
         metric,
         window,

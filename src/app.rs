@@ -4,13 +4,7 @@
 //! [`Site`] if handlers need it, and runs on [`Tasks`] if it works by itself.
 
 use std::{
-    future::Future,
-    io,
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    time::Duration,
+    future::Future, io, net::SocketAddr, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration,
 };
 
 use futures_util::FutureExt as _;
@@ -22,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{self, Config},
+    dispatch::Dispatch,
     i18n::Messages,
     jobs,
     model::{secret::Secret, time::Clock},
@@ -31,7 +26,6 @@ use crate::{
         quota::TokenMeters,
         recorder::{self, Recorder},
     },
-    scheduler::ledger::Ledger,
     storage::{
         self, Db, OpenError, StorageError,
         catalog::CatalogStore,
@@ -176,6 +170,9 @@ impl App {
         )
         .await
         .map_err(unreadable)?;
+        let dispatch = Dispatch::new(clock.clone());
+        let declaring = dispatch.clone();
+        let catalog = catalog.observed_by(Arc::new(move |catalog| declaring.declare(catalog.clone())));
 
         let tasks = Tasks::default();
         let stop_on_error = tasks.stopping().drop_guard();
@@ -195,12 +192,12 @@ impl App {
         }
         let meters = TokenMeters::default();
         meters.restore(db.all_spending().await.map_err(unreadable)?);
-        let ledger = Arc::new(Mutex::new(Ledger::default()));
-        jobs::rests::restore(&db, &ledger).await.map_err(unreadable)?;
-        tasks.spawn("rests", jobs::rests::run(db.clone(), ledger.clone(), clock.clone(), tasks.stopping()));
+        jobs::rests::restore(&db, &dispatch).await.map_err(unreadable)?;
+        tasks.spawn("dispatch", dispatch.clone().run(tasks.stopping()));
+        tasks.spawn("rests", jobs::rests::run(db.clone(), dispatch.clone(), tasks.stopping()));
         tasks.spawn(
             "follow",
-            jobs::follow::run(db.clone(), catalog.clone(), ledger.clone(), tasks.stopping()),
+            jobs::follow::run(db.clone(), catalog.clone(), dispatch.clone(), tasks.stopping()),
         );
         let retention = catalog.clone();
         tasks.spawn(
@@ -226,7 +223,7 @@ impl App {
         let relay = Arc::new(Relay::new(relay::Parts {
             catalog: catalog.clone(),
             clients: clients.clone(),
-            ledger: ledger.clone(),
+            dispatch: dispatch.clone(),
             meters: meters.clone(),
             recorder: recorder.clone(),
             clock: clock.clone(),
@@ -239,7 +236,7 @@ impl App {
             db,
             clock,
             catalog,
-            ledger,
+            dispatch,
             clients,
             relay,
             meters,

@@ -4,13 +4,14 @@
 //! checks that, ARCHITECTURE.md explains it):
 //!
 //! ```text
-//! main, cli -> app -> web, jobs -> relay, pool -> storage, upstream -> protocol, scheduler, provider -> model, error
+//! main, cli -> app -> web, jobs -> relay, pool -> dispatch, storage, upstream -> protocol, scheduler, provider -> model, error
 //!              i18n (cli, web, jobs, pool, config)    export (cli, web, jobs)    config (app, cli, web)
 //! ```
 
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod dispatch;
 pub mod error;
 pub mod export;
 pub mod i18n;

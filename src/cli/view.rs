@@ -126,7 +126,7 @@ pub fn masked_proxy(proxy: &Secret) -> String {
 
 /// A chain.
 pub fn chain(chain: &Chain, catalog: &Catalog) -> Value {
-    let resolved = catalog.resolved(chain.id).map(|resolved| resolved.steps.as_slice()).unwrap_or_default();
+    let resolved = catalog.resolved(chain.id).unwrap_or_default();
     let step = |step: &crate::model::chain::ChainStep| {
         json!({
             "model": step.model,

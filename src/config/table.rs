@@ -227,14 +227,45 @@ pub static TABLE: &[Setting] = &[
         "一次客户端调用最多触发的上游调用次数。"
     ),
     setting!(
+        "QUEUE_LIMIT",
+        "Calls in line" / "排队调用数上限",
+        integer(0, 100_000),
+        "512",
+        "",
+        run,
+        "The most calls that wait in line for the same keys and models; further ones are told when to come back.",
+        "等待同一批密钥和模型的调用最多可排队的数量；超出的调用会被告知何时重试。"
+    ),
+    setting!(
+        "QUEUE_WAIT_SECONDS",
+        "Longest wait in line" / "最长排队时间",
+        integer(0, 3600),
+        "60",
+        "s",
+        run,
+        "How long a call may wait for a key with room, over all attempts. One that would have to wait longer is told so \
+         at once. 0: calls never wait.",
+        "一次调用在全部尝试中等待可用密钥的最长时间。预计需要更久的调用会立即得到答复。0 表示从不等待。"
+    ),
+    setting!(
+        "QUEUE_WAIT_STREAM_SECONDS",
+        "Longest wait of a stream" / "流式调用的最长排队时间",
+        integer(0, 3600),
+        "120",
+        "s",
+        run,
+        "The same for streams, which are kept alive while they wait.",
+        "流式调用的最长排队时间；排队期间会发送保活信号。"
+    ),
+    setting!(
         "FIRST_CONTENT_DEADLINE_SECONDS",
         "Limit for all attempts" / "全部尝试的总时限",
         integer(1, 3600),
         "120",
         "s",
         run,
-        "How long all attempts of a call may take until the first content.",
-        "一次调用的全部尝试在得到首个内容前可用的总时间。"
+        "How long all attempts of a call may take until the first content; time in line does not count.",
+        "一次调用的全部尝试在得到首个内容前可用的总时间，不含排队时间。"
     ),
     setting!(
         "CONNECT_TIMEOUT_MS",

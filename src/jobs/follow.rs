@@ -1,14 +1,11 @@
 //! Follows what commands and operators change in the data folder while the server runs.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    scheduler::ledger::Ledger,
+    dispatch::Dispatch,
     storage::{Db, StorageResult, catalog::CatalogStore},
 };
 
@@ -18,7 +15,7 @@ const EVERY: Duration = Duration::from_millis(400);
 /// Reads the version counter and looks at the provider files for ever; when somebody has changed something, builds a new
 /// catalog and ends the rests that a command wants to be ended. A database that does not answer is tried again; what the
 /// server knows stays in force.
-pub async fn run(db: Db, catalog: CatalogStore, ledger: Arc<Mutex<Ledger>>, stopping: CancellationToken) {
+pub async fn run(db: Db, catalog: CatalogStore, dispatch: Dispatch, stopping: CancellationToken) {
     // What was asked for while no server ran is done first.
     let mut followed = None;
     let mut failed = false;
@@ -28,7 +25,7 @@ pub async fn run(db: Db, catalog: CatalogStore, ledger: Arc<Mutex<Ledger>>, stop
         if tokio::task::spawn_blocking(move || providers.follow()).await.is_err() {
             tracing::error!("looking for changed provider files panicked");
         }
-        match follow(&db, &catalog, &ledger, &mut followed).await {
+        match follow(&db, &catalog, &dispatch, &mut followed).await {
             Ok(()) => failed = false,
             Err(error) => {
                 if !failed {
@@ -49,7 +46,7 @@ pub async fn run(db: Db, catalog: CatalogStore, ledger: Arc<Mutex<Ledger>>, stop
 async fn follow(
     db: &Db,
     catalog: &CatalogStore,
-    ledger: &Mutex<Ledger>,
+    dispatch: &Dispatch,
     followed: &mut Option<i64>,
 ) -> StorageResult<()> {
     let version = db.catalog_version().await?;
@@ -58,9 +55,9 @@ async fn follow(
     }
     catalog.follow().await?;
     let scopes = db.take_retries().await?;
-    let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut pool = dispatch.lock();
     for scope in scopes.iter().filter_map(|scope| serde_json::from_str(scope).ok()) {
-        ledger.rests_mut().clear(&scope);
+        pool.rests_mut().clear(&scope);
     }
     *followed = Some(version);
     Ok(())
@@ -68,9 +65,16 @@ async fn follow(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::{
-        model::{id::KeyId, settings::RuntimeSettings, time::UnixMs, usage::OutcomeClass},
+        model::{
+            id::KeyId,
+            settings::RuntimeSettings,
+            time::{Clock, UnixMs},
+            usage::OutcomeClass,
+        },
         scheduler::rest::{Rest, Scope},
         storage::{providers::ProviderStore, recording::tests::open},
     };
@@ -85,9 +89,9 @@ mod tests {
         let catalog = CatalogStore::open(server.clone(), settings, zone, ProviderStore::open(folder.path()))
             .await
             .unwrap();
-        let ledger = Mutex::new(Ledger::default());
+        let dispatch = Dispatch::new(Clock::system());
         let mut followed = None;
-        follow(&server, &catalog, &ledger, &mut followed).await.unwrap();
+        follow(&server, &catalog, &dispatch, &mut followed).await.unwrap();
 
         let scope = Scope::Key(KeyId(1));
         let rest = Rest {
@@ -99,10 +103,10 @@ mod tests {
             status: Some(429),
             detail: String::new(),
         };
-        ledger.lock().unwrap().rests_mut().restore([(scope.clone(), rest)]);
+        dispatch.lock().rests_mut().restore([(scope.clone(), rest)]);
         command.ask_for_retry(&serde_json::to_string(&scope).unwrap()).await.unwrap();
         catalog.reload().await.unwrap();
-        follow(&server, &catalog, &ledger, &mut followed).await.unwrap();
-        assert!(ledger.lock().unwrap().rests().active(&scope, UnixMs(500)).is_none());
+        follow(&server, &catalog, &dispatch, &mut followed).await.unwrap();
+        assert!(dispatch.lock().rests().active(&scope, UnixMs(500)).is_none());
     }
 }

@@ -1,62 +1,107 @@
-//! Saves what rests, so that a restart does not send calls to keys that are known to be bad.
+//! Saves what rests, and what is used and known of limits, so that a restart neither sends calls to keys that are known to
+//! be bad nor more than a limit still allows.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    model::time::Clock,
-    scheduler::ledger::Ledger,
+    dispatch::Dispatch,
+    model::time::UnixMs,
+    scheduler::{
+        pool::Saved,
+        rest::{Rest, Scope},
+    },
     storage::{Db, StorageResult},
 };
 
-/// How often changes are looked for. A crash forgets the rests of this long, which costs a call or two to learn again.
+/// How often changes are looked for. A crash forgets the rests of this long, which costs a call or two to learn again; calls
+/// that may have been sent in it are taken for sent.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Takes over what an earlier run saved; what no longer reads back is left out.
-pub async fn restore(db: &Db, ledger: &Mutex<Ledger>) -> StorageResult<()> {
-    let saved = db.load_rests().await?;
-    let rests = saved.iter().filter_map(|(scope, rest)| {
-        Some((serde_json::from_str(scope).ok()?, serde_json::from_str(rest).ok()?))
-    });
-    ledger.lock().unwrap_or_else(PoisonError::into_inner).rests_mut().restore(rests);
-    Ok(())
+/// Takes over what an earlier run saved; what no longer reads back is left out. Call it after the catalog was declared.
+///
+/// From now on, until [`run`] ends in good order, a start takes this run for one that crashed.
+pub async fn restore(db: &Db, dispatch: &Dispatch) -> StorageResult<()> {
+    let rests = db.load_rests().await?;
+    let ledger = db.load_ledger().await?;
+    {
+        let now = dispatch.now();
+        let rests = rests.iter().filter_map(|(scope, rest)| {
+            let (scope, rest): (Scope, Rest) =
+                (serde_json::from_str(scope).ok()?, serde_json::from_str(rest).ok()?);
+            Some((scope, with_times(rest, |at| now.to_steady(at))))
+        });
+        let mut pool = dispatch.lock();
+        pool.rests_mut().restore(rests);
+        if let Some(row) = ledger {
+            match serde_json::from_str::<Saved>(&row.saved) {
+                Ok(saved) => pool.restore(&saved, (!row.complete).then_some(EVERY), now),
+                Err(error) => tracing::warn!(%error, "what was used of limits does not read back"),
+            }
+        }
+    }
+    db.open_ledger().await
 }
 
-/// Saves the rests whenever they have changed, and once more at the end.
-pub async fn run(db: Db, ledger: Arc<Mutex<Ledger>>, clock: Clock, stopping: CancellationToken) {
-    let mut saved_changes = 0;
+/// Saves the rests and the pool whenever they have changed, and once more at the end.
+pub async fn run(db: Db, dispatch: Dispatch, stopping: CancellationToken) {
+    let (mut saved_rests, mut saved_pool) = (0, 0);
     loop {
         let stop = tokio::select! {
             () = tokio::time::sleep(EVERY) => false,
             () = stopping.cancelled() => true,
         };
-        let (changes, rests) = {
-            let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            let book = ledger.rests_mut();
-            if book.changes() == saved_changes {
-                (saved_changes, None)
-            } else {
-                (book.changes(), Some(book.snapshot(clock.now())))
-            }
+        let (rests, pool) = {
+            let now = dispatch.now();
+            let mut pool = dispatch.lock();
+            let changes = pool.rests_mut().changes();
+            let rests = (changes != saved_rests).then(|| {
+                let rests = pool.rests_mut().snapshot(now.steady).into_iter();
+                (
+                    changes,
+                    rests.map(|(scope, rest)| (scope, with_times(rest, |at| now.to_wall(at)))).collect(),
+                )
+            });
+            let changes = pool.changes();
+            (rests, (stop || changes != saved_pool).then(|| (changes, pool.save(now))))
         };
-        if let Some(rests) = rests {
-            let rows: Vec<(String, String)> = rests
-                .iter()
-                .filter_map(|(scope, rest)| {
-                    Some((serde_json::to_string(scope).ok()?, serde_json::to_string(rest).ok()?))
-                })
-                .collect();
-            match db.save_rests(&rows).await {
-                Ok(()) => saved_changes = changes,
+        if let Some((changes, rests)) = rests {
+            match db.save_rests(&rows(rests)).await {
+                Ok(()) => saved_rests = changes,
                 Err(error) => tracing::warn!(%error, "could not save what rests; trying again"),
+            }
+        }
+        if let Some((changes, saved)) = pool {
+            match serde_json::to_string(&saved) {
+                Ok(saved) => match db.save_ledger(&saved, stop).await {
+                    Ok(()) => saved_pool = changes,
+                    Err(error) => {
+                        tracing::warn!(%error, "could not save what is used of limits; trying again");
+                    }
+                },
+                Err(error) => tracing::warn!(%error, "could not write down what is used of limits"),
             }
         }
         if stop {
             return;
         }
+    }
+}
+
+fn rows(rests: Vec<(Scope, Rest)>) -> Vec<(String, String)> {
+    let row = |(scope, rest): (Scope, Rest)| {
+        Some((serde_json::to_string(&scope).ok()?, serde_json::to_string(&rest).ok()?))
+    };
+    rests.into_iter().filter_map(row).collect()
+}
+
+/// The pool measures rests on the steady clock; rows hold times of day, since the next process has another steady clock.
+fn with_times(rest: Rest, convert: impl Fn(UnixMs) -> UnixMs) -> Rest {
+    Rest {
+        since: convert(rest.since),
+        until: convert(rest.until),
+        struck_at: convert(rest.struck_at),
+        ..rest
     }
 }

@@ -15,6 +15,7 @@ use super::{
     channel::{Channel, ChannelModel, EffectiveTimeouts},
     id::{ChainId, ChannelId, TokenId},
     key::Key,
+    limit::Rule,
     secret::SecretHash,
     settings::RuntimeSettings,
     time::UnixMs,
@@ -42,33 +43,17 @@ pub struct Route {
 }
 
 /// A public model name and what serves it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PublicModel {
     /// The name, in the letter case in which it was first configured.
     pub name: String,
-    /// Who serves it; only channels that are on. Of a chain those of all steps, in order.
+    /// Who serves it; only channels that are on. Of a chain those of all steps, each once, in order.
     pub routes: Vec<Route>,
-    /// What it is made of, if it is a chain.
-    pub chain: Option<ResolvedChain>,
-}
-
-impl PublicModel {
-    /// The models that serve it, in the order in which they are looked at: a chain's steps, else only itself.
-    pub fn steps(&self) -> Vec<Step> {
-        match &self.chain {
-            Some(chain) => chain.steps.clone(),
-            None => vec![Step { model: self.name.clone(), spill_ms: None, routes: self.routes.clone() }],
-        }
-    }
-}
-
-/// A chain with the chains that its steps name written out.
-#[derive(Debug, Clone)]
-pub struct ResolvedChain {
-    /// The chain.
-    pub id: ChainId,
-    /// Its steps; each model stands once, and those that nobody serves now are left out.
+    /// The models that serve it, in the order in which they are looked at. Of a chain its steps, with the chains that they
+    /// name written out, each model once, and without those that nobody serves now; else only the model itself.
     pub steps: Vec<Step>,
+    /// The chain, if it is one.
+    pub chain: Option<ChainId>,
 }
 
 /// A model that serves a public name, and how long a call waits for it.
@@ -76,8 +61,8 @@ pub struct ResolvedChain {
 pub struct Step {
     /// The public name of the model, which is no chain.
     pub model: String,
-    /// How long a call waits for this step, in milliseconds, before the next one is looked at: 0 is not at all, `None` is
-    /// for as long as the call may wait.
+    /// How long a call waits, from its arrival, before the step after this one is looked at, in milliseconds: 0 is not at
+    /// all, `None` as long as it may.
     pub spill_ms: Option<u32>,
     /// Who serves it; only channels that are on.
     pub routes: Vec<Route>,
@@ -113,6 +98,7 @@ pub struct Catalog {
     chains: Vec<Arc<Chain>>,
     /// The public models of channels by folded name, those included that a chain hides; to their names.
     offered: BTreeMap<String, String>,
+    limits: Vec<Rule>,
 }
 
 impl Catalog {
@@ -140,11 +126,22 @@ impl Catalog {
             .collect();
         let models = public_models(&channels);
         let offered = models.iter().map(|(key, model)| (key.clone(), model.name.clone())).collect();
-        Self { settings, zone, channels, tokens, credentials, models, chains: Vec::new(), offered }
+        Self {
+            settings,
+            zone,
+            channels,
+            tokens,
+            credentials,
+            models,
+            chains: Vec::new(),
+            offered,
+            limits: Vec::new(),
+        }
     }
 
-    /// The snapshot with chains in it; call it once. Chains that lead to themselves, which storage refuses, are cut where
+    /// The same with chains; call it once. Chains that lead to themselves, which storage refuses, are cut where
     /// they would begin anew.
+    #[must_use]
     pub fn with_chains(mut self, chains: Vec<Chain>) -> Self {
         self.chains = chains.into_iter().map(Arc::new).collect();
         for (key, model) in resolve::resolve(&self.chains, &self.models) {
@@ -169,10 +166,11 @@ impl Catalog {
         self.chains.iter().find(|chain| chain.id == id)
     }
 
-    /// A chain with its steps written out, unless it is off or nobody serves it now.
-    pub fn resolved(&self, id: ChainId) -> Option<&ResolvedChain> {
-        let chain = self.chain(id)?;
-        self.model(&chain.name)?.chain.as_ref().filter(|resolved| resolved.id == id)
+    /// A chain with the chains that its steps name written out, and without what nobody serves; `None` if it is off or
+    /// nobody serves any of it now.
+    pub fn resolved(&self, id: ChainId) -> Option<&[Step]> {
+        let model = self.model(&self.chain(id)?.name)?;
+        (model.chain == Some(id)).then_some(&model.steps)
     }
 
     /// The public names of the models of channels that are on, by name; also of those that a chain hides.
@@ -193,8 +191,19 @@ impl Catalog {
 
     /// The models that serve a public name, in the order in which they are looked at; empty if nobody serves it. A plain
     /// model is one step.
-    pub fn steps(&self, name: &str) -> Vec<Step> {
-        self.model(name).map(PublicModel::steps).unwrap_or_default()
+    pub fn steps(&self, name: &str) -> &[Step] {
+        self.model(name).map(|model| model.steps.as_slice()).unwrap_or_default()
+    }
+
+    /// The same with declared limits.
+    #[must_use]
+    pub fn with_limits(self, limits: Vec<Rule>) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The limits that operators have declared, of all channels.
+    pub fn limits(&self) -> &[Rule] {
+        &self.limits
     }
 
     /// The channel of an id.
@@ -276,7 +285,7 @@ fn public_models(channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>) -> BTreeMap<
         for (public, upstream) in own.chain(redirected) {
             let routes = &mut models
                 .entry(public.to_lowercase())
-                .or_insert_with(|| PublicModel { name: public.to_owned(), routes: Vec::new(), chain: None })
+                .or_insert_with(|| PublicModel { name: public.to_owned(), ..PublicModel::default() })
                 .routes;
             let known = routes
                 .iter()
@@ -292,6 +301,10 @@ fn public_models(channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>) -> BTreeMap<
                 });
             }
         }
+    }
+    for model in models.values_mut() {
+        let (name, routes) = (model.name.clone(), model.routes.clone());
+        model.steps = vec![Step { model: name, spill_ms: None, routes }];
     }
     models
 }

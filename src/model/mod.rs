@@ -9,6 +9,7 @@ pub mod channel;
 pub mod decimal;
 pub mod id;
 pub mod key;
+pub mod limit;
 pub mod printable;
 pub mod recording;
 pub mod secret;

@@ -13,7 +13,13 @@ pub struct RuntimeSettings {
     pub backup_keep: u32,
     /// The most upstream calls that one client call may make.
     pub max_attempts: u32,
-    /// Seconds in which a call must have found its first content, over all attempts.
+    /// The most calls that wait in line for one set of candidates.
+    pub queue_limit: u32,
+    /// Seconds that a call may wait in line.
+    pub queue_wait_s: u32,
+    /// The same for a stream.
+    pub queue_wait_stream_s: u32,
+    /// Seconds in which a call must have found its first content, over all attempts and without the time in line.
     pub first_content_deadline_s: u32,
     /// Milliseconds until an upstream connection must stand, for channels that set no limit of their own.
     pub connect_timeout_ms: u32,
@@ -39,6 +45,9 @@ impl RuntimeSettings {
             backup_every_hours: 0,
             backup_keep: 7,
             max_attempts: 6,
+            queue_limit: 512,
+            queue_wait_s: 60,
+            queue_wait_stream_s: 120,
             first_content_deadline_s: 120,
             connect_timeout_ms: 15_000,
             first_byte_timeout_ms: 120_000,

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use jiff::{RoundMode, Unit, ZonedRound, tz::TimeZone};
 
-use super::data::{CalendarUnit, Period, ResetData};
-use crate::model::time::UnixMs;
+use super::data::ResetData;
+use crate::model::{
+    limit::{CalendarUnit, Period},
+    time::UnixMs,
+};
 
 /// A provider's calendar.
 #[derive(Debug, Clone)]
@@ -61,26 +64,14 @@ impl Calendar {
     }
 }
 
-impl Period {
-    /// The unit of the calendar at whose end a limit of this kind comes back, if there is one.
-    pub(super) fn unit(self) -> Option<CalendarUnit> {
-        match self {
-            Self::Concurrent | Self::Minute => None,
-            Self::Hour => Some(CalendarUnit::Hour),
-            Self::Day => Some(CalendarUnit::Day),
-            Self::Month => Some(CalendarUnit::Month),
-        }
-    }
-
-    /// The longest that a hint may make anything rest for a limit of this kind: a day or a month, and some hours for
-    /// the provider's time zone.
-    pub(super) fn longest_rest(period: Option<Self>) -> Duration {
-        const HOUR: u64 = 3600;
-        Duration::from_secs(match period {
-            None | Some(Self::Concurrent | Self::Minute) => HOUR,
-            Some(Self::Hour) => 2 * HOUR,
-            Some(Self::Day) => 26 * HOUR,
-            Some(Self::Month) => 32 * 24 * HOUR,
-        })
-    }
+/// The longest that a hint may make anything rest for a limit of this kind: a day or a month, and some hours for
+/// the provider's time zone.
+pub(super) fn longest_rest(period: Option<Period>) -> Duration {
+    const HOUR: u64 = 3600;
+    Duration::from_secs(match period {
+        None | Some(Period::Concurrent | Period::Minute) => HOUR,
+        Some(Period::Hour) => 2 * HOUR,
+        Some(Period::Day) => 26 * HOUR,
+        Some(Period::Month) => 32 * 24 * HOUR,
+    })
 }

@@ -3,12 +3,14 @@
 use super::{
     calendar::Calendar,
     data::{
-        AmountHint, Condition, File, HeaderData, Hint, LimitData, LimitHint, Metric, RefusalData, Scope,
-        WindowData,
+        AmountHint, Condition, File, HeaderData, Hint, LimitData, LimitHint, RefusalData, Scope, WindowData,
     },
     observe::plausible,
 };
-use crate::model::usage::OutcomeClass;
+use crate::model::{
+    limit::{Metric, Models},
+    usage::OutcomeClass,
+};
 
 /// The longest span of a window: 400 days.
 const MAX_SPAN_MS: u64 = 400 * 86_400_000;
@@ -125,8 +127,8 @@ impl Faults<'_> {
         }
     }
 
-    fn models(&mut self, at: &str, models: &[String]) {
-        for (place, pattern) in models.iter().enumerate() {
+    fn models(&mut self, at: &str, models: &Models) {
+        for (place, pattern) in models.0.iter().enumerate() {
             self.unless((1..=200).contains(&pattern.len()), &format!("{at}.models[{place}]"), || {
                 "a pattern has 1 to 200 characters".into()
             });

@@ -6,7 +6,10 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::model::usage::OutcomeClass;
+use crate::model::{
+    limit::{CalendarUnit, Metric, Models, Period},
+    usage::OutcomeClass,
+};
 
 /// A text for people, in both languages of the pages.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -112,22 +115,6 @@ pub enum Confidence {
     High,
 }
 
-/// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// Calls.
-    Requests,
-    /// Prompt tokens.
-    InputTokens,
-    /// Prompt and completion tokens.
-    Tokens,
-    /// The provider's own unit, such as Cloudflare's neurons.
-    Units,
-    /// Calls at the same time.
-    Concurrency,
-}
-
 /// For whom a limit holds, or what a refusal is about; from the narrowest to the widest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -146,34 +133,6 @@ pub enum Scope {
     Model,
     /// The whole channel.
     Channel,
-}
-
-/// What kind of limit a refusal speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Period {
-    /// Calls at the same time.
-    Concurrent,
-    /// A minute or less.
-    Minute,
-    /// An hour.
-    Hour,
-    /// A day of the provider's.
-    Day,
-    /// A month.
-    Month,
-}
-
-/// A unit of the calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CalendarUnit {
-    /// An hour of the clock.
-    Hour,
-    /// A day.
-    Day,
-    /// A month.
-    Month,
 }
 
 /// A plan of the provider's that limits depend on. The first one of a file holds unless the operator names another.
@@ -257,7 +216,7 @@ pub(super) struct LimitData {
     pub max: Option<u64>,
     /// For which upstream models: names in which `*` stands for anything. All, if absent.
     #[serde(default)]
-    pub models: Vec<String>,
+    pub models: Models,
     /// Only on this plan.
     pub plan: Option<String>,
     /// How many units a call takes; only for `units`.
@@ -385,7 +344,7 @@ pub(super) struct RefusalData {
     pub scope: Scope,
     /// Of a scope with several models, only those of these names, in which `*` stands for anything.
     #[serde(default)]
-    pub models: Vec<String>,
+    pub models: Models,
     /// The kind of limit.
     pub period: Option<Period>,
     /// Waiting does not mend it.

@@ -3,13 +3,19 @@
 use std::time::Duration;
 
 use super::{
-    Fields, ObservedLimit, Provider, Window,
-    data::{AmountHint, Condition, Hint, LimitHint, Period, RefusalData, Scope},
+    Fields, ObservedLimit, Provider,
+    calendar::longest_rest,
+    data::{AmountHint, Condition, Hint, LimitHint, RefusalData, Scope},
+    limits::resolve,
     moment,
     observe::plausible,
     text::{after, count, leading_number, without_quotes},
 };
-use crate::model::{time::UnixMs, usage::OutcomeClass};
+use crate::model::{
+    limit::{Models, Period},
+    time::UnixMs,
+    usage::OutcomeClass,
+};
 
 /// Statuses whose text may quote the request, so that a client could write what it likes into it.
 const QUOTING: &[u16] = &[400, 413, 422, 500];
@@ -24,7 +30,7 @@ pub struct Verdict {
     /// What it is about.
     pub scope: Scope,
     /// Of a scope with several models, only those whose names fit one of these patterns; all, if there is none.
-    pub models: Vec<String>,
+    pub models: Models,
     /// The kind of limit.
     pub period: Option<Period>,
     /// When it is over, if the rule or the answer says: later than now, and at most an hour, for an hour's limit two,
@@ -77,7 +83,7 @@ impl Provider {
         };
         let rule = self.refusals.iter().find(fits)?;
         let by_name = rule.when.iter().any(Condition::is_exact);
-        let longest = Period::longest_rest(rule.period);
+        let longest = longest_rest(rule.period);
         let until = rule
             .until
             .iter()
@@ -129,7 +135,7 @@ impl Provider {
         let max = hint.max.iter().find_map(|place| answer.amount(place))?;
         Some(ObservedLimit {
             metric: hint.metric,
-            window: Some(Window::resolve(&hint.window, self.calendar.as_ref())?),
+            window: Some(resolve(&hint.window, self.calendar.as_ref())?),
             scope: hint.scope,
             max: Some(plausible(hint.metric, max)?),
             remaining: None,

@@ -3,72 +3,29 @@
 use super::{
     Provider,
     calendar::Calendar,
-    data::{CalendarUnit, Confidence, LimitData, Metric, Scope, WindowData},
-    text::fits,
+    data::{Confidence, LimitData, Scope, WindowData},
 };
+use crate::model::limit::{CalendarUnit, Metric, Models, Window};
 
-/// When an amount comes back.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Window {
-    /// So much within any span of this many milliseconds.
-    Rolling {
-        /// The span, in milliseconds.
-        ms: u64,
-    },
-    /// So much per unit of the provider's calendar.
-    Calendar {
-        /// The unit.
-        unit: CalendarUnit,
-        /// IANA name of the provider's time zone.
-        zone: String,
-        /// Minutes after the unit's beginning at which the provider resets.
-        offset_minutes: u16,
-    },
-    /// A bucket that fills with the limit's amount per `ms`.
-    Bucket {
-        /// In how many milliseconds the limit's amount flows in.
-        ms: u64,
-        /// How much it holds; `None` means the whole amount.
-        burst: Option<u64>,
-    },
-    /// So much once.
-    OneShot,
-    /// So much at the same time.
-    AtOnce,
-}
-
-impl Window {
-    /// The window of a file on a provider's calendar; `None` if it needs a calendar and there is none.
-    pub(super) fn resolve(data: &WindowData, calendar: Option<&Calendar>) -> Option<Self> {
-        Some(match data {
-            WindowData::Rolling(span) => Self::Rolling { ms: span.0 },
-            WindowData::Calendar(unit) => {
-                let calendar = calendar?;
-                Self::Calendar {
-                    unit: *unit,
-                    zone: calendar.zone_name.clone(),
-                    offset_minutes: match unit {
-                        CalendarUnit::Hour => 0,
-                        CalendarUnit::Day | CalendarUnit::Month => calendar.offset_minutes,
-                    },
-                }
+/// The window of a file on a provider's calendar; `None` if it needs a calendar and there is none.
+pub(super) fn resolve(data: &WindowData, calendar: Option<&Calendar>) -> Option<Window> {
+    Some(match data {
+        WindowData::Rolling(span) => Window::Rolling { ms: span.0 },
+        WindowData::Calendar(unit) => {
+            let calendar = calendar?;
+            Window::Calendar {
+                unit: *unit,
+                zone: calendar.zone_name.clone(),
+                offset_minutes: match unit {
+                    CalendarUnit::Hour => 0,
+                    CalendarUnit::Day | CalendarUnit::Month => calendar.offset_minutes,
+                },
             }
-            WindowData::Bucket(bucket) => Self::Bucket { ms: bucket.per.0, burst: bucket.burst },
-            WindowData::OneShot => Self::OneShot,
-            WindowData::AtOnce => Self::AtOnce,
-        })
-    }
-
-    /// The longest span in milliseconds after which all is back, if it comes back; months count 31 days.
-    pub fn span_ms(&self) -> Option<u64> {
-        match self {
-            Self::Rolling { ms } | Self::Bucket { ms, .. } => Some(*ms),
-            Self::Calendar { unit: CalendarUnit::Hour, .. } => Some(3_600_000),
-            Self::Calendar { unit: CalendarUnit::Day, .. } => Some(25 * 3_600_000),
-            Self::Calendar { unit: CalendarUnit::Month, .. } => Some(31 * 86_400_000 + 3_600_000),
-            Self::OneShot | Self::AtOnce => None,
         }
-    }
+        WindowData::Bucket(bucket) => Window::Bucket { ms: bucket.per.0, burst: bucket.burst },
+        WindowData::OneShot => Window::OneShot,
+        WindowData::AtOnce => Window::AtOnce,
+    })
 }
 
 /// A limit that the data declares for a model.
@@ -80,8 +37,8 @@ pub struct DeclaredLimit {
     pub window: Window,
     /// For whom each.
     pub scope: Scope,
-    /// The models that it counts together or each, as patterns in which `*` stands for anything; none means all.
-    pub models: Vec<String>,
+    /// The models that it counts together or each, all or some.
+    pub models: Models,
     /// How much; `None` if only its existence is known, so that it must be learned.
     pub max: Option<u64>,
     /// How many units a call takes, if the metric is units and the provider says.
@@ -106,7 +63,7 @@ impl Provider {
         let plan = plan.or_else(|| self.plans.first().map(|plan| plan.id.as_str()));
         let mut found = Vec::<DeclaredLimit>::new();
         for data in self.limits.iter().filter(|limit| holds(limit, model, plan)) {
-            let Some(window) = Window::resolve(&data.window, self.calendar.as_ref()) else { continue };
+            let Some(window) = resolve(&data.window, self.calendar.as_ref()) else { continue };
             let taken = |limit: &DeclaredLimit| {
                 limit.metric == data.metric && limit.scope == data.scope && limit.window == window
             };
@@ -127,11 +84,6 @@ impl Provider {
     }
 }
 
-/// Whether a model is among those that patterns name, in which `*` stands for anything; no pattern means all models.
-pub fn is_among(patterns: &[String], model: &str) -> bool {
-    patterns.is_empty() || patterns.iter().any(|pattern| fits(pattern, model))
-}
-
 fn holds(limit: &LimitData, model: &str, plan: Option<&str>) -> bool {
-    is_among(&limit.models, model) && (limit.plan.is_none() || limit.plan.as_deref() == plan)
+    limit.models.fits(model) && (limit.plan.is_none() || limit.plan.as_deref() == plan)
 }

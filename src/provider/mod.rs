@@ -20,13 +20,10 @@ pub mod moment;
 mod observe;
 mod text;
 
-pub use data::{
-    Auth, CalendarUnit, Confidence, Metric, Period, Plan, QuotaOwner, RejectedCalls, Reservation, Scope,
-    Status, Text,
-};
+pub use data::{Auth, Confidence, Plan, QuotaOwner, RejectedCalls, Reservation, Scope, Status, Text};
 pub use fields::Fields;
 pub use judge::Verdict;
-pub use limits::{DeclaredLimit, Window, is_among};
+pub use limits::DeclaredLimit;
 pub use load::{DataFault, GENERIC, MAX_FILE_BYTES, MAX_FILES, Provider, Providers};
 pub use observe::ObservedLimit;
 pub use text::without_quotes;

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use super::{
-    Provider, Window,
-    data::{HeaderData, Metric, Scope},
+    Provider,
+    data::{HeaderData, Scope},
+    limits::resolve,
     moment,
     text::count,
 };
-use crate::model::time::UnixMs;
+use crate::model::{
+    limit::{Metric, Window},
+    time::UnixMs,
+};
 
 /// The largest amounts that are believed.
 const MAX_CALLS: u64 = 1_000_000_000;
@@ -73,7 +77,7 @@ impl Provider {
     ) -> Option<ObservedLimit> {
         let find = |name: &Option<String>| headers(name.as_deref()?);
         let window = match &dialect.window {
-            Some(window) => Some(Window::resolve(window, self.calendar.as_ref())?),
+            Some(window) => Some(resolve(window, self.calendar.as_ref())?),
             None => None,
         };
         let max = find(&dialect.max).and_then(count).and_then(|max| plausible(dialect.metric, max));

@@ -52,40 +52,9 @@ pub(super) fn count(text: &str) -> Option<u64> {
     })
 }
 
-/// Whether a name fits a pattern in which `*` stands for anything.
-pub(super) fn fits(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        for (pattern, name, expected) in [
-            ("*", "x", true),
-            ("*", "", true),
-            ("*:free", "a/b:free", true),
-            ("*:free", "a/b", false),
-            ("gpt-*-mini", "gpt-5-mini", true),
-            ("gpt-*-mini", "gpt-mini", false),
-            ("gpt", "gpt", true),
-            ("gpt", "gpt-5", false),
-            ("a*b*c", "aXbYbZc", true),
-            ("a*b*c", "ac", false),
-            ("", "", true),
-        ] {
-            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
-        }
-    }
 
     #[test]
     fn numbers_are_read_with_their_thousands() {

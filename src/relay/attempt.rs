@@ -13,11 +13,12 @@ use super::{
     Relay,
     collect::{Body, read_whole},
     ending::Ending,
-    job::{Job, Target},
+    job::{Job, Source, Target},
     stream::push_frame,
     ticket::Ticket,
 };
 use crate::{
+    dispatch::Permit,
     model::{
         secret::Secret,
         time::UnixMs,
@@ -32,7 +33,7 @@ use crate::{
         sse::{Event, Scanner},
     },
     provider::Provider,
-    scheduler::ledger::RestScope,
+    scheduler::rest::RestScope,
     upstream::{
         client::{SendError, UpstreamCall, UpstreamResponse},
         outcome::{
@@ -81,8 +82,6 @@ pub(super) struct Beginning {
     pub done: bool,
     /// The usage, if it is known by another way than the reader's.
     pub usage: Option<TokenCounts>,
-    /// Which candidate it comes from.
-    pub index: usize,
 }
 
 /// Why an attempt found nothing.
@@ -100,16 +99,18 @@ impl Relay {
     pub(super) async fn attempt(
         &self,
         job: &Job,
-        index: usize,
+        source: &mut Source,
         ticket: &mut Ticket,
     ) -> Result<Found, Failure> {
-        let target = &job.targets[index];
+        let Source { target, permit } = source;
+        let target = &*target;
         let (channel, model) = (&target.route.channel.channel, &target.route.upstream_model);
         loop {
             let ask_usage = job.envelope.stream && self.takes_stream_options(channel.id, model);
             ticket.begin_attempt(target);
             let started = Instant::now();
-            let mut found = self.try_target(job, target, index, ask_usage).await;
+            permit.sent();
+            let mut found = self.try_target(job, target, permit, ask_usage).await;
             let limit = job.catalog.timeouts(channel).first_byte;
             if let Err(Failure::Elsewhere { outcome, timeout: true, .. }) = &mut found
                 && Instant::now() >= job.deadline
@@ -145,7 +146,7 @@ impl Relay {
         &self,
         job: &Job,
         target: &Target,
-        index: usize,
+        permit: &Permit,
         ask_usage: bool,
     ) -> Result<Found, Failure> {
         let channel = &target.route.channel.channel;
@@ -166,9 +167,10 @@ impl Relay {
         if !(200..300).contains(&status) || status == 204 {
             return Err(self.refusal(job, target, response, ask_usage).await);
         }
+        permit.accepted();
         if job.envelope.stream {
             response.forget_headers();
-            self.stream_beginning(job, target, index, response, first_by).await
+            self.stream_beginning(job, target, response, first_by).await
         } else {
             let limit = answer_limit(job.endpoint);
             let body = read_whole(Body::default(), &mut response, first_by, timeouts.idle, limit).await?;
@@ -184,7 +186,6 @@ impl Relay {
         &self,
         job: &Job,
         target: &Target,
-        index: usize,
         mut response: UpstreamResponse,
         first_by: Instant,
     ) -> Result<Found, Failure> {
@@ -204,7 +205,7 @@ impl Relay {
                     if !sniffed && let Some(&first) = chunk.iter().find(|byte| !byte.is_ascii_whitespace()) {
                         sniffed = true;
                         if matches!(first, b'{' | b'[' | b'<') {
-                            return self.not_a_stream(job, target, index, chunk, response, first_by).await;
+                            return self.not_a_stream(job, target, chunk, response, first_by).await;
                         }
                     }
                     scanner.push(chunk);
@@ -249,7 +250,7 @@ impl Relay {
             if done || ended || reader.has_content() {
                 let response = (!ended).then_some(response);
                 let frames = frames.freeze();
-                let beginning = Beginning { frames, response, scanner, reader, done, usage: None, index };
+                let beginning = Beginning { frames, response, scanner, reader, done, usage: None };
                 return Ok(Found::Stream(Box::new(beginning)));
             }
             if received > MAX_BYTES_BEFORE_CONTENT {
@@ -263,7 +264,6 @@ impl Relay {
         &self,
         job: &Job,
         target: &Target,
-        index: usize,
         first: Bytes,
         mut response: UpstreamResponse,
         first_by: Instant,
@@ -288,7 +288,6 @@ impl Relay {
             reader,
             done: true,
             usage: answer.usage,
-            index,
         })))
     }
 

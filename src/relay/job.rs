@@ -1,6 +1,6 @@
 //! What a call asks for, checked against its token and the catalog: everything that attempts need.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -11,6 +11,7 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
+    dispatch::{Permit, Stage, rested_name},
     model::{
         catalog::{Catalog, Route},
         key::Key,
@@ -19,13 +20,21 @@ use crate::{
         usage::Endpoint,
     },
     protocol::envelope::Envelope,
-    scheduler::ledger::Candidate,
+    scheduler::{
+        desk,
+        limit::Cost,
+        pool::{Taken, Tried},
+        queue::Class,
+    },
     upstream::models::secrets_of,
 };
 
 /// Tokens of output that are reserved from a quota when neither the call nor the catalog sets a limit. Most models of
 /// unknown limits stop well below that.
 const UNKNOWN_OUTPUT_LIMIT: u64 = 16_384;
+
+/// Tokens of output that are reserved of a key's limits, unless the call allows fewer.
+const USUAL_OUTPUT: u64 = 1024;
 
 /// Estimates of prompt tokens are raised by this much in a reservation, because they may fall short.
 const ESTIMATE_MARGIN_PERCENT: u64 = 15;
@@ -38,16 +47,20 @@ pub(super) struct Job {
     pub envelope: Envelope,
     /// The model's name as the client sees it.
     pub public_model: String,
-    /// Who could serve it.
-    pub candidates: Vec<Candidate>,
-    /// What stands behind each candidate, at the same place.
-    pub targets: Vec<Target>,
-    /// When the first content must be there.
+    /// What it asks the desk for.
+    pub call: desk::Call,
+    /// When the first content must be there; the time in line moves it.
     pub deadline: Instant,
     prompt_tokens: u64,
 }
 
-/// What stands behind a candidate.
+/// Where an answer comes from, and the permission to be sent there.
+pub(super) struct Source {
+    pub target: Target,
+    pub permit: Permit,
+}
+
+/// A key, and the channel's route that it is asked on.
 pub(super) struct Target {
     pub route: Route,
     pub key: Arc<Key>,
@@ -61,6 +74,17 @@ impl Target {
 }
 
 impl Job {
+    /// What stands behind a lane of the pool, by this snapshot. Keys come and go while a call waits.
+    pub fn find_target(&self, catalog: &Catalog, taken: &Taken) -> Option<Target> {
+        let is_meant = |route: &&Route| {
+            route.channel.channel.id == taken.channel
+                && rested_name(self.endpoint, &route.upstream_model) == taken.model
+        };
+        let route = catalog.model(&self.public_model)?.routes.iter().find(is_meant)?;
+        let key = route.channel.keys.iter().find(|key| key.id == taken.key)?;
+        Some(Target { route: route.clone(), key: key.clone() })
+    }
+
     /// An estimate of the prompt's tokens.
     pub fn prompt_tokens(&self) -> u64 {
         self.prompt_tokens
@@ -88,62 +112,52 @@ impl Relay {
         let Some(model) = catalog.model(&envelope.model) else {
             return Err(Ending::ModelNotFound { model: envelope.model });
         };
-        let mut routes: Vec<&Route> =
-            model.routes.iter().filter(|route| token.allows_groups(&route.channel.channel.groups)).collect();
-        if routes.is_empty() {
+        let in_dollars = token.quota.is_some_and(|quota| quota.unit == QuotaUnit::Dollars);
+        let may_use = |route: &&Route| token.allows_groups(&route.channel.channel.groups);
+        if !model.routes.iter().any(|route| may_use(&route)) {
             return Err(Ending::ModelNotFound { model: envelope.model });
         }
+        // A quota in dollars can only pay for what has a price.
+        let can_pay = |route: &&Route| !in_dollars || route.model.price.is_some();
+        let stages = model.steps.iter().map(|step| Stage {
+            routes: step.routes.iter().filter(may_use).filter(can_pay).collect(),
+            spill_ms: step.spill_ms,
+        });
+        let stages: Vec<Stage<'_>> = stages.collect();
+        let routes: Vec<&Route> = stages.iter().flat_map(|stage| stage.routes.iter().copied()).collect();
         let rate = self.parts.meters.count_request(&token, at).map_err(over_limit)?;
         let prompt_tokens = envelope.prompt_estimate();
         if let Some(quota) = token.quota {
-            if quota.unit == QuotaUnit::Dollars {
-                routes.retain(|route| route.model.price.is_some());
-                if routes.is_empty() {
-                    return Err(Ending::NoPrice { model: envelope.model });
-                }
+            if routes.is_empty() {
+                return Err(Ending::NoPrice { model: envelope.model });
             }
             let amount = reservation(quota, &envelope, prompt_tokens, &routes);
             let reserved = self.parts.meters.reserve(&token, quota, amount, at, &catalog.zone);
             ticket.reserved(reserved.map_err(over_limit)?);
         }
-        let mut candidates = Vec::new();
-        let mut targets = Vec::new();
-        for route in routes {
-            for key in route.channel.keys.iter().filter(|key| key.enabled) {
-                candidates.push(Candidate {
-                    channel: key.channel_id,
-                    key: key.id,
-                    model: rested_name(endpoint, &route.upstream_model),
-                    group: key.quota_group.clone(),
-                    priority: route.channel.channel.priority,
-                    weight: route.channel.channel.weight,
-                });
-                targets.push(Target { route: route.clone(), key: key.clone() });
-            }
-        }
-        let public_model = model.name.clone();
-        let deadline =
-            arrived + std::time::Duration::from_secs(catalog.settings.first_content_deadline_s.into());
-        let job = Job {
-            catalog,
-            token,
-            endpoint,
-            envelope,
-            public_model,
-            candidates,
-            targets,
-            deadline,
-            prompt_tokens,
+        let cost = cost(&envelope, prompt_tokens, &routes);
+        let settings = &catalog.settings;
+        let wait_s = if envelope.stream { settings.queue_wait_stream_s } else { settings.queue_wait_s };
+        let most_wait = Duration::from_secs(wait_s.into());
+        let (plan, set) = self.parts.dispatch.plan(&stages, endpoint, most_wait);
+        let now = self.parts.dispatch.now().steady;
+        let call = desk::Call {
+            plan,
+            set,
+            cost,
+            conversation: None,
+            token: token.id,
+            weight: 1,
+            class: Class::Interactive,
+            arrived: now,
+            deadline: now + most_wait,
+            tried: Tried::default(),
+            place: None,
         };
+        let public_model = model.name.clone();
+        let deadline = arrived + Duration::from_secs(settings.first_content_deadline_s.into());
+        let job = Job { catalog, token, endpoint, envelope, public_model, call, deadline, prompt_tokens };
         Ok((job, rate))
-    }
-}
-
-/// The name under which a model rests. A chat model that knows no embeddings must not rest for chat.
-fn rested_name(endpoint: Endpoint, model: &Arc<str>) -> Arc<str> {
-    match endpoint {
-        Endpoint::Chat => model.clone(),
-        other => format!("{model} ({other})").into(),
     }
 }
 
@@ -152,6 +166,18 @@ fn over_limit(over: OverLimit) -> Ending {
         OverLimit::Rate { retry_after } => Ending::TokenRate { retry_after },
         OverLimit::Quota { resets_in } => Ending::TokenQuota { resets_in },
     }
+}
+
+/// What the call probably takes of its key's limits: what it really took is known when it ends.
+fn cost(envelope: &Envelope, prompt_estimate: u64, routes: &[&Route]) -> Cost {
+    let input_tokens = prompt_estimate + prompt_estimate / 10;
+    let limit = routes.iter().filter_map(|route| route.model.max_output).max().map_or(u64::MAX, u64::from);
+    let output = match envelope.endpoint {
+        Endpoint::Embeddings => 0,
+        _ => envelope.max_tokens.unwrap_or(u64::MAX).min(limit).min(USUAL_OUTPUT),
+    };
+    let tokens = input_tokens.saturating_add(output.saturating_mul(u64::from(envelope.choices.max(1))));
+    Cost { input_tokens, tokens, units: 0 }
 }
 
 /// The most that the call may cost, in the quota's unit: no call starts whose reservation does not fit.

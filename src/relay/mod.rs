@@ -1,7 +1,8 @@
 //! One relayed call, from a client's request to its answer and its usage row.
 //!
 //! The walk, in the order of the files: [`Relay::serve`] checks the call against its token ([`quota`]) and the catalog
-//! (`job`); `search` tries one candidate after the other (each an `attempt`) until one has real content; `stream` pipes
+//! (`job`); `search` asks the [`Dispatch`] where to send it, waits in line if it must, and tries one candidate after the other
+//! (each an `attempt`) until one has real content; `stream` pipes
 //! that on, or the answer goes out whole (`collect`); `ticket` keeps the books and hands the row to the [`recorder`]. How a
 //! call may end otherwise, and what the client is told then, is in [`ending`].
 //!
@@ -20,7 +21,7 @@ mod ticket;
 use std::{
     collections::HashSet,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -31,19 +32,19 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    dispatch::Dispatch,
     model::{
         id::{ChannelId, RequestId},
         time::{Clock, UnixMs},
         token::{ClientProfile, Token},
         usage::Endpoint,
     },
-    scheduler::ledger::Ledger,
     storage::catalog::CatalogStore,
     upstream::client::Clients,
 };
 use attempt::Found;
 use ending::Ending;
-use job::Job;
+use job::{Job, Source};
 use quota::{RateState, TokenMeters};
 use recorder::Recorder;
 use ticket::Ticket;
@@ -54,8 +55,8 @@ pub struct Parts {
     pub catalog: CatalogStore,
     /// The network to vendors.
     pub clients: Clients,
-    /// What each key may do now.
-    pub ledger: Arc<Mutex<Ledger>>,
+    /// Which key may be sent to now, and who waits.
+    pub dispatch: Dispatch,
     /// What each token may spend.
     pub meters: TokenMeters,
     /// Where usage rows go.
@@ -116,7 +117,7 @@ pub enum AnswerBody {
 }
 
 /// A search for content that is under way; it gives its job and ticket back.
-type Search = BoxFuture<'static, (Result<Found, Ending>, Job, Ticket)>;
+type Search = BoxFuture<'static, (Result<(Found, Source), Ending>, Job, Ticket)>;
 
 impl Relay {
     /// A relay with nothing under way.
@@ -145,10 +146,10 @@ impl Relay {
         let mut search = self.clone().search(job, ticket);
         let mut answer = tokio::select! {
             (found, job, ticket) = &mut search => match found {
-                Ok(Found::Whole(whole)) => whole_answer(whole, job, ticket).await,
-                Ok(Found::Stream(live)) => {
+                Ok((Found::Whole(whole), source)) => whole_answer(whole, source, job, ticket).await,
+                Ok((Found::Stream(live), source)) => {
                     let headers = headers(&job, &ticket, "text/event-stream");
-                    let events = stream::events(live, self.clone(), job, ticket);
+                    let events = stream::events(live, source, self.clone(), job, ticket);
                     Answer { status: 200, headers, body: AnswerBody::Events(events) }
                 }
                 Err(ending) => refuse(ticket, &ending, profile).await,
@@ -189,10 +190,10 @@ impl Relay {
     }
 
     /// Searches for content; ends early when the server must stop.
-    fn search(self: Arc<Self>, job: Job, mut ticket: Ticket) -> Search {
+    fn search(self: Arc<Self>, mut job: Job, mut ticket: Ticket) -> Search {
         async move {
             let found = tokio::select! {
-                found = self.find_content(&job, &mut ticket) => found,
+                found = self.find_content(&mut job, &mut ticket) => found,
                 () = self.parts.drained.cancelled() => Err(Ending::ShuttingDown),
             };
             (found, job, ticket)
@@ -203,10 +204,6 @@ impl Relay {
     /// The time between two keep-alives.
     fn keepalive_every(&self) -> Duration {
         Duration::from_millis(self.parts.catalog.load().settings.keepalive_every_ms.into())
-    }
-
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.parts.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn takes_stream_options(&self, channel: ChannelId, model: &Arc<str>) -> bool {
@@ -242,10 +239,11 @@ pub fn error_answer(told: &ending::Told, request_id: RequestId) -> Answer {
     Answer { status: told.status, headers, body: AnswerBody::Whole(body.into()) }
 }
 
-async fn whole_answer(whole: attempt::Whole, job: Job, mut ticket: Ticket) -> Answer {
+async fn whole_answer(whole: attempt::Whole, source: Source, job: Job, mut ticket: Ticket) -> Answer {
     let headers = headers(&job, &ticket, "application/json");
     let output = if job.endpoint == Endpoint::Embeddings { 0 } else { whole.output_estimate };
     ticket.book(whole.usage, job.prompt_tokens(), output);
+    source.permit.settle(ticket.used());
     ticket.succeed().await;
     Answer { status: 200, headers, body: AnswerBody::Whole(whole.body) }
 }

@@ -1,4 +1,4 @@
-//! Tries one candidate after the other, until one answers with real content.
+//! Tries one candidate after the other, until one answers with real content; in between the call waits in line.
 
 use std::time::Duration;
 
@@ -6,26 +6,27 @@ use tokio::time::Instant;
 
 use super::{
     Relay,
-    attempt::{Failure, Found, host_error},
+    attempt::{Failure, Found},
     ending::Ending,
-    job::Job,
+    job::{Job, Source},
     ticket::Ticket,
 };
 use crate::{
-    model::{time::UnixMs, token::ClientProfile, usage::OutcomeClass},
+    model::{time::UnixMs, usage::OutcomeClass},
     scheduler::{
-        ledger::{Candidate, Choice, RestScope, Tried},
+        desk::Refusal,
+        limit::Cost,
+        pool::{Fault, Why},
         rest::Report,
     },
-    upstream::outcome::{LimitPeriod, Outcome},
+    upstream::outcome::Outcome,
 };
 
-/// How long to rest at the limit of a day or a month, or when a model is gone, if the upstream does not say until when. Its
-/// day may end at any hour of ours, so it is tried again every hour.
-const LONG_REST: Duration = Duration::from_secs(3600);
+/// How long to rest when a model is gone, if the upstream does not say until when.
+const GONE_REST: Duration = Duration::from_secs(3600);
 
-/// The longest time that an OpenClaw call waits inside for a limited key to come back; see [`super::ending`].
-const OPENCLAW_WAIT: Duration = Duration::from_secs(60);
+/// When to come back if nobody can tell: a line that is full moves within seconds.
+const SOON: Duration = Duration::from_secs(5);
 
 /// What the attempts of a call came to.
 #[derive(Default)]
@@ -33,114 +34,82 @@ struct Failures {
     attempts: usize,
     timeouts: usize,
     gone: usize,
+    /// When the first of the limits that were met opens again, on the steady clock.
     limited_until: Option<UnixMs>,
 }
 
 impl Relay {
     /// Finds content for a call, or says how it ends without.
-    pub(super) async fn find_content(&self, job: &Job, ticket: &mut Ticket) -> Result<Found, Ending> {
-        let mut tried = Tried::default();
+    pub(super) async fn find_content(
+        &self,
+        job: &mut Job,
+        ticket: &mut Ticket,
+    ) -> Result<(Found, Source), Ending> {
+        let dispatch = &self.parts.dispatch;
+        dispatch.earn_retry();
         let mut failures = Failures::default();
-        // Candidates that were at a limit when they were tried.
-        let mut limited: Vec<usize> = Vec::new();
-        while failures.attempts < job.catalog.settings.max_attempts as usize && Instant::now() < job.deadline
-        {
-            let now = ticket.now();
-            let choice = self.ledger().choose(&job.candidates, &mut tried, now, rand::random());
-            let index = match choice {
-                Choice::Send(index) => index,
-                Choice::Wait { .. } | Choice::Nothing => {
-                    // What was tried and failed for another reason than a limit stays out.
-                    let waitable =
-                        |index: &usize| limited.contains(index) || !tried.has(&job.candidates[*index]);
-                    let rest = self.first_back(job, (0..job.candidates.len()).filter(waitable), now);
-                    let Some(wait) = worth_waiting(job, rest, now) else {
-                        let rest = self.first_back(job, 0..job.candidates.len(), now);
-                        return Err(failures.ending(job, rest, now));
-                    };
-                    tokio::time::sleep(wait).await;
-                    ticket.queued(wait);
-                    for index in limited.drain(..) {
-                        tried.forget(&job.candidates[index]);
-                    }
-                    continue;
-                }
-            };
+        let mut call = job.call.clone();
+        loop {
+            let attempts = job.catalog.settings.max_attempts as usize;
+            if failures.attempts >= attempts || Instant::now() >= job.deadline {
+                return Err(failures.ending(job, None, dispatch.now().steady));
+            }
+            ticket.waits();
+            let granted = dispatch.acquire(call).await;
+            // Time in line is bounded by the call's own deadline there.
+            job.deadline += ticket.waited();
+            let (permit, granted) =
+                granted.map_err(|refusal| failures.ending(job, Some(refusal), dispatch.now().steady))?;
+            call = granted;
+            if failures.attempts > 0 && !dispatch.spend_retry(&permit) {
+                return Err(failures.ending(job, None, dispatch.now().steady));
+            }
+            let newest = self.parts.catalog.load();
+            let known = job
+                .find_target(&newest, permit.taken())
+                .or_else(|| job.find_target(&job.catalog, permit.taken()));
+            // Whatever was changed meanwhile took its route away.
+            let Some(target) = known else { return Err(Ending::NoChannel { retry_after: None }) };
+            let mut source = Source { target, permit };
             failures.attempts += 1;
-            match self.attempt(job, index, ticket).await {
-                Ok(found) => {
-                    self.ledger().succeed(&job.candidates[index], now, ticket.now());
-                    return Ok(found);
+            let began = Instant::now();
+            match self.attempt(job, &mut source, ticket).await {
+                Ok(found) => return Ok((found, source)),
+                Err(Failure::Refused { ending, .. }) => {
+                    // The key did its part.
+                    source.permit.settle(Some(Cost::default()));
+                    return Err(ending);
                 }
-                Err(Failure::Refused { ending, .. }) => return Err(ending),
                 Err(Failure::Elsewhere { outcome, status, timeout }) => {
-                    if outcome.class == OutcomeClass::RateLimited {
-                        limited.push(index);
+                    let rested = source.permit.fail(&fault_of(&outcome, status), &mut call.tried);
+                    let now = dispatch.now().steady;
+                    if let Some((scope, until)) = rested.as_ref().filter(|(_, until)| *until > now) {
+                        tracing::info!(
+                            ?scope, class = %outcome.class, status, rest_s = until.since(now).as_secs_f32(),
+                            detail = outcome.detail, "rests after a bad answer"
+                        );
                     }
-                    failures.note(
-                        self.report(&job.candidates[index], &outcome, status, ticket.now()),
-                        &outcome,
-                        status,
-                        timeout,
-                    );
+                    failures.note(rested.map(|(_, until)| until), &outcome, status, timeout);
                 }
                 Err(Failure::StreamOptions { .. }) => {}
             }
+            // The deadline in line bounds the waiting, not the attempts.
+            call.deadline = call.deadline + began.elapsed();
         }
-        let now = ticket.now();
-        Err(failures.ending(job, self.first_back(job, 0..job.candidates.len(), now), now))
-    }
-
-    /// When the first of these candidates comes back, and why it rests.
-    fn first_back(
-        &self,
-        job: &Job,
-        among: impl Iterator<Item = usize>,
-        now: UnixMs,
-    ) -> Option<(UnixMs, OutcomeClass)> {
-        let ledger = self.ledger();
-        among
-            .filter_map(|index| match ledger.earliest(&job.candidates[index], now) {
-                (until, Some(rest)) => Some((until, rest.class)),
-                (_, None) => None,
-            })
-            .min()
-    }
-
-    /// Tells the ledger of a bad answer; returns until when the candidate rests.
-    fn report(
-        &self,
-        candidate: &Candidate,
-        outcome: &Outcome,
-        status: Option<u16>,
-        now: UnixMs,
-    ) -> Option<UnixMs> {
-        let long = matches!(outcome.period, Some(LimitPeriod::Day | LimitPeriod::Month))
-            || (outcome.permanent && outcome.class == OutcomeClass::ModelUnavailable);
-        let asked = outcome.rest_for.or(long.then_some(LONG_REST));
-        let report = Report { class: outcome.class, asked, status, detail: outcome.detail.clone() };
-        let rested = self.ledger().fail(candidate, outcome.scope, report, now);
-        let (scope, until) = rested?;
-        tracing::info!(
-            ?scope, class = %outcome.class, status, rest_s = until.since(now).as_secs_f32(), detail = outcome.detail,
-            "rests after a bad answer"
-        );
-        Some(until)
-    }
-
-    /// Notes that a stream broke off after its first content.
-    pub(super) fn report_interruption(&self, candidate: &Candidate, detail: &str, now: UnixMs) {
-        let outcome = host_error(RestScope::KeyModel, detail);
-        self.report(candidate, &outcome, None, now);
     }
 }
 
-/// How long an OpenClaw call waits for the first limited candidate. Other clients are told to come back.
-fn worth_waiting(job: &Job, rest: Option<(UnixMs, OutcomeClass)>, now: UnixMs) -> Option<Duration> {
-    let (until, class) = rest?;
-    let wait = until.since(now);
-    let patient = job.token.profile == ClientProfile::OpenClaw && class == OutcomeClass::RateLimited;
-    (patient && wait <= OPENCLAW_WAIT && Instant::now() + wait < job.deadline).then_some(wait)
+/// What the pool is told of a bad answer.
+pub(super) fn fault_of(outcome: &Outcome, status: Option<u16>) -> Fault {
+    let gone = outcome.permanent && outcome.class == OutcomeClass::ModelUnavailable;
+    let asked = outcome.rest_for.or(gone.then_some(GONE_REST));
+    Fault {
+        report: Report { class: outcome.class, asked, status, detail: outcome.detail.clone() },
+        scope: outcome.scope,
+        period: outcome.period,
+        metric: None,
+        allowed: None,
+    }
 }
 
 impl Failures {
@@ -156,17 +125,28 @@ impl Failures {
         }
     }
 
-    /// How the call ends; `rest` is the first candidate to come back.
-    fn ending(&self, job: &Job, rest: Option<(UnixMs, OutcomeClass)>, now: UnixMs) -> Ending {
-        let limited = match rest {
-            Some((until, OutcomeClass::RateLimited)) => Some(until),
-            _ => None,
-        };
-        if let Some(until) = self.limited_until.or(limited.filter(|_| self.attempts == 0)) {
-            return Ending::PoolExhausted { retry_after: until.since(now) };
+    /// How the call ends: with a refusal of the desk, or because it may not be tried again.
+    fn ending(&self, job: &Job, refusal: Option<Refusal>, now: UnixMs) -> Ending {
+        let predicted = refusal.and_then(|refusal| refusal.retry_after);
+        if let Some(until) = self.limited_until {
+            return Ending::PoolExhausted { retry_after: predicted.unwrap_or(until.since(now)) };
         }
         match self.attempts {
-            0 => Ending::NoChannel { retry_after: rest.map(|(until, _)| until.since(now)) },
+            0 => match refusal.map_or(Why::Nobody, |refusal| refusal.why) {
+                Why::Limit | Why::Busy | Why::Rest(OutcomeClass::RateLimited) => {
+                    Ending::PoolExhausted { retry_after: predicted.unwrap_or(SOON) }
+                }
+                Why::TooLarge => Ending::Refused {
+                    status: 413,
+                    message: "The request takes more tokens than any key for this model may use at a time."
+                        .into(),
+                    param: None,
+                    code: Some("request_too_large".into()),
+                },
+                Why::Rest(_) | Why::Tried | Why::Spent | Why::Nobody => {
+                    Ending::NoChannel { retry_after: predicted }
+                }
+            },
             attempts if self.timeouts == attempts => Ending::UpstreamTimeout,
             attempts if self.gone == attempts => Ending::ModelNotFound { model: job.envelope.model.clone() },
             _ => Ending::UpstreamFailed,

@@ -15,19 +15,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Relay, Search,
-    attempt::{Beginning, Found},
+    attempt::{Beginning, Found, host_error},
     ending::Ending,
-    job::Job,
+    job::{Job, Source},
+    search::fault_of,
     ticket::Ticket,
 };
 use crate::{
+    dispatch::Permit,
     model::{secret::Secret, token::ClientProfile, usage::OutcomeClass},
     protocol::{
         openai::InBandError,
         sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME, frame},
     },
     provider::Provider,
-    scheduler::ledger::Candidate,
+    scheduler::{pool::Tried, rest::RestScope},
     upstream::outcome::classify_in_band,
 };
 
@@ -39,16 +41,15 @@ pub(super) const LONGEST_ANSWER: Duration = Duration::from_secs(2 * 3600);
 
 /// A stream on its way to the client. Dropping it cancels the upstream call and books what was used.
 ///
-/// It lasts long and there may be thousands, so it keeps of its job only what it needs: not the request's body, and not
-/// the other candidates.
+/// It lasts long and there may be thousands, so it keeps of its job only what it needs: not the request's body.
 struct Live {
     beginning: Box<Beginning>,
-    candidate: Candidate,
+    /// Given back when the stream ends or is dropped.
+    permit: Option<Permit>,
     prompt_tokens: u64,
     profile: ClientProfile,
     ticket: Ticket,
     drained: CancellationToken,
-    relay: Arc<Relay>,
     idle: Duration,
     keepalive: Duration,
     /// When the upstream must have sent a piece of its answer; comments do not count.
@@ -78,11 +79,12 @@ fn fault(detail: &'static str) -> Step {
 /// The events of a stream whose first content is there.
 pub(super) fn events(
     beginning: Box<Beginning>,
+    source: Source,
     relay: Arc<Relay>,
     job: Job,
     ticket: Ticket,
 ) -> BoxStream<'static, Bytes> {
-    let live = Box::new(Live::new(beginning, relay, job, ticket));
+    let live = Box::new(Live::new(beginning, source, &relay, job, ticket));
     stream::unfold(live, |mut live| async move { live.next().await.map(|bytes| (bytes, live)) }).boxed()
 }
 
@@ -102,13 +104,13 @@ pub(super) fn events_after_waiting(
         match state {
             State::Waiting { mut search, relay, ping_at } => tokio::select! {
                 (found, job, mut ticket) = &mut search => match found {
-                    Ok(Found::Stream(beginning)) => {
-                        let mut live = Box::new(Live::new(beginning, relay, job, ticket));
+                    Ok((Found::Stream(beginning), source)) => {
+                        let mut live = Box::new(Live::new(beginning, source, &relay, job, ticket));
                         let bytes = live.next().await?;
                         Some((bytes, State::Live(live)))
                     }
                     // A call for a stream finds a stream; and if not, it failed.
-                    Ok(Found::Whole(_)) => None,
+                    Ok((Found::Whole(_), _)) => None,
                     Err(ending) => {
                         let event = error_event(&mut ticket, &ending, profile).await;
                         Some((event, State::Over))
@@ -159,8 +161,9 @@ async fn error_event(ticket: &mut Ticket, ending: &Ending, profile: ClientProfil
 }
 
 impl Live {
-    fn new(beginning: Box<Beginning>, relay: Arc<Relay>, mut job: Job, ticket: Ticket) -> Self {
-        let timeouts = job.catalog.timeouts(&job.targets[beginning.index].route.channel.channel);
+    fn new(beginning: Box<Beginning>, source: Source, relay: &Relay, job: Job, ticket: Ticket) -> Self {
+        let Source { target, permit } = source;
+        let timeouts = job.catalog.timeouts(&target.route.channel.channel);
         let now = Instant::now();
         Self {
             drained: relay.parts.drained.clone(),
@@ -168,13 +171,12 @@ impl Live {
             keepalive: Duration::from_millis(job.catalog.settings.keepalive_every_ms.into()),
             idle_by: now + timeouts.idle,
             finish_by: None,
-            secrets: job.targets[beginning.index].secrets().into_iter().cloned().collect(),
-            provider: relay.parts.catalog.provider_of(&job.targets[beginning.index].route.channel.channel),
+            secrets: target.secrets().into_iter().cloned().collect(),
+            provider: relay.parts.catalog.provider_of(&target.route.channel.channel),
             ends_by: now + LONGEST_ANSWER,
-            relay,
             prompt_tokens: job.prompt_tokens(),
             profile: job.token.profile,
-            candidate: job.candidates.swap_remove(beginning.index),
+            permit: Some(permit),
             beginning,
             ticket,
             started: false,
@@ -215,6 +217,9 @@ impl Live {
                 // The row is safe before the client sees the end of its answer. Meanwhile the last bytes of the
                 // upstream's body, if they are there, free its connection for the next call.
                 self.finish_body();
+                if let Some(permit) = self.permit.take() {
+                    permit.settle(self.ticket.used());
+                }
                 self.ticket.succeed().await;
                 self.finish_body();
                 Some(DONE_FRAME)
@@ -224,8 +229,10 @@ impl Live {
                 self.over = true;
                 self.book();
                 self.ticket.end_attempt(OutcomeClass::HostError, None, detail);
-                let now = self.ticket.now();
-                self.relay.report_interruption(&self.candidate, detail, now);
+                if let Some(permit) = self.permit.take() {
+                    let fault = fault_of(&host_error(RestScope::KeyModel, detail), None);
+                    permit.fail(&fault, &mut Tried::default());
+                }
                 Some(error_event(&mut self.ticket, &Ending::Interrupted, profile).await)
             }
         }
@@ -305,6 +312,9 @@ impl Live {
         let reader = &self.beginning.reader;
         let usage = self.beginning.usage.or(reader.usage());
         self.ticket.book(usage, self.prompt_tokens, reader.output_estimate());
+        if let (Some(permit), Some(used)) = (&mut self.permit, self.ticket.used()) {
+            permit.used(used);
+        }
     }
 }
 

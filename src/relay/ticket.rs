@@ -8,13 +8,16 @@ use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
 use super::{Call, ending::Ending, job::Target, quota::Reservation, recorder::Recorder};
-use crate::model::{
-    catalog::Catalog,
-    channel::Price,
-    id::RequestId,
-    time::{Clock, UnixMs},
-    token::QuotaUnit,
-    usage::{Attempt, CallResult, OutcomeClass, TokenCounts, UsageRecord},
+use crate::{
+    model::{
+        catalog::Catalog,
+        channel::Price,
+        id::RequestId,
+        time::{Clock, UnixMs},
+        token::QuotaUnit,
+        usage::{Attempt, CallResult, OutcomeClass, TokenCounts, UsageRecord},
+    },
+    scheduler::limit::Cost,
 };
 
 /// The longest text of an attempt that is kept.
@@ -32,6 +35,8 @@ pub(super) struct Ticket {
     reservation: Option<Reservation>,
     /// The attempt that is under way.
     open: Option<OpenAttempt>,
+    /// Since when the call has been waiting in line, if it is.
+    waiting_since: Option<Instant>,
     price: Option<Price>,
     /// Whether content of an answer has been found.
     answered: bool,
@@ -80,6 +85,7 @@ impl Ticket {
             request_id: call.request_id,
             reservation: None,
             open: None,
+            waiting_since: None,
             price: None,
             answered: false,
         }
@@ -102,11 +108,18 @@ impl Ticket {
         self.reservation = Some(reservation);
     }
 
-    /// Notes time spent waiting for a candidate.
-    pub fn queued(&mut self, waited: Duration) {
+    /// Notes that the call asks for a candidate, and may have to wait for it.
+    pub fn waits(&mut self) {
+        self.waiting_since = Some(Instant::now());
+    }
+
+    /// Notes that the waiting is over; says how long it took.
+    pub fn waited(&mut self) -> Duration {
+        let waited = self.waiting_since.take().map(|since| since.elapsed()).unwrap_or_default();
         if let Some(record) = &mut self.record {
             record.queue_ms = record.queue_ms.saturating_add(ms(waited));
         }
+        waited
     }
 
     /// Begins an attempt.
@@ -176,6 +189,12 @@ impl Ticket {
         record.cost_micros = self.price.map_or(0, |price| price.cost_micros(prompt, cached, completion));
     }
 
+    /// What the call took of its key's limits, once that is booked.
+    pub fn used(&self) -> Option<Cost> {
+        let TokenCounts { prompt, completion, .. } = self.record.as_ref()?.tokens;
+        Some(Cost { input_tokens: prompt, tokens: prompt.saturating_add(completion), units: 0 })
+    }
+
     /// Closes the books of a complete answer; returns when the row survives the death of the process.
     pub async fn succeed(&mut self) {
         self.end_attempt(OutcomeClass::Success, Some(200), "");
@@ -193,6 +212,7 @@ impl Ticket {
     }
 
     fn close(&mut self, result: CallResult, status: u16, code: Option<&str>) -> Option<UsageRecord> {
+        self.waited();
         let mut record = self.record.take()?;
         record.result = result;
         record.status = status;
@@ -243,7 +263,7 @@ impl Ticket {
         }
     }
 
-    /// The time, for rests.
+    /// The time of day.
     pub fn now(&self) -> UnixMs {
         self.clock.now()
     }

@@ -127,6 +127,8 @@ struct Set {
     /// Since when somebody has been waiting.
     since: i64,
     wake: Option<i64>,
+    /// Why the first in line could not be sent when it was last looked at.
+    why: Option<Why>,
     /// When it was last found out how many calls a minute the set can do, and the result.
     per_minute: Option<(i64, u64)>,
     /// When the pace was last found out, and the result.
@@ -165,6 +167,11 @@ impl Desk {
         Self { bounds, ..Self::default() }
     }
 
+    /// Changes the bounds of the waiting. Who waits already goes on.
+    pub fn set_bounds(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
     /// The pool, for pages.
     pub fn pool(&self) -> &Pool {
         &self.pool
@@ -190,7 +197,7 @@ impl Desk {
         call.place = Some(place);
         let alone = self.sets.get(&call.set).is_none_or(|set| set.line.is_empty());
         let others_due = !self.dirty.is_empty() || self.wakes.next().is_some_and(|at| at <= now.ms());
-        let mut why = Why::Limit;
+        let mut why = self.sets.get(&call.set).and_then(|set| set.why).unwrap_or(Why::Limit);
         if alone && !others_due {
             let ask = Ask {
                 plan: &call.plan,
@@ -291,7 +298,7 @@ impl Desk {
     /// Serves who can be served, and sends away whose time is over.
     pub fn poll(&mut self, now: Now, mut random: impl FnMut() -> u64) -> Vec<Event> {
         let mut events = Vec::new();
-        for stem in self.pool.take_touched() {
+        for stem in self.pool.take_touched(now) {
             if let Some(sets) = self.of_stem.get(&stem) {
                 self.dirty.extend(sets);
             }
@@ -316,9 +323,10 @@ impl Desk {
             let id = WaiterId { index, generation: self.waiters[index as usize].generation };
             let ahead = self.sets.get(&call.set).map_or(0, |set| set.line.len()) as u64;
             let until = self.predict(&call, ahead, now);
+            let why = self.sets.get(&call.set).and_then(|set| set.why).unwrap_or(Why::Limit);
             self.leave(id);
             let retry_after = until.map(|at| UnixMs(at).since(now.steady));
-            events.push(Event::Refused(id, Refusal { why: Why::Limit, retry_after }));
+            events.push(Event::Refused(id, Refusal { why, retry_after }));
         }
         events
     }
@@ -366,6 +374,9 @@ impl Desk {
                 }
                 Choice::Wait { until, why, sized } => {
                     let deadline = call.deadline;
+                    if let Some(entry) = self.sets.get_mut(&set) {
+                        entry.why = Some(why);
+                    }
                     if let Some(until) = until {
                         if until > deadline {
                             self.leave(id);

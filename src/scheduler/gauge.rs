@@ -142,7 +142,7 @@ impl Gauge {
 
     fn burst(&self) -> u64 {
         match self.window {
-            Window::Bucket { burst, .. } => burst.min(self.max),
+            Window::Bucket { burst: Some(burst), .. } => burst.min(self.max),
             _ => self.max,
         }
     }

@@ -3,8 +3,8 @@
 //! Nothing here reads a clock, a network, a database or a random source: `now` and random numbers are arguments, so the
 //! same inputs always give the same plan.
 //!
-//! [`ledger::Ledger`] is what the relay asks today: it knows what rests, and whose turn it is. [`desk::Desk`] is to take its place: it
-//! stands on [`pool::Pool`], which knows the limits too and reserves on them, and lets calls wait in line.
+//! [`desk::Desk`] is what calls come to: it stands on [`pool::Pool`], which knows what rests, whose turn it is and what the limits
+//! still allow, reserves on them, and lets calls wait in line.
 //! [`simulate`] runs a desk against modelled providers. [`rest::RestBook`] is what takes no calls, and until when.
 
 pub mod budget;
@@ -12,7 +12,6 @@ pub mod calendar;
 pub mod desk;
 pub mod gauge;
 mod learn;
-pub mod ledger;
 pub mod limit;
 pub mod now;
 pub mod pool;

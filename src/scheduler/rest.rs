@@ -26,6 +26,23 @@ pub enum Scope {
     Channel(ChannelId),
 }
 
+/// Which part of a lane (a key of a channel's model) a bad answer speaks of, from the narrowest to the widest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RestScope {
+    /// Nothing: only this request does not fit this lane.
+    Request,
+    /// This model on this key.
+    KeyModel,
+    /// The key, for every model.
+    Key,
+    /// The key's quota group; the key alone, if it shares none.
+    Group,
+    /// The model, on every key of the channel.
+    ChannelModel,
+    /// The channel's host.
+    Channel,
+}
+
 /// Why and until when something rests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rest {
@@ -77,6 +94,7 @@ impl RestBook {
     /// Takes over what an earlier process saved.
     pub fn restore(&mut self, saved: impl IntoIterator<Item = (Scope, Rest)>) {
         self.rests.extend(saved);
+        self.changes += 1;
     }
 
     /// Whether nothing is known of any scope, as on most days.
@@ -87,32 +105,6 @@ impl RestBook {
     /// The rest of a scope that is in force now.
     pub fn active(&self, scope: &Scope, now: UnixMs) -> Option<&Rest> {
         self.rests.get(scope).filter(|rest| rest.until > now)
-    }
-
-    /// Notes a bad answer and returns until when the scope rests.
-    pub fn report(&mut self, scope: Scope, report: Report, now: UnixMs) -> UnixMs {
-        let strikes = self.rests.get(&scope).map_or(0, |rest| {
-            // Calls that were already under way when the rest began say nothing new.
-            if rest.until > now { rest.strikes.saturating_sub(1) } else { rest.strikes }
-        }) + 1;
-        let rest_for = report.asked.unwrap_or_else(|| own_rest(report.class, strikes));
-        let previous = self.rests.get(&scope).filter(|rest| rest.until > now);
-        let since = previous.map_or(now, |rest| rest.since);
-        let until = previous.map_or(now, |rest| rest.until).max(now + rest_for);
-        self.rests.insert(
-            scope,
-            Rest {
-                class: report.class,
-                since,
-                until,
-                strikes,
-                struck_at: now,
-                status: report.status,
-                detail: report.detail,
-            },
-        );
-        self.changes += 1;
-        until
     }
 
     /// How many bad answers in a row a scope will have had with one to a call that was sent at `sent_at`. A call that was
@@ -196,58 +188,38 @@ impl RestBook {
     }
 }
 
-/// How long to rest when the upstream does not say.
-///
-/// Limits come back within a minute, so they are tried again soon and then less often; a revoked key or an empty
-/// account is the operator's to mend and is looked at hourly, later daily.
-fn own_rest(class: OutcomeClass, strikes: u32) -> Duration {
-    let steps: &[u64] = match class {
-        OutcomeClass::RateLimited => &[5, 15, 60, 300],
-        OutcomeClass::ModelUnavailable => &[60, 300, 1800, 3600],
-        OutcomeClass::KeyInvalid | OutcomeClass::OutOfCredit => &[3600, 6 * 3600, 24 * 3600],
-        OutcomeClass::HostError => &[2, 5, 15, 60, 300],
-        OutcomeClass::Ambiguous => &[1, 5, 15, 60],
-        OutcomeClass::Success | OutcomeClass::ClientError | OutcomeClass::ClientClosed => &[0],
-    };
-    let step = (strikes.max(1) as usize - 1).min(steps.len() - 1);
-    Duration::from_secs(steps[step])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const T0: UnixMs = UnixMs(1_000_000);
 
-    fn limited(asked: Option<u64>) -> Report {
-        Report {
-            class: OutcomeClass::RateLimited,
-            asked: asked.map(Duration::from_secs),
-            status: Some(429),
-            detail: String::new(),
-        }
+    const HALF_MINUTE: Duration = Duration::from_secs(30);
+
+    fn report(class: OutcomeClass) -> Report {
+        Report { class, asked: None, status: Some(429), detail: String::new() }
     }
 
     #[test]
-    fn a_key_rests_as_long_as_the_upstream_asks_and_comes_back_by_itself() {
+    fn a_key_rests_as_long_as_it_was_told_to_and_comes_back_by_itself() {
         let mut book = RestBook::default();
         let scope = Scope::Key(KeyId(1));
-        book.report(scope.clone(), limited(Some(30)), T0);
+        book.strike(&scope, report(OutcomeClass::RateLimited), HALF_MINUTE, T0, T0);
         assert!(book.active(&scope, T0 + Duration::from_millis(29_999)).is_some());
-        assert!(book.active(&scope, T0 + Duration::from_secs(30)).is_none());
+        assert!(book.active(&scope, T0 + HALF_MINUTE).is_none());
     }
 
     #[test]
-    fn rests_grow_with_bad_answers_in_a_row_and_start_over_after_a_good_one() {
+    fn bad_answers_in_a_row_are_counted_and_a_good_one_starts_over() {
         let mut book = RestBook::default();
         let scope = Scope::Key(KeyId(1));
-        let first = book.report(scope.clone(), limited(None), T0);
-        assert_eq!(first.since(T0), Duration::from_secs(5));
-        let second = book.report(scope.clone(), limited(None), first);
-        assert_eq!(second.since(first), Duration::from_secs(15));
-        book.succeed(&scope, second, second);
-        let third = book.report(scope.clone(), limited(None), second);
-        assert_eq!(third.since(second), Duration::from_secs(5));
+        let mut now = T0;
+        for strikes in 1..=3 {
+            assert_eq!(book.strikes_with(&scope, now), strikes);
+            now = book.strike(&scope, report(OutcomeClass::RateLimited), HALF_MINUTE, now, now);
+        }
+        book.succeed(&scope, now, now);
+        assert_eq!(book.strikes_with(&scope, now), 1);
     }
 
     #[test]
@@ -259,7 +231,7 @@ mod tests {
         ] {
             let mut book = RestBook::default();
             let scope = Scope::Key(KeyId(1));
-            book.report(scope.clone(), Report { class, ..limited(Some(30)) }, T0);
+            book.strike(&scope, report(class), HALF_MINUTE, T0, T0);
             let now = T0 + Duration::from_secs(2);
             book.succeed(&scope, sent_at, now);
             assert_eq!(book.active(&scope, now).is_some(), rests, "{class} {sent_at:?}");
@@ -267,12 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn answers_to_calls_that_were_under_way_do_not_lengthen_a_rest_step_by_step() {
+    fn answers_to_calls_that_were_under_way_do_not_lengthen_a_rest() {
         let mut book = RestBook::default();
         let scope = Scope::Key(KeyId(1));
-        for _ in 0..20 {
-            book.report(scope.clone(), limited(None), T0);
+        for answered_ms in 0..20 {
+            let now = T0 + Duration::from_millis(answered_ms);
+            book.strike(&scope, report(OutcomeClass::RateLimited), Duration::from_secs(5), T0, now);
         }
         assert!(book.active(&scope, T0 + Duration::from_secs(5)).is_none());
+        assert_eq!(book.strikes_with(&scope, T0), 1);
     }
 }

@@ -19,6 +19,9 @@ use crate::{
 /// Makes the settings in force from the saved ones; what the environment sets wins.
 pub type SettingsInForce = Arc<dyn Fn(&BTreeMap<String, String>) -> RuntimeSettings + Send + Sync>;
 
+/// Who is told of a new snapshot before it is put in place.
+pub type Observer = Arc<dyn Fn(&Arc<Catalog>) + Send + Sync>;
+
 /// The present snapshot. Cheap to clone; all clones see the same.
 #[derive(Clone)]
 pub struct CatalogStore {
@@ -30,6 +33,7 @@ pub struct CatalogStore {
     db: Db,
     settings: SettingsInForce,
     zone: jiff::tz::TimeZone,
+    observer: Option<Observer>,
     providers: ProviderStore,
 }
 
@@ -44,7 +48,15 @@ impl CatalogStore {
         let version = Arc::new(AtomicI64::new(db.catalog_version().await?));
         let catalog = build(&db, &settings, &zone).await?;
         let current = Arc::new(ArcSwap::from_pointee(catalog));
-        Ok(Self { current, building: Arc::default(), version, db, settings, zone, providers })
+        Ok(Self { current, building: Arc::default(), version, db, settings, zone, observer: None, providers })
+    }
+
+    /// Tells somebody of the present snapshot now, and of each new one just before it counts. Clones that were made
+    /// earlier tell nobody.
+    #[must_use]
+    pub fn observed_by(self, observer: Observer) -> Self {
+        observer(&self.load());
+        Self { observer: Some(observer), ..self }
     }
 
     /// The present snapshot.
@@ -68,7 +80,11 @@ impl CatalogStore {
         let _building = self.building.lock().await;
         // Read first: a change during the building is followed once more, and none is missed.
         let version = self.db.catalog_version().await?;
-        self.current.store(Arc::new(build(&self.db, &self.settings, &self.zone).await?));
+        let catalog = Arc::new(build(&self.db, &self.settings, &self.zone).await?);
+        if let Some(observer) = &self.observer {
+            observer(&catalog);
+        }
+        self.current.store(catalog);
         self.version.store(version, Ordering::Release);
         Ok(())
     }
@@ -101,7 +117,8 @@ async fn build(db: &Db, settings: &SettingsInForce, zone: &jiff::tz::TimeZone) -
         db.tokens().await?,
         db.token_credentials().await?,
     )
-    .with_chains(db.chains().await?))
+    .with_chains(db.chains().await?)
+    .with_limits(db.limits().await?))
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ mod first_account;
 pub mod first_call;
 pub mod folder;
 pub mod keys;
+pub mod ledger;
+pub mod limits;
 mod migrate;
 pub mod password;
 pub mod pool;

@@ -34,7 +34,7 @@ pub const MAX_LONG_REST: Duration = Duration::from_secs(26 * 3600);
 /// The most characters of [`Outcome::detail`].
 const MAX_DETAIL_CHARS: usize = 300;
 
-pub use crate::{provider::Period as LimitPeriod, scheduler::ledger::RestScope};
+pub use crate::{model::limit::Period as LimitPeriod, scheduler::rest::RestScope};
 
 /// An upstream's answer with a status of failure.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! For tests of pages: a site, and an operator's browser that looks at it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -11,6 +11,7 @@ use tower::ServiceExt;
 
 use crate::{
     config::Config,
+    dispatch::Dispatch,
     model::{
         time::{Clock, UnixMs},
         usage::UsageRecord,
@@ -20,7 +21,6 @@ use crate::{
         quota::TokenMeters,
         recorder::{self, Recorder},
     },
-    scheduler::ledger::Ledger,
     storage::{
         catalog::CatalogStore, providers::ProviderStore, recording::tests::open, usage_query::fixtures,
     },
@@ -66,9 +66,9 @@ impl Browser {
         );
         let catalog = catalog.await.unwrap();
         // Nothing is relayed here; the parts that relay are only there because a site has them.
-        let (ledger, clients, meters) =
-            (Arc::<Mutex<Ledger>>::default(), Clients::new(), TokenMeters::default());
+        let (clients, meters) = (Clients::new(), TokenMeters::default());
         let (clock, drain) = (Clock::manual(NOW), Drain::default());
+        let dispatch = Dispatch::new(clock.clone());
         let (recorder, _copying) = Recorder::start(recorder::Options {
             folder: folder.path().join("journal"),
             db: db.clone(),
@@ -78,7 +78,7 @@ impl Browser {
         let relay = Arc::new(Relay::new(relay::Parts {
             catalog: catalog.clone(),
             clients: clients.clone(),
-            ledger: ledger.clone(),
+            dispatch: dispatch.clone(),
             meters: meters.clone(),
             recorder,
             clock: clock.clone(),
@@ -86,7 +86,7 @@ impl Browser {
             drained: drain.deadline.clone(),
         }));
         let admin = Arc::default();
-        let site = Site { config, db, clock, catalog, ledger, clients, relay, meters, admin, drain };
+        let site = Site { config, db, clock, catalog, dispatch, clients, relay, meters, admin, drain };
         Self { router: router(site), _folder: folder }
     }
 

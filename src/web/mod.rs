@@ -24,7 +24,7 @@ pub mod v1;
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -40,9 +40,9 @@ use tower_http::compression::CompressionLayer;
 
 use crate::{
     config::Config,
+    dispatch::Dispatch,
     model::{catalog::Catalog, id::RequestId, time::Clock},
     relay::{Relay, quota::TokenMeters},
-    scheduler::ledger::Ledger,
     storage::{Db, catalog::CatalogStore},
     upstream::client::Clients,
 };
@@ -59,7 +59,7 @@ pub struct Site {
     /// The snapshot of channels, keys, tokens and run-time settings.
     pub catalog: CatalogStore,
     /// What each key may do now, and what rests and why.
-    pub ledger: Arc<Mutex<Ledger>>,
+    pub dispatch: Dispatch,
     /// The network to vendors.
     pub clients: Clients,
     /// The relay, for the endpoints of clients; pages do not call it.
@@ -87,7 +87,7 @@ parts! {
     db: Db,
     clock: Clock,
     catalog: CatalogStore,
-    ledger: Arc<Mutex<Ledger>>,
+    dispatch: Dispatch,
     clients: Clients,
     admin: Arc<admin::Shared>,
     drain: listen::Drain,

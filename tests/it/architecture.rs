@@ -19,17 +19,24 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("upstream", "error model protocol scheduler provider"),
     ("export", "error model protocol scheduler provider"),
     ("import", "error model protocol scheduler provider storage"),
-    ("relay", "error model protocol scheduler provider storage upstream"),
+    ("dispatch", "error model scheduler"),
+    ("relay", "error model protocol scheduler provider storage upstream dispatch"),
     ("pool", "error model protocol scheduler provider storage upstream i18n"),
-    ("jobs", "error model protocol scheduler provider storage upstream relay i18n export import pool"),
-    ("web", "error model protocol scheduler provider storage upstream relay i18n export import config pool"),
+    (
+        "jobs",
+        "error model protocol scheduler provider storage upstream dispatch relay i18n export import pool",
+    ),
+    (
+        "web",
+        "error model protocol scheduler provider storage upstream dispatch relay i18n export import config pool",
+    ),
     (
         "app",
-        "error model protocol scheduler provider storage upstream relay i18n export import config pool jobs web",
+        "error model protocol scheduler provider storage upstream dispatch relay i18n export import config pool jobs web",
     ),
     (
         "cli",
-        "error model protocol scheduler provider storage upstream relay i18n export import config pool jobs web app",
+        "error model protocol scheduler provider storage upstream dispatch relay i18n export import config pool jobs web app",
     ),
 ];
 

@@ -69,7 +69,7 @@ pub async fn tell_chain(call: &Invocation<'_>, session: &Session, id: ChainId) -
             ]);
         }
         let mut text = format!("{head}\n\n{}", table.draw());
-        let resolved = catalog.resolved(id).map(|resolved| resolved.steps.as_slice()).unwrap_or_default();
+        let resolved = catalog.resolved(id).unwrap_or_default();
         if !resolved.is_empty() {
             let models: Vec<&str> = resolved.iter().map(|step| step.model.as_str()).collect();
             text.push_str(&format!("\n\n{}", facts(&[(t.order(), Cell::text(models.join(" → ")))])));

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{PublicModel, ResolvedChain, Route, Step};
+use super::{PublicModel, Route, Step};
 use crate::model::chain::{Chain, folded};
 
 /// Every chain that is on as a public model, by its folded name; `real` are the channels' models, by theirs.
@@ -17,11 +17,8 @@ pub(super) fn resolve(
         chains.iter().filter(|chain| chain.enabled).map(|chain| (folded(&chain.name), &**chain)).collect();
     let model = |(key, chain): (&String, &&Chain)| {
         let steps = steps_of(key, chain, &by_name, real);
-        let model = PublicModel {
-            name: chain.name.clone(),
-            routes: distinct(&steps),
-            chain: Some(ResolvedChain { id: chain.id, steps }),
-        };
+        let model =
+            PublicModel { name: chain.name.clone(), routes: distinct(&steps), steps, chain: Some(chain.id) };
         (key.clone(), model)
     };
     by_name.iter().map(model).collect()
@@ -136,8 +133,8 @@ mod tests {
     }
 
     fn steps(catalog: &Catalog, name: &str) -> Vec<(String, Option<u32>, usize)> {
-        let steps = catalog.steps(name).into_iter();
-        steps.map(|step| (step.model, step.spill_ms, step.routes.len())).collect()
+        let steps = catalog.steps(name).iter();
+        steps.map(|step| (step.model.clone(), step.spill_ms, step.routes.len())).collect()
     }
 
     fn names(catalog: &Catalog) -> Vec<&str> {
@@ -208,7 +205,7 @@ mod tests {
     fn chains_that_lead_to_themselves_end_all_the_same() {
         let chains = vec![chain("x", &[("y", None), ("a", None)]), chain("y", &[("x", None), ("b", None)])];
         let catalog = catalog(&[&["a", "b"]], chains);
-        let models = |name| catalog.steps(name).into_iter().map(|step| step.model).collect::<Vec<_>>();
+        let models = |name| catalog.steps(name).iter().map(|step| step.model.clone()).collect::<Vec<_>>();
         assert_eq!((models("x"), models("y")), (vec!["b".into(), "a".into()], vec!["a".into(), "b".into()]));
     }
 }

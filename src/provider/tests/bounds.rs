@@ -5,10 +5,10 @@ use std::{collections::HashMap, time::Duration};
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::{
-    super::{Fields, Period, Provider, Providers},
+    super::{Fields, Provider, Providers},
     NOW,
 };
-use crate::model::{time::UnixMs, usage::OutcomeClass};
+use crate::model::{limit::Period, time::UnixMs, usage::OutcomeClass};
 
 /// Every header that the data names, and those that all answers may have.
 fn header_names() -> Vec<String> {
@@ -85,7 +85,7 @@ fn assert_bounded(
         assert!(limit.max.is_none_or(|max| (1..=1_000_000_000_000).contains(&max)), "{limit:?}");
         assert!(limit.max.is_none_or(|max| limit.remaining.is_none_or(|left| left <= max)), "{limit:?}");
         assert!(limit.remaining.is_none_or(|left| left <= 1_000_000_000_000), "{limit:?}");
-        let longest = limit.window.as_ref().and_then(super::super::Window::span_ms);
+        let longest = limit.window.as_ref().and_then(crate::model::limit::Window::span_ms);
         let longest = longest.map_or(Duration::from_secs(26 * 3600), Duration::from_millis);
         assert!(limit.reset.is_none_or(|reset| reset > now && reset.since(now) <= longest), "{limit:?}");
         for known in [1, 40, 8000] {

@@ -1,6 +1,7 @@
 //! When days and months begin at their providers.
 
-use super::super::{Period, Providers};
+use super::super::Providers;
+use crate::model::limit::Period;
 use crate::model::time::UnixMs;
 
 fn reset(provider: &str, period: Period, now: &str) -> Option<String> {

@@ -1,15 +1,13 @@
 //! Recorded headers of every dialect.
 
-use super::{
-    super::{CalendarUnit, Metric::*, Scope, Window},
-    observed, seconds_until,
-};
+use super::{super::Scope, observed, seconds_until};
+use crate::model::limit::{CalendarUnit, Metric, Metric::*, Window};
 
 const MINUTE: Window = Window::Rolling { ms: 60_000 };
 const DAY_BUCKET: Window = Window::Bucket { ms: 86_400_000, burst: None };
 
 /// What an observation says, with the reset in seconds from now.
-type Said = (super::super::Metric, Option<Window>, Scope, Option<u64>, Option<u64>, Option<f64>);
+type Said = (Metric, Option<Window>, Scope, Option<u64>, Option<u64>, Option<f64>);
 
 #[track_caller]
 fn assert_says(provider: &str, headers: &[(&str, &str)], expected: &[Said]) {

@@ -1,8 +1,7 @@
 //! What the embedded data allows.
 
-use super::super::{
-    Confidence, DeclaredLimit, Metric, Providers, Scope, Status, Window, is_among, load::embedded_files,
-};
+use super::super::{Confidence, DeclaredLimit, Providers, Scope, Status, load::embedded_files};
+use crate::model::limit::{CalendarUnit, Metric, Window};
 
 fn limits(provider: &str, model: &str, plan: Option<&str>) -> Vec<DeclaredLimit> {
     Providers::embedded().find(provider).expect("a known provider").limits_for(model, plan)
@@ -17,7 +16,7 @@ fn max(provider: &str, model: &str, plan: Option<&str>, metric: Metric, window: 
 
 fn day(zone: &str) -> Window {
     let offset_minutes = if zone == "Asia/Shanghai" { 5 } else { 0 };
-    Window::Calendar { unit: super::super::CalendarUnit::Day, zone: zone.to_owned(), offset_minutes }
+    Window::Calendar { unit: CalendarUnit::Day, zone: zone.to_owned(), offset_minutes }
 }
 
 const MINUTE: Window = Window::Rolling { ms: 60_000 };
@@ -35,7 +34,7 @@ fn openrouters_day_depends_on_what_was_ever_bought_and_holds_for_free_models_onl
     }
     let limits = limits("openrouter", "a:free", None);
     assert!(limits.iter().all(|limit| limit.scope == Scope::Group), "all free models count together");
-    assert!(limits.iter().all(|limit| is_among(&limit.models, "b:free") && !is_among(&limit.models, "b")));
+    assert!(limits.iter().all(|limit| limit.models.fits("b:free") && !limit.models.fits("b")));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Files of the data folder over the embedded ones.
 
-use super::super::{DataFault, Metric, Providers, Scope, Window};
+use super::super::{DataFault, Providers, Scope};
+use crate::model::limit::{Metric, Window};
 
 fn with(name: &str, text: &str) -> Result<Providers, Vec<DataFault>> {
     Providers::with_overrides(&[(name.to_owned(), text.to_owned())])

@@ -19,7 +19,7 @@ fn desk(bounds: Bounds) -> (Desk, impl Fn(i64, i64) -> Call) {
     let keys = vec![(KeyId(1), None)];
     let stem = StemSpec { channel: ChannelId(1), model: "m".into(), keys };
     let (metric, window) = (Metric::Requests, Window::MINUTE);
-    let (models, per, source) = (Models::All, Per::Key, Source::Declared);
+    let (models, per, source) = (Models::default(), Per::Key, Source::Declared);
     let rule = Rule { channel: ChannelId(1), key: None, models, per, metric, window, max: 2, source };
     desk.pool_mut().declare(&[stem], &[rule], HashMap::new(), at(0));
     let stem = desk.pool().find_stem(ChannelId(1), "m").expect("a stem");

@@ -19,7 +19,7 @@ use crate::{
 const COMPARED: usize = 3;
 
 /// Stems of equal standing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tier {
     /// The stems, each with its share of the calls.
     pub stems: Vec<(StemId, u32)>,
@@ -28,7 +28,7 @@ pub struct Tier {
 }
 
 /// Who may serve a call: tiers, tried in order. The tiers of a chain's first step come before those of its second.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Plan {
     /// The tiers; a stem occurs once.
     pub tiers: Vec<Tier>,
@@ -96,6 +96,8 @@ pub enum Why {
     Busy,
     /// The call is larger than what the limits allow at all.
     TooLarge,
+    /// What was allowed once is used up, and nothing comes back.
+    Spent,
     /// Everything was tried.
     Tried,
     /// There is nobody.
@@ -149,6 +151,7 @@ struct Wait {
     why: Option<Why>,
     on_event: bool,
     too_large: bool,
+    spent: bool,
     sized: bool,
 }
 
@@ -165,6 +168,7 @@ impl Wait {
         }
         self.on_event |= other.on_event;
         self.too_large |= other.too_large;
+        self.spent |= other.spent;
         self.sized |= other.sized;
     }
 }
@@ -214,6 +218,7 @@ impl Pool {
         }
         Choice::Nothing(match () {
             () if wait.too_large => Why::TooLarge,
+            () if wait.spent => Why::Spent,
             () if !tried.lanes.is_empty() => Why::Tried,
             () => Why::Nobody,
         })
@@ -281,8 +286,8 @@ impl Pool {
         let own = self.nodes_ready(&self.stems[stem as usize].nodes.clone(), ask.cost, false, now);
         match own {
             Ready::Now => {}
-            Ready::Never(_) => {
-                wait.too_large = true;
+            Ready::Never(limit) => {
+                self.note_never(limit, ask.cost, wait);
                 return None;
             }
             Ready::OnEvent(on) => {
@@ -319,7 +324,8 @@ impl Pool {
                     compared += 1;
                     let rank = self.standing(lane, now.ms());
                     let used = self.nodes[self.lanes[lane as usize].nodes[0] as usize].last_used;
-                    if best.is_none_or(|best| (rank, used, lane) < best) {
+                    // The list has them in the order of their last use, so the first of equals wins.
+                    if best.is_none_or(|(best, last, _)| (rank, used) < (best, last)) {
                         best = Some((rank, used, lane));
                     }
                 }
@@ -327,7 +333,7 @@ impl Pool {
                     if self.gauges[limit as usize].metric == Metric::Requests {
                         self.block(lane, None, On::Limit(limit));
                     }
-                    wait.too_large = true;
+                    self.note_never(limit, ask.cost, wait);
                 }
                 Ready::OnEvent(on) => {
                     self.block(lane, None, on);
@@ -383,8 +389,17 @@ impl Pool {
             if entry.lanes.iter().any(waits) {
                 wait.on_event = true;
             } else {
-                wait.too_large = true;
+                wait.spent = true;
             }
+        }
+    }
+
+    fn note_never(&self, limit: u32, cost: Cost, wait: &mut Wait) {
+        let gauge = &self.gauges[limit as usize];
+        if cost.of(gauge.metric) > gauge.max {
+            wait.too_large = true;
+        } else {
+            wait.spent = true;
         }
     }
 

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use super::{NONE, On, Place, Pool};
+use crate::scheduler::now::Now;
 
 /// The most lanes that come back from a heap in one look; the others come with the next.
 const MOST_DUE: usize = 64;
@@ -140,7 +141,7 @@ impl Pool {
         }
     }
 
-    fn touch(&mut self, stem: u32) {
+    pub(super) fn touch(&mut self, stem: u32) {
         let entry = &mut self.stems[stem as usize];
         if !entry.touched {
             entry.touched = true;
@@ -149,7 +150,9 @@ impl Pool {
     }
 
     /// The stems that something was given back to since the last question; calls that wait for them are worth a look.
-    pub fn take_touched(&mut self) -> Vec<super::StemId> {
+    pub fn take_touched(&mut self, now: Now) -> Vec<super::StemId> {
+        // Somebody may have ended rests.
+        self.advance(now);
         let touched = std::mem::take(&mut self.touched);
         for &stem in &touched {
             self.stems[stem as usize].touched = false;

@@ -210,6 +210,8 @@ impl Pool {
         }
         for spec in stems {
             let stem = self.stem(spec.channel, &spec.model);
+            // There may be new keys for those who wait.
+            self.touch(stem);
             let of_stem: Vec<&Rule> = rules
                 .iter()
                 .filter(|rule| rule.channel == spec.channel && rule.models.fits(&spec.model))
@@ -411,6 +413,14 @@ impl Pool {
         let Some(&node) = self.node_of.get(scope) else { return Vec::new() };
         let limits = self.nodes[node as usize].limits.clone();
         limits.into_iter().map(|limit| self.gauges[limit as usize].reading(now)).collect()
+    }
+
+    /// Whether a lane has answered badly since its last good answer.
+    pub fn is_suspect(&self, taken: &Taken) -> bool {
+        let Some(&lane) = self.lane_of.get(&(taken.stem.0, taken.key)) else { return false };
+        let own = self.lanes[lane as usize].nodes;
+        let of_stem = self.stems[taken.stem.0 as usize].nodes;
+        own.iter().chain(&of_stem).any(|&node| node != NONE && self.nodes[node as usize].strikes > 0)
     }
 
     /// A number that grows with everything that is worth saving.

@@ -11,9 +11,9 @@ use crate::{
     scheduler::{
         calendar::next_reset,
         gauge::{Gauge, Usage},
-        ledger::RestScope,
         limit::{CalendarUnit, Cost, LimitScope, Metric, Period, Source, Window},
         now::Now,
+        rest::RestScope,
         rest::{Report, Scope},
         window::Fate,
     },

@@ -10,9 +10,9 @@ use crate::{
         usage::OutcomeClass,
     },
     scheduler::{
-        ledger::RestScope,
         limit::{CalendarUnit, Cost, LimitScope, Metric, Models, Per, Period, Rule, Source, Window},
         now::Now,
+        rest::RestScope,
         rest::{Report, Scope},
     },
 };
@@ -25,7 +25,7 @@ fn at(seconds: i64) -> Now {
 }
 
 fn rule(per: Per, metric: Metric, window: Window, max: u64) -> Rule {
-    let (channel, models, source) = (ChannelId(1), Models::All, Source::Declared);
+    let (channel, models, source) = (ChannelId(1), Models::default(), Source::Declared);
     Rule { channel, key: None, models, per, metric, window, max, source }
 }
 
@@ -147,7 +147,7 @@ fn a_slot_comes_back_once_on_every_path() {
         assert!(matches!(wait(&mut pool, &plan, at(0)), Some((None, _))), "one at a time");
         end(&mut pool, &taken);
         end(&mut pool, &taken);
-        assert!(!pool.take_touched().is_empty(), "those who wait hear of it");
+        assert!(!pool.take_touched(at(1)).is_empty(), "those who wait hear of it");
     }
     let only = take(&mut pool, &plan, at(2));
     assert!(wait(&mut pool, &plan, at(2)).is_some(), "giving back twice gave no second slot");

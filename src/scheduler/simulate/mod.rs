@@ -360,7 +360,7 @@ impl Reasons {
             Why::Rest(_) => &mut self.resting,
             Why::Busy => &mut self.busy,
             Why::TooLarge => &mut self.too_large,
-            Why::Tried => &mut self.tried,
+            Why::Tried | Why::Spent => &mut self.tried,
             Why::Nobody => &mut self.nobody,
         } += 1;
     }
@@ -523,7 +523,7 @@ impl Provider {
         let rule = |declared: &Declared| Rule {
             channel: channel_of(place),
             key: None,
-            models: Models::All,
+            models: Models::default(),
             per: declared.per,
             metric: declared.metric,
             window: declared.window.clone(),

@@ -20,11 +20,11 @@ use crate::{
     },
     scheduler::{
         desk::{Answer, Bounds, Call, Desk, Event as DeskEvent, Grant, WaiterId},
-        ledger::RestScope,
         limit::{Cost, Period},
         now::Now,
         pool::{Fault, Plan, Saved, SlotId, StemSpec, Tier, Tried, Why},
         queue::Class,
+        rest::RestScope,
         rest::{Report as RestReport, Rest, Scope},
     },
 };

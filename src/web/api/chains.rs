@@ -91,8 +91,7 @@ pub struct ResolvedStepView {
 impl ChainView {
     fn of(chain: &Chain, catalog: &Catalog) -> Self {
         let input = ChainInput::of(chain);
-        let resolved =
-            catalog.resolved(chain.id).map(|resolved| resolved.steps.as_slice()).unwrap_or_default();
+        let resolved = catalog.resolved(chain.id).unwrap_or_default();
         Self {
             id: chain.id.0,
             enabled: chain.enabled,

@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 use super::{
     changing,
     endpoint::{Asked, Body, Created, Endpoint, Gone, Patch, Query, Shown},
-    ledger,
     refusal::{Refusal, Result},
     shapes::{Ended, NamedPageQuery},
 };
@@ -219,7 +218,7 @@ pub fn find(catalog: &Catalog, id: ChannelId) -> Result<Arc<ChannelEntry>> {
 
 fn view(site: &Site, id: ChannelId) -> Result<ChannelView> {
     let entry = find(&site.catalog.load(), id)?;
-    Ok(ChannelView::of(&entry, ledger(site).rests(), site.clock.now()))
+    Ok(ChannelView::of(&entry, site.dispatch.lock().rests(), site.clock.steady()))
 }
 
 /// The channel that an input describes. A masked secret is refused here: it is what an answer shows, not what is meant.
@@ -248,9 +247,9 @@ async fn list(asked: Asked<(), Query<NamedPageQuery>>) -> Result<Shown<ChannelLi
     let query = &asked.query.0;
     let wanted = catalog.channels().filter(|entry| query.wants(&entry.channel.name));
     let (entries, next) = query.page()?.cut(wanted, |entry| entry.channel.id.0)?;
-    let now = asked.site.clock.now();
-    let ledger = ledger(&asked.site);
-    let items = entries.into_iter().map(|entry| ChannelView::of(entry, ledger.rests(), now)).collect();
+    let now = asked.site.clock.steady();
+    let pool = asked.site.dispatch.lock();
+    let items = entries.into_iter().map(|entry| ChannelView::of(entry, pool.rests(), now)).collect();
     Ok(Shown(ChannelList { items, next }))
 }
 
@@ -301,15 +300,15 @@ async fn delete(asked: Asked<ChannelId>) -> Result<Gone> {
     let entry = find(&site.catalog.load(), asked.path)?;
     site.db.delete_channel(entry.channel.id).await?;
     site.catalog.reload().await?;
-    end_rests(ledger(site).rests_mut(), site.clock.now(), |scope| concerns_channel(&entry, scope));
+    end_rests(site.dispatch.lock().rests_mut(), site.clock.steady(), |scope| concerns_channel(&entry, scope));
     Ok(Gone)
 }
 
 async fn retry(asked: Asked<ChannelId>) -> Result<Shown<Ended>> {
     let site = &asked.site;
     let entry = find(&site.catalog.load(), asked.path)?;
-    let now = site.clock.now();
-    let ended = end_rests(ledger(site).rests_mut(), now, |scope| concerns_channel(&entry, scope));
+    let now = site.clock.steady();
+    let ended = end_rests(site.dispatch.lock().rests_mut(), now, |scope| concerns_channel(&entry, scope));
     Ok(Shown(Ended { ended: ended as u64 }))
 }
 

@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 use super::{
     changing, channels,
     endpoint::{Asked, Body, Endpoint, Gone, Patch, Query, Shown},
-    ledger,
     refusal::{Refusal, Result},
     shapes::{At, Ended, Page, PageQuery},
 };
@@ -22,7 +21,6 @@ use crate::{
         id::{ChannelId, KeyId},
         key::{CheckStep, Key, KeyCheck, MAX_PASTED_KEYS, PastedKey, parse_pasted},
         secret::Secret,
-        time::UnixMs,
         usage::OutcomeClass,
     },
     pool::{
@@ -33,7 +31,10 @@ use crate::{
             wake,
         },
     },
-    scheduler::rest::{Rest, RestBook, Scope},
+    scheduler::{
+        now::Now,
+        rest::{Rest, RestBook, Scope},
+    },
     storage::keys::{KeyAdded, KeyRow},
     upstream::check::check_key,
     web::{Site, admin::channels::paste_problem},
@@ -122,11 +123,11 @@ pub struct RestView {
 
 impl RestView {
     /// A rest as answers show it.
-    pub fn of(rest: &Rest) -> Self {
+    pub fn of(rest: &Rest, now: Now) -> Self {
         Self {
             class: rest.class,
-            since: rest.since.into(),
-            until: rest.until.into(),
+            since: now.to_wall(rest.since).into(),
+            until: now.to_wall(rest.until).into(),
             strikes: rest.strikes,
             status: rest.status,
             detail: rest.detail.clone(),
@@ -194,8 +195,8 @@ impl CheckView {
 }
 
 impl KeyView {
-    fn of(entry: &ChannelEntry, key: &Key, row: &KeyRow, book: &RestBook, now: UnixMs) -> Self {
-        let rest = key_rest(entry, key, book, now);
+    fn of(entry: &ChannelEntry, key: &Key, row: &KeyRow, book: &RestBook, now: Now) -> Self {
+        let rest = key_rest(entry, key, book, now.steady);
         Self {
             id: key.id.0,
             channel_id: key.channel_id.0,
@@ -209,7 +210,7 @@ impl KeyView {
                 (true, Some(_)) => KeyState::Resting,
                 (true, None) => KeyState::Available,
             },
-            rest: rest.map(RestView::of),
+            rest: rest.map(|rest| RestView::of(rest, now)),
             last_check: row.last_check.as_ref().map(CheckView::of),
         }
     }
@@ -237,7 +238,8 @@ async fn view(site: &Site, id: KeyId) -> Result<KeyView> {
     let (entry, key) = find(&site.catalog.load(), id)?;
     let rows = site.db.key_rows(entry.channel.id).await?;
     let row = rows.iter().find(|row| row.id == id).ok_or(Error::NotFound)?;
-    Ok(KeyView::of(&entry, &key, row, ledger(site).rests(), site.clock.now()))
+    let now = site.dispatch.now();
+    Ok(KeyView::of(&entry, &key, row, site.dispatch.lock().rests(), now))
 }
 
 async fn list(asked: Asked<ChannelId, Query<PageQuery>>) -> Result<Shown<KeyList>> {
@@ -248,9 +250,8 @@ async fn list(asked: Asked<ChannelId, Query<PageQuery>>) -> Result<Shown<KeyList
     let query = &asked.query.0;
     let page = Page::read(query.limit, query.cursor.as_deref())?;
     let (keys, next) = page.cut(known, |(key, _)| key.id.0)?;
-    let (ledger, now) = (ledger(site), site.clock.now());
-    let items =
-        keys.into_iter().map(|(key, row)| KeyView::of(&entry, key, row, ledger.rests(), now)).collect();
+    let (pool, now) = (site.dispatch.lock(), site.dispatch.now());
+    let items = keys.into_iter().map(|(key, row)| KeyView::of(&entry, key, row, pool.rests(), now)).collect();
     Ok(Shown(KeyList { items, next }))
 }
 
@@ -457,7 +458,7 @@ async fn delete(asked: Asked<KeyId>) -> Result<Gone> {
     let (_, key) = find(&site.catalog.load(), asked.path)?;
     site.db.delete_key(key.id).await?;
     site.catalog.reload().await?;
-    end_rests(ledger(site).rests_mut(), site.clock.now(), |scope| belongs_to_key(&key, scope));
+    end_rests(site.dispatch.lock().rests_mut(), site.clock.steady(), |scope| belongs_to_key(&key, scope));
     Ok(Gone)
 }
 
@@ -491,7 +492,7 @@ async fn check(asked: Asked<KeyId, (), Body<CheckInput>>) -> Result<Shown<CheckV
     .await;
     site.db.save_key_check(key.id, &check).await?;
     if answered(&check) {
-        wake(ledger(site).rests_mut(), &entry, &key, model.as_deref());
+        wake(site.dispatch.lock().rests_mut(), &entry, &key, model.as_deref());
     }
     Ok(Shown(CheckView::of(&check)))
 }
@@ -499,7 +500,7 @@ async fn check(asked: Asked<KeyId, (), Body<CheckInput>>) -> Result<Shown<CheckV
 async fn retry(asked: Asked<KeyId>) -> Result<Shown<Ended>> {
     let site = &asked.site;
     let (entry, key) = find(&site.catalog.load(), asked.path)?;
-    let ended = end_rests(ledger(site).rests_mut(), site.clock.now(), |scope| {
+    let ended = end_rests(site.dispatch.lock().rests_mut(), site.clock.steady(), |scope| {
         concerns_key(&entry, &key, scope) && !matches!(scope, Scope::Channel(_) | Scope::ChannelModel(..))
     });
     Ok(Shown(Ended { ended: ended as u64 }))

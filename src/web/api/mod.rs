@@ -24,8 +24,6 @@ mod tokens;
 mod usage;
 mod usage_report;
 
-use std::sync::{Arc, MutexGuard, PoisonError};
-
 use axum::{
     Router,
     http::header,
@@ -37,7 +35,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use self::endpoint::Endpoint;
 use super::{Site, face};
-use crate::{error::Error, scheduler::ledger::Ledger};
+use crate::error::Error;
 
 pub use page::router as page;
 
@@ -98,9 +96,4 @@ async fn changing(site: &Site) -> refusal::Result<tokio::sync::MutexGuard<'_, ()
     let guard = site.admin.changing.lock().await;
     site.catalog.follow().await?;
     Ok(guard)
-}
-
-fn ledger(site: &Site) -> MutexGuard<'_, Ledger> {
-    let ledger: &Arc<_> = &site.ledger;
-    ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }

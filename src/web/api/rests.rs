@@ -8,7 +8,6 @@ use utoipa::ToSchema;
 use super::{
     endpoint::{Asked, Body, Endpoint, Query, Shown},
     keys::RestView,
-    ledger,
     refusal::{Refusal, Result},
     shapes::{Ended, Page},
 };
@@ -163,17 +162,18 @@ async fn list(asked: Asked<(), Query<RestsQuery>>) -> Result<Shown<RestList>> {
         None => None,
     };
     let page = Page::read(*limit, cursor.as_deref())?;
-    let ledger = ledger(&asked.site);
-    let mut rests: Vec<_> = ledger
+    let now = asked.site.dispatch.now();
+    let pool = asked.site.dispatch.lock();
+    let mut rests: Vec<_> = pool
         .rests()
-        .all_active(asked.site.clock.now())
+        .all_active(now.steady)
         .filter(|(scope, _)| entry.is_none_or(|entry| concerns_channel(entry, scope)))
         .collect();
     rests.sort_by(|(scope, rest), (other_scope, other)| (rest.until, scope).cmp(&(other.until, other_scope)));
     let (rests, next) = page.cut(rests.into_iter().zip(1_usize..), |(_, position)| *position)?;
     let item = |((scope, rest), _): ((&Scope, _), usize)| RestItem {
         scope: RestingThing::from(scope),
-        rest: RestView::of(rest),
+        rest: RestView::of(rest, now),
     };
     Ok(Shown(RestList { items: rests.into_iter().map(item).collect(), next }))
 }
@@ -188,7 +188,7 @@ pub struct EndRestInput {
 
 async fn end(asked: Asked<(), (), Body<EndRestInput>>) -> Result<Shown<Ended>> {
     let scope = asked.body.0.scope.scope()?;
-    let now = asked.site.clock.now();
-    let ended = end_rests(ledger(&asked.site).rests_mut(), now, |known| *known == scope);
+    let now = asked.site.clock.steady();
+    let ended = end_rests(asked.site.dispatch.lock().rests_mut(), now, |known| *known == scope);
     Ok(Shown(Ended { ended: ended as u64 }))
 }

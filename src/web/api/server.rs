@@ -6,7 +6,6 @@ use utoipa::ToSchema;
 
 use super::{
     endpoint::{Asked, Endpoint, Free, Query, Shown},
-    ledger,
     refusal::{Refusal, Result},
     shapes::{At, NamedPageQuery},
 };
@@ -103,18 +102,18 @@ async fn status(asked: Asked) -> Result<Shown<StatusView>> {
     let site = &asked.site;
     site.db.ping().await?;
     let catalog = site.catalog.load();
-    let now = site.clock.now();
+    let now = site.dispatch.now();
     let alarm = site.admin.recording.as_ref().and_then(|recording| recording());
     let (mut channels, mut tokens) = (OnCounts { total: 0, enabled: 0 }, OnCounts { total: 0, enabled: 0 });
     let mut keys = KeyStatus { total: 0, enabled: 0, available: 0 };
-    let ledger = ledger(site);
+    let pool = site.dispatch.lock();
     for entry in catalog.channels() {
         channels.total += 1;
         channels.enabled += usize::from(entry.channel.enabled);
         keys.total += entry.keys.len();
         for key in entry.keys.iter().filter(|key| key.enabled && entry.channel.enabled) {
             keys.enabled += 1;
-            keys.available += usize::from(key_rest(entry, key, ledger.rests(), now).is_none());
+            keys.available += usize::from(key_rest(entry, key, pool.rests(), now.steady).is_none());
         }
     }
     for token in catalog.tokens() {
@@ -123,7 +122,7 @@ async fn status(asked: Asked) -> Result<Shown<StatusView>> {
     }
     Ok(Shown(StatusView {
         version: env!("CARGO_PKG_VERSION"),
-        now: now.into(),
+        now: now.wall.into(),
         time_zone: catalog.zone.iana_name().unwrap_or("UTC").to_owned(),
         public_url: catalog.settings.public_url.clone(),
         stopping: site.drain.started.is_cancelled(),
@@ -139,7 +138,7 @@ async fn status(asked: Asked) -> Result<Shown<StatusView>> {
         keys,
         tokens,
         models: catalog.models().count(),
-        rests: ledger.rests().all_active(now).count(),
+        rests: pool.rests().all_active(now.steady).count(),
     }))
 }
 
@@ -184,8 +183,8 @@ pub struct CandidateView {
 
 async fn models(asked: Asked<(), Query<NamedPageQuery>>) -> Result<Shown<ModelList>> {
     let catalog = asked.site.catalog.load();
-    let now = asked.site.clock.now();
-    let ledger = ledger(&asked.site);
+    let now = asked.site.clock.steady();
+    let pool = asked.site.dispatch.lock();
     let query = &asked.query.0;
     let wanted = catalog.models().filter(|model| query.wants(&model.name));
     let (models, next) = query.page()?.cut(wanted, |model| model.name.to_lowercase())?;
@@ -193,7 +192,7 @@ async fn models(asked: Asked<(), Query<NamedPageQuery>>) -> Result<Shown<ModelLi
         let entry = &route.channel;
         let channel = &entry.channel;
         let enabled: Vec<_> = entry.keys.iter().filter(|key| key.enabled).collect();
-        let available = enabled.iter().filter(|key| key_rest(entry, key, ledger.rests(), now).is_none());
+        let available = enabled.iter().filter(|key| key_rest(entry, key, pool.rests(), now).is_none());
         CandidateView {
             channel_id: channel.id.0,
             channel: channel.name.clone(),

@@ -85,7 +85,8 @@ impl Browser {
             status: Some(429),
             detail: "slow <b>down</b>".into(),
         };
-        site.ledger.lock().unwrap().rests_mut().report(scope, report, site.clock.now());
+        let now = site.clock.steady();
+        site.dispatch.lock().rests_mut().strike(&scope, report, Duration::from_secs(134), now, now);
     }
 }
 

@@ -1,5 +1,7 @@
 //! Channels by script, and as the pages show them.
 
+use std::time::Duration;
+
 use onepool::{
     model::{id::ChannelId, usage::OutcomeClass},
     scheduler::rest::{Report, Scope},
@@ -204,7 +206,8 @@ async fn rests_are_listed_and_ended_one_by_one_or_all_of_a_channel() {
             detail: "wait".into(),
         };
         let site = api.app.app.site();
-        site.ledger.lock().unwrap().rests_mut().report(scope, report, site.clock.now());
+        let now = site.clock.steady();
+        site.dispatch.lock().rests_mut().strike(&scope, report, Duration::from_secs(5), now, now);
     };
     let scopes = || {
         [

@@ -1,14 +1,18 @@
 //! Chains as clients meet them.
 
+use std::{sync::Arc, time::Duration};
+
 use onepool::model::{
     chain::{Chain, ChainStep},
-    id::ChainId,
+    id::{ChainId, ChannelId},
+    limit::{Metric, Models, Per, Rule, Source, Window},
+    time::Clock,
 };
 use serde_json::Value;
 
 use crate::support::{
-    app::{TestApp, chat, model},
-    upstream::Upstream,
+    app::{Reply, TestApp, at, chat, eventually, model},
+    upstream::{Fault, Upstream},
 };
 
 /// Adds a chain; a step is a model and its spill time.
@@ -63,5 +67,115 @@ async fn a_chain_that_nobody_serves_is_no_model() {
     assert_eq!(listed(&app).await.len(), 1);
     let reply = app.post("/v1/chat/completions", &chat("empty", false, "hi")).await;
     assert_eq!((reply.status, reply.code().as_str()), (404, "model_not_found"));
+    app.stop().await;
+}
+
+/// A server whose clock stands still, with a channel for each of two models. A key of the first one may make one call in
+/// `window_ms`; a chain leaves it after `spill_ms`.
+async fn two_models(upstream: &Upstream, window_ms: u64, spill_ms: Option<u32>) -> TestApp {
+    let data = Arc::new(tempfile::tempdir().unwrap());
+    let app = TestApp::start_in(data, Clock::manual(at("2026-11-20T12:00:00Z")), &[]).await;
+    app.token().await;
+    upstream.set_models(&["large", "small"]);
+    let only = |name: &'static str| {
+        move |channel: &mut onepool::storage::channels::NewChannel| channel.models = vec![model(name)]
+    };
+    let first = app.channel_with("first", &upstream.base_url(), &["key-1", "key-2"], only("large")).await;
+    app.channel_with("second", &upstream.base_url(), &["key-3"], only("small")).await;
+    limit(&app, first, window_ms).await;
+    add_chain(&app, "smart", &[("large", spill_ms), ("small", Some(0))]).await;
+    app
+}
+
+/// Lets each key of a channel make one call in a time.
+async fn limit(app: &TestApp, channel: ChannelId, window_ms: u64) {
+    let rule = Rule {
+        channel,
+        key: None,
+        models: Models::default(),
+        per: Per::Key,
+        metric: Metric::Requests,
+        window: Window::Rolling { ms: window_ms },
+        max: 1,
+        source: Source::Declared,
+    };
+    app.app.site().db.set_limits(channel, &[rule]).await.unwrap();
+    app.reload().await;
+}
+
+async fn ask(app: &TestApp, stream: bool) -> Reply {
+    let reply = app.post("/v1/chat/completions", &chat("smart", stream, "hi")).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    reply
+}
+
+#[tokio::test]
+async fn a_chain_falls_to_its_second_model_when_the_keys_of_the_first_are_exhausted() {
+    let upstream = Upstream::start();
+    let app = two_models(&upstream, 3_600_000, Some(2000)).await;
+    for served in ["large", "large", "small", "small"] {
+        let reply = ask(&app, served == "small").await;
+        assert_eq!(reply.header("x-onepool-model"), Some(served));
+        let named = reply.chunks().into_iter().chain(Some(reply.json()).filter(|json| !json.is_null()));
+        assert!(named.into_iter().all(|answer| answer["model"] == "smart"), "{}", reply.text());
+    }
+    let rows = app.rows().await;
+    let of_rows: Vec<_> = rows
+        .iter()
+        .rev()
+        .map(|row| (row["asked"].as_str().unwrap(), row["served"].as_str().unwrap()))
+        .collect();
+    assert_eq!(of_rows, [("smart", "large"), ("smart", "large"), ("smart", "small"), ("smart", "small")]);
+    assert!(
+        rows.iter().all(|row| row["attempts"].as_array().unwrap().len() == 1),
+        "nothing was sent in vain"
+    );
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_model_that_fails_is_followed_by_the_next_within_the_call() {
+    let upstream = Upstream::start();
+    let app = two_models(&upstream, 3_600_000, Some(2000)).await;
+    upstream.fail_model("large", Fault::Status503);
+    let reply = ask(&app, true).await;
+    assert_eq!(reply.header("x-onepool-model"), Some("small"));
+    let row = &app.rows().await[0];
+    assert_eq!((row["asked"].as_str(), row["served"].as_str()), (Some("smart"), Some("small")));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_step_is_left_at_once_after_its_time_or_never() {
+    // The keys of the first model have room again after one second.
+    for (spill_ms, served) in
+        [(Some(0), "small"), (Some(500), "small"), (Some(2000), "large"), (None, "large")]
+    {
+        let upstream = Upstream::start();
+        let app = two_models(&upstream, 1000, spill_ms).await;
+        for _ in 0..2 {
+            assert_eq!(ask(&app, false).await.header("x-onepool-model"), Some("large"));
+        }
+        let later = async {
+            if served == "large" {
+                eventually("a call in line", async || app.app.site().dispatch.waiting() == 1).await;
+                app.clock.advance(Duration::from_millis(1100));
+            }
+        };
+        let (reply, ()) = tokio::join!(ask(&app, false), later);
+        assert_eq!(reply.header("x-onepool-model"), Some(served), "{spill_ms:?}");
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_is_never_left_refuses_rather_than_to_spill() {
+    let upstream = Upstream::start();
+    let app = two_models(&upstream, 3_600_000, None).await;
+    ask(&app, false).await;
+    ask(&app, true).await;
+    let refused = app.post("/v1/chat/completions", &chat("smart", false, "hi")).await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "pool_exhausted"));
+    assert_eq!(upstream.inferences().len(), 2);
     app.stop().await;
 }

@@ -51,7 +51,14 @@ async fn run(stream: bool, good_channel_beside: bool) {
             let limit = if fault.waits_for_a_time_limit() { "2000" } else { "30000" };
             // A keep-alive would decide the status before the fault does.
             let keep_alive = ("KEEPALIVE_AFTER_MS", "60000");
-            let settings = [("FIRST_BYTE_TIMEOUT_MS", limit), ("IDLE_TIMEOUT_MS", limit), keep_alive];
+            let settings = [
+                ("FIRST_BYTE_TIMEOUT_MS", limit),
+                ("IDLE_TIMEOUT_MS", limit),
+                keep_alive,
+                // What a call that may not wait is told; how calls wait is tested elsewhere.
+                ("QUEUE_WAIT_SECONDS", "0"),
+                ("QUEUE_WAIT_STREAM_SECONDS", "0"),
+            ];
             let app = TestApp::start_with(&settings).await;
             app.token().await;
             let bad = Upstream::start();
@@ -112,8 +119,7 @@ async fn a_channel_that_got_too_little_of_a_calls_time_does_not_rest_for_it() {
     let reply = app.chat(false, PROMPT).await;
 
     assert_eq!(reply.status, 504, "{}", reply.text());
-    let resting =
-        app.app.site().ledger.lock().unwrap().rests().all_active(app.app.site().clock.now()).count();
+    let resting = app.app.site().dispatch.lock().rests().all_active(app.clock.steady()).count();
     assert_eq!(resting, 0, "the call's own deadline ended the attempt long before the channel's limit");
     app.stop().await;
 }

@@ -7,6 +7,7 @@ mod faults;
 mod models;
 mod network;
 mod providers;
+mod queue;
 mod quotas;
 mod rests;
 mod routing;

@@ -244,7 +244,7 @@ async fn leave(
     let row = app.rows().await.remove(0);
     assert_eq!((&row["status"], &row["result"]), (&json!(499), &json!("client_closed")), "{row}");
     assert_eq!(row["attempts"][0]["class"], "client_closed", "{row}");
-    let resting = app.app.site().ledger.lock().unwrap().rests().all_active(app.clock.now()).count();
+    let resting = app.app.site().dispatch.lock().rests().all_active(app.clock.steady()).count();
     assert_eq!(resting, 0, "no key is to blame");
     app.stop().await;
     row

@@ -249,7 +249,8 @@ async fn openclaw_is_never_told_what_makes_it_give_a_provider_up() {
         .chain([Fault::CloseBeforeHeaders, Fault::Html200, Fault::EmptyCompletion])
         .collect();
     // A limited key that comes back soon is waited for inside the call; not in this one.
-    let app = TestApp::start_with(&[("FIRST_CONTENT_DEADLINE_SECONDS", "2")]).await;
+    let no_waiting = [("QUEUE_WAIT_SECONDS", "0"), ("QUEUE_WAIT_STREAM_SECONDS", "0")];
+    let app = TestApp::start_with(&no_waiting).await;
     app.token_with(|token| token.profile = ClientProfile::OpenClaw).await;
     for fault in faults {
         for stream in [false, true] {

@@ -164,7 +164,7 @@ impl ShowPage {
     ) -> Self {
         let t = operator.t();
         let state = ChainState::of(chain, catalog);
-        let steps = catalog.resolved(chain.id).map(|resolved| resolved.steps.as_slice()).unwrap_or_default();
+        let steps = catalog.resolved(chain.id).unwrap_or_default();
         let order = steps.iter().enumerate().map(|(at, step)| OrderView {
             model: step.model.clone(),
             channels: t.chains.channels(step.channels()),

@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, find_key, key_name, ledger};
+use super::{find_channel, find_key, key_name};
 use crate::{
     error::Result,
     model::{
@@ -122,7 +122,7 @@ pub(super) async fn delete_channel(
     let entry = find_channel(&site.catalog.load(), &id)?;
     site.db.delete_channel(entry.channel.id).await?;
     site.catalog.reload().await?;
-    end_rests(ledger(&site).rests_mut(), site.clock.now(), |scope| concerns_channel(&entry, scope));
+    end_rests(site.dispatch.lock().rests_mut(), site.clock.steady(), |scope| concerns_channel(&entry, scope));
     Ok(see_other_with("/channels", FlashKind::Ok, operator.t().common.deleted()))
 }
 
@@ -157,7 +157,7 @@ pub(super) async fn delete_key(
     let key = find_key(&entry, &key)?;
     site.db.delete_key(key.id).await?;
     site.catalog.reload().await?;
-    end_rests(ledger(&site).rests_mut(), site.clock.now(), |scope| belongs_to_key(&key, scope));
+    end_rests(site.dispatch.lock().rests_mut(), site.clock.steady(), |scope| belongs_to_key(&key, scope));
     let back = format!("/channels/{}", entry.channel.id);
     Ok(see_other_with(&back, FlashKind::Ok, operator.t().channels.key_removed()))
 }

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 
-use super::{ledger, state};
+use super::state;
 use crate::{
     error::Result,
     model::id::ChannelId,
@@ -81,10 +81,10 @@ pub(super) async fn show(
     let t = operator.t();
     let filter = Fields::parse(query.unwrap_or_default().as_bytes()).text("q").to_lowercase();
     let catalog = site.catalog.load();
-    let now = site.clock.now();
+    let now = site.clock.steady();
     let figures = figures(&site).await;
     let mut rows: Vec<Row> = {
-        let ledger = ledger(&site);
+        let pool = site.dispatch.lock();
         let mut entries: Vec<_> = catalog.channels().collect();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.channel.priority));
         entries
@@ -107,7 +107,7 @@ pub(super) async fn show(
                     id: channel.id.to_string(),
                     name: channel.name.clone(),
                     host: host(&channel.base_url),
-                    badge: state::of_channel(t, entry, ledger.rests(), now),
+                    badge: state::of_channel(t, entry, pool.rests(), now),
                     keys: entry.keys.len(),
                     models: match names.len().saturating_sub(2) {
                         0 => first,

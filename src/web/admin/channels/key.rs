@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, find_key, key_name, keys::MAX_NAME_CHARS, ledger, show::CheckSummary, state};
+use super::{find_channel, find_key, key_name, keys::MAX_NAME_CHARS, show::CheckSummary, state};
 use crate::{
     error::{Error, Result},
     i18n::Messages,
@@ -108,12 +108,12 @@ async fn page(
     let rows = site.db.key_rows(entry.channel.id).await?;
     let row = rows.into_iter().find(|row| row.id == key.id).ok_or(Error::NotFound)?;
     let catalog = site.catalog.load();
-    let now = site.clock.now();
+    let now = site.clock.steady();
     let models = models_to_check(&entry.channel);
     let channel_path = format!("/channels/{}", entry.channel.id);
     let page = {
-        let ledger = ledger(site);
-        let book = ledger.rests();
+        let pool = site.dispatch.lock();
+        let book = pool.rests();
         KeyPage {
             c: operator.chrome(Section::Channels),
             title: t.channels.key_title(&key_name(key)),
@@ -201,11 +201,11 @@ pub(super) async fn test_any(
 ) -> Result<Response> {
     let catalog = site.catalog.load();
     let entry = find_channel(&catalog, &id)?;
-    let now = site.clock.now();
+    let now = site.clock.steady();
     let key = {
-        let ledger = ledger(&site);
+        let pool = site.dispatch.lock();
         let ready = |key: &&std::sync::Arc<Key>| {
-            key.enabled && ledger.rests().active(&Scope::Key(key.id), now).is_none()
+            key.enabled && pool.rests().active(&Scope::Key(key.id), now).is_none()
         };
         let enabled = entry.keys.iter().find(|key| key.enabled);
         entry.keys.iter().find(ready).or(enabled).or(entry.keys.first()).cloned()
@@ -257,7 +257,7 @@ async fn run(
     .await;
     site.db.save_key_check(key.id, &check).await?;
     if answered(&check) {
-        wake(ledger(site).rests_mut(), entry, key, model);
+        wake(site.dispatch.lock().rests_mut(), entry, key, model);
     }
     let (kind, text) =
         if check.passed() { (FlashKind::Ok, t.test_passed()) } else { (FlashKind::Bad, t.test_failed()) };

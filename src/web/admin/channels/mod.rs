@@ -17,7 +17,7 @@ mod validate;
 pub(in crate::web::admin) use form::pasted_keys;
 pub(in crate::web::admin) use validate::{parse_models, parse_redirects};
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -31,7 +31,6 @@ use crate::{
         catalog::{Catalog, ChannelEntry},
         key::{Key, PasteProblem},
     },
-    scheduler::ledger::Ledger,
     web::Site,
 };
 
@@ -65,10 +64,6 @@ fn find_channel(catalog: &Catalog, id: &str) -> Result<Arc<ChannelEntry>> {
 fn find_key(entry: &ChannelEntry, id: &str) -> Result<Arc<Key>> {
     let id = id.parse().map_err(|_| Error::NotFound)?;
     entry.keys.iter().find(|key| key.id == id).cloned().ok_or(Error::NotFound)
-}
-
-fn ledger(site: &Site) -> MutexGuard<'_, Ledger> {
-    site.ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How a page names a key: by its label and its last four characters.

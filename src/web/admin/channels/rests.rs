@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, ledger};
+use super::find_channel;
 use crate::{
     error::{Error, Result},
     pool::upkeep::{concerns_channel, end_rests},
@@ -29,7 +29,7 @@ pub(super) async fn clear(
         "" => None,
         scope => Some(serde_json::from_str(scope).map_err(|_| Error::NotFound)?),
     };
-    end_rests(ledger(&site).rests_mut(), site.clock.now(), |scope| {
+    end_rests(site.dispatch.lock().rests_mut(), site.clock.steady(), |scope| {
         concerns_channel(&entry, scope) && only.as_ref().is_none_or(|only| only == scope)
     });
     let back = match fields.raw("back") {

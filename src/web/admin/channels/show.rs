@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, form::provider_name, ledger, models::ModelsForm, name_of_key, state};
+use super::{find_channel, form::provider_name, models::ModelsForm, name_of_key, state};
 use crate::{
     error::Result,
     i18n::Messages,
@@ -134,11 +134,11 @@ pub(super) async fn page(
     let t = operator.t();
     let rows = site.db.key_rows(entry.channel.id).await?;
     let catalog = site.catalog.load();
-    let now = site.clock.now();
+    let now = site.clock.steady();
     let providers = site.catalog.providers().load();
     let page = {
-        let ledger = ledger(site);
-        let book = ledger.rests();
+        let pool = site.dispatch.lock();
+        let book = pool.rests();
         let keys = rows
             .into_iter()
             .filter_map(|row| {

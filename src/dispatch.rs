@@ -1,0 +1,435 @@
+//! The scheduler's desk in real time: one for the process, shared by the relay, the pages and the jobs.
+//!
+//! [`scheduler::desk`](crate::scheduler::desk) is pure: it decides, and waits for nobody. Here are the clock, the dice, the lock,
+//! and who waits for what. Whoever changes something serves the line before it lets go of the lock, and one
+//! [driver](Dispatch::run) does so when it is time; nothing is polled in between.
+//!
+//! A call gets a [`Permit`] to send. It is given back on every path, also by dropping it: a client that leaves frees its
+//! place in line or its slot at once.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    model::{
+        catalog::{Catalog, ChannelEntry, Route},
+        id::ChannelId,
+        time::{Clock, UnixMs},
+        usage::Endpoint,
+    },
+    scheduler::{
+        budget::RetryBudget,
+        desk::{Answer, Bounds, Call, Desk, Event, Grant, Refusal, WaiterId},
+        limit::{Cost, Rule},
+        now::Now,
+        pool::{Fault, Plan, Pool, StemSpec, Taken, Tier, Tried},
+        rest::Scope,
+    },
+};
+
+/// How long a call waits for a tier before it looks at the next one.
+const SPILL_MS: i64 = 2_000;
+
+/// The most calls that wait at all, unless the bound for one set of candidates is higher.
+const MOST_WAITING: usize = 10_000;
+
+/// Plans that are remembered, so that calls for the same candidates wait in one line.
+const MOST_PLANS: usize = 4096;
+
+/// Stems of a channel share its weight; this can be divided by most numbers of them.
+const WEIGHT_SCALE: u32 = 60;
+
+/// A step of a call: who serves it, and when it is left for the next one.
+#[derive(Debug, Clone)]
+pub struct Stage<'a> {
+    /// Who serves it.
+    pub routes: Vec<&'a Route>,
+    /// How long a call waits, from its arrival, before the next step is looked at, in milliseconds; `None`: as long as it may.
+    pub spill_ms: Option<u32>,
+}
+
+/// The desk that all calls share. Cheap to clone; all clones see the same.
+#[derive(Clone)]
+pub struct Dispatch(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// Told when the driver has to wake earlier than it meant to.
+    earlier: Notify,
+    clock: Clock,
+}
+
+#[derive(Default)]
+struct State {
+    desk: Desk,
+    waiting: HashMap<WaiterId, oneshot::Sender<Result<Box<Grant>, Refusal>>>,
+    plans: HashMap<Arc<Plan>, u64>,
+    sets: u64,
+    catalog: Option<Arc<Catalog>>,
+    /// Models that were asked for on another endpoint than chat.
+    other_endpoints: HashSet<(ChannelId, Arc<str>, Endpoint)>,
+    budget: RetryBudget,
+    /// When the driver means to wake.
+    wake: Option<UnixMs>,
+}
+
+/// The pool under the lock: what rests, what the limits allow. When it is dropped, calls that can be sent now are.
+pub struct Locked<'a> {
+    state: MutexGuard<'a, State>,
+    shared: &'a Shared,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Pool;
+
+    fn deref(&self) -> &Pool {
+        self.state.desk.pool()
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Pool {
+        self.state.desk.pool_mut()
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.shared.serve(&mut self.state);
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Now {
+        Now { steady: self.clock.steady(), wall: self.clock.now() }
+    }
+
+    fn locked(&self) -> Locked<'_> {
+        Locked { state: self.state(), shared: self }
+    }
+
+    /// Serves the line: wakes those who can be sent, and those whose time is over.
+    fn serve(&self, state: &mut State) {
+        loop {
+            let now = self.now();
+            let mut given_back = false;
+            for event in state.desk.poll(now, rand::random) {
+                let (id, outcome) = match event {
+                    Event::Send(id, grant) => (id, Ok(grant)),
+                    Event::Refused(id, refusal) => (id, Err(refusal)),
+                };
+                let undelivered = match state.waiting.remove(&id) {
+                    Some(waiter) => waiter.send(outcome).err(),
+                    None => Some(outcome),
+                };
+                if let Some(Ok(grant)) = undelivered {
+                    state.desk.pool_mut().cancel(grant.taken.slot, false, None, now);
+                    given_back = true;
+                }
+            }
+            if !given_back {
+                break;
+            }
+        }
+        let next = state.desk.next_wake();
+        if let Some(next) = next
+            && state.wake.is_none_or(|wake| next < wake)
+        {
+            self.earlier.notify_one();
+        }
+    }
+}
+
+impl Dispatch {
+    /// A desk that knows nobody yet; see [`declare`](Self::declare).
+    pub fn new(clock: Clock) -> Self {
+        Self(Arc::new(Shared { state: Mutex::default(), earlier: Notify::new(), clock }))
+    }
+
+    /// The time: steady, as the pool's rests are, and of the day.
+    pub fn now(&self) -> Now {
+        self.0.now()
+    }
+
+    /// The pool, for pages, restoring and saving. Hold it briefly and never across an `await`.
+    pub fn lock(&self) -> Locked<'_> {
+        self.0.locked()
+    }
+
+    /// How many calls wait.
+    pub fn waiting(&self) -> usize {
+        self.0.state().desk.waiting()
+    }
+
+    /// Serves the line when it is time, until `stopping`.
+    pub async fn run(self, stopping: CancellationToken) {
+        loop {
+            let wake = {
+                let mut state = self.0.state();
+                self.0.serve(&mut state);
+                let now = self.0.clock.steady();
+                // Never at once again, whatever the desk asks for.
+                state.wake = state.desk.next_wake().map(|at| at.max(now + Duration::from_millis(1)));
+                state.wake
+            };
+            let due = async {
+                match wake {
+                    Some(at) => self.0.clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => {}
+                () = self.0.earlier.notified() => {}
+                () = stopping.cancelled() => return,
+            }
+        }
+    }
+
+    /// Takes over a new catalog: which keys there are, for which models, and how many calls may wait. What is known of
+    /// a scope that is declared again stays.
+    pub fn declare(&self, catalog: Arc<Catalog>) {
+        let mut state = self.0.state();
+        state.catalog = Some(catalog);
+        self.0.redeclare(&mut state);
+        self.0.serve(&mut state);
+    }
+
+    /// Who serves a call by these steps, of which a plain model is one: each step's tiers by the channels' priority, and the
+    /// number of the line that calls of this plan wait in. `most_wait` is how long the call may wait at all: nobody is refused
+    /// for whom a lower tier has room, except at a step that is never left.
+    pub fn plan(&self, steps: &[Stage<'_>], endpoint: Endpoint, most_wait: Duration) -> (Arc<Plan>, u64) {
+        let most_ms = i64::try_from(most_wait.as_millis()).unwrap_or(i64::MAX);
+        let mut state = self.0.state();
+        if endpoint != Endpoint::Chat {
+            let before = state.other_endpoints.len();
+            for route in steps.iter().flat_map(|step| &step.routes) {
+                let id = route.channel.channel.id;
+                state.other_endpoints.insert((id, route.upstream_model.clone(), endpoint));
+            }
+            if state.other_endpoints.len() > before {
+                self.0.redeclare(&mut state);
+            }
+        }
+        let mut plan = Plan { tiers: Vec::new() };
+        // Two names may stand for one model of a channel; the first step that has it counts.
+        let mut planned = HashSet::new();
+        for step in steps {
+            let leave_ms = step.spill_ms.map_or(i64::MAX, |ms| i64::from(ms).min(most_ms));
+            let spill_ms = SPILL_MS.min(most_ms).min(leave_ms);
+            let mut of_channel: HashMap<ChannelId, u32> = HashMap::new();
+            for route in &step.routes {
+                *of_channel.entry(route.channel.channel.id).or_default() += 1;
+            }
+            let mut tiers: BTreeMap<i64, Tier> = BTreeMap::new();
+            for route in &step.routes {
+                let channel = &route.channel.channel;
+                let name = rested_name(endpoint, &route.upstream_model);
+                let Some(stem) = state.desk.pool().find_stem(channel.id, &name) else { continue };
+                if !planned.insert(stem) {
+                    continue;
+                }
+                let sharing = of_channel.get(&channel.id).copied().unwrap_or(1).max(1);
+                let weight = channel.weight.max(1).saturating_mul(WEIGHT_SCALE) / sharing;
+                let tier =
+                    tiers.entry(channel.priority).or_insert_with(|| Tier { stems: Vec::new(), spill_ms });
+                tier.stems.push((stem, weight.max(1)));
+            }
+            // The step is left from its last tier.
+            if let Some(mut last) = tiers.first_entry() {
+                last.get_mut().spill_ms = leave_ms;
+            }
+            plan.tiers.extend(tiers.into_values().rev());
+        }
+        let plan = Arc::new(plan);
+        if let Some((known, &set)) = state.plans.get_key_value(&plan) {
+            return (known.clone(), set);
+        }
+        if state.plans.len() >= MOST_PLANS {
+            state.plans.clear();
+        }
+        state.sets += 1;
+        let set = state.sets;
+        state.plans.insert(plan.clone(), set);
+        (plan, set)
+    }
+
+    /// Waits until the call may be sent: at once, or in line until its deadline. The permit says where to; the call comes
+    /// back for the next attempt. Dropping the future frees the place in line.
+    pub async fn acquire(&self, call: Call) -> Result<(Permit, Call), Refusal> {
+        let (id, receiver) = {
+            let mut state = self.0.state();
+            let answer = state.desk.acquire(call, self.0.now(), rand::random());
+            let queued = match answer {
+                Answer::Send(grant) => Ok(Ok(grant)),
+                Answer::Refused(refusal) => Ok(Err(refusal)),
+                Answer::Queued(id) => {
+                    let (sender, receiver) = oneshot::channel();
+                    state.waiting.insert(id, sender);
+                    Err((id, receiver))
+                }
+            };
+            self.0.serve(&mut state);
+            match queued {
+                Ok(answer) => return answer.map(|grant| self.permit(*grant)),
+                Err(queued) => queued,
+            }
+        };
+        let mut waiting = Waiting { dispatch: self.clone(), id, receiver };
+        // A sender never goes without an answer, as long as the desk keeps its books.
+        let lost = Refusal { why: crate::scheduler::pool::Why::Nobody, retry_after: None };
+        let answer = (&mut waiting.receiver).await.unwrap_or(Err(lost));
+        answer.map(|grant| self.permit(*grant))
+    }
+
+    fn permit(&self, grant: Grant) -> (Permit, Call) {
+        let Grant { taken, call } = grant;
+        (Permit { dispatch: self.clone(), taken, sent: false, used: None }, call)
+    }
+
+    /// Notes a client's call, which earns a part of a retry.
+    pub fn earn_retry(&self) {
+        self.0.state().budget.earn();
+    }
+
+    /// Whether a call that failed may be tried again there. Keys in good standing cost nothing.
+    pub fn spend_retry(&self, permit: &Permit) -> bool {
+        let mut state = self.0.state();
+        let suspect = state.desk.pool().is_suspect(&permit.taken);
+        state.budget.spend(suspect)
+    }
+}
+
+impl Shared {
+    fn redeclare(&self, state: &mut State) {
+        let Some(catalog) = state.catalog.clone() else { return };
+        let per_set = catalog.settings.queue_limit as usize;
+        state.desk.set_bounds(Bounds { per_set, total: per_set.max(MOST_WAITING) });
+        let mut stems = Vec::new();
+        for entry in catalog.channels().filter(|entry| entry.channel.enabled) {
+            let keys: Vec<_> = entry
+                .keys
+                .iter()
+                .filter(|key| key.enabled)
+                .map(|key| (key.id, key.quota_group.clone()))
+                .collect();
+            let channel = entry.channel.id;
+            for model in upstream_models(entry) {
+                let mut declare = |name| stems.push(StemSpec { channel, model: name, keys: keys.clone() });
+                declare(model.clone());
+                for endpoint in state
+                    .other_endpoints
+                    .iter()
+                    .filter(|(other, name, _)| *other == channel && *name == model)
+                    .map(|(.., endpoint)| *endpoint)
+                {
+                    declare(rested_name(endpoint, &model));
+                }
+            }
+        }
+        // Whoever wrote them checked them; a limit that makes no sense must still stop nobody.
+        let rules: Vec<Rule> = catalog.limits().iter().filter(|rule| rule.check().is_ok()).cloned().collect();
+        state.desk.pool_mut().declare(&stems, &rules, HashMap::new(), self.now());
+    }
+}
+
+/// Every upstream name of a channel's models, once.
+fn upstream_models(entry: &ChannelEntry) -> Vec<Arc<str>> {
+    let channel = &entry.channel;
+    let own = channel.models.iter().map(|model| model.name.as_str());
+    let redirected = channel.redirects.iter().map(|redirect| redirect.upstream.as_str());
+    let mut seen = HashSet::new();
+    own.chain(redirected).filter(|name| seen.insert(*name)).map(Arc::from).collect()
+}
+
+/// The name under which a model rests. A chat model that knows no embeddings must not rest for chat.
+pub fn rested_name(endpoint: Endpoint, model: &Arc<str>) -> Arc<str> {
+    match endpoint {
+        Endpoint::Chat => model.clone(),
+        other => format!("{model} ({other})").into(),
+    }
+}
+
+/// A place in line.
+struct Waiting {
+    dispatch: Dispatch,
+    id: WaiterId,
+    receiver: oneshot::Receiver<Result<Box<Grant>, Refusal>>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let shared = &self.dispatch.0;
+        let mut state = shared.state();
+        if state.waiting.remove(&self.id).is_some() {
+            state.desk.cancel(self.id);
+        }
+        // The answer may have come while the client left.
+        if let Ok(Ok(grant)) = self.receiver.try_recv() {
+            state.desk.pool_mut().cancel(grant.taken.slot, false, None, shared.now());
+        }
+        shared.serve(&mut state);
+    }
+}
+
+/// The permission to send one call to one key. Settle it, or let it fail; dropping it means that the client left.
+pub struct Permit {
+    dispatch: Dispatch,
+    taken: Taken,
+    sent: bool,
+    used: Option<Cost>,
+}
+
+impl Permit {
+    /// Where to.
+    pub fn taken(&self) -> &Taken {
+        &self.taken
+    }
+
+    /// Notes that the call goes out now: from here on the upstream may have counted it.
+    pub fn sent(&mut self) {
+        self.sent = true;
+    }
+
+    /// Notes that the upstream accepted the call: its status was one of success.
+    pub fn accepted(&self) {
+        let now = self.dispatch.now();
+        self.dispatch.lock().accepted(self.taken.slot, now);
+    }
+
+    /// Notes what the call has really taken, for the case that it is dropped.
+    pub fn used(&mut self, used: Cost) {
+        self.used = Some(used);
+    }
+
+    /// Gives it back after an answer that came to its end.
+    pub fn settle(self, used: Option<Cost>) {
+        let now = self.dispatch.now();
+        self.dispatch.lock().settle(self.taken.slot, used, now);
+    }
+
+    /// Gives it back after a bad answer. Says what rests for it and until when, on the steady clock.
+    pub fn fail(self, fault: &Fault, tried: &mut Tried) -> Option<(Scope, UnixMs)> {
+        let now = self.dispatch.now();
+        self.dispatch.lock().fail(&self.taken, fault, tried, now)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        // After `settle` and `fail` the pool finds nothing to do.
+        let now = self.dispatch.now();
+        self.dispatch.lock().cancel(self.taken.slot, self.sent, self.used, now);
+    }
+}

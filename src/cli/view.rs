@@ -90,6 +90,7 @@ pub fn channel(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> Value {
         "base_url": input.base_url,
         "protocol": input.protocol,
         "provider": input.provider,
+        "plan": input.plan,
         "priority": input.priority,
         "weight": input.weight,
         "groups": input.groups,

@@ -46,6 +46,8 @@ pub struct Channel {
     /// The id of the provider whose rules hold for it; the generic one if nobody knows, or if there is none of the id
     /// (any more).
     pub provider: String,
+    /// The plan of that provider which its limits depend on; `None` means the provider's usual one.
+    pub plan: Option<String>,
     /// Tier: channels of a higher priority are tried before those of a lower one.
     pub priority: i64,
     /// Share of the calls among channels of the same priority; at least 1.

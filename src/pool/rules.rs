@@ -13,7 +13,7 @@ use crate::{
         decimal,
         token::{Quota, QuotaReset, QuotaUnit},
     },
-    provider::Providers,
+    provider::{Provider, Providers},
     upstream::address,
 };
 
@@ -147,6 +147,18 @@ pub fn is_model_name(name: &str) -> bool {
     !name.is_empty()
         && name.chars().count() <= MAX_MODEL_CHARS
         && !name.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+/// What is wrong with the plan of a channel whose provider is this one.
+pub fn check_plan(t: Messages, provider: &Provider, plan: &str) -> Result<(), String> {
+    let known: Vec<&str> = provider.plans.iter().map(|plan| plan.id.as_str()).collect();
+    if known.contains(&plan) {
+        Ok(())
+    } else if known.is_empty() {
+        Err(t.pool.no_plans(&provider.id))
+    } else {
+        Err(t.pool.plan_unknown(&provider.id, &shortened(plan), &known.join(", ")))
+    }
 }
 
 /// Whether a text can be the name of a channel's group.

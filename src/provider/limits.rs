@@ -3,7 +3,7 @@
 use super::{
     Provider,
     calendar::Calendar,
-    data::{Confidence, LimitData, Scope, WindowData},
+    data::{Confidence, LimitData, Plan, Scope, WindowData},
 };
 use crate::model::limit::{CalendarUnit, Metric, Models, Window};
 
@@ -81,6 +81,18 @@ impl Provider {
             }
         }
         found
+    }
+}
+
+impl Provider {
+    /// The plan of an id.
+    pub fn plan(&self, id: &str) -> Option<&Plan> {
+        self.plans.iter().find(|plan| plan.id == id)
+    }
+
+    /// The window of a unit of its calendar, if it is known when its days begin.
+    pub fn calendar_window(&self, unit: CalendarUnit) -> Option<Window> {
+        resolve(&WindowData::Calendar(unit), self.calendar.as_ref())
     }
 }
 

@@ -22,6 +22,8 @@ pub struct NewChannel {
     pub protocol: Protocol,
     /// The id of the provider whose rules hold for it.
     pub provider: String,
+    /// The plan of that provider which its limits depend on; `None` means the provider's usual one.
+    pub plan: Option<String>,
     /// Tier; higher ones are tried first.
     pub priority: i64,
     /// Share of the calls within its tier; at least 1.
@@ -53,6 +55,7 @@ impl Default for NewChannel {
             base_url: String::new(),
             protocol: Protocol::default(),
             provider: GENERIC.into(),
+            plan: None,
             priority: 0,
             weight: 1,
             groups: Vec::new(),
@@ -77,6 +80,7 @@ impl NewChannel {
             base_url: self.base_url,
             protocol: self.protocol,
             provider: self.provider,
+            plan: self.plan,
             priority: self.priority,
             weight: self.weight,
             groups: self.groups,
@@ -100,6 +104,7 @@ impl From<&Channel> for NewChannel {
             base_url: channel.base_url,
             protocol: channel.protocol,
             provider: channel.provider,
+            plan: channel.plan,
             priority: channel.priority,
             weight: channel.weight,
             groups: channel.groups,
@@ -122,6 +127,7 @@ struct ChannelRow {
     base_url: String,
     protocol: String,
     provider: String,
+    plan: Option<String>,
     priority: i64,
     weight: i64,
     channel_groups: String,
@@ -325,8 +331,8 @@ impl Db {
         let changed = sqlx::query(
             "UPDATE channels SET name = $1, base_url = $2, protocol = $3, priority = $4, weight = $5,
                  channel_groups = $6, headers_sealed = $7, proxy_sealed = $8, connect_ms = $9, first_byte_ms = $10,
-                 idle_ms = $11, allow_private = $12, note = $13, enabled = $14, updated_at = $15, provider = $16
-             WHERE id = $17 AND deleted_at IS NULL",
+                 idle_ms = $11, allow_private = $12, note = $13, enabled = $14, updated_at = $15, provider = $16, plan = $17
+             WHERE id = $18 AND deleted_at IS NULL",
         )
         .bind(&new.name)
         .bind(&new.base_url)
@@ -344,6 +350,7 @@ impl Db {
         .bind(new.enabled)
         .bind(self.now().0)
         .bind(&new.provider)
+        .bind(&new.plan)
         .bind(id.0)
         .execute(&mut **tx)
         .await
@@ -358,8 +365,8 @@ impl Db {
         let only = only.map(|id| id.0);
         let rows: Vec<ChannelRow> = on!(self.read, |pool| {
             sqlx::query_as(
-                "SELECT id, name, base_url, protocol, provider, priority, weight, channel_groups, headers_sealed, proxy_sealed,
-                     connect_ms, first_byte_ms, idle_ms, allow_private, note, enabled
+                "SELECT id, name, base_url, protocol, provider, plan, priority, weight, channel_groups, headers_sealed,
+                     proxy_sealed, connect_ms, first_byte_ms, idle_ms, allow_private, note, enabled
                  FROM channels WHERE deleted_at IS NULL AND ($1 IS NULL OR id = $1) ORDER BY id",
             )
             .bind(only)
@@ -419,6 +426,7 @@ impl Db {
             base_url: row.base_url,
             protocol: Protocol::from_name(&row.protocol).ok_or_else(|| unreadable("protocol"))?,
             provider: row.provider,
+            plan: row.plan,
             priority: row.priority,
             weight: small(row.weight).unwrap_or(1),
             groups: serde_json::from_str(&row.channel_groups).map_err(|_| unreadable("groups"))?,

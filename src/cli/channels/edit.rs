@@ -31,6 +31,7 @@ pub fn flags(m: Messages) -> Vec<Arg> {
         option("base-url", "URL", m.channels.base_url_hint(), m),
         option("protocol", "WORD", h.protocol(), m),
         option("provider", "ID", h.provider(), m),
+        option("plan", "ID", h.plan(), m),
         option("priority", "NUMBER", m.channels.priority_hint(), m),
         option("weight", "NUMBER", m.channels.weight_hint(), m),
         repeated("group", "NAME", h.channel_group(), m),
@@ -65,6 +66,7 @@ pub fn add(call: &Invocation) -> Result<(), Failure> {
         base_url: String::new(),
         protocol: Protocol::default(),
         provider: None,
+        plan: None,
         priority: 0,
         weight: 1,
         groups: Vec::new(),
@@ -143,6 +145,7 @@ fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
     options.set("provider", &mut input.provider, |text| {
         Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
     });
+    options.set("plan", &mut input.plan, |text| Ok(Some(text.to_owned()).filter(|text| !text.is_empty())));
     options.set("priority", &mut input.priority, |text| whole(text, m));
     options.set("weight", &mut input.weight, |text| whole(text, m));
     options.set_list("group", &mut input.groups, Ok);

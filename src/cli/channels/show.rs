@@ -116,6 +116,7 @@ pub async fn tell_channel(
         (c.base_url(), Cell::text(&channel.base_url)),
         (c.protocol(), Cell::text(channel.protocol.as_str())),
         (c.provider(), Cell::text(&*channel.provider)),
+        (c.plan(), Cell::text(channel.plan.as_deref().unwrap_or_default())),
         (c.priority_weight(), Cell::text(format!("{} / {}", channel.priority, channel.weight))),
         (c.groups(), Cell::text(channel.groups.join(", "))),
         (c.keys(), Cell::text(c.available(available, entry.keys.len()))),

@@ -33,6 +33,10 @@ pub struct ChannelInput {
     /// out: the provider that the base URL belongs to, else `generic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// The plan of the provider's that limits depend on, such as `free` or `credits` of `openrouter`. Left out: the
+    /// provider's usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// Tier: channels of a higher priority are tried before those of a lower one.
     #[serde(default)]
     pub priority: i64,
@@ -262,6 +266,7 @@ impl ChannelInput {
             base_url: channel.base_url.clone(),
             protocol: channel.protocol,
             provider: Some(channel.provider.clone()),
+            plan: channel.plan.clone(),
             priority: channel.priority,
             weight: channel.weight.into(),
             groups: channel.groups.clone(),
@@ -297,6 +302,7 @@ impl ChannelInput {
             rules::check_base_url(t, &base_url, self.allow_private, t.pool.private_address()),
         );
         let provider = faults.take("provider", self.checked_provider(known, providers, &base_url, t));
+        let plan = faults.take("plan", self.checked_plan(known, providers, &provider, t));
         faults.take("priority", within(t, self.priority, rules::PRIORITIES));
         let weight = faults.take("weight", within(t, self.weight, rules::WEIGHTS));
         if self.groups.len() > rules::MAX_CHANNEL_GROUPS
@@ -316,6 +322,7 @@ impl ChannelInput {
             base_url,
             protocol: self.protocol,
             provider,
+            plan,
             priority: self.priority,
             weight: u32::try_from(weight).unwrap_or(1),
             groups: self.groups.clone(),
@@ -344,6 +351,24 @@ impl ChannelInput {
             Some(id) => rules::check_provider(t, providers, id).map(|()| id.clone()),
             None => Ok(providers.proposed(base_url).to_owned()),
         }
+    }
+
+    fn checked_plan(
+        &self,
+        known: Option<&Channel>,
+        providers: Option<&Providers>,
+        provider: &str,
+        t: Messages,
+    ) -> Result<Option<String>, String> {
+        let Some(plan) = self.plan.as_ref().filter(|plan| !plan.is_empty()) else { return Ok(None) };
+        let kept = |channel: &Channel| channel.provider == provider && channel.plan.as_ref() == Some(plan);
+        // A provider that was refused is told already, and one may be known elsewhere.
+        if let Some(provider) = providers.and_then(|providers| providers.find(provider))
+            && !known.is_some_and(kept)
+        {
+            rules::check_plan(t, provider, plan)?;
+        }
+        Ok(Some(plan.clone()))
     }
 
     fn checked_headers(&self, t: Messages, faults: &mut Faults) -> Vec<(String, Secret)> {

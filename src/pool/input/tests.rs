@@ -31,7 +31,7 @@ fn saved(new: NewChannel) -> Channel {
 }
 
 const FULL: &str = r#"{
-    "name": "A", "base_url": "https://api.example.com/v1/", "protocol": "openai", "provider": "groq", "priority": 2, "weight": 3,
+    "name": "A", "base_url": "https://api.example.com/v1/", "protocol": "openai", "provider": "openrouter", "plan": "credits", "priority": 2, "weight": 3,
     "groups": ["g"], "headers": {"X-Title": "mine"}, "proxy": "socks5://user:pass@127.0.0.1:1080",
     "timeouts": {"idle_ms": 5000}, "allow_private": true, "note": "n", "enabled": false,
     "models": ["a", {"name": "b", "context_window": 8192, "price": {"input": 0.15, "output": "0.6"}}],

@@ -320,6 +320,7 @@ async fn listed_models(
         base_url: base_url.to_owned(),
         protocol: new.protocol,
         provider: catalog.providers().load().proposed(base_url).to_owned(),
+        plan: None,
         priority: new.priority,
         weight: new.weight,
         groups: new.groups,

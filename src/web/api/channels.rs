@@ -94,6 +94,8 @@ pub struct ChannelView {
     protocol: Protocol,
     /// The id of the provider whose rules hold for it.
     provider: String,
+    /// The plan of the provider's that limits depend on; null means the provider's usual one.
+    plan: Option<String>,
     /// Channels of a higher priority are tried before those of a lower one.
     priority: i64,
     /// Share of the calls among channels of the same priority.
@@ -182,6 +184,7 @@ impl ChannelView {
             base_url: input.base_url,
             protocol: input.protocol,
             provider: channel.provider.clone(),
+            plan: input.plan,
             priority: input.priority,
             weight: channel.weight,
             groups: input.groups,

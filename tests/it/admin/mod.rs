@@ -110,6 +110,7 @@ impl Browser {
             base_url: "http://127.0.0.1:9".into(),
             protocol: Protocol::OpenAi,
             provider: "generic".into(),
+            plan: None,
             priority: 0,
             weight: 1,
             groups: Vec::new(),

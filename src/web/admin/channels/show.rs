@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, form::provider_name, models::ModelsForm, name_of_key, state};
+use super::{find_channel, form::{in_language, provider_name}, models::ModelsForm, name_of_key, state};
 use crate::{
     error::Result,
     i18n::Messages,
@@ -187,6 +187,11 @@ fn facts(t: Messages, entry: &ChannelEntry, providers: &Providers) -> Vec<(&'sta
         ),
         (c.priority_weight(), format!("{} / {}", channel.priority, channel.weight)),
     ];
+    if let Some(plan) = &channel.plan {
+        let known = providers.find(&channel.provider).and_then(|provider| provider.plan(plan));
+        let name = known.map_or_else(|| c.plan_gone(plan), |plan| in_language(t, &plan.name).to_owned());
+        facts.insert(2, (c.plan(), name));
+    }
     if !channel.groups.is_empty() {
         facts.push((c.groups(), channel.groups.join(", ")));
     }

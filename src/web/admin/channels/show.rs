@@ -7,7 +7,12 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, form::{in_language, provider_name}, models::ModelsForm, name_of_key, state};
+use super::{
+    find_channel,
+    form::{in_language, provider_name},
+    models::ModelsForm,
+    name_of_key, state,
+};
 use crate::{
     error::Result,
     i18n::Messages,

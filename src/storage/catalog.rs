@@ -116,8 +116,7 @@ async fn build(db: &Db, settings: &SettingsInForce, zone: &jiff::tz::TimeZone) -
         db.channels_with_keys().await?,
         db.tokens().await?,
         db.token_credentials().await?,
-    )
-    .with_limits(db.limits().await?))
+    ))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod channel;
 mod key;
+mod limit;
 mod token;
 mod value;
 
@@ -9,6 +10,9 @@ use crate::i18n::Messages;
 
 pub use channel::{ChannelInput, ModelDetails, ModelInput, PriceInput, TimeoutsInput, Upstreams};
 pub use key::KeyInput;
+pub use limit::{
+    LimitInput, Limited, WindowInput, WindowObject, check_limits, metric_of, metric_word, per_of, per_word,
+};
 pub use token::{QuotaInput, TokenInput, check_token_value};
 pub use value::{Decimal, Fault, Faults, PlainSecret};
 

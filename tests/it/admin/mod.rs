@@ -122,6 +122,7 @@ impl Browser {
             enabled: true,
             models: models.collect(),
             redirects: Vec::new(),
+            limits: Vec::new(),
         };
         self.app.site().db.create_channel(&channel).await.unwrap();
         self.app.site().catalog.reload().await.unwrap();

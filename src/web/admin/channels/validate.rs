@@ -191,6 +191,8 @@ impl ChannelForm {
             enabled: self.enabled,
             models,
             redirects,
+            // They have a page of their own.
+            limits: existing.map(|channel| channel.limits.clone()).unwrap_or_default(),
         })
     }
 

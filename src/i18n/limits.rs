@@ -31,7 +31,7 @@ texts! {
         remove_row: "Remove" / "移除";
         save: "Save the limits" / "保存限额";
         row_error(row: usize, message: &str): "Row {row}: {message}" / "第 {row} 行：{message}";
-        row_word: "Row" / "行";
+        row_name(row: usize): "row {row}" / "第 {row} 行";
         amount_invalid: "please enter a whole number from 1 to 1000000000000" / "请输入 1 到 1000000000000 之间的整数";
 
         requests: "requests" / "请求数";

@@ -272,6 +272,17 @@ const ONE_SHOT: &str = "one_shot";
 const AT_ONCE: &str = "at_once";
 
 impl WindowInput {
+    /// A window as a form has it: a text, and a time zone in a field of its own; `None` if both are empty.
+    pub fn typed(text: &str, zone: &str) -> Option<Self> {
+        if zone.is_empty() {
+            return Some(text).filter(|text| !text.is_empty()).map(|text| Self::Text(text.to_owned()));
+        }
+        // What is no calendar is kept where its zone is found to be too much.
+        let object = WindowObject::read(text)
+            .unwrap_or_else(|| WindowObject { bucket: Some(text.to_owned()), ..WindowObject::default() });
+        Some(Self::Object(WindowObject { zone: Some(zone.to_owned()), ..object }))
+    }
+
     fn check(
         &self,
         path: &str,

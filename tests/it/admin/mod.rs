@@ -2,6 +2,7 @@
 
 mod account;
 mod channels;
+mod limits;
 mod tokens;
 
 use std::time::Duration;

@@ -5,6 +5,7 @@ mod access;
 mod channels;
 mod document;
 mod keys;
+mod limits;
 mod pool;
 mod schema;
 mod server;

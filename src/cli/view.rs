@@ -13,7 +13,7 @@ use crate::{
         token::{Quota, QuotaUnit},
     },
     pool::{
-        input::{ChannelInput, Decimal, ModelInput, Spill, TokenInput},
+        input::{ChannelInput, Decimal, LimitInput, ModelInput, Spill, TokenInput},
         rules::DOLLAR_PLACES,
         upkeep::key_rest,
     },
@@ -91,6 +91,7 @@ pub fn channel(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> Value {
         "base_url": input.base_url,
         "protocol": input.protocol,
         "provider": input.provider,
+        "plan": input.plan,
         "priority": input.priority,
         "weight": input.weight,
         "groups": input.groups,
@@ -102,6 +103,7 @@ pub fn channel(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> Value {
         "enabled": input.enabled,
         "models": input.models,
         "redirects": input.redirects,
+        "limits": input.limits,
         "state": state.name(),
         "keys": {
             "total": entry.keys.len(),
@@ -167,6 +169,7 @@ pub fn key(entry: &ChannelEntry, key: &Key, row: &KeyRow, book: &RestBook, now: 
         "quota_group": key.quota_group,
         "enabled": key.enabled,
         "created_at": at(row.created_at),
+        "limits": key.limits.iter().map(LimitInput::of).collect::<Vec<_>>(),
         "state": state,
         "rest": resting.map(rest),
         "last_check": row.last_check.as_ref().map(check),

@@ -61,6 +61,11 @@ texts! {
         provider: "Provider" / "提供商";
         provider_hint: "Whose rules hold: what its refusals mean, and when its days begin. Leave it to the base URL if you are not sure." / "决定适用哪家的规则：拒绝信息的含义，以及每日额度何时重置。不确定时，可保留“根据接口地址判断”。";
         provider_by_address: "By the base URL" / "根据接口地址判断";
+        plan: "Plan" / "套餐";
+        plan_hint: "Which of the provider's plans the account has; the provider's limits depend on it. Only the provider's own plans fit." / "账户使用该提供商的哪种套餐，限额由此决定。只能选择该提供商自己的套餐。";
+        plan_usual: "The provider's usual one" / "该提供商的常用套餐";
+        plan_of_another(plan: &str): "“{plan}” is a plan of another provider; choose one of this provider's, or the usual one." / "“{plan}”是其他提供商的套餐；请选择该提供商的套餐，或使用常用套餐。";
+        plan_gone(plan: &str): "{plan} (no longer known)" / "{plan}（已不存在）";
         provider_gone(id: &str): "{id} (no longer known; treated as generic)" / "{id}（已不存在，按通用处理）";
         provider_other(name: &str): "The base URL belongs to {name}; edit the channel to use its rules." / "接口地址属于 {name}；如需使用其规则，请编辑渠道。";
         provider_files_wrong: "Files of providers are wrong; those that were right before hold" / "提供商文件有误，仍沿用之前正确的内容";

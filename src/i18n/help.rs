@@ -30,10 +30,13 @@ texts! {
         add_model: "An upstream model to offer beside the others; may be repeated" / "追加提供的上游模型；可重复";
         remove_model: "A model that is no longer offered; may be repeated" / "不再提供的模型；可重复";
         redirect: "A public name and the upstream model behind it; may be repeated; replaces the list" / "公开名称及其对应的上游模型；可重复；会替换整个列表";
+        declared_limit: "What the upstream allows: AMOUNT [WHAT][/WINDOW] [per WHOM] [models=A,B] [insist], such as '40 requests/1m per key', '1000/day@Asia/Shanghai per group models=*:free' or '4 at once per key'; may be repeated; replaces the list" / "上游允许的限额：数量 [计量对象][/窗口] [per 适用对象] [models=A,B] [insist]，例如 '40 requests/1m per key'、'1000/day@Asia/Shanghai per group models=*:free' 或 '4 at once per key'；可重复；会替换整个列表";
+        no_limits: "Declare no limits any more" / "清除所有已声明的限额";
         header: "A header for every upstream request; a secret value as env:NAME or file:PATH; may be repeated" / "附加到每个上游请求的请求头；机密值写成 env:NAME 或 file:PATH；可重复";
         remove_header: "A header that is no longer added; may be repeated" / "不再附加的请求头；可重复";
         proxy: "Outbound proxy: http://, https://, socks5:// or socks5h://; with a password as env:NAME or file:PATH" / "出站代理：http://、https://、socks5:// 或 socks5h://；带密码时写成 env:NAME 或 file:PATH";
         provider: "The provider whose rules hold for it, such as groq; empty: the one that the base URL belongs to, else generic [default: empty]" / "适用其规则的提供商，例如 groq；留空则按接口地址判断，无法判断时为 generic [默认值：空]";
+        plan: "The provider's plan that limits depend on, such as free or credits of openrouter; empty: the provider's usual one [default: empty]" / "限额所依据的提供商套餐，例如 openrouter 的 free 或 credits；留空则为该提供商的常用套餐 [默认值：空]";
         protocol: "The protocol that it speaks: openai [default: openai]" / "使用的协议：openai [默认值：openai]";
         connect_ms: "Limit for connecting, in milliseconds; else the server's" / "连接时限（毫秒）；未设置时用服务器的设置";
         first_byte_ms: "Limit for the first content, in milliseconds; else the server's" / "首个内容时限（毫秒）；未设置时用服务器的设置";
@@ -46,7 +49,7 @@ texts! {
         keys_of_channel: "Only the keys of this channel" / "只列出此渠道的密钥";
         keys_add: "Add keys to a channel: typed without an echo, from stdin or from a file, in any of the shapes that the page takes" / "向渠道添加密钥：无回显输入、标准输入或文件，支持页面接受的所有格式";
         keys_file: "Read the keys from this file; - is stdin" / "从此文件读取密钥；- 表示标准输入";
-        keys_edit: "Change a key's label or quota group; an empty value ('') removes it" / "修改密钥的标签或额度组；空值（''）表示清除";
+        keys_edit: "Change a key's label, quota group or limits; an empty value ('') removes it" / "修改密钥的标签、额度组或限额；空值（''）表示清除";
         keys_enable: "Switch a key on" / "启用密钥";
         keys_disable: "Switch a key off: it takes no calls" / "停用密钥，不再接收调用";
         keys_remove: "Remove a key: its secret is erased, its label stays in the usage log" / "移除密钥：清除其内容，用量日志保留其标签";

@@ -12,6 +12,7 @@ pub mod cli;
 mod common;
 mod format;
 pub mod help;
+mod limits;
 pub mod log;
 mod login;
 mod openclaw;
@@ -155,6 +156,8 @@ pub struct Messages {
     pub format: format::Format,
     /// Fields of scripts and pool files.
     pub pool: pool::Pool,
+    /// Limits.
+    pub limits: limits::Limits,
     /// Pool files: what is wrong with them, plans, and what the export says.
     pub pool_file: pool_file::PoolFile,
     /// Simulations.
@@ -187,6 +190,7 @@ impl Messages {
             terminal: terminal::Terminal(lang),
             format: format::Format(lang),
             pool: pool::Pool(lang),
+            limits: limits::Limits(lang),
             pool_file: pool_file::PoolFile(lang),
             simulate: simulate::Simulate(lang),
             log: log::Log(lang),

@@ -31,6 +31,20 @@ pub struct ChannelEntry {
     pub keys: Vec<Arc<Key>>,
 }
 
+impl ChannelEntry {
+    /// What its operator declared: the channel's own limits, then those of its keys, so that a key's comes last where
+    /// both are of the same kind.
+    fn limits(&self) -> impl Iterator<Item = Rule> + '_ {
+        let id = self.channel.id;
+        let own = self.channel.limits.iter().map(move |limit| limit.rule(id, None));
+        let of_key = move |key: &'_ Arc<Key>| {
+            let rules: Vec<Rule> = key.limits.iter().map(|limit| limit.rule(id, Some(key.id))).collect();
+            rules
+        };
+        own.chain(self.keys.iter().flat_map(of_key))
+    }
+}
+
 /// One way to serve a public model name: a channel and the upstream's name there.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -125,6 +139,7 @@ impl Catalog {
             })
             .collect();
         let models = public_models(&channels);
+        let limits = channels.values().flat_map(|entry| entry.limits()).collect();
         let offered = models.iter().map(|(key, model)| (key.clone(), model.name.clone())).collect();
         Self {
             settings,
@@ -135,7 +150,7 @@ impl Catalog {
             models,
             chains: Vec::new(),
             offered,
-            limits: Vec::new(),
+            limits,
         }
     }
 
@@ -195,13 +210,7 @@ impl Catalog {
         self.model(name).map(|model| model.steps.as_slice()).unwrap_or_default()
     }
 
-    /// The same with declared limits.
-    #[must_use]
-    pub fn with_limits(self, limits: Vec<Rule>) -> Self {
-        Self { limits, ..self }
-    }
-
-    /// The limits that operators have declared, of all channels.
+    /// The limits that operators have declared, of all channels: of each the channel's own, then its keys'.
     pub fn limits(&self) -> &[Rule] {
         &self.limits
     }

@@ -24,7 +24,7 @@ use crate::{
         time::UnixMs,
         token::Token,
     },
-    provider::Providers,
+    provider::{Provider, Providers},
     storage::pool::{ChannelChange, PoolChange, PoolState, TokenChange},
 };
 pub use changes::FieldChange;
@@ -220,7 +220,8 @@ impl<'a> Planner<'a> {
                 None
             }
         };
-        let keys = self.keys(path, given.keys.as_deref(), known_keys, prune);
+        let provider = new.as_ref().zip(self.providers).map(|(new, known)| known.of(&new.provider).clone());
+        let keys = self.keys(path, given.keys.as_deref(), known_keys, provider.as_deref(), prune);
         let (Some(new), Some(keys)) = (new, keys) else { return };
 
         let mut change = ChannelChange { id: known.map(|channel| channel.id), ..ChannelChange::default() };
@@ -272,6 +273,7 @@ impl<'a> Planner<'a> {
         path: &str,
         given: Option<&[KeyInput]>,
         known: &[Key],
+        provider: Option<&Provider>,
         prune: bool,
     ) -> Option<Vec<KeyStep>> {
         let Some(given) = given else { return Some(Vec::new()) };
@@ -287,7 +289,7 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let key = KeyInput { secret, ..key.clone() };
-            let pasted = match key.check("", self.t) {
+            let pasted = match key.check("", provider, self.t) {
                 Ok(pasted) => pasted,
                 Err(faults) => {
                     self.note(&path, faults);
@@ -306,6 +308,7 @@ impl<'a> Planner<'a> {
                 label: pasted.label,
                 quota_group: pasted.quota_group,
                 enabled: key.enabled,
+                limits: pasted.limits,
                 ..present.clone()
             };
             let changes = key_changes(present, &after);

@@ -157,8 +157,13 @@ fn channel_fields(channel: &PoolChannel) -> Map<String, Value> {
 }
 
 fn key_fields(key: &KeyInput) -> Map<String, Value> {
-    let plain =
-        KeyInput { secret: key.secret.clone(), label: String::new(), quota_group: None, enabled: true };
+    let plain = KeyInput {
+        secret: key.secret.clone(),
+        label: String::new(),
+        quota_group: None,
+        enabled: true,
+        limits: Vec::new(),
+    };
     differing(key, &plain, &["secret"])
 }
 

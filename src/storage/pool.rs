@@ -59,7 +59,7 @@ pub struct ChannelChange {
     pub write: Option<NewChannel>,
     /// Keys to delete.
     pub erase_keys: Vec<KeyId>,
-    /// Keys whose label, quota group or state changes.
+    /// Keys whose label, quota group, limits or state change.
     pub write_keys: Vec<Key>,
     /// Keys to add, and whether they take calls.
     pub add_keys: Vec<(PastedKey, bool)>,
@@ -150,8 +150,7 @@ impl Db {
                 self.erase_key(&mut tx, *key).await?;
             }
             for key in &channel.write_keys {
-                keys::write_key(&mut tx, key.id, &key.label, key.quota_group.as_deref()).await?;
-                keys::switch_key(&mut tx, key.id, key.enabled).await?;
+                keys::write_whole_key(&mut tx, key).await?;
             }
             for (key, enabled) in &channel.add_keys {
                 self.insert_key(&mut tx, id, key, *enabled).await?;

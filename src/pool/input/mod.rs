@@ -3,6 +3,7 @@
 mod chain;
 mod channel;
 mod key;
+mod limit;
 mod token;
 mod value;
 
@@ -11,6 +12,9 @@ use crate::i18n::Messages;
 pub use chain::{ChainInput, MAX_STEPS, SPILLS_MS, Spill, StepInput, loop_fault, spill_schema};
 pub use channel::{ChannelInput, ModelDetails, ModelInput, PriceInput, TimeoutsInput, Upstreams};
 pub use key::KeyInput;
+pub use limit::{
+    LimitInput, Limited, WindowInput, WindowObject, check_limits, metric_of, metric_word, per_of, per_word,
+};
 pub use token::{QuotaInput, TokenInput, check_token_value};
 pub use value::{Decimal, Fault, Faults, PlainSecret};
 

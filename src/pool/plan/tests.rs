@@ -31,6 +31,7 @@ fn pool(json: &str) -> PoolState {
             quota_group: key.quota_group,
             enabled,
             secret: key.secret,
+            limits: key.limits,
         });
         state.channels.push((channel, keys.collect()));
     }

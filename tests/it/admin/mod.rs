@@ -3,6 +3,7 @@
 mod account;
 mod chains;
 mod channels;
+mod limits;
 mod tokens;
 
 use std::time::Duration;
@@ -111,6 +112,7 @@ impl Browser {
             base_url: "http://127.0.0.1:9".into(),
             protocol: Protocol::OpenAi,
             provider: "generic".into(),
+            plan: None,
             priority: 0,
             weight: 1,
             groups: Vec::new(),
@@ -122,6 +124,7 @@ impl Browser {
             enabled: true,
             models: models.collect(),
             redirects: Vec::new(),
+            limits: Vec::new(),
         };
         self.app.site().db.create_channel(&channel).await.unwrap();
         self.app.site().catalog.reload().await.unwrap();

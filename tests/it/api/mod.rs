@@ -6,6 +6,7 @@ mod chains;
 mod channels;
 mod document;
 mod keys;
+mod limits;
 mod pool;
 mod schema;
 mod server;

@@ -7,7 +7,13 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, form::provider_name, models::ModelsForm, name_of_key, state};
+use super::{
+    find_channel,
+    form::{in_language, provider_name},
+    limits::LimitTables,
+    models::ModelsForm,
+    name_of_key, state,
+};
 use crate::{
     error::Result,
     i18n::Messages,
@@ -38,6 +44,7 @@ struct ShowPage {
     rests: Vec<state::RestRow>,
     keys: Vec<KeyLine>,
     paste: PasteForm,
+    limits: LimitTables,
     models: ModelsForm,
     messages: Vec<String>,
 }
@@ -165,6 +172,7 @@ pub(super) async fn page(
             rests: state::rest_rows(t, entry, None, book, now),
             keys,
             paste,
+            limits: LimitTables::of(t, entry, None, providers.of(&entry.channel.provider)),
             messages: models.messages(t),
             models,
         }
@@ -187,6 +195,11 @@ fn facts(t: Messages, entry: &ChannelEntry, providers: &Providers) -> Vec<(&'sta
         ),
         (c.priority_weight(), format!("{} / {}", channel.priority, channel.weight)),
     ];
+    if let Some(plan) = &channel.plan {
+        let known = providers.find(&channel.provider).and_then(|provider| provider.plan(plan));
+        let name = known.map_or_else(|| c.plan_gone(plan), |plan| in_language(t, &plan.name).to_owned());
+        facts.insert(2, (c.plan(), name));
+    }
     if !channel.groups.is_empty() {
         facts.push((c.groups(), channel.groups.join(", ")));
     }

@@ -91,6 +91,13 @@ impl DerefMut for Locked<'_> {
     }
 }
 
+impl Locked<'_> {
+    /// The plan of a call by these routes, to look at: nobody waits for it.
+    pub fn plan(&self, routes: &[&Route], endpoint: Endpoint) -> Plan {
+        plan_of(self.state.desk.pool(), routes, endpoint, SPILL_MS)
+    }
+}
+
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         self.shared.serve(&mut self.state);
@@ -158,6 +165,16 @@ impl Dispatch {
         self.0.locked()
     }
 
+    /// Lets scopes take no calls for a time on an operator's word, models on every endpoint; gives the end as a time of day.
+    pub fn pause(&self, scopes: &[Scope], length: Duration) -> UnixMs {
+        let now = self.now();
+        let mut pool = self.lock();
+        for scope in scopes.iter().flat_map(on_every_endpoint) {
+            pool.pause(&scope, now.steady + length, now);
+        }
+        now.wall + length
+    }
+
     /// How many calls wait.
     pub fn waiting(&self) -> usize {
         self.0.state().desk.waiting()
@@ -212,21 +229,7 @@ impl Dispatch {
                 self.0.redeclare(&mut state);
             }
         }
-        let mut of_channel: HashMap<ChannelId, u32> = HashMap::new();
-        for route in routes {
-            *of_channel.entry(route.channel.channel.id).or_default() += 1;
-        }
-        let mut tiers: BTreeMap<i64, Tier> = BTreeMap::new();
-        for route in routes {
-            let channel = &route.channel.channel;
-            let name = rested_name(endpoint, &route.upstream_model);
-            let Some(stem) = state.desk.pool().find_stem(channel.id, &name) else { continue };
-            let sharing = of_channel.get(&channel.id).copied().unwrap_or(1).max(1);
-            let weight = channel.weight.max(1).saturating_mul(WEIGHT_SCALE) / sharing;
-            let tier = tiers.entry(channel.priority).or_insert_with(|| Tier { stems: Vec::new(), spill_ms });
-            tier.stems.push((stem, weight.max(1)));
-        }
-        let plan = Arc::new(Plan { tiers: tiers.into_values().rev().collect() });
+        let plan = Arc::new(plan_of(state.desk.pool(), routes, endpoint, spill_ms));
         if let Some((known, &set)) = state.plans.get_key_value(&plan) {
             return (known.clone(), set);
         }
@@ -325,6 +328,43 @@ fn upstream_models(entry: &ChannelEntry) -> Vec<Arc<str>> {
     let redirected = channel.redirects.iter().map(|redirect| redirect.upstream.as_str());
     let mut seen = HashSet::new();
     own.chain(redirected).filter(|name| seen.insert(*name)).map(Arc::from).collect()
+}
+
+/// Tiers by the channels' priority; the stems of a channel share its weight.
+fn plan_of(pool: &Pool, routes: &[&Route], endpoint: Endpoint, spill_ms: i64) -> Plan {
+    let mut of_channel: HashMap<ChannelId, u32> = HashMap::new();
+    for route in routes {
+        *of_channel.entry(route.channel.channel.id).or_default() += 1;
+    }
+    let mut tiers: BTreeMap<i64, Tier> = BTreeMap::new();
+    for route in routes {
+        let channel = &route.channel.channel;
+        let name = rested_name(endpoint, &route.upstream_model);
+        let Some(stem) = pool.find_stem(channel.id, &name) else { continue };
+        let sharing = of_channel.get(&channel.id).copied().unwrap_or(1).max(1);
+        let weight = channel.weight.max(1).saturating_mul(WEIGHT_SCALE) / sharing;
+        let tier = tiers.entry(channel.priority).or_insert_with(|| Tier { stems: Vec::new(), spill_ms });
+        tier.stems.push((stem, weight.max(1)));
+    }
+    Plan { tiers: tiers.into_values().rev().collect() }
+}
+
+/// A model's scope on every endpoint, that on chat first: what is paused with it. Other scopes stand for themselves.
+pub fn on_every_endpoint(scope: &Scope) -> Vec<Scope> {
+    let names = |model: &str| {
+        let model: Arc<str> = model.into();
+        let names = Endpoint::ALL.iter().map(|endpoint| rested_name(*endpoint, &model).to_string());
+        names.collect::<Vec<_>>()
+    };
+    match scope {
+        Scope::ChannelModel(id, model) => {
+            names(model).into_iter().map(|name| Scope::ChannelModel(*id, name)).collect()
+        }
+        Scope::KeyModel(id, model) => {
+            names(model).into_iter().map(|name| Scope::KeyModel(*id, name)).collect()
+        }
+        other => vec![other.clone()],
+    }
 }
 
 /// The name under which a model rests. A chat model that knows no embeddings must not rest for chat.

@@ -15,6 +15,7 @@ pub mod dispatch;
 pub mod error;
 pub mod export;
 pub mod i18n;
+pub mod inspect;
 pub mod jobs;
 pub mod model;
 pub mod pool;

@@ -171,6 +171,26 @@ impl Catalog {
     }
 }
 
+/// Why a token may not use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bar {
+    /// None of its groups is one of the channel's.
+    Group,
+    /// Its quota counts dollars, and the model has no price there.
+    NoPrice,
+}
+
+impl Route {
+    /// Why a token may not use it, if it may not.
+    pub fn bar(&self, token: &Token) -> Option<Bar> {
+        if !token.allows_groups(&self.channel.channel.groups) {
+            return Some(Bar::Group);
+        }
+        let counts_dollars = token.quota.is_some_and(|quota| quota.unit == QuotaUnit::Dollars);
+        (counts_dollars && self.model.price.is_none()).then_some(Bar::NoPrice)
+    }
+}
+
 /// Whether a model has a price on a channel that a token may use.
 pub fn has_price(model: &PublicModel, token: &Token) -> bool {
     model

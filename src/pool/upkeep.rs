@@ -3,6 +3,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     model::{
         catalog::{Catalog, ChannelEntry},
@@ -80,16 +82,16 @@ pub fn answered(check: &KeyCheck) -> bool {
     chats.peek().is_some() && chats.all(|step| step.ok)
 }
 
-/// Ends what keeps a key from a model that it has just answered with.
+/// Ends what keeps a key from a model that it has just answered with, but no pause.
 pub fn wake(book: &mut RestBook, entry: &ChannelEntry, key: &Key, model: Option<&str>) {
-    book.clear(&Scope::Key(key.id));
-    book.clear(&Scope::Channel(entry.channel.id));
+    book.answered(&Scope::Key(key.id));
+    book.answered(&Scope::Channel(entry.channel.id));
     if let Some(group) = &key.quota_group {
-        book.clear(&Scope::Group(entry.channel.id, group.clone()));
+        book.answered(&Scope::Group(entry.channel.id, group.clone()));
     }
     if let Some(model) = model {
-        book.clear(&Scope::KeyModel(key.id, model.to_owned()));
-        book.clear(&Scope::ChannelModel(entry.channel.id, model.to_owned()));
+        book.answered(&Scope::KeyModel(key.id, model.to_owned()));
+        book.answered(&Scope::ChannelModel(entry.channel.id, model.to_owned()));
     }
 }
 
@@ -114,6 +116,25 @@ pub fn concerns_key(entry: &ChannelEntry, key: &Key, scope: &Scope) -> bool {
 pub fn belongs_to_key(key: &Key, scope: &Scope) -> bool {
     matches!(scope, Scope::Key(id) | Scope::KeyModel(id, _) if *id == key.id)
 }
+
+/// What a command wants the running server to do with a rest, as it is left in the database. A scope alone is to be tried
+/// again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Wish {
+    /// To let it rest.
+    Pause {
+        /// What.
+        pause: Scope,
+        /// Until this time of day.
+        until: UnixMs,
+    },
+    /// To end its rest.
+    Retry(Scope),
+}
+
+/// The longest pause.
+pub const MAX_PAUSE: Duration = Duration::from_secs(30 * 86_400);
 
 /// Ends every rest in force whose scope is meant; says how many.
 pub fn end_rests(book: &mut RestBook, now: UnixMs, meant: impl Fn(&Scope) -> bool) -> usize {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     dispatch::{Permit, rested_name},
     model::{
-        catalog::{Catalog, Route},
+        catalog::{Bar, Catalog, Route},
         key::Key,
         secret::Secret,
         token::{Quota, QuotaUnit, Token},
@@ -113,7 +113,7 @@ impl Relay {
             return Err(Ending::ModelNotFound { model: envelope.model });
         };
         let mut routes: Vec<&Route> =
-            model.routes.iter().filter(|route| token.allows_groups(&route.channel.channel.groups)).collect();
+            model.routes.iter().filter(|route| route.bar(&token) != Some(Bar::Group)).collect();
         if routes.is_empty() {
             return Err(Ending::ModelNotFound { model: envelope.model });
         }
@@ -121,7 +121,7 @@ impl Relay {
         let prompt_tokens = envelope.prompt_estimate();
         if let Some(quota) = token.quota {
             if quota.unit == QuotaUnit::Dollars {
-                routes.retain(|route| route.model.price.is_some());
+                routes.retain(|route| route.bar(&token).is_none());
                 if routes.is_empty() {
                     return Err(Ending::NoPrice { model: envelope.model });
                 }

@@ -169,6 +169,7 @@ pub(super) fn class_name(t: Messages, class: OutcomeClass) -> &'static str {
         OutcomeClass::ClientError => t.class_client_error(),
         OutcomeClass::Ambiguous => t.class_ambiguous(),
         OutcomeClass::ClientClosed => t.class_client_closed(),
+        OutcomeClass::Paused => t.class_paused(),
     }
 }
 
@@ -176,7 +177,7 @@ pub(super) fn class_name(t: Messages, class: OutcomeClass) -> &'static str {
 pub(super) fn advice(t: Messages, class: OutcomeClass) -> &'static str {
     let t = t.channels;
     match class {
-        OutcomeClass::Success | OutcomeClass::ClientClosed => "",
+        OutcomeClass::Success | OutcomeClass::ClientClosed | OutcomeClass::Paused => "",
         OutcomeClass::RateLimited => t.advice_rate_limited(),
         OutcomeClass::ModelUnavailable => t.advice_model_unavailable(),
         OutcomeClass::KeyInvalid => t.advice_key_invalid(),

@@ -367,6 +367,19 @@ pub fn on_every_endpoint(scope: &Scope) -> Vec<Scope> {
     }
 }
 
+/// The scope of the same model on chat, if a scope is one of a model on another endpoint.
+pub fn on_chat(scope: &Scope) -> Option<Scope> {
+    let chat_name = |name: &str| {
+        let others = Endpoint::ALL.iter().filter(|endpoint| **endpoint != Endpoint::Chat);
+        others.filter_map(|endpoint| name.strip_suffix(&format!(" ({endpoint})"))).next().map(str::to_owned)
+    };
+    match scope {
+        Scope::ChannelModel(id, name) => Some(Scope::ChannelModel(*id, chat_name(name)?)),
+        Scope::KeyModel(id, name) => Some(Scope::KeyModel(*id, chat_name(name)?)),
+        _ => None,
+    }
+}
+
 /// The name under which a model rests. A chat model that knows no embeddings must not rest for chat.
 pub fn rested_name(endpoint: Endpoint, model: &Arc<str>) -> Arc<str> {
     match endpoint {

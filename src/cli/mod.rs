@@ -11,6 +11,7 @@ mod admin;
 mod apply;
 mod ask;
 mod backup;
+mod capacity;
 mod channels;
 mod check_config;
 mod command;
@@ -25,6 +26,7 @@ mod misuse;
 mod openclaw;
 mod options;
 mod output;
+mod pause;
 mod restore;
 mod rotate_key;
 mod serve;
@@ -56,6 +58,8 @@ static COMMANDS: &[Entry] = &[
     keys::ENTRY,
     tokens::ENTRY,
     usage::ENTRY,
+    capacity::ENTRY,
+    capacity::EXPLAIN,
     openclaw::ENTRY,
     apply::ENTRY,
     export::ENTRY,

@@ -143,6 +143,15 @@ pub fn end_rests(book: &mut RestBook, now: UnixMs, meant: impl Fn(&Scope) -> boo
     scopes.iter().filter(|scope| book.clear(scope)).count()
 }
 
+/// Whether a channel takes no calls because an operator paused it, or each of its keys that are on.
+pub fn is_paused(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> bool {
+    let whole = book.active(&Scope::Channel(entry.channel.id), now);
+    let mut keys = entry.keys.iter().filter(|key| key.enabled).peekable();
+    let each = keys.peek().is_some()
+        && keys.all(|key| key_rest(entry, key, book, now).is_some_and(Rest::is_pause));
+    each || whole.is_some_and(Rest::is_pause)
+}
+
 /// The longest rest that keeps a key from every model.
 pub fn key_rest<'a>(entry: &ChannelEntry, key: &Key, book: &'a RestBook, now: UnixMs) -> Option<&'a Rest> {
     let channel = &entry.channel;

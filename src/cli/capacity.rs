@@ -1,26 +1,24 @@
 //! `onepool capacity`: how many calls the pool can serve; and `onepool explain`: where a call would go.
 
 use clap::{Arg, Command};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     Failure,
     command::{Entry, folder_flags, json_switch, option, positional, verb},
     invocation::Invocation,
-    output::{Cell, Look, Table, at, clean, tell},
+    output::{Cell, Look, Table, clean, tell},
     session::on_folder,
-    view,
 };
 use crate::{
     i18n::Messages,
-    inspect::{Candidate, Hurdle, Refused, RouteReport, Size, explain, of_model, of_pool},
-    model::{catalog::Bar, limit::Window},
-    scheduler::{
-        limit::LimitScope,
-        now::Now,
-        pool::{Binding, Obstacle, Outlook},
+    inspect::{Candidate, Hurdle, Size, explain, of_model, of_pool},
+    model::time::UnixMs,
+    scheduler::pool::Outlook,
+    web::{
+        api::capacity::{CapacityView, RoutesView},
+        limits,
     },
-    web::limits,
 };
 
 /// `onepool capacity`.
@@ -69,6 +67,11 @@ fn size(call: &Invocation) -> Result<Size, Failure> {
     })
 }
 
+/// An answer of the admin API.
+fn as_json(view: &impl serde::Serialize) -> Result<Value, Failure> {
+    serde_json::to_value(view).map_err(|error| Failure::Text(error.to_string()))
+}
+
 fn run(call: &Invocation) -> Result<(), Failure> {
     let cost = size(call)?.cost();
     on_folder(call, async |session| {
@@ -86,17 +89,8 @@ fn run(call: &Invocation) -> Result<(), Failure> {
             return Err(Failure::Text(t.refused_unknown_model().to_owned()));
         }
         let pool = of_pool(&catalog, &dispatch, cost);
-        let items: Vec<Value> = models
-            .iter()
-            .map(|(name, outlook)| {
-                json!({
-                    "model": name,
-                    "capacity": outlook_json(outlook),
-                    "binding": outlook.binding.iter().map(binding_json).collect::<Vec<_>>(),
-                })
-            })
-            .collect();
-        let json = json!({ "pool": outlook_json(&pool), "items": items, "next": null });
+        let view = CapacityView::of(&pool, models.iter().map(|(name, outlook)| (*name, outlook)), None);
+        let json = as_json(&view)?;
         tell(call, &json, || {
             let mut table = Table::new([
                 t.model(),
@@ -142,54 +136,6 @@ fn run(call: &Invocation) -> Result<(), Failure> {
     })
 }
 
-fn outlook_json(outlook: &Outlook) -> Value {
-    json!({
-        "keys": outlook.keys,
-        "accounts": outlook.owners,
-        "resting_keys": outlook.resting,
-        "unknown_keys": outlook.unknown,
-        "per_minute": outlook.calls.per_minute,
-        "per_day": outlook.calls.per_day,
-        "next_minute": outlook.calls.next_minute,
-        "next_day": outlook.calls.next_day,
-    })
-}
-
-fn kind(scope: &LimitScope) -> &'static str {
-    match scope {
-        LimitScope::Channel(_) => "channel",
-        LimitScope::Key(_) => "key",
-        LimitScope::Group(..) => "group",
-        LimitScope::KeyModel(..) => "key_model",
-        LimitScope::GroupModel(..) => "group_model",
-        LimitScope::Model(..) => "channel_model",
-    }
-}
-
-fn window(window: &Window) -> Value {
-    use crate::model::limit::CalendarUnit;
-    let (kind, ms, zone) = match window {
-        Window::Rolling { ms } => ("rolling", Some(ms), None),
-        Window::Bucket { ms, .. } => ("bucket", Some(ms), None),
-        Window::Calendar { unit: CalendarUnit::Hour, zone, .. } => ("calendar_hour", None, Some(zone)),
-        Window::Calendar { unit: CalendarUnit::Day, zone, .. } => ("calendar_day", None, Some(zone)),
-        Window::Calendar { unit: CalendarUnit::Month, zone, .. } => ("calendar_month", None, Some(zone)),
-        Window::OneShot => ("one_shot", None, None),
-        Window::AtOnce => ("at_once", None, None),
-    };
-    json!({ "kind": kind, "ms": ms, "zone": zone })
-}
-
-fn binding_json(binding: &Binding) -> Value {
-    json!({
-        "per": kind(&binding.scope),
-        "metric": binding.metric,
-        "window": window(&binding.window),
-        "max": binding.max,
-        "limits": binding.limits,
-    })
-}
-
 fn run_explain(call: &Invocation) -> Result<(), Failure> {
     let cost = size(call)?.cost();
     on_folder(call, async |session| {
@@ -203,7 +149,8 @@ fn run_explain(call: &Invocation) -> Result<(), Failure> {
         let (dispatch, freshness) = session.dispatch(&catalog).await?;
         let report = explain(&catalog, &dispatch, call.required("MODEL"), token.as_ref(), cost);
         let now = dispatch.now();
-        tell(call, &report_json(&report, m, now), || {
+        let json = as_json(&RoutesView::of(&report, m, now))?;
+        tell(call, &json, || {
             let mut text = String::new();
             if let Some(refused) = report.refused {
                 text.push_str(&format!("{}\n\n", limits::refusal(m, refused)));
@@ -240,11 +187,7 @@ fn run_explain(call: &Invocation) -> Result<(), Failure> {
     })
 }
 
-fn row(
-    candidate: &Candidate,
-    m: Messages,
-    local: impl Fn(crate::model::time::UnixMs) -> String,
-) -> [Cell; 7] {
+fn row(candidate: &Candidate, m: Messages, local: impl Fn(UnixMs) -> String) -> [Cell; 7] {
     let t = m.inspect;
     let verdict = match &candidate.hurdle {
         None if candidate.place.is_some() => Cell::text(t.would_try()).look(Look::Good),
@@ -261,64 +204,4 @@ fn row(
         verdict,
         Cell::text(candidate.ready_at.map(local).unwrap_or_default()),
     ]
-}
-
-fn report_json(report: &RouteReport, m: Messages, now: Now) -> Value {
-    let candidates = report.candidates.iter().map(|candidate| {
-        json!({
-            "place": candidate.place,
-            "step": candidate.step + 1,
-            "channel_id": candidate.channel.channel.id,
-            "channel": candidate.channel.channel.name,
-            "priority": candidate.channel.channel.priority,
-            "upstream_model": candidate.upstream_model,
-            "key_id": candidate.key.as_ref().map(|key| key.id),
-            "ready_at": candidate.ready_at.map(at),
-            "hurdle": candidate.hurdle.as_ref().map(|hurdle| hurdle_json(hurdle, m, now)),
-        })
-    });
-    json!({
-        "steps": report.steps,
-        "refused": report.refused.map(refused_name),
-        "candidates": candidates.collect::<Vec<_>>(),
-    })
-}
-
-fn refused_name(refused: Refused) -> &'static str {
-    match refused {
-        Refused::UnknownModel => "unknown_model",
-        Refused::TokenOff => "token_off",
-        Refused::TokenEnded => "token_ended",
-        Refused::ModelNotAllowed => "model_not_allowed",
-        Refused::NoChannel => "no_channel",
-        Refused::NoPrice => "no_price",
-    }
-}
-
-fn hurdle_json(hurdle: &Hurdle, m: Messages, now: Now) -> Value {
-    let (name, holder, rest) = match hurdle {
-        Hurdle::Pool(Obstacle::Rest { scope, rest }) => {
-            (if rest.is_pause() { "paused" } else { "resting" }, Some(scope), Some(rest))
-        }
-        Hurdle::Pool(Obstacle::Limit { scope, .. }) => ("limit", Some(scope), None),
-        Hurdle::Pool(Obstacle::TooLarge { scope, .. }) => ("too_large", Some(scope), None),
-        Hurdle::Pool(Obstacle::Answers { scope }) => ("answers", Some(scope), None),
-        Hurdle::ChannelOff => ("channel_off", None, None),
-        Hurdle::NoKeys => ("no_keys", None, None),
-        Hurdle::KeyOff => ("key_off", None, None),
-        Hurdle::Bar(Bar::Group) => ("group", None, None),
-        Hurdle::Bar(Bar::NoPrice) => ("no_price", None, None),
-        Hurdle::NotOffered => ("not_offered", None, None),
-    };
-    let at_wall = |rest: &crate::scheduler::rest::Rest| {
-        let mut rest = rest.clone();
-        (rest.since, rest.until) = (now.to_wall(rest.since), now.to_wall(rest.until));
-        view::rest(&rest)
-    };
-    json!({
-        "kind": name,
-        "per": holder.map(kind),
-        "rest": rest.map(at_wall),
-        "message": limits::hurdle(m, hurdle, |id| format!("#{id}")),
-    })
 }

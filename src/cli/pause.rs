@@ -18,7 +18,10 @@ use crate::{
 /// `--for` and `--model`.
 pub fn flags(m: Messages) -> [Arg; 2] {
     let t = m.inspect;
-    [option("for", "LENGTH", t.about_for(), m).required(true), option("model", "NAME", t.about_pause_model(), m)]
+    [
+        option("for", "LENGTH", t.about_for(), m).required(true),
+        option("model", "NAME", t.about_pause_model(), m),
+    ]
 }
 
 fn length(call: &Invocation) -> Result<Duration, Failure> {

@@ -156,7 +156,15 @@ pub fn explain(
         };
         let channel = entry.clone();
         let hurdle = Some(hurdle);
-        out.push(Candidate { step: 0, place: None, channel, upstream_model, key: None, ready_at: None, hurdle });
+        out.push(Candidate {
+            step: 0,
+            place: None,
+            channel,
+            upstream_model,
+            key: None,
+            ready_at: None,
+            hurdle,
+        });
     }
     if refused.is_none() {
         for (place, candidate) in (1..).zip(&mut ready) {
@@ -167,11 +175,7 @@ pub fn explain(
     out.sort_by_key(|candidate| matches!(candidate.hurdle, Some(Hurdle::NotOffered)));
     ready.extend(waiting);
     ready.extend(out);
-    RouteReport {
-        steps: steps.iter().map(|model| model.name.clone()).collect(),
-        refused,
-        candidates: ready,
-    }
+    RouteReport { steps: steps.iter().map(|model| model.name.clone()).collect(), refused, candidates: ready }
 }
 
 /// In the order in which the relay checks a call.

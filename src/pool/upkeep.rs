@@ -147,8 +147,8 @@ pub fn end_rests(book: &mut RestBook, now: UnixMs, meant: impl Fn(&Scope) -> boo
 pub fn is_paused(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> bool {
     let whole = book.active(&Scope::Channel(entry.channel.id), now);
     let mut keys = entry.keys.iter().filter(|key| key.enabled).peekable();
-    let each = keys.peek().is_some()
-        && keys.all(|key| key_rest(entry, key, book, now).is_some_and(Rest::is_pause));
+    let each =
+        keys.peek().is_some() && keys.all(|key| key_rest(entry, key, book, now).is_some_and(Rest::is_pause));
     each || whole.is_some_and(Rest::is_pause)
 }
 

@@ -15,7 +15,6 @@ use crate::{
     scheduler::{
         gauge::Reading,
         limit::LimitScope,
-        now::Now,
         pool::{Binding, Obstacle, Outlook},
         rest::Rest,
     },
@@ -122,8 +121,7 @@ pub fn time_left(t: Messages, ms: i64) -> String {
 /// A point in time that is to come, as seen from `now`: relative, with the exact one for its title.
 pub fn coming(t: Messages, at: UnixMs, now: UnixMs, zone: &TimeZone) -> Moment {
     let left = at.0.saturating_sub(now.0);
-    let text =
-        if left <= 0 { t.inspect.now().to_owned() } else { t.inspect.in_time(&time_left(t, left)) };
+    let text = if left <= 0 { t.inspect.now().to_owned() } else { t.inspect.in_time(&time_left(t, left)) };
     Moment { text, ..Moment::new(t, at, now, zone) }
 }
 
@@ -144,12 +142,8 @@ impl Reset {
     /// When something of a limit comes back, as seen from `now`.
     pub fn of(t: Messages, reading: &Reading, now: UnixMs, zone: &TimeZone) -> Self {
         let i = t.inspect;
-        let plain = |text: &str| Self {
-            text: text.to_owned(),
-            moment: None,
-            local: String::new(),
-            provider: None,
-        };
+        let plain =
+            |text: &str| Self { text: text.to_owned(), moment: None, local: String::new(), provider: None };
         let Some(at) = reading.resets_at else {
             return plain(match &reading.window {
                 Window::OneShot => i.never_comes_back(),
@@ -228,10 +222,9 @@ fn obstacle_text(t: Messages, obstacle: &Obstacle, key: impl Fn(KeyId) -> String
             &limit(t, reading.metric, &reading.window),
         ),
         Obstacle::Answers { scope } => i.why_answers(&holder(t, scope, key)),
-        Obstacle::TooLarge { scope, reading } => i.why_too_large(
-            &holder(t, scope, key),
-            &amount(t, reading.max, reading.metric, &reading.window),
-        ),
+        Obstacle::TooLarge { scope, reading } => {
+            i.why_too_large(&holder(t, scope, key), &amount(t, reading.max, reading.metric, &reading.window))
+        }
     }
 }
 
@@ -279,11 +272,6 @@ pub fn binding(t: Messages, binding: &Binding) -> String {
     };
     let one = i.binding_of(&amount(t, binding.max, binding.metric, &binding.window), kind);
     if binding.limits > 1 { i.binding_times(&one, binding.limits) } else { one }
-}
-
-/// When a rest of the steady clock ends, as a time of day.
-pub fn rest_end(rest: &Rest, now: Now) -> UnixMs {
-    now.to_wall(rest.until)
 }
 
 #[cfg(test)]

@@ -124,11 +124,7 @@ impl Row {
 }
 
 /// `GET /capacity`; `q` is a part of a model's name, `after` the name that the page before ended with.
-async fn show(
-    State(site): State<Site>,
-    operator: Operator,
-    RawQuery(query): RawQuery,
-) -> Result<Response> {
+async fn show(State(site): State<Site>, operator: Operator, RawQuery(query): RawQuery) -> Result<Response> {
     let t = operator.t();
     let fields = Fields::parse(query.unwrap_or_default().as_bytes());
     let mut errors = FieldErrors::default();

@@ -12,7 +12,8 @@ use super::{
     shapes::{At, Page, PageQuery},
 };
 use crate::{
-    inspect::{Candidate, Hurdle, Refused, Size, explain, of_model, of_pool},
+    i18n::Messages,
+    inspect::{Candidate, Hurdle, Refused, RouteReport, Size, explain, of_model, of_pool},
     model::{
         catalog::Bar,
         id::{ChannelId, KeyId, TokenId},
@@ -263,7 +264,12 @@ pub struct GaugeList {
     next: Option<String>,
 }
 
-fn gauges(site: &Site, channel: ChannelId, only: Option<KeyId>, query: &PageQuery) -> Result<Shown<GaugeList>> {
+fn gauges(
+    site: &Site,
+    channel: ChannelId,
+    only: Option<KeyId>,
+    query: &PageQuery,
+) -> Result<Shown<GaugeList>> {
     let page = Page::read(query.limit, query.cursor.as_deref())?;
     let now = site.dispatch.now();
     let readings = site.dispatch.lock().readings_of_channel(channel, only, now);
@@ -402,27 +408,37 @@ impl BindingView {
     }
 }
 
+impl CapacityView {
+    /// What all models together and these can do.
+    pub fn of<'a>(
+        pool: &Outlook,
+        models: impl Iterator<Item = (&'a str, &'a Outlook)>,
+        next: Option<String>,
+    ) -> Self {
+        let items = models.map(|(name, outlook)| ModelCapacity {
+            model: name.to_owned(),
+            capacity: OutlookView::of(outlook),
+            binding: outlook.binding.iter().map(BindingView::of).collect(),
+        });
+        Self { pool: OutlookView::of(pool), items: items.collect(), next }
+    }
+}
+
 async fn capacity(asked: Asked<(), Query<CapacityQuery>>) -> Result<Shown<CapacityView>> {
     let query = &asked.query.0;
     let cost = size(query.prompt_tokens, query.completion_tokens)?.cost();
     let page = Page::read(query.limit, query.cursor.as_deref())?;
     let catalog = asked.site.catalog.load();
     let only = query.model.as_ref().map(|name| name.to_lowercase());
-    let wanted = catalog.models().filter(|model| only.as_ref().is_none_or(|name| *name == model.name.to_lowercase()));
+    let wanted =
+        catalog.models().filter(|model| only.as_ref().is_none_or(|name| *name == model.name.to_lowercase()));
     let (models, next) = page.cut(wanted, |model| model.name.to_lowercase())?;
-    let items = models
+    let outlooks: Vec<(&str, Outlook)> = models
         .into_iter()
-        .map(|model| {
-            let outlook = of_model(&asked.site.dispatch, model, cost);
-            ModelCapacity {
-                model: model.name.clone(),
-                capacity: OutlookView::of(&outlook),
-                binding: outlook.binding.iter().map(BindingView::of).collect(),
-            }
-        })
+        .map(|model| (model.name.as_str(), of_model(&asked.site.dispatch, model, cost)))
         .collect();
-    let pool = OutlookView::of(&of_pool(&catalog, &asked.site.dispatch, cost));
-    Ok(Shown(CapacityView { pool, items, next }))
+    let pool = of_pool(&catalog, &asked.site.dispatch, cost);
+    Ok(Shown(CapacityView::of(&pool, outlooks.iter().map(|(name, outlook)| (*name, outlook)), next)))
 }
 
 /// Which call to explain.
@@ -543,40 +559,47 @@ async fn routes(asked: Asked<(), Query<RoutesQuery>>) -> Result<Shown<RoutesView
     let catalog = site.catalog.load();
     let token = match query.token {
         None => None,
-        Some(id) => Some(
-            catalog.token(TokenId(id)).ok_or_else(|| Refusal::at("token", "There is no such token."))?,
-        ),
+        Some(id) => {
+            Some(catalog.token(TokenId(id)).ok_or_else(|| Refusal::at("token", "There is no such token."))?)
+        }
     };
     let now = site.dispatch.now();
     let report = explain(&catalog, &site.dispatch, &query.model, token.map(|token| &**token), cost);
-    let refused = report.refused.map(|refused| match refused {
-        Refused::UnknownModel => RefusedBecause::UnknownModel,
-        Refused::TokenOff => RefusedBecause::TokenOff,
-        Refused::TokenEnded => RefusedBecause::TokenEnded,
-        Refused::ModelNotAllowed => RefusedBecause::ModelNotAllowed,
-        Refused::NoChannel => RefusedBecause::NoChannel,
-        Refused::NoPrice => RefusedBecause::NoPrice,
-    });
-    let t = asked.caller.t();
-    let view = |candidate: &Candidate| CandidateView {
-        place: candidate.place,
-        step: candidate.step + 1,
-        channel_id: candidate.channel.channel.id.0,
-        channel: candidate.channel.channel.name.clone(),
-        priority: candidate.channel.channel.priority,
-        upstream_model: candidate.upstream_model.as_deref().map(str::to_owned),
-        key_id: candidate.key.as_ref().map(|key| key.id.0),
-        ready_at: candidate.ready_at.map(At::from),
-        hurdle: candidate.hurdle.as_ref().map(|hurdle| {
-            let (kind, holder, limit, rest) = parts(hurdle, now);
-            HurdleView { kind, holder, limit, rest, message: limits::hurdle(t, hurdle, |id| format!("#{id}")) }
-        }),
-    };
-    Ok(Shown(RoutesView {
-        steps: report.steps,
-        refused,
-        candidates: report.candidates.iter().map(view).collect(),
-    }))
+    Ok(Shown(RoutesView::of(&report, asked.caller.t(), now)))
+}
+
+impl RoutesView {
+    /// A report, with sentences in a language.
+    pub fn of(report: &RouteReport, t: Messages, now: Now) -> Self {
+        let refused = report.refused.map(|refused| match refused {
+            Refused::UnknownModel => RefusedBecause::UnknownModel,
+            Refused::TokenOff => RefusedBecause::TokenOff,
+            Refused::TokenEnded => RefusedBecause::TokenEnded,
+            Refused::ModelNotAllowed => RefusedBecause::ModelNotAllowed,
+            Refused::NoChannel => RefusedBecause::NoChannel,
+            Refused::NoPrice => RefusedBecause::NoPrice,
+        });
+        let view = |candidate: &Candidate| CandidateView {
+            place: candidate.place,
+            step: candidate.step + 1,
+            channel_id: candidate.channel.channel.id.0,
+            channel: candidate.channel.channel.name.clone(),
+            priority: candidate.channel.channel.priority,
+            upstream_model: candidate.upstream_model.as_deref().map(str::to_owned),
+            key_id: candidate.key.as_ref().map(|key| key.id.0),
+            ready_at: candidate.ready_at.map(At::from),
+            hurdle: candidate.hurdle.as_ref().map(|hurdle| {
+                let (kind, holder, limit, rest) = parts(hurdle, now);
+                let message = limits::hurdle(t, hurdle, |id| format!("#{id}"));
+                HurdleView { kind, holder, limit, rest, message }
+            }),
+        };
+        Self {
+            steps: report.steps.clone(),
+            refused,
+            candidates: report.candidates.iter().map(view).collect(),
+        }
+    }
 }
 
 type Parts = (HurdleKind, Option<Holder>, Option<GaugeView>, Option<keys::RestView>);

@@ -7,7 +7,7 @@
 
 mod account;
 pub mod auth;
-mod capacity;
+pub mod capacity;
 mod channels;
 pub mod document;
 pub mod endpoint;

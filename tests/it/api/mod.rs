@@ -2,6 +2,7 @@
 //! may hold a secret.
 
 mod access;
+mod capacity;
 mod channels;
 mod document;
 mod keys;

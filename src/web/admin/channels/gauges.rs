@@ -53,7 +53,8 @@ impl Gauges {
         now: Now,
         zone: &TimeZone,
     ) -> Self {
-        let rows = readings.iter().take(MOST).map(|(scope, reading)| row(t, entry, scope, reading, now, zone));
+        let rows =
+            readings.iter().take(MOST).map(|(scope, reading)| row(t, entry, scope, reading, now, zone));
         Self { rows: rows.collect(), more: readings.len().saturating_sub(MOST) }
     }
 }
@@ -67,7 +68,8 @@ fn row(
     zone: &TimeZone,
 ) -> GaugeRow {
     let left = left(reading);
-    let name = |id: KeyId| entry.keys.iter().find(|key| key.id == id).map_or_else(String::new, |key| key_name(key));
+    let name =
+        |id: KeyId| entry.keys.iter().find(|key| key.id == id).map_or_else(String::new, |key| key_name(key));
     GaugeRow {
         limit: limits::limit(t, reading.metric, &reading.window),
         whom: limits::holder(t, scope, name),
@@ -116,4 +118,3 @@ pub(super) fn tightest(
     }
     least.into_iter().map(|(id, (scope, reading))| (id, row(t, entry, scope, reading, now, zone))).collect()
 }
-

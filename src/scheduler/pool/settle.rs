@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{NONE, Pool, SlotId, Taken, Tried};
+use super::{NONE, Pool, SlotId, StemId, Taken, Tried};
 use crate::{
-    model::{time::UnixMs, usage::OutcomeClass},
+    model::{id::KeyId, time::UnixMs, usage::OutcomeClass},
     scheduler::{
         calendar::next_reset,
         gauge::{Gauge, Usage},
@@ -22,8 +22,13 @@ use crate::{
 /// How long a day's or month's limit rests if nobody says where the provider's day begins: it may be any hour of ours.
 const LONG_REST: Duration = Duration::from_secs(3600);
 
-/// Fewer accepted calls than this say little about how many are allowed.
-const TELLING: u64 = 4;
+/// Fewer accepted calls than this say little about how many are allowed, and nothing about the other keys.
+const TELLING: u64 = 10;
+
+/// A single refusal hints at an unknown limit for so long, and so many of calls that were under way together are more
+/// than a hint.
+const HINT_MS: i64 = 120_000;
+const HINTS_AT_ONCE: u32 = 3;
 
 /// So many calls a minute are tried then, evenly.
 const FIRST_GUESS: u64 = 20;
@@ -104,6 +109,7 @@ impl Pool {
     /// corrected at the time of the call.
     pub fn settle(&mut self, id: SlotId, used: Option<Cost>, now: Now) {
         self.accepted(id, now);
+        let used = self.used_by(id, used);
         self.close(id, |metric, reserved| match (metric, used) {
             (Metric::Requests | Metric::Concurrency, _) | (_, None) => reserved,
             (metric, Some(used)) => used.of(metric),
@@ -114,11 +120,18 @@ impl Pool {
     /// counts, and of the rest what `used` says.
     pub fn cancel(&mut self, id: SlotId, sent: bool, used: Option<Cost>, now: Now) {
         self.advance(now);
+        let used = self.used_by(id, used);
         self.close(id, |metric, reserved| match (metric, used) {
             _ if !sent => 0,
             (Metric::Requests | Metric::Concurrency, _) | (_, None) => reserved,
             (metric, Some(used)) => used.of(metric),
         });
+    }
+
+    /// What a call took, as its provider counts.
+    fn used_by(&self, id: SlotId, used: Option<Cost>) -> Option<Cost> {
+        let stem = self.lanes[self.open_slot(id)?.lane as usize].stem;
+        Some(self.cost_at(stem, used?))
     }
 
     /// Gives a slot back, with what each of its amounts becomes.
@@ -321,9 +334,11 @@ impl Pool {
         now: Now,
     ) -> Option<i64> {
         let metric = fault.metric.unwrap_or(Metric::Requests);
-        // The limit at the scope that the answer names, else the fullest.
+        // The limit at the scope that the answer names, else the fullest. It may have been learned while the call was
+        // under way; then the refusal says nothing new, and makes no second one.
         let blamed = entries
             .iter()
+            .chain(&self.nodes[node as usize].limits)
             .copied()
             .filter(|&limit| {
                 let gauge = &self.gauges[limit as usize];
@@ -360,12 +375,18 @@ impl Pool {
         } else {
             self.nodes[node as usize].lanes.clone()
         };
-        let fate = below
-            .iter()
-            .map(|&lane| self.lanes[lane as usize].recent.between(sent_at - 60_000, sent_at))
-            .fold(Fate::default(), Fate::plus);
-        if fault.allowed.is_none() && fate.is_unclear() {
-            return None;
+        let fate = self.fate_of(&below, sent_at);
+        if fault.allowed.is_none() {
+            // One refusal may be a whim of the provider's. Another one later counts, and so do many at once.
+            let entry = &mut self.nodes[node as usize];
+            if entry.hinted_at.saturating_add(HINT_MS) < sent_at {
+                (entry.hinted_at, entry.hints) = (now.ms(), 0);
+            }
+            entry.hints += 1;
+            let is_whim = sent_at <= entry.hinted_at && entry.hints < HINTS_AT_ONCE;
+            if is_whim || fate.is_unclear() {
+                return None;
+            }
         }
         let accepted = fate.accepted;
         let source = if fault.allowed.is_some() { Source::ErrorBody } else { Source::Learned };
@@ -377,20 +398,29 @@ impl Pool {
         let window = told.unwrap_or(Window::MINUTE);
         let span = window.span_ms().map_or(60_000, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
         self.learn_limit(node, &below, Gauge::new(metric, window.clone(), max, source, now), search, now);
-        if metric == Metric::Requests {
-            // The other keys are probably allowed as much; what they learn themselves corrects it.
+        if metric == Metric::Requests && !search {
+            // The other keys are probably allowed as much, and not less than they were allowed already; they soon try
+            // whether it is more. A guess at a pace is no reason to slow them down.
             let place = self.lanes[lane as usize].nodes.iter().position(|&own| own == node);
             let siblings = self.stems[self.lanes[lane as usize].stem as usize].lanes.clone();
             for sibling in siblings {
                 let other = place.map_or(NONE, |place| self.lanes[sibling as usize].nodes[place]);
                 if other != NONE && other != node && !self.is_measured(sibling) {
                     let below = self.nodes[other as usize].lanes.clone();
-                    let gauge = Gauge::new(metric, window.clone(), max, Source::Learned, now);
-                    self.learn_limit(other, &below, gauge, search, now);
+                    let max = max.max(self.fate_of(&below, now.ms()).accepted);
+                    let mut gauge = Gauge::new(metric, window.clone(), max, Source::Learned, now);
+                    gauge.learn.hearsay(max);
+                    self.learn_limit(other, &below, gauge, false, now);
                 }
             }
         }
         Some(span / i64::try_from(max).unwrap_or(i64::MAX))
+    }
+
+    /// What became of the calls of the minute before a time, on lanes that nothing is known of.
+    fn fate_of(&self, lanes: &[u32], until: i64) -> Fate {
+        let recent = lanes.iter().map(|&lane| &self.lanes[lane as usize].recent);
+        recent.map(|log| log.between(until - 60_000, until)).fold(Fate::default(), Fate::plus)
     }
 
     /// Hangs a limit on a node that nothing was known of, with what its lanes sent lately.
@@ -407,6 +437,8 @@ impl Pool {
         gauge.learn.reacted(now.ms());
         if search {
             gauge.learn.search();
+        } else {
+            gauge.learn.proved = gauge.max;
         }
         self.add_limit(node, gauge);
     }
@@ -414,9 +446,14 @@ impl Pool {
     /// Takes over what an answer's headers say of a limit. It never opens one: what was declared or what the operator
     /// insists on stays the most.
     pub fn told(&mut self, taken: &Taken, told: &Told, now: Now) {
+        self.told_of(taken.stem, taken.key, told, now);
+    }
+
+    /// The same of a key of a stem, without a call: from a counter that the provider has.
+    pub fn told_of(&mut self, stem: StemId, key: KeyId, told: &Told, now: Now) {
         let now = self.advance(now);
-        let Some(&lane) = self.lane_of.get(&(taken.stem.0, taken.key)) else { return };
-        let node = self.node_told_of(told, taken.stem.0, lane);
+        let Some(&lane) = self.lane_of.get(&(stem.0, key)) else { return };
+        let node = self.node_told_of(told, stem.0, lane);
         let limit = match self.find_limit(node, told.metric, &told.window) {
             Some(limit) => limit,
             None => {
@@ -429,14 +466,7 @@ impl Pool {
         if let Some(allowed) = told.allowed.filter(|allowed| *allowed > 0)
             && gauge.source != Source::Operator
         {
-            match gauge.source {
-                // A number of the provider's own replaces what was read or learned before.
-                Source::Header | Source::ErrorBody | Source::Learned => {
-                    (gauge.max, gauge.declared, gauge.source) = (allowed, Some(allowed), Source::Header);
-                }
-                Source::Declared | Source::Operator => gauge.max = gauge.max.min(allowed),
-            }
-            gauge.learn.confidence = gauge.learn.confidence.max(90);
+            gauge.provider_allows(allowed);
         }
         if let Some(left) = told.left {
             // Calls under way may not be counted in it yet; this one is.
@@ -446,6 +476,20 @@ impl Pool {
             gauge.provider_says(left.min(gauge.max).saturating_sub(under_way), now);
         }
         self.changes += 1;
+    }
+
+    /// Nothing is left until a time on the steady clock, by an answer's headers that do not say of which window: a reason to
+    /// wait, but no limit.
+    pub fn used_up(&mut self, taken: &Taken, per: Per, until: UnixMs, detail: String, now: Now) {
+        let now = self.advance(now);
+        let Some(&lane) = self.lane_of.get(&(taken.stem.0, taken.key)) else { return };
+        let node = self.node_for(per, &Models::default(), taken.stem.0, lane);
+        let scope = Scope::from(&self.nodes[node as usize].scope);
+        let asked = until.since(now.steady);
+        let report = Report { class: OutcomeClass::RateLimited, asked: Some(asked), status: None, detail };
+        // The call itself was served: this is news of the time after it.
+        self.rests.strike(&scope, report, asked, now.steady, now.steady);
+        self.learn_rests();
     }
 
     /// Whom a header's limit holds for. If such a limit is known for some models only, and this call's is one of them,
@@ -492,7 +536,7 @@ fn own_rest(fault: &Fault, strikes: u32, interval_ms: Option<i64>) -> Duration {
             let first = (interval / 2).clamp(250, 5_000);
             [first, (interval * 2).clamp(500, 10_000), 15_000, 60_000, 300_000, 900_000]
         }
-        OutcomeClass::ModelUnavailable => [60_000, 300_000, 1_800_000, 3_600_000, 3_600_000, 3_600_000],
+        OutcomeClass::ModelUnavailable => [10_000, 600_000, 1_800_000, 3_600_000, 3_600_000, 3_600_000],
         OutcomeClass::KeyInvalid | OutcomeClass::OutOfCredit => {
             [3_600_000, 6 * 3_600_000, 24 * 3_600_000, 24 * 3_600_000, 24 * 3_600_000, 24 * 3_600_000]
         }

@@ -159,8 +159,16 @@ pub fn scope(scope: &Scope) -> Value {
         Scope::Key(id) => json!({ "kind": "key", "key_id": id }),
         Scope::Group(id, group) => json!({ "kind": "group", "channel_id": id, "group": group }),
         Scope::KeyModel(id, model) => json!({ "kind": "key_model", "key_id": id, "model": model }),
+        Scope::GroupModel(id, group, model) => {
+            json!({ "kind": "group_model", "channel_id": id, "group": group, "model": model })
+        }
         Scope::ChannelModel(id, model) => {
             json!({ "kind": "channel_model", "channel_id": id, "model": model })
+        }
+        Scope::Models(whole, models) => {
+            let mut whole = self::scope(whole);
+            whole["models"] = json!(models);
+            whole
         }
     }
 }

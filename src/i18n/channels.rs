@@ -164,6 +164,9 @@ texts! {
         rest_key(key: &str): "key {key}" / "密钥 {key}";
         rest_group(group: &str): "quota group {group}" / "额度组 {group}";
         rest_key_model(key: &str, model: &str): "{model} on key {key}" / "密钥 {key} 上的 {model}";
+        rest_group_model(group: &str, model: &str):
+            "{model} on the keys of quota group {group}" / "额度组 {group} 所有密钥上的 {model}";
+        rest_models(whole: &str, models: &str): "{whole}: only models {models}" / "{whole}：仅限模型 {models}";
         rest_channel_model(model: &str): "{model} on every key" / "所有密钥上的 {model}";
         rest_status(status: u16): "HTTP {status}" / "HTTP {status}";
         retry_now: "Retry now" / "立即重试";

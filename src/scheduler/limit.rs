@@ -22,6 +22,8 @@ pub enum LimitScope {
     Model(ChannelId, String),
     /// The whole channel.
     Channel(ChannelId),
+    /// Of a key, a group or a channel only the upstream models that fit, such as `*:free`.
+    Models(Box<LimitScope>, Models),
 }
 
 impl From<&Scope> for LimitScope {
@@ -30,8 +32,28 @@ impl From<&Scope> for LimitScope {
             Scope::Key(key) => Self::Key(*key),
             Scope::Group(channel, group) => Self::Group(*channel, group.clone()),
             Scope::KeyModel(key, model) => Self::KeyModel(*key, model.clone()),
+            Scope::GroupModel(channel, group, model) => {
+                Self::GroupModel(*channel, group.clone(), model.clone())
+            }
             Scope::ChannelModel(channel, model) => Self::Model(*channel, model.clone()),
             Scope::Channel(channel) => Self::Channel(*channel),
+            Scope::Models(whole, models) => Self::Models(Box::new(Self::from(&**whole)), models.clone()),
+        }
+    }
+}
+
+impl From<&LimitScope> for Scope {
+    fn from(scope: &LimitScope) -> Self {
+        match scope {
+            LimitScope::Key(key) => Self::Key(*key),
+            LimitScope::Group(channel, group) => Self::Group(*channel, group.clone()),
+            LimitScope::KeyModel(key, model) => Self::KeyModel(*key, model.clone()),
+            LimitScope::GroupModel(channel, group, model) => {
+                Self::GroupModel(*channel, group.clone(), model.clone())
+            }
+            LimitScope::Model(channel, model) => Self::ChannelModel(*channel, model.clone()),
+            LimitScope::Channel(channel) => Self::Channel(*channel),
+            LimitScope::Models(whole, models) => Self::Models(Box::new(Self::from(&**whole)), models.clone()),
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     id::{ChannelId, KeyId},
+    limit::Models,
     time::UnixMs,
     usage::OutcomeClass,
 };
@@ -20,10 +21,14 @@ pub enum Scope {
     Group(ChannelId, String),
     /// One upstream model on one key.
     KeyModel(KeyId, String),
+    /// One upstream model on every key of a quota group of a channel.
+    GroupModel(ChannelId, String, String),
     /// One upstream model on every key of a channel.
     ChannelModel(ChannelId, String),
     /// The whole channel: its host does not answer.
     Channel(ChannelId),
+    /// Of a key, a group or a channel only the upstream models that fit, such as `*:free`.
+    Models(Box<Scope>, Models),
 }
 
 /// Which part of a lane (a key of a channel's model) a bad answer speaks of, from the narrowest to the widest.
@@ -35,6 +40,8 @@ pub enum RestScope {
     KeyModel,
     /// The key, for every model.
     Key,
+    /// This model on every key of the key's quota group; on the key alone, if it shares none.
+    GroupModel,
     /// The key's quota group; the key alone, if it shares none.
     Group,
     /// The model, on every key of the channel.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{NONE, Place, Plan, Pool};
+use super::{Place, Plan, Pool};
 use crate::{
     model::{time::UnixMs, usage::OutcomeClass},
     scheduler::{
@@ -94,9 +94,7 @@ impl Pool {
     }
 
     fn nodes_of(&self, lane: u32) -> Vec<u32> {
-        let lane = &self.lanes[lane as usize];
-        let all = lane.nodes.iter().chain(&self.stems[lane.stem as usize].nodes);
-        all.copied().filter(|&node| node != NONE).collect()
+        self.every_node(lane).collect()
     }
 
     fn rests_through(&self, node: u32, now: Now, span: i64) -> bool {
@@ -110,14 +108,14 @@ impl Pool {
         for &(stem, _) in plan.tiers.iter().flat_map(|tier| &tier.stems) {
             let entry = &self.stems[stem.0 as usize];
             let rests = |node: u32| self.nodes[node as usize].rest_until > until;
-            if entry.active_lanes == 0 || entry.nodes.iter().any(|&node| rests(node)) {
+            if entry.active_lanes == 0 || entry.every_node().any(rests) {
                 continue;
             }
             let step = entry.lanes.len().div_ceil(SAMPLE);
             let mut of_lanes = Some(0u64);
             for &lane in entry.lanes.iter().step_by(step) {
                 let lane = &self.lanes[lane as usize];
-                let nodes = || lane.nodes.iter().copied().filter(|&node| node != NONE);
+                let nodes = || lane.own_nodes();
                 if lane.place == Place::Off || nodes().any(rests) {
                     continue;
                 }
@@ -134,7 +132,7 @@ impl Pool {
                 of_lanes = of_lanes.zip(least).map(|(sum, room)| sum.saturating_add(room));
             }
             let of_lanes = of_lanes.map(|sum| sum.saturating_mul(step as u64));
-            let of_stem = entry.nodes.iter().filter_map(|&node| self.least_room(node, until, now)).min();
+            let of_stem = entry.every_node().filter_map(|node| self.least_room(node, until, now)).min();
             room = room.saturating_add(match (of_lanes, of_stem) {
                 (Some(lanes), Some(stem)) => lanes.min(stem),
                 (Some(room), None) | (None, Some(room)) => room,
@@ -156,7 +154,7 @@ impl Pool {
     pub fn longest_rest(&self, plan: &Plan, now: Now) -> Option<(OutcomeClass, UnixMs)> {
         let stems = plan.tiers.iter().flat_map(|tier| &tier.stems);
         stems
-            .flat_map(|(stem, _)| self.stems[stem.0 as usize].nodes)
+            .flat_map(|(stem, _)| self.stems[stem.0 as usize].every_node())
             .filter_map(|node| {
                 let node = &self.nodes[node as usize];
                 (node.rest_until > now.ms()).then_some((node.strike_class?, UnixMs(node.rest_until)))

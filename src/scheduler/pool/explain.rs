@@ -10,7 +10,7 @@ use crate::{
         gauge::Reading,
         limit::{Cost, LimitScope},
         now::Now,
-        rest::Rest,
+        rest::{Rest, Scope},
     },
 };
 
@@ -79,8 +79,7 @@ impl Pool {
                     if self.lanes[lane as usize].place == Place::Off {
                         continue;
                     }
-                    let nodes = self.stems[stem.0 as usize].nodes;
-                    let of_stem = self.nodes_ready(&nodes, cost, false, now);
+                    let of_stem = self.stem_ready(stem.0, cost, false, now);
                     let ready = match of_stem {
                         Ready::Now => self.lane_ready(lane, cost, false, now),
                         other => other,
@@ -139,8 +138,7 @@ impl Pool {
             On::SlowStart(node) => Obstacle::Answers { scope: self.scope_of(node) },
             On::Node(node) => {
                 let scope = self.scope_of(node);
-                let rest = super::settle::rest_scope(&scope)
-                    .and_then(|scope| self.rests.active(&scope, now.steady).cloned());
+                let rest = self.rests.active(&Scope::from(&scope), now.steady).cloned();
                 match rest {
                     Some(rest) => Obstacle::Rest { scope, rest },
                     None => Obstacle::Answers { scope },

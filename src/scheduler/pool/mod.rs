@@ -33,7 +33,7 @@ pub use state::{Saved, SavedLimit};
 
 use super::{
     gauge::{Gauge, Reading},
-    limit::{LimitScope, Metric, Per, Rule, Source, Window},
+    limit::{LimitScope, Metric, Models, Per, Rule, Source, Window},
     now::Now,
     rest::{RestBook, Scope},
     window::Log,
@@ -74,6 +74,8 @@ pub struct StemSpec {
 struct Node {
     scope: LimitScope,
     limits: Vec<u32>,
+    /// Nodes of some of its models.
+    partial: Vec<u32>,
     /// The lanes below it; empty for channels and models, whose stems are asked instead.
     lanes: Vec<u32>,
     stems: Vec<u32>,
@@ -117,6 +119,8 @@ struct Lane {
     key: KeyId,
     /// Its key's node, the model's on the key, the group's, the model's on the group.
     nodes: [u32; 4],
+    /// Nodes of some models of its key or group, of which its model is one.
+    partial: Vec<u32>,
     place: Place,
     generation: u32,
     before: u32,
@@ -133,12 +137,38 @@ struct Stem {
     model: Arc<str>,
     /// The channel's node and the model's.
     nodes: [u32; 2],
+    /// Nodes of some models of the channel, of which this is one.
+    partial: Vec<u32>,
     lanes: Vec<u32>,
     active_lanes: u32,
     first: u32,
     last: u32,
     blocked: BinaryHeap<Reverse<(i64, u32, u32)>>,
     touched: bool,
+}
+
+impl Lane {
+    /// The nodes of the key and of its group.
+    fn own_nodes(&self) -> impl Iterator<Item = u32> + '_ {
+        self.nodes.iter().chain(&self.partial).copied().filter(|&node| node != NONE)
+    }
+}
+
+impl Node {
+    /// Whether a model is among those that it is about.
+    fn has(&self, model: &str) -> bool {
+        match &self.scope {
+            LimitScope::Models(_, models) => models.fits(model),
+            _ => true,
+        }
+    }
+}
+
+impl Stem {
+    /// The nodes of the model and its channel.
+    fn every_node(&self) -> impl Iterator<Item = u32> + '_ {
+        self.nodes.iter().chain(&self.partial).copied()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -223,7 +253,7 @@ impl Pool {
                     self.stems[stem as usize].active_lanes += 1;
                 }
                 for rule in of_stem.iter().filter(|rule| rule.key.is_none_or(|only| only == *key)) {
-                    let node = self.node_for(rule.per, stem, lane);
+                    let node = self.node_for(rule.per, &rule.models, stem, lane);
                     self.ensure_limit(node, rule, now);
                 }
             }
@@ -231,6 +261,8 @@ impl Pool {
         for node in &mut self.nodes {
             node.limits.retain(|&limit| self.gauges[limit as usize].active);
         }
+        // Rests of some models may have waited for their keys.
+        self.learn_rests();
         self.changes += 1;
     }
 
@@ -243,13 +275,16 @@ impl Pool {
             self.node(LimitScope::Channel(channel)),
             self.node(LimitScope::Model(channel, model.to_string())),
         ];
-        for node in nodes {
-            self.nodes[node as usize].stems.push(stem);
+        let mut partial = self.nodes[nodes[0] as usize].partial.clone();
+        partial.retain(|&node| self.nodes[node as usize].has(model));
+        for node in nodes.iter().chain(&partial) {
+            self.nodes[*node as usize].stems.push(stem);
         }
         self.stems.push(Stem {
             channel,
             model: model.clone(),
             nodes,
+            partial,
             lanes: Vec::new(),
             active_lanes: 0,
             first: NONE,
@@ -281,6 +316,7 @@ impl Pool {
                     stem,
                     key,
                     nodes: [NONE; 4],
+                    partial: Vec::new(),
                     place: Place::Off,
                     generation: 0,
                     before: NONE,
@@ -293,18 +329,83 @@ impl Pool {
                 lane
             }
         };
-        let old = std::mem::replace(&mut self.lanes[lane as usize].nodes, nodes);
-        for (old, new) in old.into_iter().zip(nodes) {
-            if old != new {
-                if old != NONE {
-                    self.nodes[old as usize].lanes.retain(|&other| other != lane);
-                }
-                if new != NONE {
-                    self.nodes[new as usize].lanes.push(lane);
-                }
+        if self.lanes[lane as usize].nodes == nodes {
+            return lane;
+        }
+        let name = &self.stems[stem as usize].model;
+        let partial = [nodes[0], nodes[2]]
+            .into_iter()
+            .filter(|&node| node != NONE)
+            .flat_map(|node| &self.nodes[node as usize].partial)
+            .copied()
+            .filter(|&node| self.nodes[node as usize].has(name))
+            .collect();
+        let entry = &mut self.lanes[lane as usize];
+        let old = std::mem::replace(&mut entry.nodes, nodes);
+        let old_partial = std::mem::replace(&mut entry.partial, partial);
+        for old in old.into_iter().chain(old_partial).filter(|&node| node != NONE) {
+            self.nodes[old as usize].lanes.retain(|&other| other != lane);
+        }
+        for place in 0..4 + self.lanes[lane as usize].partial.len() {
+            if let Some(new) = self.own_node_at(lane, place) {
+                self.nodes[new as usize].lanes.push(lane);
             }
         }
         lane
+    }
+
+    /// The node of some models of a key's, a group's or a channel's node. Lanes and stems that fit stand below it.
+    fn partial_node(&mut self, whole: u32, models: &Models) -> u32 {
+        let scope = LimitScope::Models(Box::new(self.nodes[whole as usize].scope.clone()), models.clone());
+        if let Some(&node) = self.node_of.get(&scope) {
+            return node;
+        }
+        let node = self.node(scope);
+        self.nodes[whole as usize].partial.push(node);
+        let mut lanes = self.nodes[whole as usize].lanes.clone();
+        lanes.retain(|&lane| {
+            let stem = self.lanes[lane as usize].stem;
+            models.fits(&self.stems[stem as usize].model)
+        });
+        for &lane in &lanes {
+            self.lanes[lane as usize].partial.push(node);
+        }
+        let mut stems = self.nodes[whole as usize].stems.clone();
+        stems.retain(|&stem| models.fits(&self.stems[stem as usize].model));
+        for &stem in &stems {
+            self.stems[stem as usize].partial.push(node);
+        }
+        let entry = &mut self.nodes[node as usize];
+        (entry.lanes, entry.stems) = (lanes, stems);
+        node
+    }
+
+    /// Every node that a lane stands below: its own and its stem's.
+    fn every_node(&self, lane: u32) -> impl Iterator<Item = u32> + '_ {
+        let lane = &self.lanes[lane as usize];
+        lane.own_nodes().chain(self.stems[lane.stem as usize].every_node())
+    }
+
+    /// In how many places [`node_at`](Self::node_at) may find a node.
+    fn node_places(&self, lane: u32) -> usize {
+        let lane = &self.lanes[lane as usize];
+        6 + lane.partial.len() + self.stems[lane.stem as usize].partial.len()
+    }
+
+    /// The node of a lane at a place, if there is one: for loops that change nodes.
+    fn node_at(&self, lane: u32, place: usize) -> Option<u32> {
+        let entry = &self.lanes[lane as usize];
+        let own = 4 + entry.partial.len();
+        if place < own {
+            return self.own_node_at(lane, place);
+        }
+        self.stems[entry.stem as usize].every_node().nth(place - own)
+    }
+
+    fn own_node_at(&self, lane: u32, place: usize) -> Option<u32> {
+        let entry = &self.lanes[lane as usize];
+        let node = if place < 4 { entry.nodes[place] } else { entry.partial[place - 4] };
+        (node != NONE).then_some(node)
     }
 
     fn node(&mut self, scope: LimitScope) -> u32 {
@@ -315,6 +416,7 @@ impl Pool {
         self.nodes.push(Node {
             scope: scope.clone(),
             limits: Vec::new(),
+            partial: Vec::new(),
             lanes: Vec::new(),
             stems: Vec::new(),
             rest_until: i64::MIN,
@@ -331,19 +433,19 @@ impl Pool {
         node
     }
 
-    fn node_for(&self, per: Per, stem: u32, lane: u32) -> u32 {
+    /// Whom something is about that names a kind of scope and perhaps some models only.
+    fn node_for(&mut self, per: Per, models: &Models, stem: u32, lane: u32) -> u32 {
         let [key, key_model, group, group_model] = self.lanes[lane as usize].nodes;
         let [channel, model] = self.stems[stem as usize].nodes;
-        match per {
-            Per::Key => key,
-            Per::KeyModel => key_model,
+        let whole = match per {
+            Per::KeyModel => return key_model,
+            Per::OwnerModel => return if group_model == NONE { key_model } else { group_model },
+            Per::Model => return model,
             Per::Owner if group != NONE => group,
-            Per::Owner => key,
-            Per::OwnerModel if group_model != NONE => group_model,
-            Per::OwnerModel => key_model,
-            Per::Model => model,
+            Per::Owner | Per::Key => key,
             Per::Channel => channel,
-        }
+        };
+        if models.is_all() { whole } else { self.partial_node(whole, models) }
     }
 
     fn ensure_limit(&mut self, node: u32, rule: &Rule, now: Now) {
@@ -418,9 +520,7 @@ impl Pool {
     /// Whether a lane has answered badly since its last good answer.
     pub fn is_suspect(&self, taken: &Taken) -> bool {
         let Some(&lane) = self.lane_of.get(&(taken.stem.0, taken.key)) else { return false };
-        let own = self.lanes[lane as usize].nodes;
-        let of_stem = self.stems[taken.stem.0 as usize].nodes;
-        own.iter().chain(&of_stem).any(|&node| node != NONE && self.nodes[node as usize].strikes > 0)
+        self.every_node(lane).any(|node| self.nodes[node as usize].strikes > 0)
     }
 
     /// A number that grows with everything that is worth saving.
@@ -437,14 +537,31 @@ impl Pool {
         Now { steady: UnixMs(self.latest), wall: now.wall }
     }
 
+    /// The node of a scope, if its key, group, model or channel is known.
+    fn find_node(&mut self, scope: &LimitScope) -> Option<u32> {
+        match (self.node_of.get(scope), scope) {
+            (Some(&node), _) => Some(node),
+            (None, LimitScope::Models(whole, models)) => {
+                let &whole = self.node_of.get(&**whole)?;
+                Some(self.partial_node(whole, models))
+            }
+            (None, _) => None,
+        }
+    }
+
     /// Copies the book of rests to the nodes.
     fn learn_rests(&mut self) {
         self.known_rests = self.rests.changes();
         let before = std::mem::take(&mut self.resting);
+        let all = self
+            .rests
+            .all()
+            .map(|(scope, rest)| (LimitScope::from(scope), (rest.until.0, rest.strikes, rest.class)));
+        let all: Vec<_> = all.collect();
         let mut found = Vec::new();
-        for (scope, rest) in self.rests.all() {
-            if let Some(&node) = self.node_of.get(&LimitScope::from(scope)) {
-                found.push((node, rest.until.0, rest.strikes, rest.class));
+        for (scope, (until, strikes, class)) in all {
+            if let Some(node) = self.find_node(&scope) {
+                found.push((node, until, strikes, class));
             }
         }
         for &node in &before {

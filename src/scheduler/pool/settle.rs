@@ -11,7 +11,7 @@ use crate::{
     scheduler::{
         calendar::next_reset,
         gauge::{Gauge, Usage},
-        limit::{CalendarUnit, Cost, LimitScope, Metric, Period, Source, Window},
+        limit::{CalendarUnit, Cost, Metric, Models, Per, Period, Source, Window},
         now::Now,
         rest::RestScope,
         rest::{Report, Scope},
@@ -37,10 +37,14 @@ pub struct Fault {
     pub scope: RestScope,
     /// The kind of limit, if it was one and the answer tells.
     pub period: Option<Period>,
+    /// Of a key, a group or a channel only these models; all, if there is no pattern.
+    pub models: Models,
     /// What was counted, if the answer tells; calls, if not.
     pub metric: Option<Metric>,
     /// How much is allowed, if the answer tells.
     pub allowed: Option<u64>,
+    /// In which window, if the answer tells; the usual one of `period`, if not.
+    pub window: Option<Window>,
 }
 
 /// What an answer's headers say of one limit.
@@ -63,13 +67,6 @@ impl Pool {
         self.slots.get(id.index as usize).filter(|slot| slot.open && slot.generation == id.generation)
     }
 
-    fn lane_nodes(&self, lane: u32) -> [u32; 6] {
-        let lane = &self.lanes[lane as usize];
-        let [key, key_model, group, group_model] = lane.nodes;
-        let [channel, model] = self.stems[lane.stem as usize].nodes;
-        [key, key_model, group, group_model, channel, model]
-    }
-
     /// Notes that the upstream accepted a call: its status is one of success.
     pub fn accepted(&mut self, id: SlotId, now: Now) {
         let now = self.advance(now);
@@ -84,14 +81,14 @@ impl Pool {
         let entry = &mut self.lanes[lane as usize];
         entry.answers = entry.answers.saturating_add(1);
         entry.recent.accept(recent, 1);
-        for node in self.lane_nodes(lane).into_iter().filter(|&node| node != NONE) {
+        for place in 0..self.node_places(lane) {
+            let Some(node) = self.node_at(lane, place) else { continue };
             let entry = &mut self.nodes[node as usize];
             entry.pending = entry.pending.saturating_sub(1);
             let news = !entry.proven || entry.strikes > 0 || entry.blocked > 0;
             entry.proven = true;
-            if entry.strikes > 0
-                && let Some(scope) = rest_scope(&self.nodes[node as usize].scope)
-            {
+            if entry.strikes > 0 {
+                let scope = Scope::from(&entry.scope);
                 self.rests.succeed(&scope, UnixMs(sent_at), now.steady);
             }
             if news {
@@ -140,7 +137,8 @@ impl Pool {
                 self.wake_limit(limit);
             }
         }
-        for node in self.lane_nodes(lane).into_iter().filter(|&node| node != NONE) {
+        for place in 0..self.node_places(lane) {
+            let Some(node) = self.node_at(lane, place) else { continue };
             let entry = &mut self.nodes[node as usize];
             entry.in_flight = entry.in_flight.saturating_sub(1);
             entry.pending = entry.pending.saturating_sub(u32::from(!answered));
@@ -192,7 +190,7 @@ impl Pool {
                 tried.channels.push(taken.channel);
             }
         }
-        let node = self.node_of_scope(lane, fault.scope);
+        let node = self.node_of_scope(lane, fault.scope, &fault.models);
         let mut until_reset = None;
         let mut interval_ms = None;
         if let Some(node) = node.filter(|_| fault.report.class == OutcomeClass::RateLimited) {
@@ -216,7 +214,7 @@ impl Pool {
         if fault.report.class == OutcomeClass::RateLimited {
             self.lanes[lane as usize].answers = 0;
         }
-        let scope = rest_scope(&self.nodes[node? as usize].scope)?;
+        let scope = Scope::from(&self.nodes[node? as usize].scope);
         let strikes = self.rests.strikes_with(&scope, UnixMs(sent_at));
         let rest_for = match (until_reset, fault.report.asked) {
             (Some(until), asked) => asked.unwrap_or_default().max(until.since(now.steady)),
@@ -228,16 +226,21 @@ impl Pool {
         Some((scope, until))
     }
 
-    fn node_of_scope(&self, lane: u32, scope: RestScope) -> Option<u32> {
-        let [key, key_model, group, _, channel, model] = self.lane_nodes(lane);
-        Some(match scope {
+    /// What a bad answer speaks of. An answer about models that the call's own is not among speaks of nothing here.
+    fn node_of_scope(&mut self, lane: u32, scope: RestScope, models: &Models) -> Option<u32> {
+        let stem = self.lanes[lane as usize].stem;
+        let per = match scope {
             RestScope::Request => return None,
-            RestScope::KeyModel => key_model,
-            RestScope::Group if group != NONE => group,
-            RestScope::Key | RestScope::Group => key,
-            RestScope::ChannelModel => model,
-            RestScope::Channel => channel,
-        })
+            RestScope::KeyModel => Per::KeyModel,
+            RestScope::Key => Per::Key,
+            RestScope::GroupModel => Per::OwnerModel,
+            RestScope::Group => Per::Owner,
+            RestScope::ChannelModel => Per::Model,
+            RestScope::Channel => Per::Channel,
+        };
+        let fits = models.fits(&self.stems[stem as usize].model);
+        // The model that was asked for is meant in any case; of the others, those that fit.
+        Some(self.node_for(if fits { per } else { narrow(per) }, models, stem, lane))
     }
 
     /// A limit of a day or longer is used up: until when.
@@ -255,10 +258,16 @@ impl Pool {
             _ => CalendarUnit::Day,
         };
         let metric = fault.metric.unwrap_or(Metric::Requests);
-        let known = entries.iter().copied().find(|&limit| {
+        let told = fault.window.as_ref().filter(|window| window.span_ms().is_some());
+        let meant = entries.iter().copied().filter(|&limit| {
             let gauge = &self.gauges[limit as usize];
-            gauge.metric == metric
-                && matches!(gauge.window, Window::Calendar { unit: own, .. } if own == unit)
+            let is_of_unit = matches!(gauge.window, Window::Calendar { unit: own, .. } if own == unit);
+            gauge.metric == metric && (is_of_unit || told == Some(&gauge.window))
+        });
+        // The limit at the scope that the answer names, else the fullest.
+        let known = meant.max_by_key(|&limit| {
+            let gauge = &self.gauges[limit as usize];
+            (gauge.node == node, gauge.used().saturating_mul(1000) / gauge.max.max(1))
         });
         if let Some(limit) = known {
             let gauge = &mut self.gauges[limit as usize];
@@ -318,7 +327,12 @@ impl Pool {
             .copied()
             .filter(|&limit| {
                 let gauge = &self.gauges[limit as usize];
-                gauge.metric == metric && gauge.window.is_short()
+                let is_meant = match &fault.window {
+                    // What is said of another window says nothing of this one.
+                    Some(window) if fault.allowed.is_some() => gauge.window == *window,
+                    _ => gauge.window.is_short(),
+                };
+                gauge.metric == metric && is_meant
             })
             .max_by_key(|&limit| {
                 let gauge = &self.gauges[limit as usize];
@@ -358,7 +372,11 @@ impl Pool {
         // Too few were accepted to tell how many are allowed, or how evenly: an even pace finds out.
         let search = fault.allowed.is_none() && accepted < TELLING;
         let max = fault.allowed.unwrap_or(if search { FIRST_GUESS } else { accepted }).max(1);
-        self.learn_limit(node, &below, Gauge::new(metric, Window::MINUTE, max, source, now), search, now);
+        let told =
+            fault.window.clone().filter(|window| fault.allowed.is_some() && window.span_ms().is_some());
+        let window = told.unwrap_or(Window::MINUTE);
+        let span = window.span_ms().map_or(60_000, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
+        self.learn_limit(node, &below, Gauge::new(metric, window.clone(), max, source, now), search, now);
         if metric == Metric::Requests {
             // The other keys are probably allowed as much; what they learn themselves corrects it.
             let place = self.lanes[lane as usize].nodes.iter().position(|&own| own == node);
@@ -367,12 +385,12 @@ impl Pool {
                 let other = place.map_or(NONE, |place| self.lanes[sibling as usize].nodes[place]);
                 if other != NONE && other != node && !self.is_measured(sibling) {
                     let below = self.nodes[other as usize].lanes.clone();
-                    let gauge = Gauge::new(metric, Window::MINUTE, max, Source::Learned, now);
+                    let gauge = Gauge::new(metric, window.clone(), max, Source::Learned, now);
                     self.learn_limit(other, &below, gauge, search, now);
                 }
             }
         }
-        Some(60_000 / i64::try_from(max).unwrap_or(i64::MAX))
+        Some(span / i64::try_from(max).unwrap_or(i64::MAX))
     }
 
     /// Hangs a limit on a node that nothing was known of, with what its lanes sent lately.
@@ -398,7 +416,7 @@ impl Pool {
     pub fn told(&mut self, taken: &Taken, told: &Told, now: Now) {
         let now = self.advance(now);
         let Some(&lane) = self.lane_of.get(&(taken.stem.0, taken.key)) else { return };
-        let node = self.node_for(told.per, taken.stem.0, lane);
+        let node = self.node_told_of(told, taken.stem.0, lane);
         let limit = match self.find_limit(node, told.metric, &told.window) {
             Some(limit) => limit,
             None => {
@@ -430,22 +448,35 @@ impl Pool {
         self.changes += 1;
     }
 
+    /// Whom a header's limit holds for. If such a limit is known for some models only, and this call's is one of them,
+    /// that is the one.
+    fn node_told_of(&mut self, told: &Told, stem: u32, lane: u32) -> u32 {
+        let whole = self.node_for(told.per, &Models::default(), stem, lane);
+        if self.find_limit(whole, told.metric, &told.window).is_none() {
+            for &node in &self.nodes[whole as usize].partial {
+                let is_below = self.lanes[lane as usize].partial.contains(&node)
+                    || self.stems[stem as usize].partial.contains(&node);
+                if is_below && self.find_limit(node, told.metric, &told.window).is_some() {
+                    return node;
+                }
+            }
+        }
+        whole
+    }
+
     /// The time at which a call was sent, while its slot is open.
     pub fn sent_at(&self, id: SlotId) -> Option<UnixMs> {
         self.open_slot(id).map(|slot| UnixMs(slot.sent_at))
     }
 }
 
-/// The rest's scope of a node; models of a group do not rest by themselves.
-pub(super) fn rest_scope(scope: &LimitScope) -> Option<Scope> {
-    Some(match scope {
-        LimitScope::Key(key) => Scope::Key(*key),
-        LimitScope::Group(channel, group) => Scope::Group(*channel, group.clone()),
-        LimitScope::KeyModel(key, model) => Scope::KeyModel(*key, model.clone()),
-        LimitScope::Model(channel, model) => Scope::ChannelModel(*channel, model.clone()),
-        LimitScope::Channel(channel) => Scope::Channel(*channel),
-        LimitScope::GroupModel(..) => return None,
-    })
+/// The same for one model: what is left of a scope whose patterns the model of the call does not fit.
+fn narrow(per: Per) -> Per {
+    match per {
+        Per::Key | Per::KeyModel => Per::KeyModel,
+        Per::Owner | Per::OwnerModel => Per::OwnerModel,
+        Per::Model | Per::Channel => Per::Model,
+    }
 }
 
 /// How long to rest when the upstream does not say: short at first, longer with evidence.

@@ -12,7 +12,10 @@ use super::{
     shapes::{Ended, Page},
 };
 use crate::{
-    model::id::{ChannelId, KeyId},
+    model::{
+        id::{ChannelId, KeyId},
+        limit::Models,
+    },
     pool::{
         input::Faults,
         upkeep::{concerns_channel, end_rests},
@@ -43,6 +46,8 @@ pub enum ScopeKind {
     Group,
     /// An upstream's model on one key.
     KeyModel,
+    /// An upstream's model on every key of a quota group of a channel.
+    GroupModel,
     /// An upstream's model on every key of a channel.
     ChannelModel,
 }
@@ -53,18 +58,21 @@ pub enum ScopeKind {
 pub struct RestingThing {
     /// What kind of thing.
     kind: ScopeKind,
-    /// The channel, of `channel`, `group` and `channel_model`.
+    /// The channel, of `channel`, `group`, `group_model` and `channel_model`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     channel_id: Option<i64>,
     /// The key, of `key` and `key_model`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key_id: Option<i64>,
-    /// The quota group, of `group`.
+    /// The quota group, of `group` and `group_model`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<String>,
-    /// The upstream's model, of `key_model` and `channel_model`.
+    /// The upstream's model, of `key_model`, `group_model` and `channel_model`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<String>,
+    /// Of a `key`, `group` or `channel` only the upstream's models that fit one of these patterns; all, without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    models: Vec<String>,
 }
 
 impl From<&Scope> for RestingThing {
@@ -75,6 +83,7 @@ impl From<&Scope> for RestingThing {
             key_id: key_id.map(|id| id.0),
             group: None,
             model: None,
+            models: Vec::new(),
         };
         match scope {
             Scope::Channel(id) => thing(ScopeKind::Channel, Some(*id), None),
@@ -85,6 +94,11 @@ impl From<&Scope> for RestingThing {
             Scope::KeyModel(id, model) => {
                 Self { model: Some(model.clone()), ..thing(ScopeKind::KeyModel, None, Some(*id)) }
             }
+            Scope::GroupModel(id, group, model) => {
+                let (group, model) = (Some(group.clone()), Some(model.clone()));
+                Self { group, model, ..thing(ScopeKind::GroupModel, Some(*id), None) }
+            }
+            Scope::Models(whole, models) => Self { models: models.0.clone(), ..Self::from(&**whole) },
             Scope::ChannelModel(id, model) => {
                 Self { model: Some(model.clone()), ..thing(ScopeKind::ChannelModel, Some(*id), None) }
             }
@@ -101,15 +115,23 @@ impl RestingThing {
         };
         let key = |faults: &mut Faults| KeyId(faults.take("scope.key_id", self.key_id.ok_or_else(needed)));
         let model = |faults: &mut Faults| faults.take("scope.model", self.model.clone().ok_or_else(needed));
+        let group = |faults: &mut Faults| faults.take("scope.group", self.group.clone().ok_or_else(needed));
         let scope = match self.kind {
             ScopeKind::Channel => Scope::Channel(channel(&mut faults)),
             ScopeKind::Key => Scope::Key(key(&mut faults)),
-            ScopeKind::Group => {
-                let group = faults.take("scope.group", self.group.clone().ok_or_else(needed));
-                Scope::Group(channel(&mut faults), group)
+            ScopeKind::Group => Scope::Group(channel(&mut faults), group(&mut faults)),
+            ScopeKind::GroupModel => {
+                Scope::GroupModel(channel(&mut faults), group(&mut faults), model(&mut faults))
             }
             ScopeKind::KeyModel => Scope::KeyModel(key(&mut faults), model(&mut faults)),
             ScopeKind::ChannelModel => Scope::ChannelModel(channel(&mut faults), model(&mut faults)),
+        };
+        let has_models = matches!(self.kind, ScopeKind::Channel | ScopeKind::Key | ScopeKind::Group);
+        let scope = match &self.models[..] {
+            models if has_models && !models.is_empty() => {
+                Scope::Models(Box::new(scope), Models(models.to_vec()))
+            }
+            _ => scope,
         };
         // What the kind does not need is a mistake, not a detail.
         if faults.0.is_empty() && Self::from(&scope) != *self {

@@ -96,6 +96,14 @@ impl Provider {
     }
 }
 
+impl Provider {
+    /// How many of its units a call of a model takes; 0 if it counts none, or if that is known only afterwards.
+    pub fn units_per_call(&self, model: &str, plan: Option<&str>) -> u64 {
+        let limits = self.limits_for(model, plan).into_iter().filter(DeclaredLimit::is_binding);
+        limits.filter_map(|limit| limit.per_call).max().unwrap_or(0)
+    }
+}
+
 fn holds(limit: &LimitData, model: &str, plan: Option<&str>) -> bool {
     limit.models.fits(model) && (limit.plan.is_none() || limit.plan.as_deref() == plan)
 }

@@ -9,10 +9,11 @@ use super::{
     calendar::Calendar,
     check,
     data::{
-        Auth, File, HeaderData, LimitData, Plan, QuotaOwner, RefusalData, RejectedCalls, Reservation, Status,
+        Auth, CounterData, File, HeaderData, LimitData, Plan, QuotaOwner, RefusalData, RejectedCalls, Status,
         Text,
     },
 };
+use crate::model::limit::Reservation;
 
 #[derive(RustEmbed)]
 #[folder = "src/provider/data/"]
@@ -81,12 +82,18 @@ pub struct Provider {
     pub(super) quoted_headers: Option<String>,
     pub(super) headers: Vec<HeaderData>,
     pub(super) refusals: Vec<RefusalData>,
+    pub(super) counter: Option<CounterData>,
 }
 
 impl Provider {
     /// The IANA name of the time zone in which its days begin, if it is known.
     pub fn zone(&self) -> Option<&str> {
         self.calendar.as_ref().map(|calendar| calendar.zone_name.as_str())
+    }
+
+    /// When its days and months begin, if it is known: an IANA time zone and minutes after midnight.
+    pub fn day_reset(&self) -> Option<(&str, u16)> {
+        self.calendar.as_ref().map(|calendar| (calendar.zone_name.as_str(), calendar.offset_minutes))
     }
 }
 
@@ -257,6 +264,7 @@ fn over(base: File, file: File) -> File {
         quoted_headers: file.quoted_headers.or(base.quoted_headers),
         headers: file.headers.or(base.headers),
         refusals: file.refusals.or(base.refusals),
+        counter: file.counter.or(base.counter),
     }
 }
 
@@ -284,6 +292,7 @@ fn build(file: File) -> Result<Provider, Vec<(String, String)>> {
         quoted_headers: file.quoted_headers.map(|path| path.to_lowercase()),
         headers: file.headers.unwrap_or_default(),
         refusals: file.refusals.unwrap_or_default(),
+        counter: file.counter,
         id: file.id,
     })
 }

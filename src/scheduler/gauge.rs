@@ -42,6 +42,8 @@ pub struct Gauge {
     pub(super) usage: Usage,
     /// No call before this time: the pace.
     pub(super) not_before: i64,
+    /// A larger amount than `max`, if the provider's last word was that it allows as much.
+    said_more_allowed: Option<u64>,
     /// Where in the pool it stands.
     pub(super) node: u32,
     /// How many lanes wait for it.
@@ -85,7 +87,20 @@ impl Gauge {
         let declared = (source != Source::Learned).then_some(max);
         let learn = Learn::new(&window, source);
         let (node, blocked, active) = (u32::MAX, 0, true);
-        Self { metric, window, source, declared, max, learn, usage, not_before: 0, node, blocked, active }
+        Self {
+            metric,
+            window,
+            source,
+            declared,
+            max,
+            learn,
+            usage,
+            not_before: 0,
+            said_more_allowed: None,
+            node,
+            blocked,
+            active,
+        }
     }
 
     pub(super) fn span_ms(&self) -> i64 {
@@ -233,6 +248,31 @@ impl Gauge {
             }
             _ => None,
         }
+    }
+
+    /// A call that was sent at `sent_at` was refused because calls came in a burst: from now on they go out evenly.
+    pub(super) fn too_uneven(&mut self, sent_at: i64, now: Now) {
+        if self.source != Source::Operator && self.learn.is_news(sent_at) {
+            self.learn.smooth = true;
+            self.learn.reacted(now.ms());
+        }
+    }
+
+    /// Takes over how much a provider says it allows. Less counts at once, more only if it says so twice in a row; never more
+    /// than was declared.
+    pub(super) fn provider_allows(&mut self, allowed: u64) {
+        let declared = (self.source == Source::Declared).then_some(self.declared).flatten();
+        let allowed = allowed.min(declared.unwrap_or(u64::MAX));
+        let agreed = self.said_more_allowed == Some(allowed);
+        self.said_more_allowed = (allowed > self.max).then_some(allowed);
+        if allowed > self.max && !agreed {
+            return;
+        }
+        self.max = allowed;
+        if declared.is_none() {
+            (self.declared, self.source) = (Some(allowed), Source::Header);
+        }
+        self.learn.confidence = self.learn.confidence.max(90);
     }
 
     /// Takes over what a provider says is left. Less than we think counts at once; more only if it says so twice,

@@ -148,6 +148,11 @@ impl Learn {
         self.accepted_in_row = 0;
     }
 
+    /// Whether a refusal of a call that was sent at this time says something that was not reacted to yet.
+    pub fn is_news(&self, sent_at: i64) -> bool {
+        sent_at > self.reacted_at
+    }
+
     /// Whether calls were sent at an even pace around this time.
     fn paced_at(&self, at: i64, span: i64) -> bool {
         self.next > 0.0 && at - span / 4 <= self.next as i64

@@ -19,7 +19,7 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("upstream", "error model protocol scheduler provider"),
     ("export", "error model protocol scheduler provider"),
     ("import", "error model protocol scheduler provider storage"),
-    ("dispatch", "error model scheduler"),
+    ("dispatch", "error model scheduler provider"),
     ("relay", "error model protocol scheduler provider storage upstream dispatch"),
     ("pool", "error model protocol scheduler provider storage upstream i18n"),
     (

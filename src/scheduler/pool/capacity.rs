@@ -59,6 +59,7 @@ impl Pool {
         let mut left: HashMap<u32, u64> = HashMap::new();
         let mut total = 0u64;
         for &lane in lanes {
+            let cost = self.cost_at(self.lanes[lane as usize].stem, cost);
             let nodes = self.nodes_of(lane);
             if from.is_some_and(|now| nodes.iter().any(|&node| self.rests_through(node, now, span))) {
                 continue;

@@ -74,6 +74,7 @@ impl Pool {
         let mut all = Vec::new();
         for (tier, stems) in plan.tiers.iter().enumerate() {
             for &(stem, weight) in &stems.stems {
+                let cost = self.cost_at(stem.0, cost);
                 for place in 0..self.stems[stem.0 as usize].lanes.len() {
                     let lane = self.stems[stem.0 as usize].lanes[place];
                     if self.lanes[lane as usize].place == Place::Off {

@@ -33,7 +33,7 @@ pub use state::{Saved, SavedLimit};
 
 use super::{
     gauge::{Gauge, Reading},
-    limit::{LimitScope, Metric, Models, Per, Rule, Source, Window},
+    limit::{Cost, Counts, LimitScope, Metric, Models, Per, Rule, Source, Window},
     now::Now,
     rest::{RestBook, Scope},
     window::Log,
@@ -140,6 +140,8 @@ struct Stem {
     /// Nodes of some models of the channel, of which this is one.
     partial: Vec<u32>,
     lanes: Vec<u32>,
+    /// How its provider counts a call.
+    counts: Counts,
     active_lanes: u32,
     first: u32,
     last: u32,
@@ -230,6 +232,7 @@ impl Pool {
         for stem in &mut self.stems {
             stem.blocked.clear();
             stem.active_lanes = 0;
+            stem.counts = Counts::default();
         }
         for gauge in &mut self.gauges {
             gauge.blocked = 0;
@@ -286,6 +289,7 @@ impl Pool {
             nodes,
             partial,
             lanes: Vec::new(),
+            counts: Counts::default(),
             active_lanes: 0,
             first: NONE,
             last: NONE,
@@ -484,6 +488,16 @@ impl Pool {
         self.nodes[node as usize].limits.push(limit);
         self.changes += 1;
         limit
+    }
+
+    /// Says how the provider of a stem counts a call; as plain as can be, until the next declaration, if nobody says.
+    pub fn set_counts(&mut self, stem: StemId, counts: Counts) {
+        self.stems[stem.0 as usize].counts = counts;
+    }
+
+    /// What a call takes of the limits of a stem.
+    fn cost_at(&self, stem: u32, cost: Cost) -> Cost {
+        self.stems[stem as usize].counts.of(cost)
     }
 
     /// The stem of a channel's upstream model, for plans.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{NONE, Pool, SlotId, Taken, Tried};
+use super::{NONE, Pool, SlotId, StemId, Taken, Tried};
 use crate::{
-    model::{time::UnixMs, usage::OutcomeClass},
+    model::{id::KeyId, time::UnixMs, usage::OutcomeClass},
     scheduler::{
         calendar::next_reset,
         gauge::{Gauge, Usage},
@@ -45,6 +45,8 @@ pub struct Fault {
     pub allowed: Option<u64>,
     /// In which window, if the answer tells; the usual one of `period`, if not.
     pub window: Option<Window>,
+    /// Calls came too quickly one after another: there is room, but not for a burst.
+    pub pace: bool,
 }
 
 /// What an answer's headers say of one limit.
@@ -104,6 +106,7 @@ impl Pool {
     /// corrected at the time of the call.
     pub fn settle(&mut self, id: SlotId, used: Option<Cost>, now: Now) {
         self.accepted(id, now);
+        let used = self.used_by(id, used);
         self.close(id, |metric, reserved| match (metric, used) {
             (Metric::Requests | Metric::Concurrency, _) | (_, None) => reserved,
             (metric, Some(used)) => used.of(metric),
@@ -114,11 +117,18 @@ impl Pool {
     /// counts, and of the rest what `used` says.
     pub fn cancel(&mut self, id: SlotId, sent: bool, used: Option<Cost>, now: Now) {
         self.advance(now);
+        let used = self.used_by(id, used);
         self.close(id, |metric, reserved| match (metric, used) {
             _ if !sent => 0,
             (Metric::Requests | Metric::Concurrency, _) | (_, None) => reserved,
             (metric, Some(used)) => used.of(metric),
         });
+    }
+
+    /// What a call took, as its provider counts.
+    fn used_by(&self, id: SlotId, used: Option<Cost>) -> Option<Cost> {
+        let stem = self.lanes[self.open_slot(id)?.lane as usize].stem;
+        Some(self.cost_at(stem, used?))
     }
 
     /// Gives a slot back, with what each of its amounts becomes.
@@ -344,6 +354,7 @@ impl Pool {
                 Some(allowed) if allowed > 0 && gauge.source != Source::Operator => {
                     gauge.max = allowed.min(gauge.declared.unwrap_or(u64::MAX));
                 }
+                _ if fault.pace => gauge.too_uneven(sent_at, now),
                 _ => gauge.refused(sent_at, now),
             }
             // At an even pace the next call is on time by when the refusal is here.
@@ -414,9 +425,21 @@ impl Pool {
     /// Takes over what an answer's headers say of a limit. It never opens one: what was declared or what the operator
     /// insists on stays the most.
     pub fn told(&mut self, taken: &Taken, told: &Told, now: Now) {
-        let now = self.advance(now);
         let Some(&lane) = self.lane_of.get(&(taken.stem.0, taken.key)) else { return };
         let node = self.node_told_of(told, taken.stem.0, lane);
+        self.told_of_node(node, told, now);
+    }
+
+    /// The same of a key of a stem, without a call, from a counter that the provider has; of some `models` only, if there are
+    /// patterns.
+    pub fn told_of(&mut self, stem: StemId, key: KeyId, models: &Models, told: &Told, now: Now) {
+        let Some(&lane) = self.lane_of.get(&(stem.0, key)) else { return };
+        let node = self.node_for(told.per, models, stem.0, lane);
+        self.told_of_node(node, told, now);
+    }
+
+    fn told_of_node(&mut self, node: u32, told: &Told, now: Now) {
+        let now = self.advance(now);
         let limit = match self.find_limit(node, told.metric, &told.window) {
             Some(limit) => limit,
             None => {
@@ -429,14 +452,7 @@ impl Pool {
         if let Some(allowed) = told.allowed.filter(|allowed| *allowed > 0)
             && gauge.source != Source::Operator
         {
-            match gauge.source {
-                // A number of the provider's own replaces what was read or learned before.
-                Source::Header | Source::ErrorBody | Source::Learned => {
-                    (gauge.max, gauge.declared, gauge.source) = (allowed, Some(allowed), Source::Header);
-                }
-                Source::Declared | Source::Operator => gauge.max = gauge.max.min(allowed),
-            }
-            gauge.learn.confidence = gauge.learn.confidence.max(90);
+            gauge.provider_allows(allowed);
         }
         if let Some(left) = told.left {
             // Calls under way may not be counted in it yet; this one is.
@@ -446,6 +462,20 @@ impl Pool {
             gauge.provider_says(left.min(gauge.max).saturating_sub(under_way), now);
         }
         self.changes += 1;
+    }
+
+    /// Nothing is left until a time on the steady clock, by an answer's headers that do not say of which window: a reason to
+    /// wait, but no limit.
+    pub fn used_up(&mut self, taken: &Taken, per: Per, until: UnixMs, detail: String, now: Now) {
+        let now = self.advance(now);
+        let Some(&lane) = self.lane_of.get(&(taken.stem.0, taken.key)) else { return };
+        let node = self.node_for(per, &Models::default(), taken.stem.0, lane);
+        let scope = Scope::from(&self.nodes[node as usize].scope);
+        let asked = until.since(now.steady);
+        let report = Report { class: OutcomeClass::RateLimited, asked: Some(asked), status: None, detail };
+        // The call itself was served: this is news of the time after it.
+        self.rests.strike(&scope, report, asked, now.steady, now.steady);
+        self.learn_rests();
     }
 
     /// Whom a header's limit holds for. If such a limit is known for some models only, and this call's is one of them,

@@ -172,6 +172,7 @@ impl Gauge {
                 let number = log.push(at, amount, span);
                 let counts_calls = self.metric == Metric::Requests && self.window.is_short();
                 if counts_calls && (pace_permille > 0 || smooth) {
+                    self.learn.pressed = at as f64 <= self.not_before as f64 + interval;
                     let part = if smooth { 1.0 } else { f64::from(pace_permille) / 1000.0 };
                     // The pace's own fractions are kept, so that rounding does not slow it down.
                     self.not_before = self.learn.paced_from(at, interval * part);

@@ -82,6 +82,9 @@ struct Node {
     rest_until: i64,
     strikes: u32,
     strike_class: Option<OutcomeClass>,
+    /// When a refusal first hinted at a limit that nothing is known of.
+    hinted_at: i64,
+    hints: u32,
     /// Whether a call was ever accepted.
     proven: bool,
     /// Calls that are sent and not yet answered, and since when there are any.
@@ -426,6 +429,8 @@ impl Pool {
             rest_until: i64::MIN,
             strikes: 0,
             strike_class: None,
+            hinted_at: i64::MIN,
+            hints: 0,
             proven: false,
             pending: 0,
             pending_since: 0,

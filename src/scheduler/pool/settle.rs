@@ -22,8 +22,13 @@ use crate::{
 /// How long a day's or month's limit rests if nobody says where the provider's day begins: it may be any hour of ours.
 const LONG_REST: Duration = Duration::from_secs(3600);
 
-/// Fewer accepted calls than this say little about how many are allowed.
-const TELLING: u64 = 4;
+/// Fewer accepted calls than this say little about how many are allowed, and nothing about the other keys.
+const TELLING: u64 = 10;
+
+/// A single refusal hints at an unknown limit for so long, and so many of calls that were under way together are more
+/// than a hint.
+const HINT_MS: i64 = 120_000;
+const HINTS_AT_ONCE: u32 = 3;
 
 /// So many calls a minute are tried then, evenly.
 const FIRST_GUESS: u64 = 20;
@@ -331,9 +336,11 @@ impl Pool {
         now: Now,
     ) -> Option<i64> {
         let metric = fault.metric.unwrap_or(Metric::Requests);
-        // The limit at the scope that the answer names, else the fullest.
+        // The limit at the scope that the answer names, else the fullest. It may have been learned while the call was
+        // under way; then the refusal says nothing new, and makes no second one.
         let blamed = entries
             .iter()
+            .chain(&self.nodes[node as usize].limits)
             .copied()
             .filter(|&limit| {
                 let gauge = &self.gauges[limit as usize];
@@ -371,12 +378,18 @@ impl Pool {
         } else {
             self.nodes[node as usize].lanes.clone()
         };
-        let fate = below
-            .iter()
-            .map(|&lane| self.lanes[lane as usize].recent.between(sent_at - 60_000, sent_at))
-            .fold(Fate::default(), Fate::plus);
-        if fault.allowed.is_none() && fate.is_unclear() {
-            return None;
+        let fate = self.fate_of(&below, sent_at);
+        if fault.allowed.is_none() {
+            // One refusal may be a whim of the provider's. Another one later counts, and so do many at once.
+            let entry = &mut self.nodes[node as usize];
+            if entry.hinted_at.saturating_add(HINT_MS) < sent_at {
+                (entry.hinted_at, entry.hints) = (now.ms(), 0);
+            }
+            entry.hints += 1;
+            let is_whim = sent_at <= entry.hinted_at && entry.hints < HINTS_AT_ONCE;
+            if is_whim || fate.is_unclear() {
+                return None;
+            }
         }
         let accepted = fate.accepted;
         let source = if fault.allowed.is_some() { Source::ErrorBody } else { Source::Learned };
@@ -388,20 +401,29 @@ impl Pool {
         let window = told.unwrap_or(Window::MINUTE);
         let span = window.span_ms().map_or(60_000, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
         self.learn_limit(node, &below, Gauge::new(metric, window.clone(), max, source, now), search, now);
-        if metric == Metric::Requests {
-            // The other keys are probably allowed as much; what they learn themselves corrects it.
+        if metric == Metric::Requests && !search {
+            // The other keys are probably allowed as much, and not less than they were allowed already; they soon try
+            // whether it is more. A guess at a pace is no reason to slow them down.
             let place = self.lanes[lane as usize].nodes.iter().position(|&own| own == node);
             let siblings = self.stems[self.lanes[lane as usize].stem as usize].lanes.clone();
             for sibling in siblings {
                 let other = place.map_or(NONE, |place| self.lanes[sibling as usize].nodes[place]);
                 if other != NONE && other != node && !self.is_measured(sibling) {
                     let below = self.nodes[other as usize].lanes.clone();
-                    let gauge = Gauge::new(metric, window.clone(), max, Source::Learned, now);
-                    self.learn_limit(other, &below, gauge, search, now);
+                    let max = max.max(self.fate_of(&below, now.ms()).accepted);
+                    let mut gauge = Gauge::new(metric, window.clone(), max, Source::Learned, now);
+                    gauge.learn.hearsay(max);
+                    self.learn_limit(other, &below, gauge, false, now);
                 }
             }
         }
         Some(span / i64::try_from(max).unwrap_or(i64::MAX))
+    }
+
+    /// What became of the calls of the minute before a time, on lanes that nothing is known of.
+    fn fate_of(&self, lanes: &[u32], until: i64) -> Fate {
+        let recent = lanes.iter().map(|&lane| &self.lanes[lane as usize].recent);
+        recent.map(|log| log.between(until - 60_000, until)).fold(Fate::default(), Fate::plus)
     }
 
     /// Hangs a limit on a node that nothing was known of, with what its lanes sent lately.
@@ -418,6 +440,8 @@ impl Pool {
         gauge.learn.reacted(now.ms());
         if search {
             gauge.learn.search();
+        } else {
+            gauge.learn.proved = gauge.max;
         }
         self.add_limit(node, gauge);
     }
@@ -522,7 +546,7 @@ fn own_rest(fault: &Fault, strikes: u32, interval_ms: Option<i64>) -> Duration {
             let first = (interval / 2).clamp(250, 5_000);
             [first, (interval * 2).clamp(500, 10_000), 15_000, 60_000, 300_000, 900_000]
         }
-        OutcomeClass::ModelUnavailable => [60_000, 300_000, 1_800_000, 3_600_000, 3_600_000, 3_600_000],
+        OutcomeClass::ModelUnavailable => [10_000, 600_000, 1_800_000, 3_600_000, 3_600_000, 3_600_000],
         OutcomeClass::KeyInvalid | OutcomeClass::OutOfCredit => {
             [3_600_000, 6 * 3_600_000, 24 * 3_600_000, 24 * 3_600_000, 24 * 3_600_000, 24 * 3_600_000]
         }

@@ -3,6 +3,7 @@
 mod drain;
 mod envelope;
 mod faults;
+mod limits;
 mod models;
 mod network;
 mod providers;

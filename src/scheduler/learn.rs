@@ -178,6 +178,12 @@ impl Learn {
         (self.confidence, self.step, self.growth_quarters) = (15, (max / 4).max(1), 6);
     }
 
+    /// Notes that more than the limit was perhaps accepted: that is soon tried.
+    pub fn perhaps(&mut self, max: u64, proved: u64) {
+        self.proved = proved;
+        (self.step, self.growth_quarters) = (proved.saturating_sub(max).max(1), 6);
+    }
+
     /// Looks for an even pace.
     pub fn search(&mut self) {
         (self.searching, self.smooth, self.confidence) = (true, true, 10);
@@ -236,12 +242,13 @@ impl Gauge {
             }
             return;
         }
-        let Fate { sent, accepted, .. } = fate;
+        let Fate { sent, accepted, unanswered } = fate;
         let consecutive = !self.learn.accepted_since;
         self.learn.reacted(at);
         let requests = self.metric == Metric::Requests;
         self.learn.accepted_at_pace = 0;
-        let near = accepted + 1 + self.max / 40 >= self.max;
+        let spare = if self.declared.is_none() && !self.learn.smooth { self.max / 10 } else { self.max / 40 };
+        let near = accepted + 1 + spare >= self.max;
         let paced = self.learn.paced_at(sent_at, span);
         let believed = self.declared.unwrap_or(self.learn.proved);
         let known = believed == self.max;
@@ -253,7 +260,9 @@ impl Gauge {
             self.cut((self.max * factor / 100).max(accepted.min(self.max - 1)));
             (self.learn.step, self.learn.growth_quarters) = ((self.max / 12).max(1), 4);
         } else if let Some(before) = self.learn.grown_from.take() {
-            self.max = self.max.min(accepted.max(before)).max(1);
+            // Of the calls under way nothing is known yet.
+            self.max = self.max.min(accepted.saturating_sub(unanswered).max(before)).max(1);
+            self.learn.proved = self.learn.proved.min(self.max);
             self.learn.step = 1;
             self.learn.growth_quarters = (self.learn.growth_quarters * 2).min(LAST_GROWTH);
         } else if near || !requests {
@@ -276,7 +285,14 @@ impl Gauge {
                 }
             }
         } else if self.learn.smooth {
-            if self.learn.refused_in_row >= 3 {
+            let counted = self.declared.is_none() && self.learn.proved > 0;
+            let many = sent >= accepted + 3 + self.max / 16;
+            if counted && many && accepted * 10 < self.max * 9 && accepted * 2 >= self.max {
+                // What was once accepted was a gift; at an even pace, what is accepted in a window is what is allowed.
+                self.learn.stretch_permille /= 2;
+                self.cut(accepted + 1);
+                self.learn.proved = (self.learn.proved + self.max) / 2;
+            } else if self.learn.refused_in_row >= 3 {
                 self.cut(accepted.max(self.max * 7 / 10));
             } else {
                 self.stretch(consecutive);
@@ -289,6 +305,8 @@ impl Gauge {
             self.stretch(false);
         } else {
             self.cut(accepted.max(self.max / 2));
+            // The first window may have been a gift.
+            self.learn.proved = (self.learn.proved + self.max) / 2;
         }
         if self.learn.smooth {
             // What was refused at an even pace left its place free: the next call need not wait for a whole interval.

@@ -395,12 +395,17 @@ impl Pool {
         let source = if fault.allowed.is_some() { Source::ErrorBody } else { Source::Learned };
         // Too few were accepted to tell how many are allowed, or how evenly: an even pace finds out.
         let search = fault.allowed.is_none() && accepted < TELLING;
-        let max = fault.allowed.unwrap_or(if search { FIRST_GUESS } else { accepted }).max(1);
+        let sure = accepted.saturating_sub(fate.unanswered);
+        let max = fault.allowed.unwrap_or(if search { FIRST_GUESS } else { sure }).max(1);
         let told =
             fault.window.clone().filter(|window| fault.allowed.is_some() && window.span_ms().is_some());
         let window = told.unwrap_or(Window::MINUTE);
         let span = window.span_ms().map_or(60_000, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
-        self.learn_limit(node, &below, Gauge::new(metric, window.clone(), max, source, now), search, now);
+        let mut gauge = Gauge::new(metric, window.clone(), max, source, now);
+        if fault.allowed.is_none() && !search {
+            gauge.learn.perhaps(max, accepted);
+        }
+        self.learn_limit(node, &below, gauge, search, now);
         if metric == Metric::Requests && !search {
             // The other keys are probably allowed as much, and not less than they were allowed already; they soon try
             // whether it is more. A guess at a pace is no reason to slow them down.
@@ -413,6 +418,7 @@ impl Pool {
                     let max = max.max(self.fate_of(&below, now.ms()).accepted);
                     let mut gauge = Gauge::new(metric, window.clone(), max, Source::Learned, now);
                     gauge.learn.hearsay(max);
+                    gauge.learn.proved = max;
                     self.learn_limit(other, &below, gauge, false, now);
                 }
             }
@@ -440,8 +446,6 @@ impl Pool {
         gauge.learn.reacted(now.ms());
         if search {
             gauge.learn.search();
-        } else {
-            gauge.learn.proved = gauge.max;
         }
         self.add_limit(node, gauge);
     }

@@ -11,7 +11,7 @@ mod declare;
 mod told;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -55,6 +55,15 @@ const MOST_PLANS: usize = 4096;
 
 /// Stems of a channel share its weight; this can be divided by most numbers of them.
 const WEIGHT_SCALE: u32 = 60;
+
+/// A step of a call: who serves it, and when it is left for the next one.
+#[derive(Debug, Clone)]
+pub struct Stage<'a> {
+    /// Who serves it.
+    pub routes: Vec<&'a Route>,
+    /// How long a call waits, from its arrival, before the next step is looked at, in milliseconds; `None`: as long as it may.
+    pub spill_ms: Option<u32>,
+}
 
 /// The desk that all calls share. Cheap to clone; all clones see the same.
 #[derive(Clone)]
@@ -210,11 +219,12 @@ impl Dispatch {
         self.0.serve(&mut state);
     }
 
-    /// Who serves a call by these routes: tiers by the channels' priority. `most_wait` is how long the call may wait at all:
-    /// nobody is refused for whom a lower tier has room.
+    /// Who serves a call by these steps, of which a plain model is one: each step's tiers by the channels' priority. `most_wait`
+    /// is how long the call may wait at all: nobody is refused for whom a lower tier has room, except at a step that is never
+    /// left.
     pub fn plan(
         &self,
-        routes: &[&Route],
+        steps: &[Stage<'_>],
         endpoint: Endpoint,
         class: Class,
         most_wait: Duration,
@@ -223,11 +233,11 @@ impl Dispatch {
             Class::Interactive => SPILL_MS,
             Class::Batch => BATCH_SPILL_MS,
         };
-        let spill_ms = i64::try_from(most_wait.as_millis()).unwrap_or(i64::MAX).min(patience_ms);
+        let most_ms = i64::try_from(most_wait.as_millis()).unwrap_or(i64::MAX);
         let mut state = self.0.state();
         if endpoint != Endpoint::Chat {
             let before = state.other_endpoints.len();
-            for route in routes {
+            for route in steps.iter().flat_map(|step| &step.routes) {
                 let id = route.channel.channel.id;
                 state.other_endpoints.insert((id, route.upstream_model.clone(), endpoint));
             }
@@ -235,7 +245,7 @@ impl Dispatch {
                 self.0.redeclare(&mut state);
             }
         }
-        let plan = plan_of(state.desk.pool(), routes, endpoint, spill_ms);
+        let plan = plan_of(state.desk.pool(), steps, endpoint, patience_ms, most_ms);
         let stems = plan.tiers.iter().flat_map(|tier| &tier.stems);
         let usual_output = stems
             .map(|(stem, _)| state.outputs.get(stem).copied().unwrap_or(USUAL_OUTPUT))
@@ -315,26 +325,42 @@ impl Shared {
     }
 }
 
-/// Tiers by the channels' priority; the stems of a channel share its weight.
-fn plan_of(pool: &Pool, routes: &[&Route], endpoint: Endpoint, spill_ms: i64) -> Plan {
-    let mut tiers: Vec<(i64, Tier)> = Vec::with_capacity(1);
-    // A catalog has the routes of a channel one after the other.
-    for of_channel in routes.chunk_by(|one, next| one.channel.channel.id == next.channel.channel.id) {
-        let sharing = u32::try_from(of_channel.len()).unwrap_or(u32::MAX);
-        for route in of_channel {
-            let channel = &route.channel.channel;
-            let name = rested_name(endpoint, &route.upstream_model);
-            let Some(stem) = pool.find_stem(channel.id, &name) else { continue };
-            let weight = channel.weight.max(1).saturating_mul(WEIGHT_SCALE) / sharing;
-            let stem = (stem, weight.max(1));
-            match tiers.iter_mut().find(|(priority, _)| *priority == channel.priority) {
-                Some((_, tier)) => tier.stems.push(stem),
-                None => tiers.push((channel.priority, Tier { stems: vec![stem], spill_ms })),
+/// Of each step its tiers by the channels' priority; the stems of a channel share its weight.
+fn plan_of(pool: &Pool, steps: &[Stage<'_>], endpoint: Endpoint, patience_ms: i64, most_ms: i64) -> Plan {
+    let mut plan = Plan { tiers: Vec::with_capacity(1) };
+    // Two steps may have names for one model of a channel; the first one that has it counts.
+    let mut planned = HashSet::new();
+    for step in steps {
+        let leave_ms = step.spill_ms.map_or(i64::MAX, |ms| i64::from(ms).min(most_ms));
+        let spill_ms = patience_ms.min(most_ms).min(leave_ms);
+        let mut tiers: Vec<(i64, Tier)> = Vec::with_capacity(1);
+        // A catalog has the routes of a channel one after the other.
+        let of_channels = step.routes.chunk_by(|one, next| one.channel.channel.id == next.channel.channel.id);
+        for of_channel in of_channels {
+            let sharing = u32::try_from(of_channel.len()).unwrap_or(u32::MAX);
+            for route in of_channel {
+                let channel = &route.channel.channel;
+                let name = rested_name(endpoint, &route.upstream_model);
+                let Some(stem) = pool.find_stem(channel.id, &name) else { continue };
+                if steps.len() > 1 && !planned.insert(stem) {
+                    continue;
+                }
+                let weight = channel.weight.max(1).saturating_mul(WEIGHT_SCALE) / sharing;
+                let stem = (stem, weight.max(1));
+                match tiers.iter_mut().find(|(priority, _)| *priority == channel.priority) {
+                    Some((_, tier)) => tier.stems.push(stem),
+                    None => tiers.push((channel.priority, Tier { stems: vec![stem], spill_ms })),
+                }
             }
         }
+        tiers.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
+        // The step is left from its last tier.
+        if let Some((_, last)) = tiers.last_mut() {
+            last.spill_ms = leave_ms;
+        }
+        plan.tiers.extend(tiers.into_iter().map(|(_, tier)| tier));
     }
-    tiers.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
-    Plan { tiers: tiers.into_iter().map(|(_, tier)| tier).collect() }
+    plan
 }
 
 /// The name under which a model rests. A chat model that knows no embeddings must not rest for chat.

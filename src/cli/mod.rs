@@ -11,6 +11,7 @@ mod admin;
 mod apply;
 mod ask;
 mod backup;
+mod chains;
 mod channels;
 mod check_config;
 mod command;
@@ -54,6 +55,7 @@ static COMMANDS: &[Entry] = &[
     status::ENTRY,
     channels::ENTRY,
     keys::ENTRY,
+    chains::ENTRY,
     tokens::ENTRY,
     usage::ENTRY,
     openclaw::ENTRY,

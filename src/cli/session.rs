@@ -8,6 +8,7 @@ use crate::{
     i18n::Messages,
     model::{
         catalog::{Catalog, ChannelEntry},
+        chain::{Chain, folded},
         id::{ChannelId, KeyId},
         key::Key,
         time::{Clock, UnixMs},
@@ -101,6 +102,13 @@ impl Session {
             Some((entry.clone(), key.clone()))
         };
         catalog.channels().find_map(of).ok_or_else(unknown)
+    }
+
+    /// The chain of a name; letter case does not matter.
+    pub async fn chain(&self, name: &str) -> Result<Chain, Failure> {
+        let wanted = folded(name);
+        let found = self.db.chains().await?.into_iter().find(|chain| folded(&chain.name) == wanted);
+        found.ok_or_else(|| Failure::Text(self.m.terminal.no_such_chain(&super::output::clean(name))))
     }
 
     /// The token of a name; letter case does not matter.

@@ -1,18 +1,19 @@
-//! Channels, keys and tokens as JSON: the names and shapes of the admin API, and never a secret.
+//! Channels, keys, chains and tokens as JSON: the names and shapes of the admin API, and never a secret.
 
 use serde_json::{Map, Value, json};
 
 use super::output::at;
 use crate::{
     model::{
-        catalog::ChannelEntry,
+        catalog::{Catalog, ChannelEntry},
+        chain::Chain,
         key::{Key, KeyCheck},
         secret::Secret,
         time::UnixMs,
         token::{Quota, QuotaUnit},
     },
     pool::{
-        input::{ChannelInput, Decimal, ModelInput, TokenInput},
+        input::{ChannelInput, Decimal, LimitInput, ModelInput, Spill, TokenInput},
         rules::DOLLAR_PLACES,
         upkeep::key_rest,
     },
@@ -102,6 +103,7 @@ pub fn channel(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> Value {
         "enabled": input.enabled,
         "models": input.models,
         "redirects": input.redirects,
+        "limits": input.limits,
         "state": state.name(),
         "keys": {
             "total": entry.keys.len(),
@@ -122,6 +124,27 @@ pub fn masked_proxy(proxy: &Secret) -> String {
     let Some((user, host)) = rest.rsplit_once('@') else { return text.to_owned() };
     let user = user.split_once(':').map_or_else(|| user.to_owned(), |(user, _)| format!("{user}:{MASK}"));
     format!("{scheme}://{user}@{host}")
+}
+
+/// A chain.
+pub fn chain(chain: &Chain, catalog: &Catalog) -> Value {
+    let resolved = catalog.resolved(chain.id).unwrap_or_default();
+    let step = |step: &crate::model::chain::ChainStep| {
+        json!({
+            "model": step.model,
+            "spill_ms": Spill::of(step.spill_ms),
+            "served": catalog.serves_step(&chain.name, &step.model),
+        })
+    };
+    let written_out = |step: &crate::model::catalog::Step| json!({ "model": step.model, "spill_ms": Spill::of(step.spill_ms), "channels": step.channels() });
+    json!({
+        "id": chain.id,
+        "name": chain.name,
+        "enabled": chain.enabled,
+        "steps": chain.steps.iter().map(step).collect::<Vec<_>>(),
+        "usable": !resolved.is_empty(),
+        "resolved": resolved.iter().map(written_out).collect::<Vec<_>>(),
+    })
 }
 
 /// The models of a channel.
@@ -146,6 +169,7 @@ pub fn key(entry: &ChannelEntry, key: &Key, row: &KeyRow, book: &RestBook, now: 
         "quota_group": key.quota_group,
         "enabled": key.enabled,
         "created_at": at(row.created_at),
+        "limits": key.limits.iter().map(LimitInput::of).collect::<Vec<_>>(),
         "state": state,
         "rest": resting.map(rest),
         "last_check": row.last_check.as_ref().map(check),

@@ -229,6 +229,7 @@ mod tests {
             enabled: true,
             models,
             redirects: Vec::new(),
+            limits: Vec::new(),
         }
     }
 

@@ -6,11 +6,13 @@
 mod account;
 pub mod api;
 pub mod backup;
+mod chains;
 mod channels;
 pub mod cli;
 mod common;
 mod format;
 pub mod help;
+mod limits;
 pub mod log;
 mod login;
 mod openclaw;
@@ -146,12 +148,16 @@ pub struct Messages {
     pub help: help::Help,
     /// What commands print.
     pub terminal: terminal::Terminal,
+    /// Chains.
+    pub chains: chains::Chains,
     /// Channels, keys and models.
     pub channels: channels::Channels,
     /// How numbers and times read.
     pub format: format::Format,
     /// Fields of scripts and pool files.
     pub pool: pool::Pool,
+    /// Limits.
+    pub limits: limits::Limits,
     /// Pool files: what is wrong with them, plans, and what the export says.
     pub pool_file: pool_file::PoolFile,
     /// Simulations.
@@ -169,6 +175,7 @@ impl Messages {
             lang,
             common: common::Common(lang),
             backup: backup::Backup(lang),
+            chains: chains::Chains(lang),
             channels: channels::Channels(lang),
             login: login::Login(lang),
             setup: setup::Setup(lang),
@@ -183,6 +190,7 @@ impl Messages {
             terminal: terminal::Terminal(lang),
             format: format::Format(lang),
             pool: pool::Pool(lang),
+            limits: limits::Limits(lang),
             pool_file: pool_file::PoolFile(lang),
             simulate: simulate::Simulate(lang),
             log: log::Log(lang),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{id::ChannelId, secret::Secret};
+use super::{id::ChannelId, limit::Limit, secret::Secret};
 
 /// The wire protocol that an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default, utoipa::ToSchema)]
@@ -70,6 +70,8 @@ pub struct Channel {
     pub models: Vec<ChannelModel>,
     /// Further public names, and the upstream models behind them.
     pub redirects: Vec<Redirect>,
+    /// What the operator says that it may do, in the order in which it was said; keys may have more.
+    pub limits: Vec<Limit>,
 }
 
 impl Channel {

@@ -60,7 +60,7 @@ impl Provider {
     /// What is allowed for an upstream model on a plan (`None`: the provider's usual one). Of limits on the same
     /// metric, window and scope, the first one in the data that fits.
     pub fn limits_for(&self, model: &str, plan: Option<&str>) -> Vec<DeclaredLimit> {
-        let plan = plan.or_else(|| self.plans.first().map(|plan| plan.id.as_str()));
+        let plan = self.plan_or_usual(plan);
         let mut found = Vec::<DeclaredLimit>::new();
         for data in self.limits.iter().filter(|limit| holds(limit, model, plan)) {
             let Some(window) = resolve(&data.window, self.calendar.as_ref()) else { continue };
@@ -68,16 +68,7 @@ impl Provider {
                 limit.metric == data.metric && limit.scope == data.scope && limit.window == window
             };
             if !found.iter().any(taken) {
-                found.push(DeclaredLimit {
-                    metric: data.metric,
-                    window,
-                    scope: data.scope,
-                    models: data.models.clone(),
-                    max: data.max,
-                    per_call: data.per_call,
-                    confidence: data.confidence,
-                    source: data.source.clone(),
-                });
+                found.push(declared(data, window));
             }
         }
         found
@@ -85,6 +76,19 @@ impl Provider {
 }
 
 impl Provider {
+    /// Every limit on a plan (`None`: the usual one), in the order of the data.
+    pub fn limits_on(&self, plan: Option<&str>) -> Vec<DeclaredLimit> {
+        let plan = self.plan_or_usual(plan);
+        let on_plan = self.limits.iter().filter(|data| data.plan.is_none() || data.plan.as_deref() == plan);
+        on_plan
+            .filter_map(|data| Some(declared(data, resolve(&data.window, self.calendar.as_ref())?)))
+            .collect()
+    }
+
+    fn plan_or_usual<'a>(&'a self, plan: Option<&'a str>) -> Option<&'a str> {
+        plan.or_else(|| self.plans.first().map(|plan| plan.id.as_str()))
+    }
+
     /// The plan of an id.
     pub fn plan(&self, id: &str) -> Option<&Plan> {
         self.plans.iter().find(|plan| plan.id == id)
@@ -101,6 +105,19 @@ impl Provider {
     pub fn units_per_call(&self, model: &str, plan: Option<&str>) -> u64 {
         let limits = self.limits_for(model, plan).into_iter().filter(DeclaredLimit::is_binding);
         limits.filter_map(|limit| limit.per_call).max().unwrap_or(0)
+    }
+}
+
+fn declared(data: &LimitData, window: Window) -> DeclaredLimit {
+    DeclaredLimit {
+        metric: data.metric,
+        window,
+        scope: data.scope,
+        models: data.models.clone(),
+        max: data.max,
+        per_call: data.per_call,
+        confidence: data.confidence,
+        source: data.source.clone(),
     }
 }
 

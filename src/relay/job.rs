@@ -15,7 +15,7 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
-    dispatch::{Permit, PlannedCall, rested_name},
+    dispatch::{Permit, PlannedCall, Stage, rested_name},
     model::{
         catalog::{Catalog, Route},
         key::Key,
@@ -112,19 +112,24 @@ impl Relay {
         let Some(model) = catalog.model(&envelope.model) else {
             return Err(Ending::ModelNotFound { model: envelope.model });
         };
-        let mut routes: Vec<&Route> =
-            model.routes.iter().filter(|route| token.allows_groups(&route.channel.channel.groups)).collect();
-        if routes.is_empty() {
+        let in_dollars = token.quota.is_some_and(|quota| quota.unit == QuotaUnit::Dollars);
+        let may_use = |route: &&Route| token.allows_groups(&route.channel.channel.groups);
+        if !model.routes.iter().any(|route| may_use(&route)) {
             return Err(Ending::ModelNotFound { model: envelope.model });
         }
+        // A quota in dollars can only pay for what has a price.
+        let can_pay = |route: &&Route| !in_dollars || route.model.price.is_some();
+        let stages = model.steps.iter().map(|step| Stage {
+            routes: step.routes.iter().filter(may_use).filter(can_pay).collect(),
+            spill_ms: step.spill_ms,
+        });
+        let stages: Vec<Stage<'_>> = stages.collect();
+        let routes: Vec<&Route> = stages.iter().flat_map(|stage| stage.routes.iter().copied()).collect();
         let rate = self.parts.meters.count_request(&token, at).map_err(over_limit)?;
         let prompt_tokens = envelope.prompt_estimate();
         if let Some(quota) = token.quota {
-            if quota.unit == QuotaUnit::Dollars {
-                routes.retain(|route| route.model.price.is_some());
-                if routes.is_empty() {
-                    return Err(Ending::NoPrice { model: envelope.model });
-                }
+            if routes.is_empty() {
+                return Err(Ending::NoPrice { model: envelope.model });
             }
             let amount = reservation(quota, &envelope, prompt_tokens, &routes);
             let reserved = self.parts.meters.reserve(&token, quota, amount, at, &catalog.zone);
@@ -134,9 +139,10 @@ impl Relay {
         let wait_s = if envelope.stream { settings.queue_wait_stream_s } else { settings.queue_wait_s };
         let most_wait = Duration::from_secs(wait_s.into());
         let PlannedCall { plan, set, usual_output } =
-            self.parts.dispatch.plan(&routes, endpoint, class, most_wait);
+            self.parts.dispatch.plan(&stages, endpoint, class, most_wait);
         let cost = cost(&envelope, prompt_tokens, usual_output);
-        let keys = routes.iter().map(|route| route.channel.keys.len()).sum::<usize>();
+        let routes = stages.iter().flat_map(|stage| &stage.routes);
+        let keys = routes.map(|route| route.channel.keys.len()).sum::<usize>();
         // With one key there is no other to go to.
         let conversation = envelope.conversation(session.as_deref()).filter(|_| keys > 1);
         let now = self.parts.dispatch.now().steady;

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{Db, StorageError, StorageResult, WriteTransaction, on};
+use super::{Db, StorageError, StorageResult, WriteTransaction, limits::write_limits, on};
 use crate::model::{
     channel::{Channel, ChannelModel, Price, Protocol, Redirect, Timeouts},
     id::ChannelId,
     key::Key,
+    limit::Limit,
     secret::Secret,
 };
 use crate::provider::{GENERIC, Providers};
@@ -46,6 +47,8 @@ pub struct NewChannel {
     pub models: Vec<ChannelModel>,
     /// Further public names. A pair counts once.
     pub redirects: Vec<Redirect>,
+    /// Its limits; [checked](crate::model::limit::Rule::check_all).
+    pub limits: Vec<Limit>,
 }
 
 impl Default for NewChannel {
@@ -67,6 +70,7 @@ impl Default for NewChannel {
             enabled: true,
             models: Vec::new(),
             redirects: Vec::new(),
+            limits: Vec::new(),
         }
     }
 }
@@ -92,6 +96,7 @@ impl NewChannel {
             enabled: self.enabled,
             models: self.models,
             redirects: self.redirects,
+            limits: self.limits,
         }
     }
 }
@@ -116,6 +121,7 @@ impl From<&Channel> for NewChannel {
             enabled: channel.enabled,
             models: channel.models,
             redirects: channel.redirects,
+            limits: channel.limits,
         }
     }
 }
@@ -358,7 +364,8 @@ impl Db {
         if changed.rows_affected() == 0 {
             return Err(StorageError::Missing);
         }
-        write_models(tx, id, &new.models, &new.redirects).await
+        write_models(tx, id, &new.models, &new.redirects).await?;
+        write_limits(tx, id, None, &new.limits).await
     }
 
     async fn read_channels(&self, only: Option<ChannelId>) -> StorageResult<Vec<Channel>> {
@@ -398,11 +405,13 @@ impl Db {
             let redirect = Redirect { public: row.public, upstream: row.upstream };
             redirects.entry(row.channel_id).or_default().push(redirect);
         }
+        let mut limits = self.limits_by_owner(only).await?;
         rows.into_iter()
             .map(|row| {
                 let id = row.id;
                 let models = models.remove(&id).unwrap_or_default();
-                self.channel(row, models, redirects.remove(&id).unwrap_or_default())
+                let limits = limits.remove(&(ChannelId(id), None)).unwrap_or_default();
+                self.channel(row, models, redirects.remove(&id).unwrap_or_default(), limits)
             })
             .collect()
     }
@@ -412,6 +421,7 @@ impl Db {
         row: ChannelRow,
         models: Vec<ChannelModel>,
         redirects: Vec<Redirect>,
+        limits: Vec<Limit>,
     ) -> StorageResult<Channel> {
         let id = ChannelId(row.id);
         let unreadable = |what: &str| StorageError::Unreadable(format!("{what} of channel {id}"));
@@ -442,6 +452,7 @@ impl Db {
             enabled: row.enabled,
             models,
             redirects,
+            limits,
         })
     }
 }
@@ -605,8 +616,12 @@ mod tests {
     async fn deleting_a_channel_erases_its_secrets_and_those_of_its_keys() {
         let (_folder, db) = open().await;
         let id = db.create_channel(&example()).await.unwrap();
-        let key =
-            PastedKey { label: String::new(), secret: Secret::new("nvapi-0123456789"), quota_group: None };
+        let key = PastedKey {
+            label: String::new(),
+            secret: Secret::new("nvapi-0123456789"),
+            quota_group: None,
+            limits: Vec::new(),
+        };
         db.add_keys(id, &[key]).await.unwrap();
         db.delete_channel(id).await.unwrap();
         assert!(db.find_channel(id).await.unwrap().is_none());

@@ -7,9 +7,9 @@ use crate::{
     cli::{
         Failure,
         ask::{confirm, value_or_reference},
-        command::{option, repeated},
+        command::{option, repeated, switch},
         invocation::Invocation,
-        options::{Options, on_or_off, option_of, whole},
+        options::{Options, on_or_off, option_of, set_limits, whole},
         output::clean,
         session::on_folder,
     },
@@ -46,6 +46,8 @@ pub fn flags(m: Messages) -> Vec<Arg> {
         repeated("model", "NAME", h.channel_model(), m),
         option("models-file", "FILE", h.models_file(), m),
         repeated("redirect", "PUBLIC=UPSTREAM", h.redirect(), m),
+        repeated("limit", "LIMIT", h.declared_limit(), m),
+        switch("no-limits", h.no_limits(), m).conflicts_with("limit"),
     ]
 }
 
@@ -78,6 +80,7 @@ pub fn add(call: &Invocation) -> Result<(), Failure> {
         enabled: true,
         models: Vec::new(),
         redirects: Default::default(),
+        limits: Vec::new(),
     };
     let read = read(call, &mut input);
     on_folder(call, async |session| {
@@ -219,5 +222,6 @@ fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
         }
         Ok(redirects)
     });
+    set_limits(&mut options, call, &mut input.limits);
     options.faults
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{
     channel::{Channel, ChannelModel, Protocol, Timeouts},
     key::Key,
-    limit::{Metric, Window},
+    limit::{Limit, Metric, Window},
     secret::Secret,
     settings::RuntimeSettings,
 };
@@ -29,6 +29,18 @@ fn providers() -> Providers {
 /// Channel 1 of the provider `acme` with the models `a:free` and `b`, and these keys with their groups.
 fn catalog(keys: &[(i64, Option<&str>)], limits: Vec<Rule>) -> Catalog {
     let model = |name: &str| ChannelModel { name: name.into(), ..ChannelModel::default() };
+    let limits_of = |key| {
+        let its = limits.iter().filter(|rule| rule.key == key).cloned();
+        let limit = |Rule { models, per, metric, window, max, source, .. }| Limit {
+            models,
+            per,
+            metric,
+            window,
+            max,
+            source,
+        };
+        its.map(limit).collect::<Vec<_>>()
+    };
     let channel = Channel {
         id: ChannelId(1),
         name: "c".into(),
@@ -47,6 +59,7 @@ fn catalog(keys: &[(i64, Option<&str>)], limits: Vec<Rule>) -> Catalog {
         enabled: true,
         models: vec![model("a:free"), model("b")],
         redirects: vec![],
+        limits: limits_of(None),
     };
     let keys = keys.iter().map(|(id, group)| Key {
         id: KeyId(*id),
@@ -56,10 +69,10 @@ fn catalog(keys: &[(i64, Option<&str>)], limits: Vec<Rule>) -> Catalog {
         quota_group: group.map(str::to_owned),
         enabled: true,
         secret: Secret::new("key"),
+        limits: limits_of(Some(KeyId(*id))),
     });
     let zone = jiff::tz::TimeZone::UTC;
     Catalog::new(RuntimeSettings::sample(), zone, vec![(channel, keys.collect())], vec![], vec![])
-        .with_limits(limits)
 }
 
 fn declared(catalog: &Catalog, plans: &[(i64, &str)]) -> Declaration {

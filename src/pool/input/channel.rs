@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
 
-use super::{Decimal, Faults, PlainSecret, within, yes};
+use super::{Decimal, Faults, LimitInput, Limited, PlainSecret, check_limits, within, yes};
 use crate::{
     i18n::Messages,
     model::{
@@ -72,6 +72,10 @@ pub struct ChannelInput {
     /// Further public names, each with one upstream model or several.
     #[serde(default)]
     pub redirects: BTreeMap<String, Upstreams>,
+    /// What the upstream allows, as far as it is known; at most 50. The provider's own limits hold where none of the same
+    /// kind is declared here.
+    #[serde(default)]
+    pub limits: Vec<LimitInput>,
 }
 
 fn one() -> i64 {
@@ -282,6 +286,7 @@ impl ChannelInput {
             enabled: channel.enabled,
             models: channel.models.iter().map(ModelInput::of).collect(),
             redirects,
+            limits: channel.limits.iter().map(LimitInput::of).collect(),
         }
     }
 
@@ -317,6 +322,10 @@ impl ChannelInput {
         let timeouts = self.timeouts.check(t, &mut faults);
         let models = self.checked_models(known, t, &mut faults);
         let redirects = self.checked_redirects(t, &mut faults);
+        // A provider that was refused says nothing of calendars, but that is told already.
+        let calendar = providers.filter(|_| !provider.is_empty()).map(|providers| providers.of(&provider));
+        let of = Limited { key: false, provider: calendar.map(|provider| &**provider) };
+        let limits = check_limits(&self.limits, of, "", t, &mut faults);
         faults.or(NewChannel {
             name: self.name.clone(),
             base_url,
@@ -334,6 +343,7 @@ impl ChannelInput {
             enabled: self.enabled,
             models,
             redirects,
+            limits,
         })
     }
 

@@ -5,6 +5,7 @@
 
 mod access_tokens;
 pub mod account;
+pub mod chains;
 pub mod channels;
 pub mod confirm;
 pub mod grants;
@@ -82,6 +83,7 @@ pub fn router(site: Site) -> Router {
         .with_rejection_response(|_| Error::Forbidden("the request came from another site").into_response());
     Router::new()
         .route("/", get(async || Redirect::to("/channels")))
+        .merge(chains::router())
         .merge(channels::router())
         .merge(log::router())
         .merge(login::router())

@@ -332,6 +332,7 @@ async fn listed_models(
         enabled: true,
         models: Vec::new(),
         redirects: Vec::new(),
+        limits: Vec::new(),
     };
     let limits = catalog.load().timeouts(&channel);
     let timeouts = EffectiveTimeouts {

@@ -250,6 +250,8 @@ pub enum Section {
     None,
     /// Channels and their keys.
     Channels,
+    /// Chains.
+    Chains,
     /// Tokens.
     Tokens,
     /// The usage log.
@@ -297,6 +299,7 @@ impl Chrome {
         let t = &self.t.common;
         [
             (Section::Channels, "/channels", t.nav_channels()),
+            (Section::Chains, "/chains", t.nav_chains()),
             (Section::Tokens, "/tokens", t.nav_tokens()),
             (Section::Log, "/log", t.nav_log()),
             (Section::Usage, "/usage", t.nav_usage()),

@@ -26,7 +26,7 @@ use crate::{
         time::UnixMs,
     },
     pool::{
-        input::{ChannelInput, Faults, ModelDetails, ModelInput, TimeoutsInput, Upstreams},
+        input::{ChannelInput, Faults, LimitInput, ModelDetails, ModelInput, TimeoutsInput, Upstreams},
         rules::MAX_MODELS,
         upkeep::{
             concerns_channel, end_rests, key_rest, merged_models, patient_timeouts, sends_secrets_elsewhere,
@@ -47,6 +47,11 @@ pub fn endpoints() -> Vec<Endpoint> {
         "name": "Groq", "base_url": "https://api.groq.com/openai/v1", "priority": 10,
         "models": ["llama-3.3-70b-versatile", {"name": "openai/gpt-oss-120b", "price": {"input": 0.15, "output": 0.6}}],
         "redirects": {"smart": "openai/gpt-oss-120b"},
+        "limits": [
+            {"max": 30, "window": "1m", "per": "group"},
+            {"metric": "tokens", "max": 200_000, "window": "day@UTC", "per": "group_model", "models": ["openai/*"]},
+            {"metric": "concurrency", "max": 4, "per": "key"},
+        ],
     });
     let moved = "Keys are never readable through this interface. A change that would send a channel's keys or headers \
                  to another host, or by way of another proxy, needs the account's password in the header `x-onepool-password`.";
@@ -118,6 +123,8 @@ pub struct ChannelView {
     models: Vec<ModelInput>,
     /// Further public names, each with one upstream model or several.
     redirects: BTreeMap<String, Upstreams>,
+    /// The limits that are declared on it.
+    limits: Vec<LimitInput>,
     /// Whether it takes calls now, and if not, why.
     state: ChannelState,
     /// Its keys.
@@ -196,6 +203,7 @@ impl ChannelView {
             enabled: input.enabled,
             models: input.models,
             redirects: input.redirects,
+            limits: input.limits,
             state,
             keys: KeyCounts { total: entry.keys.len(), enabled: enabled.len(), available },
         }

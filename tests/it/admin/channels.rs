@@ -162,7 +162,8 @@ async fn a_channels_plan_is_one_of_its_providers_and_survives_another_change() {
     let form = browser.get("/channels/1/edit").await.body;
     assert!(form.contains("<option value=\"openrouter/credits\" selected>"), "{form}");
     browser.language = "zh-CN";
-    let plan = onepool::provider::Providers::embedded().of("openrouter").plan("credits").unwrap().name.zh.clone();
+    let plan =
+        onepool::provider::Providers::embedded().of("openrouter").plan("credits").unwrap().name.zh.clone();
     assert!(browser.get("/channels/1").await.body.contains(&plan), "{plan}");
     assert_eq!(browser.post("/channels/1/edit", &fields("openrouter", "")).await.status, 303);
     assert!(!browser.get("/channels/1").await.body.contains(&plan));

@@ -1,7 +1,9 @@
 //! The operator's pages, as a browser sees them: requests go into the router, without a socket.
 
 mod account;
+mod chains;
 mod channels;
+mod limits;
 mod tokens;
 
 use std::time::Duration;
@@ -122,6 +124,7 @@ impl Browser {
             enabled: true,
             models: models.collect(),
             redirects: Vec::new(),
+            limits: Vec::new(),
         };
         self.app.site().db.create_channel(&channel).await.unwrap();
         self.app.site().catalog.reload().await.unwrap();

@@ -2,9 +2,11 @@
 //! may hold a secret.
 
 mod access;
+mod chains;
 mod channels;
 mod document;
 mod keys;
+mod limits;
 mod pool;
 mod schema;
 mod server;

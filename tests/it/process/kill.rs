@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use onepool::{
     model::{
         id::ChannelId,
-        limit::{Metric, Models, Per, Rule, Source, Window},
+        limit::{Limit, Metric, Models, Per, Source, Window},
         secret::Secret,
         time::Clock,
     },
@@ -167,17 +167,8 @@ async fn a_kill_in_the_middle_of_a_window_sends_no_more_than_the_limit() {
     let channel = ChannelId(1);
     let window = Window::Rolling { ms: WINDOW_MS + 1_000 };
     let (models, source) = (Models::default(), Source::Declared);
-    let rule = Rule {
-        channel,
-        key: None,
-        models,
-        per: Per::Key,
-        metric: Metric::Requests,
-        window,
-        max: ALLOWED,
-        source,
-    };
-    db.set_limits(channel, &[rule]).await.expect("a limit");
+    let limit = Limit { models, per: Per::Key, metric: Metric::Requests, window, max: ALLOWED, source };
+    db.set_limits(channel, None, &[limit]).await.expect("a limit");
     db.close().await;
     fake.limit_key(KEY, ALLOWED, WINDOW_MS).await;
 

@@ -5,7 +5,7 @@ use std::{fs, sync::Arc, time::Duration};
 use futures_util::{StreamExt as _, future::join_all};
 use onepool::model::{
     id::ChannelId,
-    limit::{Metric, Models, Per, Rule, Source, Window},
+    limit::{Limit, Metric, Models, Per, Source, Window},
     time::Clock,
 };
 use serde_json::json;
@@ -70,8 +70,8 @@ fn seconds(reply: &Reply) -> u64 {
 /// Declares a limit of the operator's.
 async fn limit(app: &TestApp, channel: ChannelId, per: Per, window: Window, max: u64) {
     let (models, source) = (Models::default(), Source::Declared);
-    let rule = Rule { channel, key: None, models, per, metric: Metric::Requests, window, max, source };
-    app.app.site().db.set_limits(channel, &[rule]).await.unwrap();
+    let limit = Limit { models, per, metric: Metric::Requests, window, max, source };
+    app.app.site().db.set_limits(channel, None, &[limit]).await.unwrap();
     app.reload().await;
 }
 
@@ -103,7 +103,7 @@ async fn what_the_operator_declares_replaces_the_providers_and_a_changed_file_co
         served += 1;
     }
     assert_eq!((served, upstream.inferences().len()), (5, 5));
-    app.app.site().db.set_limits(channel, &[]).await.unwrap();
+    app.app.site().db.set_limits(channel, None, &[]).await.unwrap();
     app.reload().await;
     let folder = app.data.path().join("data/providers");
     fs::write(folder.join("mine.json"), MINE.replace(r#""max": 3"#, r#""max": 30"#)).unwrap();

@@ -217,7 +217,9 @@ pub(in crate::web::admin) fn pasted_keys(t: Messages, text: &str) -> (Vec<Pasted
     let mut keys = Vec::new();
     for line in parse_pasted(text) {
         match line.key {
-            Ok(secret) => keys.push(PastedKey { label: line.label, secret, quota_group: None }),
+            Ok(secret) => {
+                keys.push(PastedKey { label: line.label, secret, quota_group: None, limits: Vec::new() })
+            }
             Err(found) if problem.is_none() => {
                 problem = Some(t.channels.paste_problem(line.line, &paste_problem(t, found)));
             }

@@ -7,7 +7,9 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, find_key, key_name, keys::MAX_NAME_CHARS, show::CheckSummary, state};
+use super::{
+    find_channel, find_key, key_name, keys::MAX_NAME_CHARS, limits::LimitTables, show::CheckSummary, state,
+};
 use crate::{
     error::{Error, Result},
     i18n::Messages,
@@ -41,6 +43,7 @@ struct KeyPage {
     group: String,
     errors: FieldErrors,
     rests: Vec<state::RestRow>,
+    limits: LimitTables,
     models: Vec<String>,
     check: CheckSummary,
     steps: Vec<StepRow>,
@@ -128,6 +131,7 @@ async fn page(
             group,
             errors,
             rests: state::rest_rows(t, entry, Some(key), book, now),
+            limits: LimitTables::of(t, entry, Some(key), &site.catalog.provider_of(&entry.channel)),
             models,
             check: CheckSummary::of(t, row.last_check.as_ref(), &catalog.zone),
             steps: row

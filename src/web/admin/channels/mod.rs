@@ -1,13 +1,14 @@
 //! Channels and their keys.
 //!
 //! `index` lists them, `form` adds and edits, `show` is a channel's page with its keys, models and rests; what
-//! its forms do is in `keys`, `models` and `rests`. `delete` asks first.
+//! its forms do is in `keys`, `models` and `rests`; `limits` is a page for a channel's and for a key's. `delete` asks first.
 
 mod delete;
 mod form;
 mod index;
 mod key;
 mod keys;
+mod limits;
 mod models;
 mod rests;
 mod show;
@@ -48,6 +49,8 @@ pub fn router() -> Router<Site> {
         .route("/channels/{id}/models", get(show::to_channel).post(models::save))
         .route("/channels/{id}/models/fetch", get(show::to_channel).post(models::fetch))
         .route("/channels/{id}/models/apply", get(show::to_channel).post(models::apply))
+        .route("/channels/{id}/limits", get(limits::show).post(limits::save))
+        .route("/channels/{id}/keys/{key}/limits", get(limits::show_of_key).post(limits::save_of_key))
         .route("/channels/{id}/keys", get(show::to_channel).post(keys::paste))
         .route("/channels/{id}/keys/{key}", get(key::show).post(key::update))
         .route("/channels/{id}/keys/{key}/enabled", post(key::set_enabled))

@@ -7,7 +7,13 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, form::{in_language, provider_name}, models::ModelsForm, name_of_key, state};
+use super::{
+    find_channel,
+    form::{in_language, provider_name},
+    limits::LimitTables,
+    models::ModelsForm,
+    name_of_key, state,
+};
 use crate::{
     error::Result,
     i18n::Messages,
@@ -38,6 +44,7 @@ struct ShowPage {
     rests: Vec<state::RestRow>,
     keys: Vec<KeyLine>,
     paste: PasteForm,
+    limits: LimitTables,
     models: ModelsForm,
     messages: Vec<String>,
 }
@@ -165,6 +172,7 @@ pub(super) async fn page(
             rests: state::rest_rows(t, entry, None, book, now),
             keys,
             paste,
+            limits: LimitTables::of(t, entry, None, providers.of(&entry.channel.provider)),
             messages: models.messages(t),
             models,
         }

@@ -73,7 +73,11 @@ impl ChannelForm {
             base_url: channel.base_url.clone(),
             protocol: channel.protocol.as_str().into(),
             provider: channel.provider.clone(),
-            plan: channel.plan.as_ref().map(|plan| format!("{}/{plan}", channel.provider)).unwrap_or_default(),
+            plan: channel
+                .plan
+                .as_ref()
+                .map(|plan| format!("{}/{plan}", channel.provider))
+                .unwrap_or_default(),
             models: models.join("\n"),
             redirects: show_redirects(&channel.redirects),
             priority: channel.priority.to_string(),
@@ -187,6 +191,8 @@ impl ChannelForm {
             enabled: self.enabled,
             models,
             redirects,
+            // They have a page of their own.
+            limits: existing.map(|channel| channel.limits.clone()).unwrap_or_default(),
         })
     }
 

@@ -172,7 +172,9 @@ impl App {
         .map_err(unreadable)?;
         let dispatch = Dispatch::new(clock.clone());
         let declaring = dispatch.clone();
-        let catalog = catalog.observed_by(Arc::new(move |catalog| declaring.declare(catalog.clone())));
+        let catalog = catalog.observed_by(Arc::new(move |catalog, providers| {
+            declaring.declare(catalog.clone(), providers.clone());
+        }));
 
         let tasks = Tasks::default();
         let stop_on_error = tasks.stopping().drop_guard();
@@ -220,6 +222,10 @@ impl App {
             ),
         );
         let clients = Clients::new();
+        tasks.spawn(
+            "counters",
+            jobs::counters::run(catalog.clone(), dispatch.clone(), clients.clone(), tasks.stopping()),
+        );
         let relay = Arc::new(Relay::new(relay::Parts {
             catalog: catalog.clone(),
             clients: clients.clone(),

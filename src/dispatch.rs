@@ -7,8 +7,11 @@
 //! A call gets a [`Permit`] to send. It is given back on every path, also by dropping it: a client that leaves frees its
 //! place in line or its slot at once.
 
+mod declare;
+mod told;
+
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -19,23 +22,30 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::{
-        catalog::{Catalog, ChannelEntry, Route},
-        id::ChannelId,
+        catalog::{Catalog, Route},
+        id::KeyId,
         time::{Clock, UnixMs},
         usage::Endpoint,
     },
+    provider::{ObservedLimit, Providers},
     scheduler::{
         budget::RetryBudget,
         desk::{Answer, Bounds, Call, Desk, Event, Grant, Refusal, WaiterId},
-        limit::{Cost, Rule},
+        limit::Cost,
         now::Now,
-        pool::{Fault, Plan, Pool, StemSpec, Taken, Tier, Tried},
+        pool::{Fault, Plan, Pool, StemId, Taken, Tier, Tried, Why},
+        queue::Class,
         rest::Scope,
     },
 };
+use declare::{OtherEndpoints, declaration};
 
-/// How long a call waits for a tier before it looks at the next one.
+/// How long a call waits for a tier before it looks at the next one, and how long one does for which nobody waits.
 const SPILL_MS: i64 = 2_000;
+const BATCH_SPILL_MS: i64 = 30_000;
+
+/// Tokens of output that an answer is expected to have, until some have come.
+const USUAL_OUTPUT: f32 = 1024.0;
 
 /// The most calls that wait at all, unless the bound for one set of candidates is higher.
 const MOST_WAITING: usize = 10_000;
@@ -72,9 +82,12 @@ struct State {
     waiting: HashMap<WaiterId, oneshot::Sender<Result<Box<Grant>, Refusal>>>,
     plans: HashMap<Arc<Plan>, u64>,
     sets: u64,
-    catalog: Option<Arc<Catalog>>,
-    /// Models that were asked for on another endpoint than chat.
-    other_endpoints: HashSet<(ChannelId, Arc<str>, Endpoint)>,
+    catalog: Option<(Arc<Catalog>, Arc<Providers>)>,
+    other_endpoints: OtherEndpoints,
+    /// The plans of keys whose provider was asked.
+    key_plans: HashMap<KeyId, String>,
+    /// What three of four answers of each stem had less output than, in tokens.
+    outputs: HashMap<StemId, f32>,
     budget: RetryBudget,
     /// When the driver means to wake.
     wake: Option<UnixMs>,
@@ -103,7 +116,7 @@ impl DerefMut for Locked<'_> {
 impl Locked<'_> {
     /// The plan of a call by these steps, to look at: nobody waits for it.
     pub fn plan(&self, steps: &[Stage<'_>], endpoint: Endpoint) -> Plan {
-        plan_of(self.state.desk.pool(), steps, endpoint, i64::MAX)
+        plan_of(self.state.desk.pool(), steps, endpoint, SPILL_MS, i64::MAX)
     }
 }
 
@@ -214,19 +227,29 @@ impl Dispatch {
         }
     }
 
-    /// Takes over a new catalog: which keys there are, for which models, and how many calls may wait. What is known of
-    /// a scope that is declared again stays.
-    pub fn declare(&self, catalog: Arc<Catalog>) {
+    /// Takes over a new catalog, or new facts about providers: which keys there are, for which models, what is allowed, and how
+    /// many calls may wait. What is known of a scope that is declared again stays.
+    pub fn declare(&self, catalog: Arc<Catalog>, providers: Arc<Providers>) {
         let mut state = self.0.state();
-        state.catalog = Some(catalog);
+        state.catalog = Some((catalog, providers));
         self.0.redeclare(&mut state);
         self.0.serve(&mut state);
     }
 
-    /// Who serves a call by these steps, of which a plain model is one: each step's tiers by the channels' priority, and the
-    /// number of the line that calls of this plan wait in. `most_wait` is how long the call may wait at all: nobody is refused
-    /// for whom a lower tier has room, except at a step that is never left.
-    pub fn plan(&self, steps: &[Stage<'_>], endpoint: Endpoint, most_wait: Duration) -> (Arc<Plan>, u64) {
+    /// Who serves a call by these steps, of which a plain model is one: each step's tiers by the channels' priority. `most_wait`
+    /// is how long the call may wait at all: nobody is refused for whom a lower tier has room, except at a step that is never
+    /// left.
+    pub fn plan(
+        &self,
+        steps: &[Stage<'_>],
+        endpoint: Endpoint,
+        class: Class,
+        most_wait: Duration,
+    ) -> PlannedCall {
+        let patience_ms = match class {
+            Class::Interactive => SPILL_MS,
+            Class::Batch => BATCH_SPILL_MS,
+        };
         let most_ms = i64::try_from(most_wait.as_millis()).unwrap_or(i64::MAX);
         let mut state = self.0.state();
         if endpoint != Endpoint::Chat {
@@ -239,22 +262,26 @@ impl Dispatch {
                 self.0.redeclare(&mut state);
             }
         }
-        let plan = Arc::new(plan_of(state.desk.pool(), steps, endpoint, most_ms));
+        let plan = plan_of(state.desk.pool(), steps, endpoint, patience_ms, most_ms);
+        let stems = plan.tiers.iter().flat_map(|tier| &tier.stems);
+        let usual_output = stems
+            .map(|(stem, _)| state.outputs.get(stem).copied().unwrap_or(USUAL_OUTPUT))
+            .fold(0.0, f32::max) as u64;
         if let Some((known, &set)) = state.plans.get_key_value(&plan) {
-            return (known.clone(), set);
+            return PlannedCall { plan: known.clone(), set, usual_output };
         }
         if state.plans.len() >= MOST_PLANS {
             state.plans.clear();
         }
         state.sets += 1;
-        let set = state.sets;
+        let (plan, set) = (Arc::new(plan), state.sets);
         state.plans.insert(plan.clone(), set);
-        (plan, set)
+        PlannedCall { plan, set, usual_output }
     }
 
     /// Waits until the call may be sent: at once, or in line until its deadline. The permit says where to; the call comes
     /// back for the next attempt. Dropping the future frees the place in line.
-    pub async fn acquire(&self, call: Call) -> Result<(Permit, Call), Refusal> {
+    pub async fn acquire(&self, call: Call) -> Result<Granted, Refusal> {
         let (id, receiver) = {
             let mut state = self.0.state();
             let answer = state.desk.acquire(call, self.0.now(), rand::random());
@@ -275,14 +302,15 @@ impl Dispatch {
         };
         let mut waiting = Waiting { dispatch: self.clone(), id, receiver };
         // A sender never goes without an answer, as long as the desk keeps its books.
-        let lost = Refusal { why: crate::scheduler::pool::Why::Nobody, retry_after: None };
+        let lost = Refusal { why: Why::Nobody, retry_after: None };
         let answer = (&mut waiting.receiver).await.unwrap_or(Err(lost));
         answer.map(|grant| self.permit(*grant))
     }
 
-    fn permit(&self, grant: Grant) -> (Permit, Call) {
-        let Grant { taken, call } = grant;
-        (Permit { dispatch: self.clone(), taken, sent: false, used: None }, call)
+    fn permit(&self, grant: Grant) -> Granted {
+        let Grant { taken, call, waited_for } = grant;
+        let permit = Permit { dispatch: self.clone(), taken, sent: false, used: None };
+        Granted { permit, call, waited_for }
     }
 
     /// Notes a client's call, which earns a part of a retry.
@@ -300,76 +328,54 @@ impl Dispatch {
 
 impl Shared {
     fn redeclare(&self, state: &mut State) {
-        let Some(catalog) = state.catalog.clone() else { return };
+        let Some((catalog, providers)) = state.catalog.clone() else { return };
         let per_set = catalog.settings.queue_limit as usize;
         state.desk.set_bounds(Bounds { per_set, total: per_set.max(MOST_WAITING) });
-        let mut stems = Vec::new();
-        for entry in catalog.channels().filter(|entry| entry.channel.enabled) {
-            let keys: Vec<_> = entry
-                .keys
-                .iter()
-                .filter(|key| key.enabled)
-                .map(|key| (key.id, key.quota_group.clone()))
-                .collect();
-            let channel = entry.channel.id;
-            for model in upstream_models(entry) {
-                let mut declare = |name| stems.push(StemSpec { channel, model: name, keys: keys.clone() });
-                declare(model.clone());
-                for endpoint in state
-                    .other_endpoints
-                    .iter()
-                    .filter(|(other, name, _)| *other == channel && *name == model)
-                    .map(|(.., endpoint)| *endpoint)
-                {
-                    declare(rested_name(endpoint, &model));
-                }
+        let told = declaration(&catalog, &providers, &state.other_endpoints, &state.key_plans);
+        let pool = state.desk.pool_mut();
+        pool.declare(&told.stems, &told.rules, told.resets, self.now());
+        for (channel, model, counts) in told.counts {
+            if let Some(stem) = pool.find_stem(channel, &model) {
+                pool.set_counts(stem, counts);
             }
         }
-        // Whoever wrote them checked them; a limit that makes no sense must still stop nobody.
-        let rules: Vec<Rule> = catalog.limits().iter().filter(|rule| rule.check().is_ok()).cloned().collect();
-        state.desk.pool_mut().declare(&stems, &rules, HashMap::new(), self.now());
     }
 }
 
-/// Every upstream name of a channel's models, once.
-fn upstream_models(entry: &ChannelEntry) -> Vec<Arc<str>> {
-    let channel = &entry.channel;
-    let own = channel.models.iter().map(|model| model.name.as_str());
-    let redirected = channel.redirects.iter().map(|redirect| redirect.upstream.as_str());
-    let mut seen = HashSet::new();
-    own.chain(redirected).filter(|name| seen.insert(*name)).map(Arc::from).collect()
-}
-
-/// The tiers of these steps, for a call that may wait so long.
-fn plan_of(pool: &Pool, steps: &[Stage<'_>], endpoint: Endpoint, most_ms: i64) -> Plan {
-    let mut plan = Plan { tiers: Vec::new() };
-    // Two names may stand for one model of a channel; the first step that has it counts.
+/// Of each step its tiers by the channels' priority; the stems of a channel share its weight.
+fn plan_of(pool: &Pool, steps: &[Stage<'_>], endpoint: Endpoint, patience_ms: i64, most_ms: i64) -> Plan {
+    let mut plan = Plan { tiers: Vec::with_capacity(1) };
+    // Two steps may have names for one model of a channel; the first one that has it counts.
     let mut planned = HashSet::new();
     for step in steps {
         let leave_ms = step.spill_ms.map_or(i64::MAX, |ms| i64::from(ms).min(most_ms));
-        let spill_ms = SPILL_MS.min(most_ms).min(leave_ms);
-        let mut of_channel: HashMap<ChannelId, u32> = HashMap::new();
-        for route in &step.routes {
-            *of_channel.entry(route.channel.channel.id).or_default() += 1;
-        }
-        let mut tiers: BTreeMap<i64, Tier> = BTreeMap::new();
-        for route in &step.routes {
-            let channel = &route.channel.channel;
-            let name = rested_name(endpoint, &route.upstream_model);
-            let Some(stem) = pool.find_stem(channel.id, &name) else { continue };
-            if !planned.insert(stem) {
-                continue;
+        let spill_ms = patience_ms.min(most_ms).min(leave_ms);
+        let mut tiers: Vec<(i64, Tier)> = Vec::with_capacity(1);
+        // A catalog has the routes of a channel one after the other.
+        let of_channels = step.routes.chunk_by(|one, next| one.channel.channel.id == next.channel.channel.id);
+        for of_channel in of_channels {
+            let sharing = u32::try_from(of_channel.len()).unwrap_or(u32::MAX);
+            for route in of_channel {
+                let channel = &route.channel.channel;
+                let name = rested_name(endpoint, &route.upstream_model);
+                let Some(stem) = pool.find_stem(channel.id, &name) else { continue };
+                if steps.len() > 1 && !planned.insert(stem) {
+                    continue;
+                }
+                let weight = channel.weight.max(1).saturating_mul(WEIGHT_SCALE) / sharing;
+                let stem = (stem, weight.max(1));
+                match tiers.iter_mut().find(|(priority, _)| *priority == channel.priority) {
+                    Some((_, tier)) => tier.stems.push(stem),
+                    None => tiers.push((channel.priority, Tier { stems: vec![stem], spill_ms })),
+                }
             }
-            let sharing = of_channel.get(&channel.id).copied().unwrap_or(1).max(1);
-            let weight = channel.weight.max(1).saturating_mul(WEIGHT_SCALE) / sharing;
-            let tier = tiers.entry(channel.priority).or_insert_with(|| Tier { stems: Vec::new(), spill_ms });
-            tier.stems.push((stem, weight.max(1)));
         }
+        tiers.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
         // The step is left from its last tier.
-        if let Some(mut last) = tiers.first_entry() {
-            last.get_mut().spill_ms = leave_ms;
+        if let Some((_, last)) = tiers.last_mut() {
+            last.spill_ms = leave_ms;
         }
-        plan.tiers.extend(tiers.into_values().rev());
+        plan.tiers.extend(tiers.into_iter().map(|(_, tier)| tier));
     }
     plan
 }
@@ -401,6 +407,7 @@ pub fn on_chat(scope: &Scope) -> Option<Scope> {
     match scope {
         Scope::ChannelModel(id, name) => Some(Scope::ChannelModel(*id, chat_name(name)?)),
         Scope::KeyModel(id, name) => Some(Scope::KeyModel(*id, chat_name(name)?)),
+        Scope::GroupModel(id, group, name) => Some(Scope::GroupModel(*id, group.clone(), chat_name(name)?)),
         _ => None,
     }
 }
@@ -411,6 +418,13 @@ pub fn rested_name(endpoint: Endpoint, model: &Arc<str>) -> Arc<str> {
         Endpoint::Chat => model.clone(),
         other => format!("{model} ({other})").into(),
     }
+}
+
+/// A running estimate of what three of four values are below, with one more value: a step up by three for each that is
+/// above, down by one for each that is below.
+fn upper_quartile(estimate: f32, value: f32) -> f32 {
+    let step = (estimate * 0.02).max(1.0);
+    if value > estimate { (estimate + 3.0 * step).min(value) } else { (estimate - step).max(value) }
 }
 
 /// A place in line.
@@ -435,6 +449,27 @@ impl Drop for Waiting {
     }
 }
 
+/// Who may serve a call.
+#[derive(Debug, Clone)]
+pub struct PlannedCall {
+    /// The candidates.
+    pub plan: Arc<Plan>,
+    /// The number of the line that calls of this plan wait in.
+    pub set: u64,
+    /// Tokens of output: fewer are in three of four answers of any of them.
+    pub usual_output: u64,
+}
+
+/// A call that may be sent.
+pub struct Granted {
+    /// Where to.
+    pub permit: Permit,
+    /// The call, to come back with if it fails.
+    pub call: Call,
+    /// What it had to wait for, if it had to.
+    pub waited_for: Option<Why>,
+}
+
 /// The permission to send one call to one key. Settle it, or let it fail; dropping it means that the client left.
 pub struct Permit {
     dispatch: Dispatch,
@@ -454,10 +489,15 @@ impl Permit {
         self.sent = true;
     }
 
-    /// Notes that the upstream accepted the call: its status was one of success.
-    pub fn accepted(&self) {
+    /// Notes the upstream's answer: whether it accepted the call, with a status of success, and what its headers say of
+    /// limits.
+    pub fn answered(&self, accepted: bool, observed: &[ObservedLimit]) {
         let now = self.dispatch.now();
-        self.dispatch.lock().accepted(self.taken.slot, now);
+        let mut pool = self.dispatch.lock();
+        if accepted {
+            pool.accepted(self.taken.slot, now);
+        }
+        told::observed(&mut pool, &self.taken, accepted, observed, now);
     }
 
     /// Notes what the call has really taken, for the case that it is dropped.
@@ -468,7 +508,12 @@ impl Permit {
     /// Gives it back after an answer that came to its end.
     pub fn settle(self, used: Option<Cost>) {
         let now = self.dispatch.now();
-        self.dispatch.lock().settle(self.taken.slot, used, now);
+        let mut pool = self.dispatch.lock();
+        pool.settle(self.taken.slot, used, now);
+        if let Some(used) = used.filter(|used| used.tokens > used.input_tokens) {
+            let usual = pool.state.outputs.entry(self.taken.stem).or_insert(USUAL_OUTPUT);
+            *usual = upper_quartile(*usual, (used.tokens - used.input_tokens) as f32);
+        }
     }
 
     /// Gives it back after a bad answer. Says what rests for it and until when, on the steady clock.

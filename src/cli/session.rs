@@ -159,7 +159,7 @@ impl Session {
     pub async fn dispatch(&self, catalog: &Arc<Catalog>) -> Result<(Dispatch, &'static str), Failure> {
         let running = matches!(DataFolder::existing(&self.config.data_dir)?.claim(), Claim::Server(_));
         let dispatch = Dispatch::new(self.clock.clone());
-        dispatch.declare(catalog.clone());
+        dispatch.declare(catalog.clone(), self.providers.load());
         jobs::rests::load(&self.db, &dispatch, !running).await?;
         let t = self.m.inspect;
         Ok((dispatch, if running { t.saved_by_server() } else { t.saved_state() }))

@@ -23,8 +23,10 @@ pub async fn run(db: Db, catalog: CatalogStore, dispatch: Dispatch, stopping: Ca
     loop {
         let providers = catalog.providers().clone();
         // Listing a folder takes microseconds, but it may be on a network.
-        if tokio::task::spawn_blocking(move || providers.follow()).await.is_err() {
-            tracing::error!("looking for changed provider files panicked");
+        match tokio::task::spawn_blocking(move || providers.follow()).await {
+            Ok(true) => catalog.providers_changed().await,
+            Ok(false) => {}
+            Err(_) => tracing::error!("looking for changed provider files panicked"),
         }
         match follow(&db, &catalog, &dispatch, &mut followed).await {
             Ok(()) => failed = false,

@@ -1,6 +1,7 @@
 //! What runs by the clock. Each job is a future that the app spawns and cancels; none of them answers a request.
 
 pub mod backups;
+pub mod counters;
 pub mod follow;
 pub mod rests;
 pub mod retention;

@@ -83,6 +83,18 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// What a call had to wait for before it was sent.
+    WaitReason {
+        /// Limits were used up.
+        Limit = "limit",
+        /// What there was rested after bad answers.
+        Rest = "rest",
+        /// Calls under way had to be answered first.
+        Busy = "busy",
+    }
+}
+
 /// Token counts of a call. `cached` is part of `prompt`, `reasoning` part of `completion`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenCounts {
@@ -167,6 +179,12 @@ pub struct Attempt {
     pub key_id: KeyId,
     /// The upstream's model name.
     pub model: String,
+    /// Milliseconds that the call waited in line right before it.
+    #[serde(default)]
+    pub waited_ms: u32,
+    /// What it waited for, if it had to.
+    #[serde(default)]
+    pub waited_for: Option<WaitReason>,
     /// Milliseconds from the call's arrival to the attempt's start.
     pub started_ms: u32,
     /// Milliseconds from the attempt's start to the upstream's first content.

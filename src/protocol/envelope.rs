@@ -25,6 +25,9 @@ pub const MAX_BELIEVED_TOKENS: u64 = 1_000_000_000;
 /// (<https://platform.openai.com/docs/api-reference/chat/create#chat-create-n>).
 pub const MAX_CHOICES: u64 = 128;
 
+/// The longest name of a conversation or a user that is looked at, as JSON.
+const MAX_NAME_BYTES: usize = 1024;
+
 /// What an image costs in the estimate. OpenAI's vision guide has 85 to about 1500 tokens, by size
 /// (<https://platform.openai.com/docs/guides/images-vision#calculating-costs>).
 const IMAGE_TOKENS: u64 = 1000;
@@ -72,6 +75,8 @@ pub struct Envelope {
     pub choices: u32,
     body: Bytes,
     model_span: Range<usize>,
+    session_span: Option<Range<usize>>,
+    user_span: Option<Range<usize>>,
     usage_patch: Option<UsagePatch>,
     texts: Vec<(Range<usize>, TextKind)>,
 }
@@ -151,10 +156,29 @@ impl Envelope {
             max_tokens: newer.max(older),
             choices,
             model_span,
+            session_span: read.session.map(|value| span(text, value.get())),
+            user_span: read.user.map(|value| span(text, value.get())),
             usage_patch: usage_patch.filter(|_| stream),
             texts: content,
             body,
         })
+    }
+
+    /// What the client calls the conversation, as JSON.
+    pub(super) fn session(&self) -> Option<&[u8]> {
+        Some(&self.body[self.session_span.clone()?])
+    }
+
+    /// What the client calls its user, as JSON.
+    pub(super) fn user(&self) -> Option<&[u8]> {
+        Some(&self.body[self.user_span.clone()?])
+    }
+
+    /// The messages, prompt or input, as JSON.
+    pub(super) fn first_text(&self) -> &str {
+        let range = self.texts.first().map_or(0..0, |(range, _)| range.clone());
+        // It was read from valid UTF-8, between two quotes or brackets.
+        std::str::from_utf8(&self.body[range]).unwrap_or_default()
     }
 
     /// The body as the client sent it.
@@ -214,6 +238,8 @@ struct Fields<'a> {
     prompt: Option<&'a RawValue>,
     input: Option<&'a RawValue>,
     schemas: Vec<&'a RawValue>,
+    session: Option<&'a RawValue>,
+    user: Option<&'a RawValue>,
 }
 
 impl<'a> Fields<'a> {
@@ -232,6 +258,13 @@ impl<'a> Fields<'a> {
             "messages" => (&mut self.messages, "messages"),
             "prompt" => (&mut self.prompt, "prompt"),
             "input" => (&mut self.input, "input"),
+            // What is no short text names nothing. These are the upstream's to judge.
+            "prompt_cache_key" | "session_id" | "user" => {
+                if value.get().starts_with('"') && value.get().len() <= MAX_NAME_BYTES {
+                    *(if key == "user" { &mut self.user } else { &mut self.session }) = Some(value);
+                }
+                return Ok(());
+            }
             "tools" | "functions" | "response_format" => {
                 self.schemas.push(value);
                 return Ok(());

@@ -4,6 +4,7 @@
 //! understood passes byte by byte, and what must change is patched in place. Start with [`envelope::Envelope`] (what a
 //! client asks), then [`sse::Scanner`] and [`openai::ChunkReader`] (what an upstream answers).
 
+mod conversation;
 pub mod envelope;
 pub mod error_body;
 pub mod estimate;

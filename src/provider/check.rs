@@ -3,7 +3,8 @@
 use super::{
     calendar::Calendar,
     data::{
-        AmountHint, Condition, File, HeaderData, Hint, LimitData, LimitHint, RefusalData, Scope, WindowData,
+        AmountHint, Condition, CounterData, File, HeaderData, Hint, LimitData, LimitHint, RefusalData, Scope,
+        WindowData,
     },
     observe::plausible,
 };
@@ -36,8 +37,14 @@ pub(super) fn check(file: &File) -> Result<(), Vec<(String, String)>> {
         let twice = file.refusals.iter().flatten().take(place).any(|other| other.id == rule.id);
         faults.unless(!twice, &format!("refusals[{place}].id"), || format!("`{}` is there twice", rule.id));
     }
+    if let Some(counter) = &file.counter {
+        faults.counter(counter);
+    }
     if faults.found.is_empty() { Ok(()) } else { Err(faults.found) }
 }
+
+/// A page is asked for at most so often.
+const MIN_COUNTER_SPAN_MS: u64 = 60_000;
 
 impl Faults<'_> {
     fn unless(&mut self, good: bool, place: &str, message: impl FnOnce() -> String) {
@@ -240,6 +247,38 @@ impl Faults<'_> {
         let loose =
             [&hint.after, &hint.date_after].into_iter().flatten().any(|phrase| is_loose(phrase, true));
         self.unless(!loose, at, || "the phrase is too loose: write more of the vendor's sentence".into());
+    }
+
+    fn counter(&mut self, counter: &CounterData) {
+        let path = &counter.path;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.');
+        let good = (1..=100).contains(&path.len())
+            && path.bytes().all(plain)
+            && !path.starts_with('/')
+            && !path.contains("..");
+        self.unless(good, "counter.path", || format!("`{path}` is no path such as `key`"));
+        self.unless((MIN_COUNTER_SPAN_MS..=MAX_SPAN_MS).contains(&counter.every.0), "counter.every", || {
+            "ask at most once a minute".into()
+        });
+        let plans = self.file.plans.as_deref().unwrap_or_default();
+        for (place, hint) in counter.plans.iter().enumerate() {
+            let known = plans.iter().any(|plan| plan.id == hint.plan);
+            self.unless(known, &format!("counter.plans[{place}].plan"), || {
+                "`plans` has no plan of this id".into()
+            });
+            self.unless(!hint.is.is_empty(), &format!("counter.plans[{place}].is"), || {
+                "say what stands in the field".into()
+            });
+        }
+        for (place, limit) in counter.limits.iter().enumerate() {
+            let at = format!("counter.limits[{place}]");
+            self.window(&format!("{at}.window"), &limit.window, limit.metric, None);
+            self.scope(&format!("{at}.scope"), limit.scope);
+            self.models(&at, &limit.models);
+            self.unless(limit.max.is_some() || limit.remaining.is_some(), &at, || {
+                "name the field of `max` or of `remaining`".into()
+            });
+        }
     }
 
     fn limit_hint(&mut self, at: &str, limit: &LimitHint) {

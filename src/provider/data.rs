@@ -176,6 +176,55 @@ pub(super) struct File {
     pub headers: Option<Vec<HeaderData>>,
     /// What refusals mean. The first one that fits decides.
     pub refusals: Option<Vec<RefusalData>>,
+    /// Where a key is told what it has used.
+    pub counter: Option<CounterData>,
+}
+
+/// A page of the provider's that tells a key what it has used.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CounterData {
+    /// Its path below the base URL, such as `key`; it is asked for with GET.
+    pub path: String,
+    /// How often it may be asked for.
+    pub every: Span,
+    /// Which plan the key has: the first one whose condition holds.
+    #[serde(default)]
+    pub plans: Vec<PlanHint>,
+    /// What it says of limits.
+    #[serde(default)]
+    pub limits: Vec<CountedLimit>,
+}
+
+/// How a plan shows.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlanHint {
+    /// The plan's id.
+    pub plan: String,
+    /// A field of the page; see [`Condition::field`].
+    pub field: String,
+    /// It is one of these.
+    pub is: Vec<String>,
+}
+
+/// What a page says of a limit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CountedLimit {
+    /// What is counted.
+    pub metric: Metric,
+    /// When it comes back.
+    pub window: WindowData,
+    /// For whom the limit holds.
+    pub scope: Scope,
+    /// Of a scope with several models, only those of these names, in which `*` stands for anything.
+    #[serde(default)]
+    pub models: Models,
+    /// The field with what is allowed.
+    pub max: Option<String>,
+    /// The field with what is left.
+    pub remaining: Option<String>,
 }
 
 /// When days and months begin.

@@ -9,7 +9,7 @@ use super::{
     calendar::Calendar,
     check,
     data::{
-        Auth, File, HeaderData, LimitData, Plan, QuotaOwner, RefusalData, RejectedCalls, Status,
+        Auth, CounterData, File, HeaderData, LimitData, Plan, QuotaOwner, RefusalData, RejectedCalls, Status,
         Text,
     },
 };
@@ -82,6 +82,7 @@ pub struct Provider {
     pub(super) quoted_headers: Option<String>,
     pub(super) headers: Vec<HeaderData>,
     pub(super) refusals: Vec<RefusalData>,
+    pub(super) counter: Option<CounterData>,
 }
 
 impl Provider {
@@ -263,6 +264,7 @@ fn over(base: File, file: File) -> File {
         quoted_headers: file.quoted_headers.or(base.quoted_headers),
         headers: file.headers.or(base.headers),
         refusals: file.refusals.or(base.refusals),
+        counter: file.counter.or(base.counter),
     }
 }
 
@@ -290,6 +292,7 @@ fn build(file: File) -> Result<Provider, Vec<(String, String)>> {
         quoted_headers: file.quoted_headers.map(|path| path.to_lowercase()),
         headers: file.headers.unwrap_or_default(),
         refusals: file.refusals.unwrap_or_default(),
+        counter: file.counter,
         id: file.id,
     })
 }

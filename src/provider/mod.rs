@@ -6,11 +6,12 @@
 //!
 //! A provider answers four questions: what is allowed for a model ([`Provider::limits_for`]), what an answer's headers
 //! say is left ([`Provider::observe`]), what a refusal means ([`Provider::judge`]), and when a day or a month begins
-//! anew ([`Provider::reset_at`]). What it says is advice: nothing here counts or waits. Data that is wrong, and headers
+//! anew ([`Provider::reset_at`]); and of some a key can ask what it has used ([`Provider::counter`]). What it says is advice: nothing here counts or waits. Data that is wrong, and headers
 //! that are wrong, may close a limit too early; they never open one.
 
 mod calendar;
 mod check;
+mod counter;
 mod data;
 mod fields;
 mod judge;
@@ -20,6 +21,7 @@ pub mod moment;
 mod observe;
 mod text;
 
+pub use counter::CounterReading;
 pub use data::{Auth, Confidence, Plan, QuotaOwner, RejectedCalls, Scope, Status, Text};
 pub use fields::Fields;
 pub use judge::Verdict;

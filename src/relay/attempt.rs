@@ -164,10 +164,13 @@ impl Relay {
         let mut response =
             before(first_by, self.parts.clients.send(call)).await?.map_err(|error| broken(&error))?;
         let status = response.status();
-        if !(200..300).contains(&status) || status == 204 {
+        let accepted = (200..300).contains(&status) && status != 204;
+        let find = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let provider = self.parts.catalog.provider_of(channel);
+        permit.answered(accepted, &provider.observe(find, self.parts.clock.now()));
+        if !accepted {
             return Err(self.refusal(job, target, response, ask_usage).await);
         }
-        permit.accepted();
         if job.envelope.stream {
             response.forget_headers();
             self.stream_beginning(job, target, response, first_by).await

@@ -1,6 +1,10 @@
 //! What a call asks for, checked against its token and the catalog: everything that attempts need.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -11,7 +15,7 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
-    dispatch::{Permit, Stage, rested_name},
+    dispatch::{Permit, PlannedCall, Stage, rested_name},
     model::{
         catalog::{Bar, Catalog, Route},
         key::Key,
@@ -24,7 +28,6 @@ use crate::{
         desk,
         limit::Cost,
         pool::{Taken, Tried},
-        queue::Class,
     },
     upstream::models::secrets_of,
 };
@@ -32,9 +35,6 @@ use crate::{
 /// Tokens of output that are reserved from a quota when neither the call nor the catalog sets a limit. Most models of
 /// unknown limits stop well below that.
 const UNKNOWN_OUTPUT_LIMIT: u64 = 16_384;
-
-/// Tokens of output that are reserved of a key's limits, unless the call allows fewer.
-const USUAL_OUTPUT: u64 = 1024;
 
 /// Estimates of prompt tokens are raised by this much in a reservation, because they may fall short.
 const ESTIMATE_MARGIN_PERCENT: u64 = 15;
@@ -100,7 +100,7 @@ impl Relay {
         ticket: &mut Ticket,
     ) -> Result<(Job, Option<RateState>), Ending> {
         self.open()?;
-        let Call { token, endpoint, body, at, arrived, .. } = call;
+        let Call { token, endpoint, body, at, arrived, session, class, .. } = call;
         let envelope = Envelope::read(endpoint, body).map_err(|error| Ending::BadRequest {
             message: error.message,
             param: error.param.map(str::to_owned),
@@ -132,20 +132,25 @@ impl Relay {
             let reserved = self.parts.meters.reserve(&token, quota, amount, at, &catalog.zone);
             ticket.reserved(reserved.map_err(over_limit)?);
         }
-        let cost = cost(&envelope, prompt_tokens, &routes);
         let settings = &catalog.settings;
         let wait_s = if envelope.stream { settings.queue_wait_stream_s } else { settings.queue_wait_s };
         let most_wait = Duration::from_secs(wait_s.into());
-        let (plan, set) = self.parts.dispatch.plan(&stages, endpoint, most_wait);
+        let PlannedCall { plan, set, usual_output } =
+            self.parts.dispatch.plan(&stages, endpoint, class, most_wait);
+        let cost = cost(&envelope, prompt_tokens, usual_output);
+        let routes = stages.iter().flat_map(|stage| &stage.routes);
+        let keys = routes.map(|route| route.channel.keys.len()).sum::<usize>();
+        // With one key there is no other to go to.
+        let conversation = envelope.conversation(session.as_deref()).filter(|_| keys > 1);
         let now = self.parts.dispatch.now().steady;
         let call = desk::Call {
             plan,
             set,
             cost,
-            conversation: None,
+            conversation: conversation.map(|number| of_token(number, &token, &model.name)),
             token: token.id,
             weight: 1,
-            class: Class::Interactive,
+            class,
             arrived: now,
             deadline: now + most_wait,
             tried: Tried::default(),
@@ -165,16 +170,27 @@ fn over_limit(over: OverLimit) -> Ending {
     }
 }
 
+/// A conversation's number among those of all tokens and models.
+fn of_token(conversation: u64, token: &Token, model: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (conversation, token.id, model).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What the call probably takes of its key's limits: what it really took is known when it ends.
-fn cost(envelope: &Envelope, prompt_estimate: u64, routes: &[&Route]) -> Cost {
+fn cost(envelope: &Envelope, prompt_estimate: u64, usual_output: u64) -> Cost {
     let input_tokens = prompt_estimate + prompt_estimate / 10;
-    let limit = routes.iter().filter_map(|route| route.model.max_output).max().map_or(u64::MAX, u64::from);
-    let output = match envelope.endpoint {
-        Endpoint::Embeddings => 0,
-        _ => envelope.max_tokens.unwrap_or(u64::MAX).min(limit).min(USUAL_OUTPUT),
+    let (usual, most) = match envelope.endpoint {
+        Endpoint::Embeddings => (0, 0),
+        // Without a word of the client's, vendors that count the most count what is usual.
+        _ => match envelope.max_tokens {
+            Some(most) => (usual_output.min(most), most),
+            None => (usual_output, usual_output),
+        },
     };
-    let tokens = input_tokens.saturating_add(output.saturating_mul(u64::from(envelope.choices.max(1))));
-    Cost { input_tokens, tokens, units: 0 }
+    let choices = u64::from(envelope.choices.max(1));
+    let with_output = |each: u64| input_tokens.saturating_add(each.saturating_mul(choices));
+    Cost { input_tokens, tokens: with_output(usual), most_tokens: with_output(most), units: 0 }
 }
 
 /// The most that the call may cost, in the quota's unit: no call starts whose reservation does not fit.

@@ -39,6 +39,7 @@ use crate::{
         token::{ClientProfile, Token},
         usage::Endpoint,
     },
+    scheduler::queue::Class,
     storage::catalog::CatalogStore,
     upstream::client::Clients,
 };
@@ -96,6 +97,10 @@ pub struct Call {
     pub client_kind: String,
     /// The trace id of its `traceparent`.
     pub trace_id: Option<String>,
+    /// What its client calls the conversation that it belongs to, if its headers say.
+    pub session: Option<String>,
+    /// Whether somebody waits for the answer.
+    pub class: Class,
 }
 
 /// What goes back to the client.

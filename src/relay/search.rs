@@ -12,10 +12,14 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
-    model::{time::UnixMs, usage::OutcomeClass},
+    dispatch::Granted,
+    model::{
+        time::UnixMs,
+        usage::{OutcomeClass, WaitReason},
+    },
     scheduler::{
         desk::Refusal,
-        limit::{Cost, Models},
+        limit::Cost,
         pool::{Fault, Why},
         rest::Report,
     },
@@ -56,9 +60,10 @@ impl Relay {
             }
             ticket.waits();
             let granted = dispatch.acquire(call).await;
+            let why = granted.as_ref().map_or(None, |granted| granted.waited_for);
             // Time in line is bounded by the call's own deadline there.
-            job.deadline += ticket.waited();
-            let (permit, granted) =
+            job.deadline += ticket.waited(why.and_then(reason));
+            let Granted { permit, call: granted, .. } =
                 granted.map_err(|refusal| failures.ending(job, Some(refusal), dispatch.now().steady))?;
             call = granted;
             if failures.attempts > 0 && !dispatch.spend_retry(&permit) {
@@ -85,7 +90,8 @@ impl Relay {
                     let now = dispatch.now().steady;
                     if let Some((scope, until)) = rested.as_ref().filter(|(_, until)| *until > now) {
                         tracing::info!(
-                            ?scope, class = %outcome.class, status, rest_s = until.since(now).as_secs_f32(),
+                            ?scope, class = %outcome.class, status,
+                            rule = outcome.told.as_ref().map(|told| told.rule.as_str()), rest_s = until.since(now).as_secs_f32(),
                             detail = outcome.detail, "rests after a bad answer"
                         );
                     }
@@ -99,18 +105,32 @@ impl Relay {
     }
 }
 
+/// What a call waited for, as its row has it.
+fn reason(why: Why) -> Option<WaitReason> {
+    match why {
+        Why::Limit => Some(WaitReason::Limit),
+        Why::Rest(_) => Some(WaitReason::Rest),
+        Why::Busy => Some(WaitReason::Busy),
+        // For these nobody waits.
+        Why::TooLarge | Why::Spent | Why::Tried | Why::Nobody => None,
+    }
+}
+
 /// What the pool is told of a bad answer.
 pub(super) fn fault_of(outcome: &Outcome, status: Option<u16>) -> Fault {
     let gone = outcome.permanent && outcome.class == OutcomeClass::ModelUnavailable;
     let asked = outcome.rest_for.or(gone.then_some(GONE_REST));
+    let told = outcome.told.as_ref();
+    let limit = told.and_then(|told| told.limit.as_ref());
     Fault {
         report: Report { class: outcome.class, asked, status, detail: outcome.detail.clone() },
         scope: outcome.scope,
+        models: told.map(|told| told.models.clone()).unwrap_or_default(),
         period: outcome.period,
-        models: Models::default(),
-        metric: None,
-        allowed: None,
-        window: None,
+        metric: limit.map(|limit| limit.metric),
+        allowed: limit.and_then(|limit| limit.max),
+        window: limit.and_then(|limit| limit.window.clone()),
+        pace: told.is_some_and(|told| told.pace),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
         id::RequestId,
         time::{Clock, UnixMs},
         token::QuotaUnit,
-        usage::{Attempt, CallResult, OutcomeClass, TokenCounts, UsageRecord},
+        usage::{Attempt, CallResult, OutcomeClass, TokenCounts, UsageRecord, WaitReason},
     },
     scheduler::limit::Cost,
 };
@@ -37,6 +37,8 @@ pub(super) struct Ticket {
     open: Option<OpenAttempt>,
     /// Since when the call has been waiting in line, if it is.
     waiting_since: Option<Instant>,
+    /// How long it waited for the next attempt, and what for.
+    wait: Option<(Duration, WaitReason)>,
     price: Option<Price>,
     /// Whether content of an answer has been found.
     answered: bool,
@@ -86,6 +88,7 @@ impl Ticket {
             reservation: None,
             open: None,
             waiting_since: None,
+            wait: None,
             price: None,
             answered: false,
         }
@@ -113,9 +116,10 @@ impl Ticket {
         self.waiting_since = Some(Instant::now());
     }
 
-    /// Notes that the waiting is over; says how long it took.
-    pub fn waited(&mut self) -> Duration {
+    /// Notes that the waiting is over, and what it was for, if there was any; says how long it took.
+    pub fn waited(&mut self, reason: Option<WaitReason>) -> Duration {
         let waited = self.waiting_since.take().map(|since| since.elapsed()).unwrap_or_default();
+        self.wait = reason.map(|reason| (waited, reason));
         if let Some(record) = &mut self.record {
             record.queue_ms = record.queue_ms.saturating_add(ms(waited));
         }
@@ -125,12 +129,15 @@ impl Ticket {
     /// Begins an attempt.
     pub fn begin_attempt(&mut self, target: &Target) {
         let started = Instant::now();
+        let wait = self.wait.take();
         self.price = target.route.model.price;
         self.open = Some(OpenAttempt {
             attempt: Attempt {
                 channel_id: target.key.channel_id,
                 key_id: target.key.id,
                 model: target.route.upstream_model.to_string(),
+                waited_ms: wait.map_or(0, |(waited, _)| ms(waited)),
+                waited_for: wait.map(|(_, reason)| reason),
                 started_ms: ms(started - self.arrived),
                 first_byte_ms: None,
                 duration_ms: 0,
@@ -192,7 +199,8 @@ impl Ticket {
     /// What the call took of its key's limits, once that is booked.
     pub fn used(&self) -> Option<Cost> {
         let TokenCounts { prompt, completion, .. } = self.record.as_ref()?.tokens;
-        Some(Cost { input_tokens: prompt, tokens: prompt.saturating_add(completion), units: 0 })
+        let tokens = prompt.saturating_add(completion);
+        Some(Cost { input_tokens: prompt, tokens, ..Cost::default() })
     }
 
     /// Closes the books of a complete answer; returns when the row survives the death of the process.
@@ -212,7 +220,7 @@ impl Ticket {
     }
 
     fn close(&mut self, result: CallResult, status: u16, code: Option<&str>) -> Option<UsageRecord> {
-        self.waited();
+        self.waited(None);
         let mut record = self.record.take()?;
         record.result = result;
         record.status = status;

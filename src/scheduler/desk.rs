@@ -89,6 +89,8 @@ pub struct Grant {
     pub taken: Taken,
     /// The call, to come back with if it fails.
     pub call: Call,
+    /// What it had to wait for, if it had to.
+    pub waited_for: Option<Why>,
 }
 
 /// A call that is not sent.
@@ -142,6 +144,8 @@ struct Waiter {
     generation: u32,
     call: Option<Call>,
     place: Option<Place>,
+    /// What it waits for, or what those in front of it waited for when it came.
+    why: Option<Why>,
 }
 
 /// The desk.
@@ -210,7 +214,7 @@ impl Desk {
             match self.pool.choose(&ask, &mut call.tried, now) {
                 Choice::Take(taken) => {
                     self.turns.served(place);
-                    return Answer::Send(Box::new(Grant { taken, call }));
+                    return Answer::Send(Box::new(Grant { taken, call, waited_for: None }));
                 }
                 Choice::Nothing(why) => return Answer::Refused(Refusal { why, retry_after: None }),
                 Choice::Wait { until, why: reason, .. } => {
@@ -237,12 +241,12 @@ impl Desk {
                 retry_after: until.map(|at| UnixMs(at).since(now.steady)),
             });
         }
-        Answer::Queued(self.enqueue(call, place))
+        Answer::Queued(self.enqueue(call, place, why))
     }
 
-    fn enqueue(&mut self, call: Call, place: Place) -> WaiterId {
+    fn enqueue(&mut self, call: Call, place: Place, why: Why) -> WaiterId {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.waiters.push(Waiter { generation: 0, call: None, place: None });
+            self.waiters.push(Waiter { generation: 0, call: None, place: None, why: None });
             self.waiters.len() as u32 - 1
         });
         let set = self.sets.entry(call.set).or_default();
@@ -260,6 +264,7 @@ impl Desk {
         let waiter = &mut self.waiters[index as usize];
         waiter.generation = waiter.generation.wrapping_add(1);
         waiter.place = Some(place);
+        waiter.why = Some(why);
         waiter.call = Some(call);
         self.waiting += 1;
         WaiterId { index, generation: waiter.generation }
@@ -365,8 +370,9 @@ impl Desk {
                     if let Some(entry) = self.sets.get_mut(&set) {
                         entry.line.served(place);
                     }
+                    let waited_for = self.waiters[index as usize].why;
                     let call = self.leave(id)?;
-                    return Some(Event::Send(id, Box::new(Grant { taken, call })));
+                    return Some(Event::Send(id, Box::new(Grant { taken, call, waited_for })));
                 }
                 Choice::Nothing(why) => {
                     self.leave(id);

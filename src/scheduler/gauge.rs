@@ -251,6 +251,14 @@ impl Gauge {
         }
     }
 
+    /// A call that was sent at `sent_at` was refused because calls came in a burst: from now on they go out evenly.
+    pub(super) fn too_uneven(&mut self, sent_at: i64, now: Now) {
+        if self.source != Source::Operator && self.learn.is_news(sent_at) {
+            self.learn.smooth = true;
+            self.learn.reacted(now.ms());
+        }
+    }
+
     /// Takes over how much a provider says it allows. Less counts at once, more only if it says so twice in a row; never more
     /// than was declared.
     pub(super) fn provider_allows(&mut self, allowed: u64) {
@@ -258,8 +266,7 @@ impl Gauge {
         let allowed = allowed.min(declared.unwrap_or(u64::MAX));
         let agreed = self.said_more_allowed == Some(allowed);
         self.said_more_allowed = (allowed > self.max).then_some(allowed);
-        // A number of the provider's own replaces what was guessed.
-        if allowed > self.max && !agreed && self.source != Source::Learned {
+        if allowed > self.max && !agreed {
             return;
         }
         self.max = allowed;

@@ -197,6 +197,11 @@ impl Learn {
         self.accepted_in_row = 0;
     }
 
+    /// Whether a refusal of a call that was sent at this time says something that was not reacted to yet.
+    pub fn is_news(&self, sent_at: i64) -> bool {
+        sent_at > self.reacted_at
+    }
+
     /// Whether calls were sent at an even pace around this time.
     fn paced_at(&self, at: i64, span: i64) -> bool {
         self.next > 0.0 && at - span / 4 <= self.next as i64
@@ -352,7 +357,8 @@ impl Gauge {
         // After a long run without a refusal, what stretched the pace is probably over.
         let faster = if learn.accepted_in_row > LONG_RUN { learn.stretch_permille / 16 } else { 0 };
         learn.stretch_permille = learn.stretch_permille.saturating_sub(1 + faster);
-        if learn.margin_ms > learn.base_margin_ms && learn.accepted_in_row.is_multiple_of(ACCEPTED_TO_SHRINK) {
+        if learn.margin_ms > learn.base_margin_ms && learn.accepted_in_row.is_multiple_of(ACCEPTED_TO_SHRINK)
+        {
             learn.margin_ms -= 1;
         }
         let ceiling = self.declared.unwrap_or(u64::MAX);

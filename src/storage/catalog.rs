@@ -13,14 +13,14 @@ use arc_swap::ArcSwap;
 use super::{Db, StorageResult, on, providers::ProviderStore};
 use crate::{
     model::{catalog::Catalog, channel::Channel, settings::RuntimeSettings},
-    provider::Provider,
+    provider::{Provider, Providers},
 };
 
 /// Makes the settings in force from the saved ones; what the environment sets wins.
 pub type SettingsInForce = Arc<dyn Fn(&BTreeMap<String, String>) -> RuntimeSettings + Send + Sync>;
 
-/// Who is told of a new snapshot before it is put in place.
-pub type Observer = Arc<dyn Fn(&Arc<Catalog>) + Send + Sync>;
+/// Who is told of a new snapshot before it is put in place, and of what is known of vendors then.
+pub type Observer = Arc<dyn Fn(&Arc<Catalog>, &Arc<Providers>) + Send + Sync>;
 
 /// The present snapshot. Cheap to clone; all clones see the same.
 #[derive(Clone)]
@@ -55,8 +55,16 @@ impl CatalogStore {
     /// earlier tell nobody.
     #[must_use]
     pub fn observed_by(self, observer: Observer) -> Self {
-        observer(&self.load());
+        observer(&self.load(), &self.providers.load());
         Self { observer: Some(observer), ..self }
+    }
+
+    /// Tells the observer of the present snapshot again, because what is known of vendors has changed.
+    pub async fn providers_changed(&self) {
+        let _building = self.building.lock().await;
+        if let Some(observer) = &self.observer {
+            observer(&self.load(), &self.providers.load());
+        }
     }
 
     /// The present snapshot.
@@ -82,7 +90,7 @@ impl CatalogStore {
         let version = self.db.catalog_version().await?;
         let catalog = Arc::new(build(&self.db, &self.settings, &self.zone).await?);
         if let Some(observer) = &self.observer {
-            observer(&catalog);
+            observer(&catalog, &self.providers.load());
         }
         self.current.store(catalog);
         self.version.store(version, Ordering::Release);

@@ -13,7 +13,7 @@ use crate::model::{
     id::TokenId,
     time::UnixMs,
     token::QuotaUnit,
-    usage::{Attempt, UsageRecord},
+    usage::{Attempt, UsageRecord, WaitReason},
 };
 
 impl Db {
@@ -122,11 +122,11 @@ async fn insert_rows<'a>(
 
 /// Inserts attempts, each with the id of its row and its position in it.
 async fn insert_attempts(tx: &mut WriteTransaction, attempts: &[(i64, i64, &Attempt)]) -> StorageResult<()> {
-    const COLUMNS: usize = 11;
+    const COLUMNS: usize = 13;
     for group in groups(attempts) {
         let sql = format!(
             "INSERT INTO attempts (usage_id, position, channel_id, key_id, model, started_ms, first_byte_ms, \
-             duration_ms, status, class, detail) VALUES {}",
+             duration_ms, status, class, detail, waited_ms, waited_for) VALUES {}",
             placeholders(group.len(), COLUMNS)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -142,7 +142,9 @@ async fn insert_attempts(tx: &mut WriteTransaction, attempts: &[(i64, i64, &Atte
                 .bind(i64::from(attempt.duration_ms))
                 .bind(attempt.status.map(i64::from))
                 .bind(attempt.class.as_str())
-                .bind(&attempt.detail);
+                .bind(&attempt.detail)
+                .bind(i64::from(attempt.waited_ms))
+                .bind(attempt.waited_for.map(WaitReason::as_str));
         }
         query.execute(&mut **tx).await?;
     }
@@ -174,6 +176,8 @@ pub(crate) mod tests {
             channel_id: ChannelId(1),
             key_id: KeyId(2),
             model: "llama".into(),
+            waited_ms: 4,
+            waited_for: Some(WaitReason::Limit),
             started_ms: 5,
             first_byte_ms: None,
             duration_ms: 20,

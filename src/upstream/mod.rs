@@ -3,11 +3,12 @@
 //! - [`client`]: sends one request; small, so that the HTTP library can be exchanged.
 //! - [`address`]: which addresses an upstream may be on.
 //! - [`outcome`]: what an upstream's refusal means; pure.
-//! - [`models`]: which models an upstream serves; [`check`]: whether a key works.
+//! - [`models`]: which models an upstream serves; [`check`]: whether a key works; [`counter`]: what it has used.
 
 pub mod address;
 pub mod check;
 pub mod client;
+pub mod counter;
 mod inflate;
 pub mod models;
 pub mod outcome;

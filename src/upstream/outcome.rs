@@ -186,8 +186,8 @@ fn outcome_told(
 ) -> Outcome {
     let scope = match told.scope {
         provider::Scope::Request => RestScope::Request,
-        // Rests know no "model of a group"; each of its keys finds out by itself.
-        provider::Scope::KeyModel | provider::Scope::GroupModel => RestScope::KeyModel,
+        provider::Scope::KeyModel => RestScope::KeyModel,
+        provider::Scope::GroupModel => RestScope::GroupModel,
         provider::Scope::Key => RestScope::Key,
         provider::Scope::Group => RestScope::Group,
         provider::Scope::Model => RestScope::ChannelModel,

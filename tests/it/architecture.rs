@@ -19,8 +19,8 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("upstream", "error model protocol scheduler provider"),
     ("export", "error model protocol scheduler provider"),
     ("import", "error model protocol scheduler provider storage"),
-    ("dispatch", "error model scheduler"),
-    ("inspect", "error model scheduler dispatch"),
+    ("dispatch", "error model scheduler provider"),
+    ("inspect", "error model scheduler provider dispatch"),
     ("relay", "error model protocol scheduler provider storage upstream dispatch"),
     ("pool", "error model protocol scheduler provider storage upstream i18n"),
     (

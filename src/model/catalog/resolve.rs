@@ -103,6 +103,7 @@ mod tests {
             base_url: "https://upstream.example".into(),
             protocol: Protocol::OpenAi,
             provider: "generic".into(),
+            plan: None,
             priority: 0,
             weight: 1,
             groups: Vec::new(),
@@ -117,6 +118,7 @@ mod tests {
                 .map(|name| ChannelModel { name: (*name).into(), ..Default::default() })
                 .collect(),
             redirects: Vec::new(),
+            limits: Vec::new(),
         }
     }
 

@@ -50,6 +50,8 @@ pub struct Fault {
     pub allowed: Option<u64>,
     /// In which window, if the answer tells; the usual one of `period`, if not.
     pub window: Option<Window>,
+    /// Calls came too quickly one after another: there is room, but not for a burst.
+    pub pace: bool,
 }
 
 /// What an answer's headers say of one limit.
@@ -359,6 +361,7 @@ impl Pool {
                 Some(allowed) if allowed > 0 && gauge.source != Source::Operator => {
                     gauge.max = allowed.min(gauge.declared.unwrap_or(u64::MAX));
                 }
+                _ if fault.pace => gauge.too_uneven(sent_at, now),
                 _ => gauge.refused(sent_at, now),
             }
             // At an even pace the next call is on time by when the refusal is here.
@@ -450,14 +453,21 @@ impl Pool {
     /// Takes over what an answer's headers say of a limit. It never opens one: what was declared or what the operator
     /// insists on stays the most.
     pub fn told(&mut self, taken: &Taken, told: &Told, now: Now) {
-        self.told_of(taken.stem, taken.key, told, now);
+        let Some(&lane) = self.lane_of.get(&(taken.stem.0, taken.key)) else { return };
+        let node = self.node_told_of(told, taken.stem.0, lane);
+        self.told_of_node(node, told, now);
     }
 
-    /// The same of a key of a stem, without a call: from a counter that the provider has.
-    pub fn told_of(&mut self, stem: StemId, key: KeyId, told: &Told, now: Now) {
-        let now = self.advance(now);
+    /// The same of a key of a stem, without a call, from a counter that the provider has; of some `models` only, if there are
+    /// patterns.
+    pub fn told_of(&mut self, stem: StemId, key: KeyId, models: &Models, told: &Told, now: Now) {
         let Some(&lane) = self.lane_of.get(&(stem.0, key)) else { return };
-        let node = self.node_told_of(told, stem.0, lane);
+        let node = self.node_for(told.per, models, stem.0, lane);
+        self.told_of_node(node, told, now);
+    }
+
+    fn told_of_node(&mut self, node: u32, told: &Told, now: Now) {
+        let now = self.advance(now);
         let limit = match self.find_limit(node, told.metric, &told.window) {
             Some(limit) => limit,
             None => {

@@ -77,7 +77,16 @@ fn wait(pool: &mut Pool, plan: &Plan, now: Now) -> Option<(Option<UnixMs>, Why)>
 
 fn fault(class: OutcomeClass, scope: RestScope, period: Option<Period>) -> Fault {
     let report = Report { class, asked: None, status: None, detail: String::new() };
-    Fault { report, scope, period, models: Models::default(), metric: None, allowed: None, window: None }
+    Fault {
+        report,
+        scope,
+        period,
+        models: Models::default(),
+        metric: None,
+        allowed: None,
+        window: None,
+        pace: false,
+    }
 }
 
 #[test]

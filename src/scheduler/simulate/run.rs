@@ -496,7 +496,7 @@ impl<'a> Run<'a> {
         }
         let Some(attempt) = self.take_attempt(index) else { return };
         let Attempt { grant, client, tries, .. } = attempt;
-        let Grant { taken, mut call } = *grant;
+        let Grant { taken, mut call, .. } = *grant;
         let fault = fault_of(verdict);
         let now = self.moment();
         self.desk.pool_mut().fail(&taken, &fault, &mut call.tried, now);
@@ -564,5 +564,14 @@ fn fault_of(verdict: Verdict) -> Fault {
         Verdict::HostFault | Verdict::Accepted => (OutcomeClass::HostError, RestScope::Channel, None),
     };
     let report = RestReport { class, asked: None, status: None, detail: String::new() };
-    Fault { report, scope, period, models: Models::default(), metric: None, allowed: None, window: None }
+    Fault {
+        report,
+        scope,
+        period,
+        models: Models::default(),
+        metric: None,
+        allowed: None,
+        window: None,
+        pace: false,
+    }
 }

@@ -477,7 +477,12 @@ fn experiment_short() {
                     p.enforced[0].span_ms = span_ms;
                     p.enforced[0].max = max;
                     let reports: Vec<Report> = (0..5)
-                        .map(|seed| run(&Scenario { seconds: 300, ..scenario(vec![p.clone()], Load::Agents(40), seed) }))
+                        .map(|seed| {
+                            run(&Scenario {
+                                seconds: 300,
+                                ..scenario(vec![p.clone()], Load::Agents(40), seed)
+                            })
+                        })
                         .collect();
                     let limited: u64 = reports.iter().map(|r| r.limited).sum();
                     let attempts: u64 = reports.iter().map(|r| r.attempts).sum();
@@ -511,7 +516,12 @@ fn experiment_even() {
                     let mut s = scenario(vec![provider(counting.clone(), Known::Unknown, delay)], load, seed);
                     s.warm_up_seconds = 180;
                     let with = run(&s);
-                    println!("{counting:?} {delay} {name} {seed}: eff {:.3} limited {} {:?}", with.efficiency(), with.limited, with.accepted_by_minute);
+                    println!(
+                        "{counting:?} {delay} {name} {seed}: eff {:.3} limited {} {:?}",
+                        with.efficiency(),
+                        with.limited,
+                        with.accepted_by_minute
+                    );
                 }
             }
         }
@@ -522,9 +532,15 @@ fn experiment_even() {
 #[ignore = "experiment"]
 fn experiment_one() {
     for seed in 0..5 {
-        let mut s = scenario(vec![provider(Counting::Rolling, Known::Unknown, 40)], Load::PerMinute(240.0), seed);
+        let mut s =
+            scenario(vec![provider(Counting::Rolling, Known::Unknown, 40)], Load::PerMinute(240.0), seed);
         s.warm_up_seconds = 180;
         let with = run(&s);
-        eprintln!("RUN {seed}: eff {:.3} limited {} {:?}", with.efficiency(), with.limited, with.accepted_by_minute);
+        eprintln!(
+            "RUN {seed}: eff {:.3} limited {} {:?}",
+            with.efficiency(),
+            with.limited,
+            with.accepted_by_minute
+        );
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     model::{
         id::{ChannelId, KeyId, RequestId, TokenId},
         time::UnixMs,
-        usage::{CallResult, Endpoint, OutcomeClass, TokenCounts},
+        usage::{CallResult, Endpoint, OutcomeClass, TokenCounts, WaitReason},
     },
     storage::{Db, StorageError, StorageResult, on},
 };
@@ -88,6 +88,10 @@ pub struct AttemptRow {
     pub key: KeyName,
     /// The upstream's model name.
     pub model: String,
+    /// Milliseconds that the call waited in line right before it.
+    pub waited_ms: u32,
+    /// What it waited for, if it had to.
+    pub waited_for: Option<WaitReason>,
     /// Milliseconds from the call's arrival to the attempt's start.
     pub started_ms: u32,
     /// Milliseconds from the attempt's start to the upstream's first content.
@@ -204,7 +208,7 @@ impl Db {
              c.id IS NULL OR c.deleted_at IS NOT NULL AS channel_deleted, a.key_id, \
              COALESCE(k.label, '') AS key_label, COALESCE(k.last4, '') AS key_last4, \
              k.id IS NULL OR k.deleted_at IS NOT NULL AS key_deleted, \
-             a.model, a.started_ms, a.first_byte_ms, a.duration_ms, a.status, a.class, a.detail \
+             a.model, a.waited_ms, a.waited_for, a.started_ms, a.first_byte_ms, a.duration_ms, a.status, a.class, a.detail \
              FROM attempts a LEFT JOIN channels c ON c.id = a.channel_id LEFT JOIN keys k ON k.id = a.key_id \
              WHERE a.usage_id = $1 ORDER BY a.position LIMIT 1000";
         let sql = format!("{SELECT} WHERE u.request_id = $1");
@@ -325,6 +329,8 @@ struct RawAttempt {
     key_last4: String,
     key_deleted: bool,
     model: String,
+    waited_ms: i64,
+    waited_for: Option<String>,
     started_ms: i64,
     first_byte_ms: Option<i64>,
     duration_ms: i64,
@@ -350,6 +356,8 @@ impl TryFrom<RawAttempt> for AttemptRow {
                 deleted: raw.key_deleted,
             },
             model: raw.model,
+            waited_ms: number(raw.waited_ms),
+            waited_for: raw.waited_for.as_deref().and_then(WaitReason::from_name),
             started_ms: number(raw.started_ms),
             first_byte_ms: raw.first_byte_ms.map(number),
             duration_ms: number(raw.duration_ms),

@@ -365,7 +365,7 @@ fn the_providers_own_rules_come_before_those_for_any_vendor() {
     for (provider, expected, permanent) in [
         (None, (OutOfCredit, Group), true),
         (Some("generic"), (OutOfCredit, Group), true),
-        (Some("dashscope"), (RateLimited, KeyModel), false),
+        (Some("dashscope"), (RateLimited, GroupModel), false),
         (Some("modelscope"), (RateLimited, Group), false),
     ] {
         let outcome = told_by(provider, 429, &[], body);

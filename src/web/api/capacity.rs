@@ -79,6 +79,9 @@ pub struct Holder {
     group: Option<String>,
     /// The upstream's model.
     model: Option<String>,
+    /// Of the key, the group or the channel only the upstream's models that fit these patterns, in which `*` stands for
+    /// anything; none means all.
+    models: Vec<String>,
 }
 
 impl Holder {
@@ -89,6 +92,7 @@ impl Holder {
             key_id: key.map(|id| id.0),
             group: None,
             model: None,
+            models: Vec::new(),
         };
         match scope {
             LimitScope::Channel(id) => holder(HolderKind::Channel, Some(id), None),
@@ -107,6 +111,7 @@ impl Holder {
             LimitScope::Model(id, model) => {
                 Self { model: Some(model.clone()), ..holder(HolderKind::ChannelModel, Some(id), None) }
             }
+            LimitScope::Models(whole, models) => Self { models: models.0.clone(), ..Self::of(whole) },
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What kind of client calls, for the usage log.
+//! What the headers of a call say of its client.
 
 use axum::http::{HeaderMap, header};
 
@@ -41,4 +41,19 @@ pub(super) fn trace_id(headers: &HeaderMap) -> Option<String> {
     let value = headers.get("traceparent")?.to_str().ok()?;
     let id = value.split('-').nth(1)?;
     (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
+}
+
+/// The longest name of a session, as OpenRouter has it
+/// (<https://openrouter.ai/docs/guides/best-practices/prompt-caching>).
+const MAX_SESSION_BYTES: usize = 256;
+
+/// What the client calls the conversation: `x-session-id`. A longer one is none.
+pub(super) fn session(headers: &HeaderMap) -> Option<String> {
+    let name = headers.get("x-session-id")?.to_str().ok()?.trim();
+    (1..=MAX_SESSION_BYTES).contains(&name.len()).then(|| name.to_owned())
+}
+
+/// Whether nobody waits for the answer: `x-onepool-priority: batch`. Any other value is what a call without it is.
+pub(super) fn is_batch(headers: &HeaderMap) -> bool {
+    headers.get("x-onepool-priority").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"batch"))
 }

@@ -34,6 +34,7 @@ use crate::{
     error::Error,
     model::{id::RequestId, token::ClientProfile, usage::Endpoint},
     relay::{Answer, AnswerBody, Call, Relay, ending::Told, error_answer},
+    scheduler::queue::Class,
 };
 
 /// All endpoints of clients.
@@ -108,6 +109,8 @@ async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
         client_address: client.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
         client_kind: client_kind::of(&parts.headers),
         trace_id: client_kind::trace_id(&parts.headers),
+        session: client_kind::session(&parts.headers),
+        class: if client_kind::is_batch(&parts.headers) { Class::Batch } else { Class::Interactive },
     };
     let relay: Arc<Relay> = site.relay.clone();
     let token = match auth::token(&parts, &site.catalog.load(), at) {

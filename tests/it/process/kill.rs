@@ -12,7 +12,17 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Fake, Folder, SOON, alone, beside, chat, client, is_release, middle_and_most};
+use onepool::{
+    model::{
+        id::ChannelId,
+        limit::{Limit, Metric, Models, Per, Source, Window},
+        secret::Secret,
+        time::Clock,
+    },
+    storage::{Db, vault::Vault},
+};
+
+use super::{Fake, Folder, KEY, MASTER_KEY, SOON, alone, beside, chat, client, is_release, middle_and_most};
 use crate::support::{
     app::{self, Reply},
     upstream::answer,
@@ -140,4 +150,52 @@ async fn twenty_kills_under_load_lose_no_whole_answer_and_count_none_twice() {
     assert_eq!(server.exit().await, Some(0));
     known.check(&folder).await;
     assert!(!folder.log().contains("panic"), "{}", folder.log());
+}
+
+/// Calls that a limit allows in its window, and the window. The operator says a second more than the upstream enforces, since
+/// on a busy machine calls overtake each other by as much.
+const ALLOWED: u64 = 20;
+const WINDOW_MS: u64 = 8_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_in_the_middle_of_a_window_sends_no_more_than_the_limit() {
+    let _alone = alone().await;
+    let fake = Fake::start();
+    let folder = Folder::new(&fake, &[]).await;
+    let vault = Vault::new(&Secret::new(MASTER_KEY));
+    let db = Db::open(&folder.database(), vault, Clock::system()).await.expect("the database");
+    let channel = ChannelId(1);
+    let window = Window::Rolling { ms: WINDOW_MS + 1_000 };
+    let (models, source) = (Models::default(), Source::Declared);
+    let limit = Limit { models, per: Per::Key, metric: Metric::Requests, window, max: ALLOWED, source };
+    db.set_limits(channel, None, &[limit]).await.expect("a limit");
+    db.close().await;
+    fake.limit_key(KEY, ALLOWED, WINDOW_MS).await;
+
+    let answers = Arc::new(AtomicUsize::new(0));
+    for (round, wanted) in [8, 25, 40].into_iter().enumerate() {
+        let mut server = folder.start(&[]);
+        let numbers = Arc::new(AtomicUsize::new(round * 10_000));
+        let clients: Vec<_> =
+            (0..6).map(|_| beside(keep_calling(server.address, numbers.clone(), answers.clone()))).collect();
+        let began = Instant::now();
+        while answers.load(Ordering::Relaxed) < wanted && began.elapsed() < SOON {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        server.kill();
+        for client in clients {
+            client.await.expect("a client");
+        }
+    }
+    let served = answers.load(Ordering::Relaxed);
+    assert!(served >= 40, "only {served} answers");
+    // What the upstream refused has no content.
+    let calls = fake.calls().await;
+    let ended = |call: &&serde_json::Value| {
+        let wordless = call["body"].to_string().contains("words=0 ");
+        call["end"] == "Finished" && call["body"]["stream"] == true && !wordless
+    };
+    let refused = calls.iter().filter(ended).filter(|call| call["pieces"] == 0).count();
+    println!("kill -9 within a window: {} calls, {served} answers, {refused} refused", calls.len());
+    assert_eq!(refused, 0);
 }

@@ -138,6 +138,14 @@ impl Fake {
         assert_eq!(answer.status(), 200);
     }
 
+    /// Lets a key make so many calls in any window of this length; without another word all others become unknown.
+    async fn limit_key(&self, key: &str, requests: u64, window_ms: u64) {
+        let url = format!("http://{}/_fake/keys", self.address);
+        let rule = serde_json::json!({ "key": key, "requests": requests, "window_ms": window_ms });
+        let answer = self.http.post(url).json(&rule).send().await.expect("the fake answers");
+        assert_eq!(answer.status(), 200);
+    }
+
     async fn forget(&self) {
         let url = format!("http://{}/_fake/reset", self.address);
         self.http.post(url).send().await.expect("the fake answers");

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use onepool::model::{
     chain::{Chain, ChainStep},
     id::{ChainId, ChannelId},
-    limit::{Metric, Models, Per, Rule, Source, Window},
+    limit::{Limit, Metric, Models, Per, Source, Window},
     time::Clock,
 };
 use serde_json::Value;
@@ -89,9 +89,7 @@ async fn two_models(upstream: &Upstream, window_ms: u64, spill_ms: Option<u32>) 
 
 /// Lets each key of a channel make one call in a time.
 async fn limit(app: &TestApp, channel: ChannelId, window_ms: u64) {
-    let rule = Rule {
-        channel,
-        key: None,
+    let limit = Limit {
         models: Models::default(),
         per: Per::Key,
         metric: Metric::Requests,
@@ -99,7 +97,7 @@ async fn limit(app: &TestApp, channel: ChannelId, window_ms: u64) {
         max: 1,
         source: Source::Declared,
     };
-    app.app.site().db.set_limits(channel, &[rule]).await.unwrap();
+    app.app.site().db.set_limits(channel, None, &[limit]).await.unwrap();
     app.reload().await;
 }
 

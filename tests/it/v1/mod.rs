@@ -4,6 +4,7 @@ mod chains;
 mod drain;
 mod envelope;
 mod faults;
+mod limits;
 mod models;
 mod network;
 mod providers;

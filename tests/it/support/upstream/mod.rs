@@ -95,6 +95,7 @@ struct Books {
     all: Option<Fault>,
     models_list: Option<Fault>,
     recorded: Option<Recorded>,
+    pages: BTreeMap<String, Reply>,
     calls: Vec<Call>,
     first_index: usize,
     open: usize,
@@ -216,6 +217,17 @@ impl Upstream {
         let reply = headers.iter().fold(reply, |reply, (name, value)| reply.header(name, value));
         let (key, model) = (key.map(str::to_owned), model.map(str::to_owned));
         self.shared.books().recorded = Some(Recorded { key, model, reply });
+    }
+
+    /// Calls for this model are answered like this, with these headers.
+    pub fn answer_with_headers(&self, model: &str, headers: &[(&str, &str)]) {
+        let body = r#"{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"pong"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}"#;
+        self.refuse_as_recorded(None, Some(model), 200, headers, body);
+    }
+
+    /// What a GET of a path is answered with.
+    pub fn set_page(&self, path: &str, body: &Value) {
+        self.shared.books().pages.insert(path.to_owned(), Reply::json(200, body));
     }
 
     /// The next inference calls meet these, one each (`None`: works); then the other rules hold again.
@@ -447,6 +459,9 @@ async fn serve_request(
                 .map_or_else(|refusal| refusal, |()| books.vendor.list())),
             (None, None) if request.path.starts_with("/redirected/") => {
                 Err(Reply::json(200, &serde_json::json!({"redirected": true})))
+            }
+            (None, None) if books.pages.contains_key(&request.path) => {
+                Err(books.pages[&request.path].clone())
             }
             (None, None) => Err(Reply::new(404, "text/html", "<html><body>404 Not Found</body></html>")),
         };

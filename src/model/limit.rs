@@ -274,7 +274,7 @@ impl Rule {
         if (self.metric == Metric::Concurrency) != (self.window == Window::AtOnce) {
             return Err(Problem::MetricAndWindow);
         }
-        if self.key.is_some() && !matches!(self.per, Per::Key | Per::KeyModel) {
+        if self.key.is_some() && matches!(self.per, Per::Model | Per::Channel) {
             return Err(Problem::KeyAndPer);
         }
         match &self.window {

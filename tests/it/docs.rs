@@ -20,6 +20,7 @@ const PAIRS: &[&str] = &[
     "docs/backup",
     "docs/cli",
     "docs/errors",
+    "docs/limits",
     "docs/openclaw",
     "docs/performance",
     "docs/pool-file",

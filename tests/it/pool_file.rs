@@ -98,9 +98,16 @@ async fn rows(database: &Path) -> String {
     let mut connection =
         sqlx::SqliteConnection::connect(&format!("sqlite://{}", database.display())).await.unwrap();
     let mut all = String::new();
-    for table in
-        ["channels", "channel_models", "redirects", "limits", "keys", "tokens", "token_values", "catalog_version"]
-    {
+    for table in [
+        "channels",
+        "channel_models",
+        "redirects",
+        "limits",
+        "keys",
+        "tokens",
+        "token_values",
+        "catalog_version",
+    ] {
         let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
             .bind(table)
             .fetch_all(&mut connection)

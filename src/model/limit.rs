@@ -137,12 +137,12 @@ pub enum Per {
     #[default]
     Key,
     /// Each owner of a quota: the key's group, or the key if it shares none.
-    #[serde(rename = "group", alias = "owner")]
+    #[serde(rename = "group")]
     Owner,
     /// Each model on each key.
     KeyModel,
     /// Each model of each owner.
-    #[serde(rename = "group_model", alias = "owner_model")]
+    #[serde(rename = "group_model")]
     OwnerModel,
     /// Each model, all keys together.
     Model,

@@ -87,6 +87,7 @@ pub fn option_of(field: &str) -> String {
     let first = field.split(['.', '[']).next().unwrap_or(field);
     let name = match first {
         "models" => "model",
+        "steps" => "step",
         "groups" => "group",
         "headers" => "header",
         "redirects" => "redirect",
@@ -120,6 +121,7 @@ mod tests {
             ("quota.limit", "--quota"),
             ("limits[1].window.zone", "--limit [1].window.zone"),
             ("cidrs[0]", "--cidr [0]"),
+            ("steps[1].model", "--step [1].model"),
             ("requests_per_minute", "--requests-per-minute"),
         ] {
             assert_eq!(option_of(field), option);

@@ -58,6 +58,21 @@ texts! {
         key_id: "The key's id, as `onepool keys` shows it" / "密钥编号，见 `onepool keys`";
         key_label: "A name for it; several keys are numbered" / "标签；多个密钥会自动编号";
 
+        chains: "Look after chains, virtual models made by hand: list (the default), show, add, edit, switch, remove" / "管理回退链（自定的虚拟模型）：列出（默认）、查看、添加、修改、启停、删除";
+        chains_list: "List all chains" / "列出所有回退链";
+        chains_show: "Show a chain, and where its calls go now" / "查看回退链及其当前的调用顺序";
+        chains_add: "Add a chain" / "添加回退链";
+        chains_edit: "Change a chain; what no option names stays" / "修改回退链；未给出的选项保持不变";
+        chains_enable: "Switch a chain on" / "启用回退链";
+        chains_disable: "Switch a chain off: nobody can ask for it" / "停用回退链，其名称无法再被请求";
+        chains_remove: "Remove a chain; chains that have it as a step skip that step" / "删除回退链；以它为步骤的回退链会跳过该步骤";
+        chain_name: "The chain's name" / "回退链名称";
+        chain_new_name: "The model name that clients ask for; unique among chains, letter case aside" / "客户端请求时使用的模型名称；在回退链中不区分大小写，不可重复";
+        chain_step: "A model, and how many milliseconds a call waits for it before the next one is looked at [default: 2000]; 0: not at all, never: as long as it may; may be repeated; replaces the list" / "模型，以及调用等待多少毫秒后考虑下一个 [默认值：2000]；0 表示不等待，never 表示一直等；可重复；会替换整个列表";
+        chain_add_step: "A step to add at the end, written in the same way; may be repeated" / "追加到末尾的步骤，写法相同；可重复";
+        chain_remove_step: "The model of a step to remove; may be repeated" / "要移除的步骤的模型；可重复";
+        chain_enabled: "Whether it can be asked for [default: true]" / "是否可被请求 [默认值：true]";
+
         tokens: "Look after tokens, what clients present: list (the default), show, create, edit, replace, remove" / "管理令牌（客户端凭据）：列出（默认）、查看、创建、修改、更换、删除";
         tokens_list: "List all tokens with what they have spent" / "列出所有令牌及已用额度";
         tokens_show: "Show a token and its replaced values that still work" / "查看令牌及仍然有效的旧值";

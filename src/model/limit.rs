@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{ChannelId, KeyId};
+use super::{
+    id::{ChannelId, KeyId},
+    usage::Endpoint,
+};
 
 /// What is counted.
 #[derive(
@@ -107,6 +110,12 @@ impl Window {
         }
     }
 
+    /// Whether another window is of the same kind: what is allowed in as much time, at the same time, or once.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let kind = |window: &Self| (window.span_ms(), *window == Self::AtOnce);
+        kind(self) == kind(other)
+    }
+
     /// Whether the amount comes back within an hour.
     pub fn is_short(&self) -> bool {
         self.span_ms().is_some_and(|ms| ms <= 3_600_000)
@@ -127,6 +136,19 @@ pub enum Source {
     ErrorBody,
     /// The operator insists: nothing learned changes it.
     Operator,
+}
+
+/// What a provider counts against a limit on tokens when it lets a call in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reservation {
+    /// What is used in the end: prompt and completion.
+    #[default]
+    Used,
+    /// The prompt alone.
+    Input,
+    /// The prompt and the most that the answer may take (`max_tokens`).
+    InputAndMaxOutput,
 }
 
 /// For whom a rule makes a limit of its own.
@@ -156,9 +178,15 @@ pub enum Per {
 pub struct Models(pub Vec<String>);
 
 impl Models {
-    /// Whether a model is meant.
+    /// Whether a model is meant, whatever endpoint it is asked on: an endpoint in brackets after its name, as rests have
+    /// it, makes no difference.
     pub fn fits(&self, model: &str) -> bool {
-        self.0.is_empty() || self.0.iter().any(|pattern| fits(pattern, model))
+        let endpoint = |name: &str| Endpoint::from_name(name).is_some();
+        let name = match model.strip_suffix(')').and_then(|name| name.rsplit_once(" (")) {
+            Some((name, in_brackets)) if endpoint(in_brackets) => name,
+            _ => model,
+        };
+        self.0.is_empty() || self.0.iter().any(|pattern| fits(pattern, name))
     }
 
     /// Whether every model is meant.

@@ -1,5 +1,6 @@
 //! What is between the pool as it is and a pool file. Pure: no database, no clock, no randomness.
 
+mod chains;
 mod changes;
 
 use std::collections::{HashMap, HashSet};
@@ -56,7 +57,7 @@ pub struct Step {
     pub action: Action,
     /// To what.
     pub kind: Kind,
-    /// The name of the channel or token; of a key its last four characters and its label.
+    /// The name of the channel, chain or token; of a key its last four characters and its label.
     pub name: String,
     /// The channel that a key belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +92,8 @@ pub enum Kind {
     Channel,
     /// A key of a channel.
     Key,
+    /// A chain.
+    Chain,
     /// A token.
     Token,
 }
@@ -122,6 +125,7 @@ fn planned(mut planner: Planner<'_>, file: &PoolFile, prune: bool) -> Result<Pla
         let known = channels.get(&folded(&channel.channel.name)).copied();
         planner.channel(&format!("channels[{position}]"), channel, known, prune);
     }
+    planner.chains(file, prune);
     let tokens: HashMap<String, &Token> =
         state.tokens.iter().map(|token| (folded(&token.name), token)).collect();
     for (position, token) in file.tokens.iter().enumerate() {
@@ -391,6 +395,7 @@ impl<'a> Planner<'a> {
                 self.plan.change.erase_channels.push(channel.id);
             }
         }
+        self.prune_chains(file);
         let tokens: HashSet<String> = file.tokens.iter().map(|token| folded(&token.token.name)).collect();
         for token in &self.state.tokens {
             if !tokens.contains(&folded(&token.name)) {

@@ -3,6 +3,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     model::{
         catalog::{Catalog, ChannelEntry},
@@ -80,24 +82,39 @@ pub fn answered(check: &KeyCheck) -> bool {
     chats.peek().is_some() && chats.all(|step| step.ok)
 }
 
-/// Ends what keeps a key from a model that it has just answered with.
+/// Ends what keeps a key from a model that it has just answered with, but no pause.
 pub fn wake(book: &mut RestBook, entry: &ChannelEntry, key: &Key, model: Option<&str>) {
-    book.clear(&Scope::Key(key.id));
-    book.clear(&Scope::Channel(entry.channel.id));
+    book.answered(&Scope::Key(key.id));
+    book.answered(&Scope::Channel(entry.channel.id));
     if let Some(group) = &key.quota_group {
-        book.clear(&Scope::Group(entry.channel.id, group.clone()));
+        book.answered(&Scope::Group(entry.channel.id, group.clone()));
     }
     if let Some(model) = model {
-        book.clear(&Scope::KeyModel(key.id, model.to_owned()));
-        book.clear(&Scope::ChannelModel(entry.channel.id, model.to_owned()));
+        book.answered(&Scope::KeyModel(key.id, model.to_owned()));
+        book.answered(&Scope::ChannelModel(entry.channel.id, model.to_owned()));
+        if let Some(group) = &key.quota_group {
+            book.answered(&Scope::GroupModel(entry.channel.id, group.clone(), model.to_owned()));
+        }
+        let of_some = |scope: &Scope| match scope {
+            Scope::Models(whole, models) => models.fits(model) && concerns_key(entry, key, whole),
+            _ => false,
+        };
+        let over: Vec<Scope> =
+            book.all().map(|(scope, _)| scope).filter(|scope| of_some(scope)).cloned().collect();
+        for scope in &over {
+            book.answered(scope);
+        }
     }
 }
 
 /// Whether a scope is part of a channel.
 pub fn concerns_channel(entry: &ChannelEntry, scope: &Scope) -> bool {
     match scope {
-        Scope::Channel(id) | Scope::Group(id, _) | Scope::ChannelModel(id, _) => *id == entry.channel.id,
+        Scope::Channel(id) | Scope::Group(id, _) | Scope::GroupModel(id, ..) | Scope::ChannelModel(id, _) => {
+            *id == entry.channel.id
+        }
         Scope::Key(id) | Scope::KeyModel(id, _) => entry.keys.iter().any(|key| key.id == *id),
+        Scope::Models(whole, _) => concerns_channel(entry, whole),
     }
 }
 
@@ -105,21 +122,56 @@ pub fn concerns_channel(entry: &ChannelEntry, scope: &Scope) -> bool {
 pub fn concerns_key(entry: &ChannelEntry, key: &Key, scope: &Scope) -> bool {
     match scope {
         Scope::Channel(id) | Scope::ChannelModel(id, _) => *id == entry.channel.id,
-        Scope::Group(id, group) => *id == entry.channel.id && key.quota_group.as_ref() == Some(group),
+        Scope::Group(id, group) | Scope::GroupModel(id, group, _) => {
+            *id == entry.channel.id && key.quota_group.as_ref() == Some(group)
+        }
         Scope::Key(id) | Scope::KeyModel(id, _) => *id == key.id,
+        Scope::Models(whole, _) => concerns_key(entry, key, whole),
     }
 }
 
 /// Whether a scope goes with a key when that is removed.
 pub fn belongs_to_key(key: &Key, scope: &Scope) -> bool {
-    matches!(scope, Scope::Key(id) | Scope::KeyModel(id, _) if *id == key.id)
+    match scope {
+        Scope::Key(id) | Scope::KeyModel(id, _) => *id == key.id,
+        Scope::Models(whole, _) => belongs_to_key(key, whole),
+        _ => false,
+    }
 }
+
+/// What a command wants the running server to do with a rest, as it is left in the database. A scope alone is to be tried
+/// again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Wish {
+    /// To let it rest.
+    Pause {
+        /// What.
+        pause: Scope,
+        /// Until this time of day.
+        until: UnixMs,
+    },
+    /// To end its rest.
+    Retry(Scope),
+}
+
+/// The longest pause.
+pub const MAX_PAUSE: Duration = Duration::from_secs(30 * 86_400);
 
 /// Ends every rest in force whose scope is meant; says how many.
 pub fn end_rests(book: &mut RestBook, now: UnixMs, meant: impl Fn(&Scope) -> bool) -> usize {
     let scopes: Vec<Scope> =
         book.all_active(now).map(|(scope, _)| scope).filter(|scope| meant(scope)).cloned().collect();
     scopes.iter().filter(|scope| book.clear(scope)).count()
+}
+
+/// Whether a channel takes no calls because an operator paused it, or each of its keys that are on.
+pub fn is_paused(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> bool {
+    let whole = book.active(&Scope::Channel(entry.channel.id), now);
+    let mut keys = entry.keys.iter().filter(|key| key.enabled).peekable();
+    let each =
+        keys.peek().is_some() && keys.all(|key| key_rest(entry, key, book, now).is_some_and(Rest::is_pause));
+    each || whole.is_some_and(Rest::is_pause)
 }
 
 /// The longest rest that keeps a key from every model.
@@ -135,8 +187,16 @@ pub fn key_rest<'a>(entry: &ChannelEntry, key: &Key, book: &'a RestBook, now: Un
     let models = named.chain(channel.redirects.iter().map(|redirect| &redirect.upstream));
     let each: Option<Vec<&Rest>> = models
         .map(|model| {
-            let of_key = Scope::KeyModel(key.id, model.clone());
-            longest([Some(of_key), Some(Scope::ChannelModel(channel.id, model.clone()))])
+            let group = key.quota_group.clone();
+            let of_group = group.map(|group| Scope::GroupModel(channel.id, group, model.clone()));
+            let of_key = longest([Some(Scope::KeyModel(key.id, model.clone())), of_group]);
+            let of_all = longest([Some(Scope::ChannelModel(channel.id, model.clone())), None]);
+            let of_some = book.all_active(now).filter(|(scope, _)| match scope {
+                Scope::Models(whole, models) => models.fits(model) && concerns_key(entry, key, whole),
+                _ => false,
+            });
+            let all = of_some.map(|(_, rest)| rest).chain(of_key).chain(of_all);
+            all.max_by_key(|rest| rest.until)
         })
         .collect();
     // The first model that comes back ends the rest.

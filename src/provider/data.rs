@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    limit::{CalendarUnit, Metric, Models, Period},
+    limit::{CalendarUnit, Metric, Models, Period, Reservation},
     usage::OutcomeClass,
 };
 
@@ -75,19 +75,6 @@ pub enum QuotaOwner {
     Ip,
     /// The host that serves.
     Host,
-}
-
-/// What a provider counts against a limit on tokens when it lets a call in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reservation {
-    /// What is used in the end: prompt and completion.
-    #[default]
-    Used,
-    /// The prompt alone.
-    Input,
-    /// The prompt and the most that the answer may take (`max_tokens`).
-    InputAndMaxOutput,
 }
 
 /// Whether calls that are refused count against the limits.

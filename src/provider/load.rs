@@ -9,10 +9,11 @@ use super::{
     calendar::Calendar,
     check,
     data::{
-        Auth, File, HeaderData, LimitData, Plan, QuotaOwner, RefusalData, RejectedCalls, Reservation, Status,
+        Auth, File, HeaderData, LimitData, Plan, QuotaOwner, RefusalData, RejectedCalls, Status,
         Text,
     },
 };
+use crate::model::limit::Reservation;
 
 #[derive(RustEmbed)]
 #[folder = "src/provider/data/"]
@@ -87,6 +88,11 @@ impl Provider {
     /// The IANA name of the time zone in which its days begin, if it is known.
     pub fn zone(&self) -> Option<&str> {
         self.calendar.as_ref().map(|calendar| calendar.zone_name.as_str())
+    }
+
+    /// When its days and months begin, if it is known: an IANA time zone and minutes after midnight.
+    pub fn day_reset(&self) -> Option<(&str, u16)> {
+        self.calendar.as_ref().map(|calendar| (calendar.zone_name.as_str(), calendar.offset_minutes))
     }
 }
 

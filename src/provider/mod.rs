@@ -20,7 +20,7 @@ pub mod moment;
 mod observe;
 mod text;
 
-pub use data::{Auth, Confidence, Plan, QuotaOwner, RejectedCalls, Reservation, Scope, Status, Text};
+pub use data::{Auth, Confidence, Plan, QuotaOwner, RejectedCalls, Scope, Status, Text};
 pub use fields::Fields;
 pub use judge::Verdict;
 pub use limits::DeclaredLimit;

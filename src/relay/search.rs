@@ -15,7 +15,7 @@ use crate::{
     model::{time::UnixMs, usage::OutcomeClass},
     scheduler::{
         desk::Refusal,
-        limit::Cost,
+        limit::{Cost, Models},
         pool::{Fault, Why},
         rest::Report,
     },
@@ -107,8 +107,10 @@ pub(super) fn fault_of(outcome: &Outcome, status: Option<u16>) -> Fault {
         report: Report { class: outcome.class, asked, status, detail: outcome.detail.clone() },
         scope: outcome.scope,
         period: outcome.period,
+        models: Models::default(),
         metric: None,
         allowed: None,
+        window: None,
     }
 }
 

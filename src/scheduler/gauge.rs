@@ -42,6 +42,8 @@ pub struct Gauge {
     pub(super) usage: Usage,
     /// No call before this time: the pace.
     pub(super) not_before: i64,
+    /// A larger amount than `max`, if the provider's last word was that it allows as much.
+    said_more_allowed: Option<u64>,
     /// Where in the pool it stands.
     pub(super) node: u32,
     /// How many lanes wait for it.
@@ -85,7 +87,20 @@ impl Gauge {
         let declared = (source != Source::Learned).then_some(max);
         let learn = Learn::new(&window, source);
         let (node, blocked, active) = (u32::MAX, 0, true);
-        Self { metric, window, source, declared, max, learn, usage, not_before: 0, node, blocked, active }
+        Self {
+            metric,
+            window,
+            source,
+            declared,
+            max,
+            learn,
+            usage,
+            not_before: 0,
+            said_more_allowed: None,
+            node,
+            blocked,
+            active,
+        }
     }
 
     pub(super) fn span_ms(&self) -> i64 {
@@ -157,6 +172,7 @@ impl Gauge {
                 let number = log.push(at, amount, span);
                 let counts_calls = self.metric == Metric::Requests && self.window.is_short();
                 if counts_calls && (pace_permille > 0 || smooth) {
+                    self.learn.pressed = at as f64 <= self.not_before as f64 + interval;
                     let part = if smooth { 1.0 } else { f64::from(pace_permille) / 1000.0 };
                     // The pace's own fractions are kept, so that rounding does not slow it down.
                     self.not_before = self.learn.paced_from(at, interval * part);
@@ -233,6 +249,24 @@ impl Gauge {
             }
             _ => None,
         }
+    }
+
+    /// Takes over how much a provider says it allows. Less counts at once, more only if it says so twice in a row; never more
+    /// than was declared.
+    pub(super) fn provider_allows(&mut self, allowed: u64) {
+        let declared = (self.source == Source::Declared).then_some(self.declared).flatten();
+        let allowed = allowed.min(declared.unwrap_or(u64::MAX));
+        let agreed = self.said_more_allowed == Some(allowed);
+        self.said_more_allowed = (allowed > self.max).then_some(allowed);
+        // A number of the provider's own replaces what was guessed.
+        if allowed > self.max && !agreed && self.source != Source::Learned {
+            return;
+        }
+        self.max = allowed;
+        if declared.is_none() {
+            (self.declared, self.source) = (Some(allowed), Source::Header);
+        }
+        self.learn.confidence = self.learn.confidence.max(90);
     }
 
     /// Takes over what a provider says is left. Less than we think counts at once; more only if it says so twice,

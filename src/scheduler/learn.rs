@@ -12,8 +12,16 @@ use super::{
     window::Fate,
 };
 
-/// The largest margin.
+/// The largest margin after refusals, and before them.
 const MAX_MARGIN_MS: i64 = 2_000;
+const MAX_MEASURED_MS: i64 = 900;
+
+/// Models may think for so long before they answer.
+const SLOW_ANSWERS_MS: i64 = 10_000;
+
+/// After refusals the margin shrinks by a millisecond for so many accepted calls: refusals that found it too small shall be
+/// rare, but a slow hour of the network shall not cost for a day.
+const ACCEPTED_TO_SHRINK: u32 = 8;
 
 /// The smallest margin, and how many answers must have been timed before it is believed.
 const MIN_MARGIN_MS: i64 = 100;
@@ -59,13 +67,22 @@ pub(super) struct Learn {
     pub said_more_left: bool,
     /// How many clean windows, in quarters, the next growth waits for.
     pub growth_quarters: u32,
+    /// How many calls of a window were once accepted, where nothing is declared.
+    pub proved: u64,
     base_margin_ms: i64,
-    /// How long answers take at most, lately: a call arrives before its answer does.
+    /// How long answers take at most, at least and usually, lately: a call arrives before its answer does.
     slowest_answer_ms: i64,
+    fastest_answer_ms: i64,
+    usual_answer_ms: i64,
     answers: u32,
+    /// The largest margin that answers may ask for, and the largest that refusals may.
+    largest_measured_ms: i64,
+    largest_margin_ms: i64,
     /// The pace is still being looked for, by doublings.
     searching: bool,
     accepted_at_pace: u32,
+    /// The last call was sent about as soon as the pace allowed.
+    pub pressed: bool,
     /// The pace's next time, with fractions.
     next: f64,
     /// Calls sent before this say nothing that a refusal has not said already.
@@ -83,7 +100,8 @@ pub(super) struct Learn {
 impl Learn {
     pub fn new(window: &Window, source: Source) -> Self {
         let span = window.span_ms().map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
-        let base_margin_ms = (span / 66).clamp(150, 900);
+        // A stall of a machine does not become shorter with the window.
+        let base_margin_ms = (span / 66).max((span / 8).min(300)).clamp(150, 900);
         let never = i64::MIN / 4;
         Self {
             confidence: match source {
@@ -98,9 +116,14 @@ impl Learn {
             said_more_left: false,
             base_margin_ms,
             slowest_answer_ms: 0,
+            fastest_answer_ms: i64::MAX,
+            usual_answer_ms: 0,
             answers: 0,
+            largest_measured_ms: (span / 3).clamp(base_margin_ms, MAX_MEASURED_MS.max(base_margin_ms)),
+            largest_margin_ms: (span / 2).clamp(base_margin_ms, MAX_MARGIN_MS),
             searching: false,
             accepted_at_pace: 0,
+            pressed: false,
             next: 0.0,
             reacted_at: never,
             refused_at: never,
@@ -110,29 +133,55 @@ impl Learn {
             accepted_in_row: 0,
             clean_from: never,
             growth_quarters: FIRST_GROWTH,
+            proved: 0,
             step: 4,
             grown_from: None,
         }
     }
 
-    /// How long an entry counts beyond its window: the margin, or less if answers come faster than that.
+    /// How long an entry counts beyond its window.
+    ///
+    /// It must exceed what one call takes longer to arrive than another. Where answers usually come at once, that shows in
+    /// them: the margin follows the spread of their times, also that of a busy machine. Where models think for
+    /// longer than that, answers tell only if all of them come faster than the margin, and refusals tell the rest.
     pub fn margin(&self) -> i64 {
-        if self.answers < TELLING_ANSWERS {
-            return self.margin_ms;
+        let shrinks = self.answers >= TELLING_ANSWERS && self.margin_ms <= self.base_margin_ms;
+        let slowest = (self.slowest_answer_ms + MIN_MARGIN_MS / 2).max(MIN_MARGIN_MS);
+        let least = if shrinks { self.margin_ms.min(slowest) } else { self.margin_ms };
+        if self.answers > 0 && self.usual_answer_ms <= self.largest_measured_ms / 2 {
+            // Of the spread there and back, most may have been on the way there.
+            let spread = self.slowest_answer_ms - self.fastest_answer_ms.min(self.slowest_answer_ms);
+            return least.max((spread * 3 / 4 + MIN_MARGIN_MS / 2).min(self.largest_measured_ms));
         }
-        let floor = if self.margin_ms > self.base_margin_ms { self.margin_ms } else { MIN_MARGIN_MS };
-        self.margin_ms.min((self.slowest_answer_ms + MIN_MARGIN_MS / 2).max(floor))
+        least
     }
 
     /// Notes how long an answer took to begin.
     pub fn answered_after(&mut self, ms: i64) {
         self.answers = self.answers.saturating_add(1);
         self.slowest_answer_ms = (self.slowest_answer_ms - self.slowest_answer_ms / 64).max(ms);
+        self.fastest_answer_ms =
+            self.fastest_answer_ms.saturating_add(self.fastest_answer_ms / 64).min(ms.max(0));
+        self.usual_answer_ms = match self.answers {
+            1 => ms,
+            _ => self.usual_answer_ms + (ms - self.usual_answer_ms) / 8,
+        };
     }
 
     /// Notes that a limit is taken over at this time: nothing grows before it has proved itself again.
     pub fn resumed(&mut self, at: i64) {
         self.clean_from = at;
+    }
+
+    /// Notes that only another key's refusals speak for the limit: more is tried soon, and in large steps.
+    pub fn hearsay(&mut self, max: u64) {
+        (self.confidence, self.step, self.growth_quarters) = (15, (max / 4).max(1), 6);
+    }
+
+    /// Notes that more than the limit was perhaps accepted: that is soon tried.
+    pub fn perhaps(&mut self, max: u64, proved: u64) {
+        self.proved = proved;
+        (self.step, self.growth_quarters) = (proved.saturating_sub(max).max(1), 6);
     }
 
     /// Looks for an even pace.
@@ -179,17 +228,26 @@ impl Gauge {
         // The refused call itself is among those that were sent.
         let fate = log.between(sent_at - span, sent_at);
         if fate.is_unclear() {
-            // The refusals that are still on their way will tell.
+            // The refusals that are still on their way will tell; where answers take as long as the window, none ever
+            // will, and what is declared is believed.
+            if self.declared == Some(self.max) && span < SLOW_ANSWERS_MS && fate.sent >= self.max {
+                self.widen_margin();
+                self.learn.refused_at = at;
+                self.learn.reacted_at = at;
+            }
             return;
         }
-        let Fate { sent, accepted, .. } = fate;
+        let Fate { sent, accepted, unanswered } = fate;
         let consecutive = !self.learn.accepted_since;
         self.learn.reacted(at);
         let requests = self.metric == Metric::Requests;
         self.learn.accepted_at_pace = 0;
-        let near = accepted + 1 + self.max / 40 >= self.max;
+        let spare = if self.declared.is_none() && !self.learn.smooth { self.max / 10 } else { self.max / 40 };
+        let near = accepted + 1 + spare >= self.max;
         let paced = self.learn.paced_at(sent_at, span);
-        let known = self.declared == Some(self.max);
+        let believed = self.declared.unwrap_or(self.learn.proved);
+        let known = believed == self.max;
+        let believes = believed > 0;
         if self.learn.searching {
             // Having grown and been refused, the pace is known to a third; having been refused again, it was far off.
             let factor = if consecutive { 60 } else { 80 };
@@ -197,16 +255,24 @@ impl Gauge {
             self.cut((self.max * factor / 100).max(accepted.min(self.max - 1)));
             (self.learn.step, self.learn.growth_quarters) = ((self.max / 12).max(1), 4);
         } else if let Some(before) = self.learn.grown_from.take() {
-            self.max = self.max.min(accepted.max(before)).max(1);
+            // Of the calls under way nothing is known yet.
+            self.max = self.max.min(accepted.saturating_sub(unanswered).max(before)).max(1);
+            self.learn.proved = self.learn.proved.min(self.max);
             self.learn.step = 1;
             self.learn.growth_quarters = (self.learn.growth_quarters * 2).min(LAST_GROWTH);
         } else if near || !requests {
             let again = at - self.learn.near_refused_at < 3 * span;
             self.learn.near_refused_at = at;
-            if requests && (self.learn.smooth || (paced && self.declared.is_some())) {
+            self.widen_margin();
+            if self.declared.is_none() && requests && !self.learn.smooth {
+                // Calls that were under way when the limit was learned may have been taken for accepted.
+                self.cut(accepted);
+                if again {
+                    self.learn.proved = self.learn.proved.min(self.max);
+                }
+            } else if requests && (self.learn.smooth || (paced && believes)) {
                 self.stretch(consecutive);
             } else {
-                self.learn.margin_ms = (self.learn.margin_ms * 3 / 2).min(MAX_MARGIN_MS);
                 if !known && requests {
                     self.cut(accepted);
                 } else if again {
@@ -214,24 +280,37 @@ impl Gauge {
                 }
             }
         } else if self.learn.smooth {
-            if self.learn.refused_in_row >= 3 {
+            let counted = self.declared.is_none() && self.learn.proved > 0;
+            let many = sent >= accepted + 3 + self.max / 16;
+            if counted && many && accepted * 10 < self.max * 9 && accepted * 2 >= self.max {
+                // What was once accepted was a gift; at an even pace, what is accepted in a window is what is allowed.
+                self.learn.stretch_permille /= 2;
+                self.cut(accepted + 1);
+                self.learn.proved = (self.learn.proved + self.max) / 2;
+            } else if self.learn.refused_in_row >= 3 {
                 self.cut(accepted.max(self.max * 7 / 10));
             } else {
                 self.stretch(consecutive);
             }
-        } else if self.declared.is_some() && paced && accepted * 10 >= self.max * 9 {
+        } else if believes && paced && accepted * 10 >= self.max * 9 {
             self.stretch(consecutive);
-        } else if self.declared.is_some() && (accepted * 2 < self.max || (paced && sent * 5 < self.max * 4)) {
+        } else if believes && (accepted * 4 < self.max * 3 || (paced && sent * 5 < self.max * 4)) {
             // So few were accepted that calls must have come too unevenly.
             self.learn.smooth = true;
             self.stretch(false);
         } else {
             self.cut(accepted.max(self.max / 2));
+            // The first window may have been a gift.
+            self.learn.proved = (self.learn.proved + self.max) / 2;
         }
         if self.learn.smooth {
             // What was refused at an even pace left its place free: the next call need not wait for a whole interval.
             self.not_before = self.not_before.min(at);
         }
+    }
+
+    fn widen_margin(&mut self) {
+        self.learn.margin_ms = (self.learn.margin() * 3 / 2).min(self.learn.largest_margin_ms);
     }
 
     /// Calls at an even pace still come too fast, or too unevenly.
@@ -251,8 +330,11 @@ impl Gauge {
             self.max = self.max.min(max.max(1));
             // It is probably the declared limit after all: half of the way back is tried soon.
             (self.learn.step, self.learn.growth_quarters) = match self.declared {
-                Some(declared) => ((declared.saturating_sub(self.max) / 2).max(1), 6),
-                None => ((self.max / 8).max(1), FIRST_GROWTH),
+                declared if declared.is_some() || self.learn.proved > self.max => {
+                    let believed = declared.unwrap_or(self.learn.proved);
+                    ((believed.saturating_sub(self.max) / 2).max(1), 6)
+                }
+                _ => ((self.max / 8).max(1), FIRST_GROWTH),
             };
             self.learn.confidence = (self.learn.confidence + 10).min(90);
         }
@@ -270,12 +352,13 @@ impl Gauge {
         // After a long run without a refusal, what stretched the pace is probably over.
         let faster = if learn.accepted_in_row > LONG_RUN { learn.stretch_permille / 16 } else { 0 };
         learn.stretch_permille = learn.stretch_permille.saturating_sub(1 + faster);
-        if learn.margin_ms > learn.base_margin_ms {
+        if learn.margin_ms > learn.base_margin_ms && learn.accepted_in_row.is_multiple_of(ACCEPTED_TO_SHRINK) {
             learn.margin_ms -= 1;
         }
         let ceiling = self.declared.unwrap_or(u64::MAX);
         if learn.searching {
-            learn.accepted_at_pace += 1;
+            // A pace that nobody needs proves nothing.
+            learn.accepted_at_pace += u32::from(learn.pressed);
             if learn.accepted_at_pace >= ACCEPTED_TO_GROW {
                 learn.accepted_at_pace = 0;
                 self.max = (self.max + self.max.div_ceil(2)).min(ceiling);
@@ -292,7 +375,13 @@ impl Gauge {
             self.max = self.max.saturating_mul(2).min(ceiling);
             return;
         }
-        if at - learn.clean_from >= span * i64::from(learn.growth_quarters) / 4 {
+        // What was proved once is soon tried again; more than that, later.
+        let (quarters, ceiling) = match self.max < learn.proved {
+            true => (learn.growth_quarters, ceiling.min(learn.proved)),
+            false if self.declared.is_none() => (learn.growth_quarters.max(FIRST_GROWTH), ceiling),
+            false => (learn.growth_quarters, ceiling),
+        };
+        if at - learn.clean_from >= span * i64::from(quarters) / 4 {
             learn.clean_from = at;
             let used = self.used();
             if used * 5 >= self.max * 4 {
@@ -301,6 +390,7 @@ impl Gauge {
                     // The last step was taken up without a refusal: the limit really is higher.
                     learn.step = (learn.step * 2).min((self.max / 4).max(1));
                     learn.growth_quarters = FIRST_GROWTH;
+                    learn.proved = learn.proved.max(self.max);
                 }
                 learn.grown_from = Some(self.max);
                 self.max = self.max.saturating_add(learn.step).min(ceiling);

@@ -116,7 +116,8 @@ async fn build(db: &Db, settings: &SettingsInForce, zone: &jiff::tz::TimeZone) -
         db.channels_with_keys().await?,
         db.tokens().await?,
         db.token_credentials().await?,
-    ))
+    )
+    .with_chains(db.chains().await?))
 }
 
 #[cfg(test)]

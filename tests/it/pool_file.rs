@@ -104,6 +104,8 @@ async fn rows(database: &Path) -> String {
         "redirects",
         "limits",
         "keys",
+        "chains",
+        "chain_steps",
         "tokens",
         "token_values",
         "catalog_version",

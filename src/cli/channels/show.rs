@@ -72,6 +72,7 @@ fn state_cell(m: Messages, state: ChannelState) -> Cell {
         ChannelState::NoKeys => (m.channels.state_no_keys(), Look::Doubtful),
         ChannelState::NoModels => (m.channels.state_no_models(), Look::Doubtful),
         ChannelState::Resting => (m.terminal.resting(), Look::Doubtful),
+        ChannelState::Paused => (m.terminal.paused(), Look::Dim),
     };
     Cell::text(text).look(look)
 }
@@ -168,7 +169,9 @@ pub fn what_rests(m: Messages, entry: &ChannelEntry, scope: &Scope) -> String {
         Scope::Key(id) => c.rest_key(&key(*id)),
         Scope::Group(_, group) => c.rest_group(group),
         Scope::KeyModel(id, model) => c.rest_key_model(&key(*id), model),
+        Scope::GroupModel(_, group, model) => c.rest_group_model(group, model),
         Scope::ChannelModel(_, model) => c.rest_channel_model(model),
+        Scope::Models(whole, models) => c.rest_models(&what_rests(m, entry, whole), &models.0.join(", ")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What scripts send: every field has a name, a type and a default, and a field that is not known is an error.
 
+mod chain;
 mod channel;
 mod key;
 mod limit;
@@ -8,6 +9,7 @@ mod value;
 
 use crate::i18n::Messages;
 
+pub use chain::{ChainInput, MAX_STEPS, SPILLS_MS, Spill, StepInput, loop_fault, spill_schema};
 pub use channel::{ChannelInput, ModelDetails, ModelInput, PriceInput, TimeoutsInput, Upstreams};
 pub use key::KeyInput;
 pub use limit::{

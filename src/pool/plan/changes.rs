@@ -140,10 +140,11 @@ fn compare(field: String, before: Value, after: Value, changes: &mut Vec<FieldCh
     }
 }
 
-/// Lists of names, or of objects that have a name.
+/// Lists of names, or of objects that have a name or, as steps of chains do, a model.
 fn compare_lists(field: String, before: &[Value], after: &[Value], changes: &mut Vec<FieldChange>) {
     let name = |item: &Value| -> String {
-        let name = item.as_str().or_else(|| item.get("name")?.as_str());
+        let named = |field: &str| item.get(field)?.as_str();
+        let name = item.as_str().or_else(|| named("name")).or_else(|| named("model"));
         name.map_or_else(|| item.to_string(), str::to_owned)
     };
     let object = |item: &Value| match item {

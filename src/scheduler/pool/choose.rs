@@ -262,12 +262,13 @@ impl Pool {
     fn faithful(&mut self, ask: &Ask<'_>, tier: &Tier, tried: &Tried, now: Now) -> Option<u32> {
         let lane = self.conversations.find(ask.conversation?)?;
         let Lane { stem, place, .. } = self.lanes[lane as usize];
+        let cost = self.cost_at(stem, ask.cost);
         let fits = place == Place::Listed
             && tier.stems.iter().any(|(StemId(other), _)| *other == stem)
             && !tried.lanes.contains(&lane);
         let ready = fits
-            && self.nodes_ready(&self.stems[stem as usize].nodes.clone(), ask.cost, false, now) == Ready::Now
-            && self.lane_ready(lane, ask.cost, false, now) == Ready::Now
+            && self.stem_ready(stem, cost, false, now) == Ready::Now
+            && self.lane_ready(lane, cost, false, now) == Ready::Now
             && self.standing(lane, now.ms()) < 3;
         ready.then_some(lane)
     }
@@ -283,11 +284,12 @@ impl Pool {
         if self.stems[stem as usize].active_lanes == 0 {
             return None;
         }
-        let own = self.nodes_ready(&self.stems[stem as usize].nodes.clone(), ask.cost, false, now);
+        let cost = self.cost_at(stem, ask.cost);
+        let own = self.stem_ready(stem, cost, false, now);
         match own {
             Ready::Now => {}
             Ready::Never(limit) => {
-                self.note_never(limit, ask.cost, wait);
+                self.note_never(limit, cost, wait);
                 return None;
             }
             Ready::OnEvent(on) => {
@@ -319,7 +321,7 @@ impl Pool {
             if tried.lanes.contains(&lane) {
                 continue;
             }
-            match self.lane_ready(lane, ask.cost, false, now) {
+            match self.lane_ready(lane, cost, false, now) {
                 Ready::Now => {
                     compared += 1;
                     let rank = self.standing(lane, now.ms());
@@ -333,7 +335,7 @@ impl Pool {
                     if self.gauges[limit as usize].metric == Metric::Requests {
                         self.block(lane, None, On::Limit(limit));
                     }
-                    self.note_never(limit, ask.cost, wait);
+                    self.note_never(limit, cost, wait);
                 }
                 Ready::OnEvent(on) => {
                     self.block(lane, None, on);
@@ -428,20 +430,17 @@ impl Pool {
     fn doubtful(&mut self, ask: &Ask<'_>, now: Now) -> Option<Choice> {
         for (place, tier) in ask.plan.tiers.iter().enumerate() {
             for &(StemId(stem), _) in &tier.stems {
-                let nodes = self.stems[stem as usize].nodes;
-                let in_doubt = |pool: &Self, nodes: &[u32]| {
-                    nodes.iter().filter(|&&node| node != NONE).any(|&node| {
-                        pool.nodes[node as usize].strikes > 0
-                            && pool.nodes[node as usize].rest_until > now.ms()
-                    })
-                };
+                let cost = self.cost_at(stem, ask.cost);
                 for at in 0..self.stems[stem as usize].lanes.len().min(64) {
                     let lane = self.stems[stem as usize].lanes[at];
-                    let own = self.lanes[lane as usize].nodes;
+                    let in_doubt = |node: u32| {
+                        let node = &self.nodes[node as usize];
+                        node.strikes > 0 && node.rest_until > now.ms()
+                    };
                     let fits = self.lanes[lane as usize].place != Place::Off
-                        && (in_doubt(self, &nodes) || in_doubt(self, &own))
-                        && self.nodes_ready(&nodes, ask.cost, true, now) == Ready::Now
-                        && self.lane_ready(lane, ask.cost, true, now) == Ready::Now;
+                        && self.every_node(lane).any(in_doubt)
+                        && self.stem_ready(stem, cost, true, now) == Ready::Now
+                        && self.lane_ready(lane, cost, true, now) == Ready::Now;
                     if fits {
                         return Some(Choice::Take(self.take(lane, place, ask, now)));
                     }
@@ -456,12 +455,13 @@ impl Pool {
             self.slots.push(Slot::default());
             self.slots.len() as u32 - 1
         });
-        let Lane { stem, key, nodes, .. } = self.lanes[lane as usize];
+        let Lane { stem, key, .. } = self.lanes[lane as usize];
+        let cost = self.cost_at(stem, ask.cost);
         let mut slot = std::mem::take(&mut self.slots[index as usize]);
         slot.entries.clear();
         let at = now.ms();
-        let of_stem = self.stems[stem as usize].nodes;
-        for node in nodes.into_iter().chain(of_stem).filter(|node| *node != NONE) {
+        for place in 0..self.node_places(lane) {
+            let Some(node) = self.node_at(lane, place) else { continue };
             let entry = &mut self.nodes[node as usize];
             if entry.pending == 0 {
                 entry.pending_since = at;
@@ -471,7 +471,7 @@ impl Pool {
             entry.last_used = at;
             for &limit in &entry.limits {
                 let gauge = &mut self.gauges[limit as usize];
-                let amount = ask.cost.of(gauge.metric);
+                let amount = cost.of(gauge.metric);
                 let number = gauge.push(amount, ask.pace_permille, now);
                 slot.entries.push((limit, number, amount));
             }

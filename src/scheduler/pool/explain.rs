@@ -1,5 +1,7 @@
 //! Why each candidate of a plan is taken or not: what the route inspector shows.
 
+use std::collections::BTreeSet;
+
 use super::{NONE, On, Place, Plan, Pool, StemId, ready::Ready};
 use crate::{
     model::{
@@ -10,7 +12,7 @@ use crate::{
         gauge::Reading,
         limit::{Cost, LimitScope},
         now::Now,
-        rest::Rest,
+        rest::{Rest, Scope},
     },
 };
 
@@ -74,13 +76,13 @@ impl Pool {
         let mut all = Vec::new();
         for (tier, stems) in plan.tiers.iter().enumerate() {
             for &(stem, weight) in &stems.stems {
+                let cost = self.cost_at(stem.0, cost);
                 for place in 0..self.stems[stem.0 as usize].lanes.len() {
                     let lane = self.stems[stem.0 as usize].lanes[place];
                     if self.lanes[lane as usize].place == Place::Off {
                         continue;
                     }
-                    let nodes = self.stems[stem.0 as usize].nodes;
-                    let of_stem = self.nodes_ready(&nodes, cost, false, now);
+                    let of_stem = self.stem_ready(stem.0, cost, false, now);
                     let ready = match of_stem {
                         Ready::Now => self.lane_ready(lane, cost, false, now),
                         other => other,
@@ -125,6 +127,49 @@ impl Pool {
             .collect()
     }
 
+    /// The limits of a channel that is on: of it as a whole, and of its models, groups and keys, each with whom it holds for.
+    /// With `only` a key, those that its calls count for.
+    pub fn readings_of_channel(
+        &mut self,
+        channel: ChannelId,
+        only: Option<KeyId>,
+        now: Now,
+    ) -> Vec<(LimitScope, Reading)> {
+        let now = self.advance(now);
+        let mut limits = BTreeSet::new();
+        for stem in self.stem_of.get(&channel).into_iter().flat_map(|stems| stems.values()) {
+            let stem = &self.stems[*stem as usize];
+            let mut found = false;
+            for lane in stem.lanes.iter().map(|&lane| &self.lanes[lane as usize]) {
+                if lane.place == Place::Off || only.is_some_and(|key| key != lane.key) {
+                    continue;
+                }
+                found = true;
+                for &node in lane.nodes.iter().filter(|&&node| node != NONE) {
+                    limits.extend(&self.nodes[node as usize].limits);
+                }
+            }
+            if found {
+                for node in stem.nodes {
+                    limits.extend(&self.nodes[node as usize].limits);
+                }
+            }
+        }
+        let mut readings: Vec<(LimitScope, Reading)> = limits
+            .into_iter()
+            .map(|limit: u32| {
+                let gauge = &mut self.gauges[limit as usize];
+                let (node, reading) = (gauge.node, gauge.reading(now));
+                (self.scope_of(node), reading)
+            })
+            .collect();
+        readings.sort_by(|(scope, one), (other_scope, other)| {
+            let order = |reading: &Reading| (reading.metric, reading.window.span_ms().unwrap_or(u64::MAX));
+            (scope, order(one)).cmp(&(other_scope, order(other)))
+        });
+        readings
+    }
+
     fn scope_of(&self, node: u32) -> LimitScope {
         debug_assert_ne!(node, NONE);
         self.nodes[node as usize].scope.clone()
@@ -139,8 +184,7 @@ impl Pool {
             On::SlowStart(node) => Obstacle::Answers { scope: self.scope_of(node) },
             On::Node(node) => {
                 let scope = self.scope_of(node);
-                let rest = super::settle::rest_scope(&scope)
-                    .and_then(|scope| self.rests.active(&scope, now.steady).cloned());
+                let rest = self.rests.active(&Scope::from(&scope), now.steady).cloned();
                 match rest {
                     Some(rest) => Obstacle::Rest { scope, rest },
                     None => Obstacle::Answers { scope },

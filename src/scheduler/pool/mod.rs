@@ -25,7 +25,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use capacity::Capacity;
+pub use capacity::{Binding, Calls, Capacity, Outlook};
 pub use choose::{Ask, Choice, Plan, Taken, Tier, Tried, Why};
 pub use explain::{Obstacle, Standing};
 pub use settle::{Fault, Told};
@@ -33,7 +33,7 @@ pub use state::{Saved, SavedLimit};
 
 use super::{
     gauge::{Gauge, Reading},
-    limit::{LimitScope, Metric, Per, Rule, Source, Window},
+    limit::{Cost, Counts, LimitScope, Metric, Models, Per, Rule, Source, Window},
     now::Now,
     rest::{RestBook, Scope},
     window::Log,
@@ -74,12 +74,17 @@ pub struct StemSpec {
 struct Node {
     scope: LimitScope,
     limits: Vec<u32>,
+    /// Nodes of some of its models.
+    partial: Vec<u32>,
     /// The lanes below it; empty for channels and models, whose stems are asked instead.
     lanes: Vec<u32>,
     stems: Vec<u32>,
     rest_until: i64,
     strikes: u32,
     strike_class: Option<OutcomeClass>,
+    /// When a refusal first hinted at a limit that nothing is known of.
+    hinted_at: i64,
+    hints: u32,
     /// Whether a call was ever accepted.
     proven: bool,
     /// Calls that are sent and not yet answered, and since when there are any.
@@ -117,6 +122,8 @@ struct Lane {
     key: KeyId,
     /// Its key's node, the model's on the key, the group's, the model's on the group.
     nodes: [u32; 4],
+    /// Nodes of some models of its key or group, of which its model is one.
+    partial: Vec<u32>,
     place: Place,
     generation: u32,
     before: u32,
@@ -133,12 +140,40 @@ struct Stem {
     model: Arc<str>,
     /// The channel's node and the model's.
     nodes: [u32; 2],
+    /// Nodes of some models of the channel, of which this is one.
+    partial: Vec<u32>,
     lanes: Vec<u32>,
+    /// How its provider counts a call.
+    counts: Counts,
     active_lanes: u32,
     first: u32,
     last: u32,
     blocked: BinaryHeap<Reverse<(i64, u32, u32)>>,
     touched: bool,
+}
+
+impl Lane {
+    /// The nodes of the key and of its group.
+    fn own_nodes(&self) -> impl Iterator<Item = u32> + '_ {
+        self.nodes.iter().chain(&self.partial).copied().filter(|&node| node != NONE)
+    }
+}
+
+impl Node {
+    /// Whether a model is among those that it is about.
+    fn has(&self, model: &str) -> bool {
+        match &self.scope {
+            LimitScope::Models(_, models) => models.fits(model),
+            _ => true,
+        }
+    }
+}
+
+impl Stem {
+    /// The nodes of the model and its channel.
+    fn every_node(&self) -> impl Iterator<Item = u32> + '_ {
+        self.nodes.iter().chain(&self.partial).copied()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -200,6 +235,7 @@ impl Pool {
         for stem in &mut self.stems {
             stem.blocked.clear();
             stem.active_lanes = 0;
+            stem.counts = Counts::default();
         }
         for gauge in &mut self.gauges {
             gauge.blocked = 0;
@@ -223,7 +259,7 @@ impl Pool {
                     self.stems[stem as usize].active_lanes += 1;
                 }
                 for rule in of_stem.iter().filter(|rule| rule.key.is_none_or(|only| only == *key)) {
-                    let node = self.node_for(rule.per, stem, lane);
+                    let node = self.node_for(rule.per, &rule.models, stem, lane);
                     self.ensure_limit(node, rule, now);
                 }
             }
@@ -231,6 +267,8 @@ impl Pool {
         for node in &mut self.nodes {
             node.limits.retain(|&limit| self.gauges[limit as usize].active);
         }
+        // What is new here may have rested before it was declared; rests of some models may have waited for their keys.
+        self.learn_rests();
         self.changes += 1;
     }
 
@@ -243,14 +281,18 @@ impl Pool {
             self.node(LimitScope::Channel(channel)),
             self.node(LimitScope::Model(channel, model.to_string())),
         ];
-        for node in nodes {
-            self.nodes[node as usize].stems.push(stem);
+        let mut partial = self.nodes[nodes[0] as usize].partial.clone();
+        partial.retain(|&node| self.nodes[node as usize].has(model));
+        for node in nodes.iter().chain(&partial) {
+            self.nodes[*node as usize].stems.push(stem);
         }
         self.stems.push(Stem {
             channel,
             model: model.clone(),
             nodes,
+            partial,
             lanes: Vec::new(),
+            counts: Counts::default(),
             active_lanes: 0,
             first: NONE,
             last: NONE,
@@ -281,6 +323,7 @@ impl Pool {
                     stem,
                     key,
                     nodes: [NONE; 4],
+                    partial: Vec::new(),
                     place: Place::Off,
                     generation: 0,
                     before: NONE,
@@ -293,18 +336,83 @@ impl Pool {
                 lane
             }
         };
-        let old = std::mem::replace(&mut self.lanes[lane as usize].nodes, nodes);
-        for (old, new) in old.into_iter().zip(nodes) {
-            if old != new {
-                if old != NONE {
-                    self.nodes[old as usize].lanes.retain(|&other| other != lane);
-                }
-                if new != NONE {
-                    self.nodes[new as usize].lanes.push(lane);
-                }
+        if self.lanes[lane as usize].nodes == nodes {
+            return lane;
+        }
+        let name = &self.stems[stem as usize].model;
+        let partial = [nodes[0], nodes[2]]
+            .into_iter()
+            .filter(|&node| node != NONE)
+            .flat_map(|node| &self.nodes[node as usize].partial)
+            .copied()
+            .filter(|&node| self.nodes[node as usize].has(name))
+            .collect();
+        let entry = &mut self.lanes[lane as usize];
+        let old = std::mem::replace(&mut entry.nodes, nodes);
+        let old_partial = std::mem::replace(&mut entry.partial, partial);
+        for old in old.into_iter().chain(old_partial).filter(|&node| node != NONE) {
+            self.nodes[old as usize].lanes.retain(|&other| other != lane);
+        }
+        for place in 0..4 + self.lanes[lane as usize].partial.len() {
+            if let Some(new) = self.own_node_at(lane, place) {
+                self.nodes[new as usize].lanes.push(lane);
             }
         }
         lane
+    }
+
+    /// The node of some models of a key's, a group's or a channel's node. Lanes and stems that fit stand below it.
+    fn partial_node(&mut self, whole: u32, models: &Models) -> u32 {
+        let scope = LimitScope::Models(Box::new(self.nodes[whole as usize].scope.clone()), models.clone());
+        if let Some(&node) = self.node_of.get(&scope) {
+            return node;
+        }
+        let node = self.node(scope);
+        self.nodes[whole as usize].partial.push(node);
+        let mut lanes = self.nodes[whole as usize].lanes.clone();
+        lanes.retain(|&lane| {
+            let stem = self.lanes[lane as usize].stem;
+            models.fits(&self.stems[stem as usize].model)
+        });
+        for &lane in &lanes {
+            self.lanes[lane as usize].partial.push(node);
+        }
+        let mut stems = self.nodes[whole as usize].stems.clone();
+        stems.retain(|&stem| models.fits(&self.stems[stem as usize].model));
+        for &stem in &stems {
+            self.stems[stem as usize].partial.push(node);
+        }
+        let entry = &mut self.nodes[node as usize];
+        (entry.lanes, entry.stems) = (lanes, stems);
+        node
+    }
+
+    /// Every node that a lane stands below: its own and its stem's.
+    fn every_node(&self, lane: u32) -> impl Iterator<Item = u32> + '_ {
+        let lane = &self.lanes[lane as usize];
+        lane.own_nodes().chain(self.stems[lane.stem as usize].every_node())
+    }
+
+    /// In how many places [`node_at`](Self::node_at) may find a node.
+    fn node_places(&self, lane: u32) -> usize {
+        let lane = &self.lanes[lane as usize];
+        6 + lane.partial.len() + self.stems[lane.stem as usize].partial.len()
+    }
+
+    /// The node of a lane at a place, if there is one: for loops that change nodes.
+    fn node_at(&self, lane: u32, place: usize) -> Option<u32> {
+        let entry = &self.lanes[lane as usize];
+        let own = 4 + entry.partial.len();
+        if place < own {
+            return self.own_node_at(lane, place);
+        }
+        self.stems[entry.stem as usize].every_node().nth(place - own)
+    }
+
+    fn own_node_at(&self, lane: u32, place: usize) -> Option<u32> {
+        let entry = &self.lanes[lane as usize];
+        let node = if place < 4 { entry.nodes[place] } else { entry.partial[place - 4] };
+        (node != NONE).then_some(node)
     }
 
     fn node(&mut self, scope: LimitScope) -> u32 {
@@ -315,11 +423,14 @@ impl Pool {
         self.nodes.push(Node {
             scope: scope.clone(),
             limits: Vec::new(),
+            partial: Vec::new(),
             lanes: Vec::new(),
             stems: Vec::new(),
             rest_until: i64::MIN,
             strikes: 0,
             strike_class: None,
+            hinted_at: i64::MIN,
+            hints: 0,
             proven: false,
             pending: 0,
             pending_since: 0,
@@ -331,19 +442,19 @@ impl Pool {
         node
     }
 
-    fn node_for(&self, per: Per, stem: u32, lane: u32) -> u32 {
+    /// Whom something is about that names a kind of scope and perhaps some models only.
+    fn node_for(&mut self, per: Per, models: &Models, stem: u32, lane: u32) -> u32 {
         let [key, key_model, group, group_model] = self.lanes[lane as usize].nodes;
         let [channel, model] = self.stems[stem as usize].nodes;
-        match per {
-            Per::Key => key,
-            Per::KeyModel => key_model,
+        let whole = match per {
+            Per::KeyModel => return key_model,
+            Per::OwnerModel => return if group_model == NONE { key_model } else { group_model },
+            Per::Model => return model,
             Per::Owner if group != NONE => group,
-            Per::Owner => key,
-            Per::OwnerModel if group_model != NONE => group_model,
-            Per::OwnerModel => key_model,
-            Per::Model => model,
+            Per::Owner | Per::Key => key,
             Per::Channel => channel,
-        }
+        };
+        if models.is_all() { whole } else { self.partial_node(whole, models) }
     }
 
     fn ensure_limit(&mut self, node: u32, rule: &Rule, now: Now) {
@@ -384,6 +495,16 @@ impl Pool {
         limit
     }
 
+    /// Says how the provider of a stem counts a call; as plain as can be, until the next declaration, if nobody says.
+    pub fn set_counts(&mut self, stem: StemId, counts: Counts) {
+        self.stems[stem.0 as usize].counts = counts;
+    }
+
+    /// What a call takes of the limits of a stem.
+    fn cost_at(&self, stem: u32, cost: Cost) -> Cost {
+        self.stems[stem as usize].counts.of(cost)
+    }
+
     /// The stem of a channel's upstream model, for plans.
     pub fn find_stem(&self, channel: ChannelId, model: &str) -> Option<StemId> {
         self.stem_of.get(&channel)?.get(model).map(|&stem| StemId(stem))
@@ -399,12 +520,9 @@ impl Pool {
         &mut self.rests
     }
 
-    /// Lets a scope rest until a time, on an operator's word ("pause").
-    pub fn pause(&mut self, scope: &Scope, until: UnixMs, detail: String, now: Now) {
-        let report =
-            super::rest::Report { class: OutcomeClass::Ambiguous, asked: None, status: None, detail };
-        let rest_for = until.since(now.steady);
-        self.rests.strike(scope, report, rest_for, now.steady, now.steady);
+    /// Lets a scope rest until a time on the steady clock, on an operator's word ("pause").
+    pub fn pause(&mut self, scope: &Scope, until: UnixMs, now: Now) {
+        self.rests.pause(scope, until, now.steady);
     }
 
     /// The limits of a scope, with what is used of each.
@@ -418,9 +536,7 @@ impl Pool {
     /// Whether a lane has answered badly since its last good answer.
     pub fn is_suspect(&self, taken: &Taken) -> bool {
         let Some(&lane) = self.lane_of.get(&(taken.stem.0, taken.key)) else { return false };
-        let own = self.lanes[lane as usize].nodes;
-        let of_stem = self.stems[taken.stem.0 as usize].nodes;
-        own.iter().chain(&of_stem).any(|&node| node != NONE && self.nodes[node as usize].strikes > 0)
+        self.every_node(lane).any(|node| self.nodes[node as usize].strikes > 0)
     }
 
     /// A number that grows with everything that is worth saving.
@@ -437,14 +553,31 @@ impl Pool {
         Now { steady: UnixMs(self.latest), wall: now.wall }
     }
 
+    /// The node of a scope, if its key, group, model or channel is known.
+    fn find_node(&mut self, scope: &LimitScope) -> Option<u32> {
+        match (self.node_of.get(scope), scope) {
+            (Some(&node), _) => Some(node),
+            (None, LimitScope::Models(whole, models)) => {
+                let &whole = self.node_of.get(&**whole)?;
+                Some(self.partial_node(whole, models))
+            }
+            (None, _) => None,
+        }
+    }
+
     /// Copies the book of rests to the nodes.
     fn learn_rests(&mut self) {
         self.known_rests = self.rests.changes();
         let before = std::mem::take(&mut self.resting);
+        let all = self
+            .rests
+            .all()
+            .map(|(scope, rest)| (LimitScope::from(scope), (rest.until.0, rest.strikes, rest.class)));
+        let all: Vec<_> = all.collect();
         let mut found = Vec::new();
-        for (scope, rest) in self.rests.all() {
-            if let Some(&node) = self.node_of.get(&LimitScope::from(scope)) {
-                found.push((node, rest.until.0, rest.strikes, rest.class));
+        for (scope, (until, strikes, class)) in all {
+            if let Some(node) = self.find_node(&scope) {
+                found.push((node, until, strikes, class));
             }
         }
         for &node in &before {

@@ -51,7 +51,11 @@ impl Pool {
     /// Whether a lane's own nodes let a call through. `trusting` overlooks mere doubts.
     pub(super) fn lane_ready(&mut self, lane: u32, cost: Cost, trusting: bool, now: Now) -> Ready {
         let nodes = self.lanes[lane as usize].nodes;
-        let ready = self.nodes_ready(&nodes, cost, trusting, now);
+        let mut ready = self.nodes_ready(&nodes, cost, trusting, now);
+        for place in 0..self.lanes[lane as usize].partial.len() {
+            let node = self.lanes[lane as usize].partial[place];
+            ready = ready.later(self.nodes_ready(&[node], cost, trusting, now));
+        }
         if ready != Ready::Now {
             return ready;
         }
@@ -63,11 +67,20 @@ impl Pool {
         Ready::Now
     }
 
+    /// Whether the nodes of a whole stem let a call through.
+    pub(super) fn stem_ready(&mut self, stem: u32, cost: Cost, trusting: bool, now: Now) -> Ready {
+        let nodes = self.stems[stem as usize].nodes;
+        let mut ready = self.nodes_ready(&nodes, cost, trusting, now);
+        for place in 0..self.stems[stem as usize].partial.len() {
+            let node = self.stems[stem as usize].partial[place];
+            ready = ready.later(self.nodes_ready(&[node], cost, trusting, now));
+        }
+        ready
+    }
+
     /// Whether a short limit on calls is known for a lane.
     pub(super) fn is_measured(&self, lane: u32) -> bool {
-        let entry = &self.lanes[lane as usize];
-        let nodes = entry.nodes.iter().chain(&self.stems[entry.stem as usize].nodes);
-        nodes.filter(|&&node| node != NONE).any(|&node| {
+        self.every_node(lane).any(|node| {
             self.nodes[node as usize].limits.iter().any(|&limit| {
                 let gauge = &self.gauges[limit as usize];
                 gauge.metric == Metric::Requests && gauge.window.is_short()
@@ -75,7 +88,7 @@ impl Pool {
         })
     }
 
-    pub(super) fn nodes_ready(&mut self, nodes: &[u32], cost: Cost, trusting: bool, now: Now) -> Ready {
+    fn nodes_ready(&mut self, nodes: &[u32], cost: Cost, trusting: bool, now: Now) -> Ready {
         let mut ready = Ready::Now;
         for &node in nodes.iter().filter(|&&node| node != NONE) {
             let entry = &self.nodes[node as usize];
@@ -110,10 +123,8 @@ impl Pool {
 
     /// A lane's standing; less is better. Trouble counts most, then how scarce its quota is.
     pub(super) fn standing(&self, lane: u32, now: i64) -> u64 {
-        let entry = &self.lanes[lane as usize];
-        let nodes = entry.nodes.iter().chain(&self.stems[entry.stem as usize].nodes);
         let (mut trouble, mut scarcity) = (0, 0);
-        for &node in nodes.filter(|&&node| node != NONE) {
+        for node in self.every_node(lane) {
             let node = &self.nodes[node as usize];
             if node.is_in_trouble(now) {
                 trouble = 8;

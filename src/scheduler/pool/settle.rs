@@ -5,13 +5,13 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{NONE, Pool, SlotId, Taken, Tried};
+use super::{NONE, Pool, SlotId, StemId, Taken, Tried};
 use crate::{
-    model::{time::UnixMs, usage::OutcomeClass},
+    model::{id::KeyId, time::UnixMs, usage::OutcomeClass},
     scheduler::{
         calendar::next_reset,
         gauge::{Gauge, Usage},
-        limit::{CalendarUnit, Cost, LimitScope, Metric, Period, Source, Window},
+        limit::{CalendarUnit, Cost, Metric, Models, Per, Period, Source, Window},
         now::Now,
         rest::RestScope,
         rest::{Report, Scope},
@@ -22,8 +22,13 @@ use crate::{
 /// How long a day's or month's limit rests if nobody says where the provider's day begins: it may be any hour of ours.
 const LONG_REST: Duration = Duration::from_secs(3600);
 
-/// Fewer accepted calls than this say little about how many are allowed.
-const TELLING: u64 = 4;
+/// Fewer accepted calls than this say little about how many are allowed, and nothing about the other keys.
+const TELLING: u64 = 10;
+
+/// A single refusal hints at an unknown limit for so long, and so many of calls that were under way together are more
+/// than a hint.
+const HINT_MS: i64 = 120_000;
+const HINTS_AT_ONCE: u32 = 3;
 
 /// So many calls a minute are tried then, evenly.
 const FIRST_GUESS: u64 = 20;
@@ -37,10 +42,14 @@ pub struct Fault {
     pub scope: RestScope,
     /// The kind of limit, if it was one and the answer tells.
     pub period: Option<Period>,
+    /// Of a key, a group or a channel only these models; all, if there is no pattern.
+    pub models: Models,
     /// What was counted, if the answer tells; calls, if not.
     pub metric: Option<Metric>,
     /// How much is allowed, if the answer tells.
     pub allowed: Option<u64>,
+    /// In which window, if the answer tells; the usual one of `period`, if not.
+    pub window: Option<Window>,
 }
 
 /// What an answer's headers say of one limit.
@@ -63,13 +72,6 @@ impl Pool {
         self.slots.get(id.index as usize).filter(|slot| slot.open && slot.generation == id.generation)
     }
 
-    fn lane_nodes(&self, lane: u32) -> [u32; 6] {
-        let lane = &self.lanes[lane as usize];
-        let [key, key_model, group, group_model] = lane.nodes;
-        let [channel, model] = self.stems[lane.stem as usize].nodes;
-        [key, key_model, group, group_model, channel, model]
-    }
-
     /// Notes that the upstream accepted a call: its status is one of success.
     pub fn accepted(&mut self, id: SlotId, now: Now) {
         let now = self.advance(now);
@@ -84,14 +86,14 @@ impl Pool {
         let entry = &mut self.lanes[lane as usize];
         entry.answers = entry.answers.saturating_add(1);
         entry.recent.accept(recent, 1);
-        for node in self.lane_nodes(lane).into_iter().filter(|&node| node != NONE) {
+        for place in 0..self.node_places(lane) {
+            let Some(node) = self.node_at(lane, place) else { continue };
             let entry = &mut self.nodes[node as usize];
             entry.pending = entry.pending.saturating_sub(1);
             let news = !entry.proven || entry.strikes > 0 || entry.blocked > 0;
             entry.proven = true;
-            if entry.strikes > 0
-                && let Some(scope) = rest_scope(&self.nodes[node as usize].scope)
-            {
+            if entry.strikes > 0 {
+                let scope = Scope::from(&entry.scope);
                 self.rests.succeed(&scope, UnixMs(sent_at), now.steady);
             }
             if news {
@@ -107,6 +109,7 @@ impl Pool {
     /// corrected at the time of the call.
     pub fn settle(&mut self, id: SlotId, used: Option<Cost>, now: Now) {
         self.accepted(id, now);
+        let used = self.used_by(id, used);
         self.close(id, |metric, reserved| match (metric, used) {
             (Metric::Requests | Metric::Concurrency, _) | (_, None) => reserved,
             (metric, Some(used)) => used.of(metric),
@@ -117,11 +120,18 @@ impl Pool {
     /// counts, and of the rest what `used` says.
     pub fn cancel(&mut self, id: SlotId, sent: bool, used: Option<Cost>, now: Now) {
         self.advance(now);
+        let used = self.used_by(id, used);
         self.close(id, |metric, reserved| match (metric, used) {
             _ if !sent => 0,
             (Metric::Requests | Metric::Concurrency, _) | (_, None) => reserved,
             (metric, Some(used)) => used.of(metric),
         });
+    }
+
+    /// What a call took, as its provider counts.
+    fn used_by(&self, id: SlotId, used: Option<Cost>) -> Option<Cost> {
+        let stem = self.lanes[self.open_slot(id)?.lane as usize].stem;
+        Some(self.cost_at(stem, used?))
     }
 
     /// Gives a slot back, with what each of its amounts becomes.
@@ -140,7 +150,8 @@ impl Pool {
                 self.wake_limit(limit);
             }
         }
-        for node in self.lane_nodes(lane).into_iter().filter(|&node| node != NONE) {
+        for place in 0..self.node_places(lane) {
+            let Some(node) = self.node_at(lane, place) else { continue };
             let entry = &mut self.nodes[node as usize];
             entry.in_flight = entry.in_flight.saturating_sub(1);
             entry.pending = entry.pending.saturating_sub(u32::from(!answered));
@@ -192,7 +203,7 @@ impl Pool {
                 tried.channels.push(taken.channel);
             }
         }
-        let node = self.node_of_scope(lane, fault.scope);
+        let node = self.node_of_scope(lane, fault.scope, &fault.models);
         let mut until_reset = None;
         let mut interval_ms = None;
         if let Some(node) = node.filter(|_| fault.report.class == OutcomeClass::RateLimited) {
@@ -216,7 +227,7 @@ impl Pool {
         if fault.report.class == OutcomeClass::RateLimited {
             self.lanes[lane as usize].answers = 0;
         }
-        let scope = rest_scope(&self.nodes[node? as usize].scope)?;
+        let scope = Scope::from(&self.nodes[node? as usize].scope);
         let strikes = self.rests.strikes_with(&scope, UnixMs(sent_at));
         let rest_for = match (until_reset, fault.report.asked) {
             (Some(until), asked) => asked.unwrap_or_default().max(until.since(now.steady)),
@@ -228,16 +239,21 @@ impl Pool {
         Some((scope, until))
     }
 
-    fn node_of_scope(&self, lane: u32, scope: RestScope) -> Option<u32> {
-        let [key, key_model, group, _, channel, model] = self.lane_nodes(lane);
-        Some(match scope {
+    /// What a bad answer speaks of. An answer about models that the call's own is not among speaks of nothing here.
+    fn node_of_scope(&mut self, lane: u32, scope: RestScope, models: &Models) -> Option<u32> {
+        let stem = self.lanes[lane as usize].stem;
+        let per = match scope {
             RestScope::Request => return None,
-            RestScope::KeyModel => key_model,
-            RestScope::Group if group != NONE => group,
-            RestScope::Key | RestScope::Group => key,
-            RestScope::ChannelModel => model,
-            RestScope::Channel => channel,
-        })
+            RestScope::KeyModel => Per::KeyModel,
+            RestScope::Key => Per::Key,
+            RestScope::GroupModel => Per::OwnerModel,
+            RestScope::Group => Per::Owner,
+            RestScope::ChannelModel => Per::Model,
+            RestScope::Channel => Per::Channel,
+        };
+        let fits = models.fits(&self.stems[stem as usize].model);
+        // The model that was asked for is meant in any case; of the others, those that fit.
+        Some(self.node_for(if fits { per } else { narrow(per) }, models, stem, lane))
     }
 
     /// A limit of a day or longer is used up: until when.
@@ -255,10 +271,16 @@ impl Pool {
             _ => CalendarUnit::Day,
         };
         let metric = fault.metric.unwrap_or(Metric::Requests);
-        let known = entries.iter().copied().find(|&limit| {
+        let told = fault.window.as_ref().filter(|window| window.span_ms().is_some());
+        let meant = entries.iter().copied().filter(|&limit| {
             let gauge = &self.gauges[limit as usize];
-            gauge.metric == metric
-                && matches!(gauge.window, Window::Calendar { unit: own, .. } if own == unit)
+            let is_of_unit = matches!(gauge.window, Window::Calendar { unit: own, .. } if own == unit);
+            gauge.metric == metric && (is_of_unit || told == Some(&gauge.window))
+        });
+        // The limit at the scope that the answer names, else the fullest.
+        let known = meant.max_by_key(|&limit| {
+            let gauge = &self.gauges[limit as usize];
+            (gauge.node == node, gauge.used().saturating_mul(1000) / gauge.max.max(1))
         });
         if let Some(limit) = known {
             let gauge = &mut self.gauges[limit as usize];
@@ -312,13 +334,20 @@ impl Pool {
         now: Now,
     ) -> Option<i64> {
         let metric = fault.metric.unwrap_or(Metric::Requests);
-        // The limit at the scope that the answer names, else the fullest.
+        // The limit at the scope that the answer names, else the fullest. It may have been learned while the call was
+        // under way; then the refusal says nothing new, and makes no second one.
         let blamed = entries
             .iter()
+            .chain(&self.nodes[node as usize].limits)
             .copied()
             .filter(|&limit| {
                 let gauge = &self.gauges[limit as usize];
-                gauge.metric == metric && gauge.window.is_short()
+                let is_meant = match &fault.window {
+                    // What is said of another window says nothing of this one.
+                    Some(window) if fault.allowed.is_some() => gauge.window == *window,
+                    _ => gauge.window.is_short(),
+                };
+                gauge.metric == metric && is_meant
             })
             .max_by_key(|&limit| {
                 let gauge = &self.gauges[limit as usize];
@@ -346,33 +375,58 @@ impl Pool {
         } else {
             self.nodes[node as usize].lanes.clone()
         };
-        let fate = below
-            .iter()
-            .map(|&lane| self.lanes[lane as usize].recent.between(sent_at - 60_000, sent_at))
-            .fold(Fate::default(), Fate::plus);
-        if fault.allowed.is_none() && fate.is_unclear() {
-            return None;
+        let fate = self.fate_of(&below, sent_at);
+        if fault.allowed.is_none() {
+            // One refusal may be a whim of the provider's. Another one later counts, and so do many at once.
+            let entry = &mut self.nodes[node as usize];
+            if entry.hinted_at.saturating_add(HINT_MS) < sent_at {
+                (entry.hinted_at, entry.hints) = (now.ms(), 0);
+            }
+            entry.hints += 1;
+            let is_whim = sent_at <= entry.hinted_at && entry.hints < HINTS_AT_ONCE;
+            if is_whim || fate.is_unclear() {
+                return None;
+            }
         }
         let accepted = fate.accepted;
         let source = if fault.allowed.is_some() { Source::ErrorBody } else { Source::Learned };
         // Too few were accepted to tell how many are allowed, or how evenly: an even pace finds out.
         let search = fault.allowed.is_none() && accepted < TELLING;
-        let max = fault.allowed.unwrap_or(if search { FIRST_GUESS } else { accepted }).max(1);
-        self.learn_limit(node, &below, Gauge::new(metric, Window::MINUTE, max, source, now), search, now);
-        if metric == Metric::Requests {
-            // The other keys are probably allowed as much; what they learn themselves corrects it.
+        let sure = accepted.saturating_sub(fate.unanswered);
+        let max = fault.allowed.unwrap_or(if search { FIRST_GUESS } else { sure }).max(1);
+        let told =
+            fault.window.clone().filter(|window| fault.allowed.is_some() && window.span_ms().is_some());
+        let window = told.unwrap_or(Window::MINUTE);
+        let span = window.span_ms().map_or(60_000, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
+        let mut gauge = Gauge::new(metric, window.clone(), max, source, now);
+        if fault.allowed.is_none() && !search {
+            gauge.learn.perhaps(max, accepted);
+        }
+        self.learn_limit(node, &below, gauge, search, now);
+        if metric == Metric::Requests && !search {
+            // The other keys are probably allowed as much, and not less than they were allowed already; they soon try
+            // whether it is more. A guess at a pace is no reason to slow them down.
             let place = self.lanes[lane as usize].nodes.iter().position(|&own| own == node);
             let siblings = self.stems[self.lanes[lane as usize].stem as usize].lanes.clone();
             for sibling in siblings {
                 let other = place.map_or(NONE, |place| self.lanes[sibling as usize].nodes[place]);
                 if other != NONE && other != node && !self.is_measured(sibling) {
                     let below = self.nodes[other as usize].lanes.clone();
-                    let gauge = Gauge::new(metric, Window::MINUTE, max, Source::Learned, now);
-                    self.learn_limit(other, &below, gauge, search, now);
+                    let max = max.max(self.fate_of(&below, now.ms()).accepted);
+                    let mut gauge = Gauge::new(metric, window.clone(), max, Source::Learned, now);
+                    gauge.learn.hearsay(max);
+                    gauge.learn.proved = max;
+                    self.learn_limit(other, &below, gauge, false, now);
                 }
             }
         }
-        Some(60_000 / i64::try_from(max).unwrap_or(i64::MAX))
+        Some(span / i64::try_from(max).unwrap_or(i64::MAX))
+    }
+
+    /// What became of the calls of the minute before a time, on lanes that nothing is known of.
+    fn fate_of(&self, lanes: &[u32], until: i64) -> Fate {
+        let recent = lanes.iter().map(|&lane| &self.lanes[lane as usize].recent);
+        recent.map(|log| log.between(until - 60_000, until)).fold(Fate::default(), Fate::plus)
     }
 
     /// Hangs a limit on a node that nothing was known of, with what its lanes sent lately.
@@ -396,9 +450,14 @@ impl Pool {
     /// Takes over what an answer's headers say of a limit. It never opens one: what was declared or what the operator
     /// insists on stays the most.
     pub fn told(&mut self, taken: &Taken, told: &Told, now: Now) {
+        self.told_of(taken.stem, taken.key, told, now);
+    }
+
+    /// The same of a key of a stem, without a call: from a counter that the provider has.
+    pub fn told_of(&mut self, stem: StemId, key: KeyId, told: &Told, now: Now) {
         let now = self.advance(now);
-        let Some(&lane) = self.lane_of.get(&(taken.stem.0, taken.key)) else { return };
-        let node = self.node_for(told.per, taken.stem.0, lane);
+        let Some(&lane) = self.lane_of.get(&(stem.0, key)) else { return };
+        let node = self.node_told_of(told, stem.0, lane);
         let limit = match self.find_limit(node, told.metric, &told.window) {
             Some(limit) => limit,
             None => {
@@ -411,14 +470,7 @@ impl Pool {
         if let Some(allowed) = told.allowed.filter(|allowed| *allowed > 0)
             && gauge.source != Source::Operator
         {
-            match gauge.source {
-                // A number of the provider's own replaces what was read or learned before.
-                Source::Header | Source::ErrorBody | Source::Learned => {
-                    (gauge.max, gauge.declared, gauge.source) = (allowed, Some(allowed), Source::Header);
-                }
-                Source::Declared | Source::Operator => gauge.max = gauge.max.min(allowed),
-            }
-            gauge.learn.confidence = gauge.learn.confidence.max(90);
+            gauge.provider_allows(allowed);
         }
         if let Some(left) = told.left {
             // Calls under way may not be counted in it yet; this one is.
@@ -430,22 +482,49 @@ impl Pool {
         self.changes += 1;
     }
 
+    /// Nothing is left until a time on the steady clock, by an answer's headers that do not say of which window: a reason to
+    /// wait, but no limit.
+    pub fn used_up(&mut self, taken: &Taken, per: Per, until: UnixMs, detail: String, now: Now) {
+        let now = self.advance(now);
+        let Some(&lane) = self.lane_of.get(&(taken.stem.0, taken.key)) else { return };
+        let node = self.node_for(per, &Models::default(), taken.stem.0, lane);
+        let scope = Scope::from(&self.nodes[node as usize].scope);
+        let asked = until.since(now.steady);
+        let report = Report { class: OutcomeClass::RateLimited, asked: Some(asked), status: None, detail };
+        // The call itself was served: this is news of the time after it.
+        self.rests.strike(&scope, report, asked, now.steady, now.steady);
+        self.learn_rests();
+    }
+
+    /// Whom a header's limit holds for. If such a limit is known for some models only, and this call's is one of them,
+    /// that is the one.
+    fn node_told_of(&mut self, told: &Told, stem: u32, lane: u32) -> u32 {
+        let whole = self.node_for(told.per, &Models::default(), stem, lane);
+        if self.find_limit(whole, told.metric, &told.window).is_none() {
+            for &node in &self.nodes[whole as usize].partial {
+                let is_below = self.lanes[lane as usize].partial.contains(&node)
+                    || self.stems[stem as usize].partial.contains(&node);
+                if is_below && self.find_limit(node, told.metric, &told.window).is_some() {
+                    return node;
+                }
+            }
+        }
+        whole
+    }
+
     /// The time at which a call was sent, while its slot is open.
     pub fn sent_at(&self, id: SlotId) -> Option<UnixMs> {
         self.open_slot(id).map(|slot| UnixMs(slot.sent_at))
     }
 }
 
-/// The rest's scope of a node; models of a group do not rest by themselves.
-pub(super) fn rest_scope(scope: &LimitScope) -> Option<Scope> {
-    Some(match scope {
-        LimitScope::Key(key) => Scope::Key(*key),
-        LimitScope::Group(channel, group) => Scope::Group(*channel, group.clone()),
-        LimitScope::KeyModel(key, model) => Scope::KeyModel(*key, model.clone()),
-        LimitScope::Model(channel, model) => Scope::ChannelModel(*channel, model.clone()),
-        LimitScope::Channel(channel) => Scope::Channel(*channel),
-        LimitScope::GroupModel(..) => return None,
-    })
+/// The same for one model: what is left of a scope whose patterns the model of the call does not fit.
+fn narrow(per: Per) -> Per {
+    match per {
+        Per::Key | Per::KeyModel => Per::KeyModel,
+        Per::Owner | Per::OwnerModel => Per::OwnerModel,
+        Per::Model | Per::Channel => Per::Model,
+    }
 }
 
 /// How long to rest when the upstream does not say: short at first, longer with evidence.
@@ -461,13 +540,16 @@ fn own_rest(fault: &Fault, strikes: u32, interval_ms: Option<i64>) -> Duration {
             let first = (interval / 2).clamp(250, 5_000);
             [first, (interval * 2).clamp(500, 10_000), 15_000, 60_000, 300_000, 900_000]
         }
-        OutcomeClass::ModelUnavailable => [60_000, 300_000, 1_800_000, 3_600_000, 3_600_000, 3_600_000],
+        OutcomeClass::ModelUnavailable => [10_000, 600_000, 1_800_000, 3_600_000, 3_600_000, 3_600_000],
         OutcomeClass::KeyInvalid | OutcomeClass::OutOfCredit => {
             [3_600_000, 6 * 3_600_000, 24 * 3_600_000, 24 * 3_600_000, 24 * 3_600_000, 24 * 3_600_000]
         }
         OutcomeClass::HostError => [0, 2_000, 5_000, 15_000, 60_000, 300_000],
         OutcomeClass::Ambiguous => [0, 1_000, 5_000, 15_000, 60_000, 60_000],
-        OutcomeClass::Success | OutcomeClass::ClientError | OutcomeClass::ClientClosed => [0; 6],
+        OutcomeClass::Success
+        | OutcomeClass::ClientError
+        | OutcomeClass::ClientClosed
+        | OutcomeClass::Paused => [0; 6],
     };
     let step = (strikes.max(1) as usize - 1).min(millis.len() - 1);
     let rest = Duration::from_millis(millis[step].unsigned_abs());

@@ -116,7 +116,7 @@ impl Pool {
             }
         }
         for limit in &saved.limits {
-            let Some(&node) = self.node_of.get(&limit.scope) else { continue };
+            let Some(node) = self.find_node(&limit.scope) else { continue };
             let index = match self.find_limit(node, limit.metric, &limit.window) {
                 Some(index) => index,
                 None if matches!(limit.source, Source::Declared | Source::Operator) => continue,

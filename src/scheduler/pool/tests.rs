@@ -12,8 +12,7 @@ use crate::{
     scheduler::{
         limit::{CalendarUnit, Cost, LimitScope, Metric, Models, Per, Period, Rule, Source, Window},
         now::Now,
-        rest::RestScope,
-        rest::{Report, Scope},
+        rest::{Report, Rest, RestScope, Scope},
     },
 };
 
@@ -78,7 +77,7 @@ fn wait(pool: &mut Pool, plan: &Plan, now: Now) -> Option<(Option<UnixMs>, Why)>
 
 fn fault(class: OutcomeClass, scope: RestScope, period: Option<Period>) -> Fault {
     let report = Report { class, asked: None, status: None, detail: String::new() };
-    Fault { report, scope, period, metric: None, allowed: None }
+    Fault { report, scope, period, models: Models::default(), metric: None, allowed: None, window: None }
 }
 
 #[test]
@@ -224,6 +223,134 @@ fn headers_shrink_a_limit_at_once_and_never_open_one() {
     pool.told(&taken, &told(None, Some(0)), at(0));
     pool.settle(taken.slot, None, at(0));
     assert!(wait(&mut pool, &plan, at(1)).is_some());
+}
+
+/// A pool with a free and a paid model on these keys of channel 1, and their plans.
+fn free_and_paid(keys: &[(i64, Option<&str>)], rules: &[Rule]) -> (Pool, Plan, Plan) {
+    let keys: Vec<_> = keys.iter().map(|(key, group)| (KeyId(*key), group.map(str::to_owned))).collect();
+    let stem = |model: &str| StemSpec { channel: ChannelId(1), model: model.into(), keys: keys.clone() };
+    let mut pool = Pool::default();
+    pool.declare(&[stem("m:free"), stem("n:free"), stem("paid")], rules, HashMap::new(), at(0));
+    let (free, paid) = (plan_of(&pool, "m:free"), plan_of(&pool, "paid"));
+    (pool, free, paid)
+}
+
+fn free_models() -> Models {
+    Models(vec!["*:free".to_owned()])
+}
+
+#[test]
+fn a_limit_of_some_models_counts_and_holds_back_only_those() {
+    for per in [Per::Owner, Per::Key, Per::Channel] {
+        let rule = Rule { models: free_models(), ..rule(per, Metric::Requests, Window::MINUTE, 2) };
+        let (mut pool, free, paid) = free_and_paid(&[(1, Some("a")), (2, Some("a"))], &[rule]);
+        let other_free = plan_of(&pool, "n:free");
+        for _ in 0..8 {
+            call(&mut pool, &paid, at(0));
+        }
+        let room = if per == Per::Key { 4 } else { 2 };
+        for place in 0..room {
+            call(&mut pool, if place % 2 == 0 { &free } else { &other_free }, at(1));
+        }
+        assert!(wait(&mut pool, &free, at(2)).is_some(), "{per:?}");
+        assert!(wait(&mut pool, &other_free, at(2)).is_some(), "{per:?}: they share it");
+        call(&mut pool, &paid, at(2));
+        assert_eq!(pool.capacity(&free, Cost::default(), at(2)).next_minute, Some(room), "{per:?}");
+        assert_eq!(pool.capacity(&paid, Cost::default(), at(2)).per_minute, None, "{per:?}");
+    }
+}
+
+#[test]
+fn a_limit_of_some_models_survives_a_restart_and_a_new_model_falls_under_it() {
+    let rules = [Rule { models: free_models(), ..rule(Per::Owner, Metric::Requests, Window::MINUTE, 2) }];
+    let keys = [(1, Some("a")), (2, Some("a"))];
+    let (mut before, free, _) = free_and_paid(&keys, &rules);
+    call(&mut before, &free, at(0));
+    call(&mut before, &free, at(0));
+    let text = serde_json::to_string(&before.save(at(1))).expect("JSON");
+    let (mut after, free, paid) = free_and_paid(&keys, &rules);
+    after.restore(&serde_json::from_str(&text).expect("the same"), None, at(2));
+    assert!(wait(&mut after, &free, at(3)).is_some());
+    call(&mut after, &paid, at(3));
+    let keys: Vec<_> = keys.iter().map(|(key, group)| (KeyId(*key), group.map(str::to_owned))).collect();
+    let stem = |model: &str| StemSpec { channel: ChannelId(1), model: model.into(), keys: keys.clone() };
+    after.declare(&[stem("m:free"), stem("new:free"), stem("new")], &rules, HashMap::new(), at(4));
+    let (free, paid) = (plan_of(&after, "new:free"), plan_of(&after, "new"));
+    assert!(wait(&mut after, &free, at(4)).is_some());
+    call(&mut after, &paid, at(4));
+}
+
+#[test]
+fn a_day_that_is_over_for_free_models_rests_those_on_all_keys_of_the_account() {
+    let keys = [(1, Some("a")), (2, Some("a")), (3, Some("b"))];
+    let (mut pool, free, paid) = free_and_paid(&keys, &[]);
+    let taken = take(&mut pool, &free, at(0));
+    let over = Fault {
+        models: free_models(),
+        ..fault(OutcomeClass::RateLimited, RestScope::Group, Some(Period::Day))
+    };
+    let (scope, until) = pool.fail(&taken, &over, &mut Tried::default(), at(0)).expect("a rest");
+    let group = keys.iter().find(|(key, _)| KeyId(*key) == taken.key).and_then(|(_, group)| *group);
+    let whole = Scope::Group(ChannelId(1), group.expect("a group").to_owned());
+    assert_eq!(scope, Scope::Models(Box::new(whole), free_models()));
+    assert!(until > at(0).steady);
+    let resting = |pool: &mut Pool, plan: &Plan| {
+        let standings = pool.explain(plan, Cost::default(), at(1));
+        let rest = |obstacle: &Option<Obstacle>| matches!(obstacle, Some(Obstacle::Rest { .. }));
+        let mut keys: Vec<i64> =
+            standings.iter().filter(|found| rest(&found.obstacle)).map(|found| found.key.0).collect();
+        keys.sort_unstable();
+        keys
+    };
+    let expected: Vec<i64> = keys.iter().filter(|(_, own)| *own == group).map(|(key, _)| *key).collect();
+    let other_free = plan_of(&pool, "n:free");
+    assert_eq!(resting(&mut pool, &free), expected);
+    assert_eq!(resting(&mut pool, &other_free), expected);
+    assert_eq!(resting(&mut pool, &paid), [0; 0], "paid models go on");
+
+    // The rest is kept as JSON, and holds before anybody was refused again.
+    let text = serde_json::to_string(&pool.rests_mut().snapshot(at(1).steady)).expect("JSON");
+    let (mut after, free, paid) = free_and_paid(&keys, &[]);
+    after.rests_mut().restore(serde_json::from_str::<Vec<(Scope, Rest)>>(&text).expect("the same"));
+    assert_eq!(resting(&mut after, &free), expected);
+    assert_eq!(resting(&mut after, &paid), [0; 0]);
+    assert!(after.rests_mut().clear(&scope));
+    assert_eq!(resting(&mut after, &free), [0; 0], "the operator may end it");
+}
+
+#[test]
+fn one_model_of_an_account_rests_on_all_of_its_keys() {
+    let (mut pool, plan) = pool(&[(1, Some("a")), (2, Some("a")), (3, None)], &[]);
+    let taken = loop {
+        let taken = take(&mut pool, &plan, at(0));
+        if taken.key != KeyId(3) {
+            break taken;
+        }
+        pool.settle(taken.slot, None, at(0));
+    };
+    let over = fault(OutcomeClass::RateLimited, RestScope::GroupModel, Some(Period::Day));
+    let (scope, _) = pool.fail(&taken, &over, &mut Tried::default(), at(0)).expect("a rest");
+    assert_eq!(scope, Scope::GroupModel(ChannelId(1), "a".into(), "m".into()));
+    assert_eq!([1, 2, 3].map(|_| call(&mut pool, &plan, at(1)).0), [3, 3, 3]);
+    let n = plan_of(&pool, "n");
+    let keys: Vec<i64> = (0..3).map(|_| call(&mut pool, &n, at(1)).0).collect();
+    assert!(keys.contains(&1) && keys.contains(&2), "{keys:?}");
+}
+
+#[test]
+fn an_amount_that_a_refusal_names_holds_in_the_window_that_it_names() {
+    let (mut pool, plan) = pool(&[(1, None)], &[rule(Per::Key, Metric::Requests, Window::MINUTE, 30)]);
+    let taken = take(&mut pool, &plan, at(0));
+    let per_second = Window::Rolling { ms: 1_000 };
+    let told = Fault {
+        allowed: Some(2),
+        window: Some(per_second.clone()),
+        ..fault(OutcomeClass::RateLimited, RestScope::Key, Some(Period::Minute))
+    };
+    pool.fail(&taken, &told, &mut Tried::default(), at(0));
+    let readings = pool.readings(&LimitScope::Key(KeyId(1)), at(0));
+    let found: Vec<_> = readings.iter().map(|reading| (reading.window.clone(), reading.max)).collect();
+    assert_eq!(found, [(Window::MINUTE, 30), (per_second, 2)]);
 }
 
 #[test]

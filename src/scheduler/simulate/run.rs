@@ -20,7 +20,7 @@ use crate::{
     },
     scheduler::{
         desk::{Answer, Bounds, Call, Desk, Event as DeskEvent, Grant, WaiterId},
-        limit::{Cost, Period},
+        limit::{Cost, Models, Period},
         now::Now,
         pool::{Fault, Plan, Saved, SlotId, StemSpec, Tier, Tried, Why},
         queue::Class,
@@ -564,5 +564,5 @@ fn fault_of(verdict: Verdict) -> Fault {
         Verdict::HostFault | Verdict::Accepted => (OutcomeClass::HostError, RestScope::Channel, None),
     };
     let report = RestReport { class, asked: None, status: None, detail: String::new() };
-    Fault { report, scope, period, metric: None, allowed: None }
+    Fault { report, scope, period, models: Models::default(), metric: None, allowed: None, window: None }
 }

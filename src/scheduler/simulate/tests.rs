@@ -462,3 +462,69 @@ fn the_same_seed_gives_the_same_report() {
     let one = scenario(vec![provider(Counting::Fixed, Known::Unknown, 250)], Load::Agents(40), 7);
     assert_eq!(run(&one), run(&one));
 }
+
+#[test]
+#[ignore = "experiment"]
+fn experiment_short() {
+    for (span_ms, max) in [(1_000, 1), (1_000, 5), (2_000, 5), (5_000, 10), (10_000, 20), (60_000, 40)] {
+        for delay_ms in [4, 20, 60, 120, 250] {
+            for (first, name) in [(10, "fast"), (800, "slow")] {
+                for counting in [Counting::Rolling, Counting::Fixed] {
+                    let mut p = provider(counting.clone(), Known::Right, delay_ms);
+                    p.first_content_ms = first;
+                    p.declared[0].window = Window::Rolling { ms: span_ms };
+                    p.declared[0].max = max;
+                    p.enforced[0].span_ms = span_ms;
+                    p.enforced[0].max = max;
+                    let reports: Vec<Report> = (0..5)
+                        .map(|seed| run(&Scenario { seconds: 300, ..scenario(vec![p.clone()], Load::Agents(40), seed) }))
+                        .collect();
+                    let limited: u64 = reports.iter().map(|r| r.limited).sum();
+                    let attempts: u64 = reports.iter().map(|r| r.attempts).sum();
+                    println!(
+                        "{max}/{span_ms} delay {delay_ms} {name} {counting:?}: eff {:.3}, limited/1000 {:.1}",
+                        mean(&reports),
+                        limited as f64 * 1000.0 / attempts as f64
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "experiment"]
+fn experiment_restart() {
+    let learned = provider(Counting::Rolling, Known::Unknown, 40);
+    let restart = Some(Restart { at_ms: 400_000, down_ms: 1_000, killed: true });
+    let with = run(&Scenario { restart, ..scenario(vec![learned], Load::PerMinute(240.0), 1) });
+    println!("{with:?}");
+}
+
+#[test]
+#[ignore = "experiment"]
+fn experiment_even() {
+    for counting in [Counting::Even, Counting::SlidingCounter] {
+        for delay in [40, 250] {
+            for seed in 0..5 {
+                for (name, load) in [("agents", Load::Agents(40)), ("2x", Load::PerMinute(240.0))] {
+                    let mut s = scenario(vec![provider(counting.clone(), Known::Unknown, delay)], load, seed);
+                    s.warm_up_seconds = 180;
+                    let with = run(&s);
+                    println!("{counting:?} {delay} {name} {seed}: eff {:.3} limited {} {:?}", with.efficiency(), with.limited, with.accepted_by_minute);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "experiment"]
+fn experiment_one() {
+    for seed in 0..5 {
+        let mut s = scenario(vec![provider(Counting::Rolling, Known::Unknown, 40)], Load::PerMinute(240.0), seed);
+        s.warm_up_seconds = 180;
+        let with = run(&s);
+        eprintln!("RUN {seed}: eff {:.3} limited {} {:?}", with.efficiency(), with.limited, with.accepted_by_minute);
+    }
+}

@@ -21,6 +21,7 @@ const PAIRS: &[&str] = &[
     "docs/capacity",
     "docs/cli",
     "docs/errors",
+    "docs/limits",
     "docs/openclaw",
     "docs/performance",
     "docs/pool-file",

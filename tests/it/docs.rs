@@ -18,6 +18,7 @@ const PAIRS: &[&str] = &[
     "deploy/README",
     "docs/api",
     "docs/backup",
+    "docs/chains",
     "docs/cli",
     "docs/errors",
     "docs/openclaw",

@@ -19,6 +19,7 @@ const PAIRS: &[&str] = &[
     "docs/api",
     "docs/backup",
     "docs/capacity",
+    "docs/chains",
     "docs/cli",
     "docs/errors",
     "docs/limits",

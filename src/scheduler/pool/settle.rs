@@ -22,6 +22,9 @@ use crate::{
 /// How long a day's or month's limit rests if nobody says where the provider's day begins: it may be any hour of ours.
 const LONG_REST: Duration = Duration::from_secs(3600);
 
+/// If an answer shows that a limit opens so much earlier, in milliseconds, those who wait for it are told.
+const MARGIN_NEWS_MS: i64 = 50;
+
 /// Fewer accepted calls than this say little about how many are allowed, and nothing about the other keys.
 const TELLING: u64 = 10;
 
@@ -83,7 +86,13 @@ impl Pool {
         slot.answered = true;
         for place in 0..slot.entries.len() {
             let (limit, number, amount) = self.slots[id.index as usize].entries[place];
-            self.gauges[limit as usize].accepted(number, amount, sent_at, now);
+            let gauge = &mut self.gauges[limit as usize];
+            let before = gauge.counts_ms();
+            gauge.accepted(number, amount, sent_at, now);
+            if before - gauge.counts_ms() >= MARGIN_NEWS_MS {
+                // Who found it full reckoned with more.
+                self.wake_limit(limit);
+            }
         }
         let entry = &mut self.lanes[lane as usize];
         entry.answers = entry.answers.saturating_add(1);
@@ -369,6 +378,14 @@ impl Pool {
             let interval = if gauge.learn.smooth { interval / 8 } else { interval };
             self.wake_limit(limit);
             return Some(interval);
+        }
+        // A call that was under way when a limit was learned had nothing reserved there.
+        if let Some(limit) = self.find_limit(node, metric, &Window::MINUTE) {
+            let gauge = &mut self.gauges[limit as usize];
+            if fault.allowed.is_none() {
+                gauge.refused(sent_at, now);
+            }
+            return Some(gauge.span_ms() / i64::try_from(gauge.max.max(1)).unwrap_or(i64::MAX));
         }
         if metric != Metric::Requests && fault.allowed.is_none() {
             return None;

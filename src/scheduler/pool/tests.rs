@@ -483,3 +483,58 @@ fn a_saved_state_reads_back_as_it_was() {
     back.restore(&serde_json::from_str(&text).expect("the same"), None, at(-3600));
     assert!(wait(&mut back, &plan, at(-3590)).is_some());
 }
+
+#[test]
+fn a_key_that_filled_up_before_its_answers_were_timed_opens_as_early_as_they_allow() {
+    let after = |ms: i64| Now::both(UnixMs(NOON + ms));
+    let (mut pool, plan) = pool(&[(1, None)], &[rule(Per::Key, Metric::Requests, Window::MINUTE, 20)]);
+    call(&mut pool, &plan, after(0));
+    let under_way: Vec<_> = (0..19).map(|_| take(&mut pool, &plan, after(0))).collect();
+    // The next one finds the key full, before anybody knows how fast it answers.
+    assert!(wait(&mut pool, &plan, after(1)).is_some());
+    for taken in under_way {
+        pool.settle(taken.slot, None, after(150));
+    }
+    let (until, _) = wait(&mut pool, &plan, after(200)).expect("a wait");
+    let until = until.expect("a time").since(after(0).steady);
+    assert!(until <= Duration::from_millis(60_300), "answers took 150 ms, and yet it waits for {until:?}");
+}
+
+#[test]
+fn calls_that_may_have_been_sent_before_a_crash_count_also_if_nothing_was_saved_for_long() {
+    let rules = [rule(Per::Key, Metric::Requests, Window::MINUTE, 40)];
+    let (mut before, plan) = pool(&[(1, None)], &rules);
+    for _ in 0..20 {
+        call(&mut before, &plan, at(0));
+    }
+    // Nothing changes for half a minute, so nothing more is saved; then come 20 calls at once, and a crash.
+    let saved = before.save(at(1));
+    for _ in 0..20 {
+        call(&mut before, &plan, at(32));
+    }
+    let (mut after, plan) = pool(&[(1, None)], &rules);
+    after.restore(&saved, Some(Duration::from_secs(1)), at(33));
+    let free = |pool: &mut Pool| {
+        let mut tried = Tried::default();
+        matches!(choose(pool, &plan, Cost::default(), &mut tried, at(70)), Choice::Take(_))
+    };
+    call(&mut after, &plan, at(70));
+    let sent = 1 + (0..40).take_while(|_| free(&mut after)).count();
+    assert!(sent <= 20, "20 calls were sent 38 s ago, and now {sent} more of 40");
+}
+
+#[test]
+fn refusals_of_calls_that_were_under_way_when_a_limit_was_learned_teach_nothing_else() {
+    let (mut pool, plan) = pool(&[(1, None)], &[]);
+    for _ in 0..30 {
+        call(&mut pool, &plan, at(0));
+    }
+    let under_way: Vec<_> = (0..4).map(|_| take(&mut pool, &plan, at(10))).collect();
+    let refused = fault(OutcomeClass::RateLimited, RestScope::KeyModel, Some(Period::Minute));
+    for taken in under_way {
+        pool.fail(&taken, &refused, &mut Tried::default(), at(10));
+    }
+    let readings = pool.readings(&LimitScope::KeyModel(KeyId(1), "m".into()), at(11));
+    let learned: Vec<_> = readings.iter().map(|reading| reading.max).collect();
+    assert!(learned.len() == 1 && learned[0] >= 30, "30 were accepted within seconds: {learned:?}");
+}

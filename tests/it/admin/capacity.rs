@@ -155,7 +155,12 @@ async fn what_nobody_knows_is_said_to_be_unknown() {
     let browser = Browser::start().await;
     assert!(browser.get("/capacity").await.has("No channel that is on offers a model."));
     browser.add_channel(&[("m", true)]).await;
-    let keys = [PastedKey { label: String::new(), secret: Secret::new("key-aaaa"), quota_group: None }];
+    let keys = [PastedKey {
+        label: String::new(),
+        secret: Secret::new("key-aaaa"),
+        quota_group: None,
+        limits: Vec::new(),
+    }];
     browser.app.site().db.add_keys(ChannelId(1), &keys).await.unwrap();
     browser.app.site().catalog.reload().await.unwrap();
     let page = browser.get("/capacity").await;

@@ -141,7 +141,7 @@ impl Relay {
         let routes = stages.iter().flat_map(|stage| &stage.routes);
         let keys = routes.map(|route| route.channel.keys.len()).sum::<usize>();
         // With one key there is no other to go to.
-        let conversation = envelope.conversation(session.as_deref()).filter(|_| keys > 1);
+        let conversation = if keys > 1 { envelope.conversation(session.as_deref()) } else { None };
         let now = self.parts.dispatch.now().steady;
         let call = desk::Call {
             plan,

@@ -239,10 +239,7 @@ impl Gauge {
     pub(super) fn exhaust(&mut self, now: Now) -> Option<UnixMs> {
         self.refresh(now);
         match &mut self.usage {
-            Usage::Calendar(calendar) => {
-                calendar.used = calendar.used.max(self.max);
-                Some(UnixMs(calendar.ends))
-            }
+            Usage::Calendar(calendar) => Some(UnixMs(calendar.exhaust(self.max, now.ms()))),
             Usage::Spent(used) => {
                 *used = (*used).max(self.max);
                 None

@@ -239,7 +239,14 @@ impl Gauge {
     pub(super) fn exhaust(&mut self, now: Now) -> Option<UnixMs> {
         self.refresh(now);
         match &mut self.usage {
-            Usage::Calendar(calendar) => Some(UnixMs(calendar.exhaust(self.max, now.ms()))),
+            Usage::Calendar(calendar) => {
+                let until = calendar.exhaust(self.max, now.ms());
+                if until < calendar.ends && self.metric == Metric::Requests {
+                    // The provider took the call for one of the day before.
+                    calendar.used = calendar.used.saturating_sub(1);
+                }
+                Some(UnixMs(until))
+            }
             Usage::Spent(used) => {
                 *used = (*used).max(self.max);
                 None

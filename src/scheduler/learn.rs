@@ -352,7 +352,8 @@ impl Gauge {
         // After a long run without a refusal, what stretched the pace is probably over.
         let faster = if learn.accepted_in_row > LONG_RUN { learn.stretch_permille / 16 } else { 0 };
         learn.stretch_permille = learn.stretch_permille.saturating_sub(1 + faster);
-        if learn.margin_ms > learn.base_margin_ms && learn.accepted_in_row.is_multiple_of(ACCEPTED_TO_SHRINK) {
+        if learn.margin_ms > learn.base_margin_ms && learn.accepted_in_row.is_multiple_of(ACCEPTED_TO_SHRINK)
+        {
             learn.margin_ms -= 1;
         }
         let ceiling = self.declared.unwrap_or(u64::MAX);

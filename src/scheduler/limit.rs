@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::rest::Scope;
 use crate::model::id::{ChannelId, KeyId};
-pub use crate::model::limit::{CalendarUnit, Metric, Models, Per, Period, Problem, Reservation, Rule, Source, Window};
+pub use crate::model::limit::{
+    CalendarUnit, Metric, Models, Per, Period, Problem, Reservation, Rule, Source, Window,
+};
 
 /// Whom a limit holds for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -366,20 +366,20 @@ fn one_refusal_of_a_quiet_key_limits_neither_it_nor_the_others() {
     assert!(until.since(at(10).steady) <= Duration::from_secs(10), "the first rest is short");
     let limits = |pool: &mut Pool, key: i64| {
         let scope = LimitScope::KeyModel(KeyId(key), "m".into());
-        pool.readings(&scope, at(20)).iter().map(|reading| reading.max).collect::<Vec<_>>()
+        pool.readings(&scope, at(46)).iter().map(|reading| reading.max).collect::<Vec<_>>()
     };
     for (key, _) in keys {
         assert_eq!(limits(&mut pool, key), [0; 0], "key {key}");
     }
     // Refused again, it is sent to at an even pace; the others are asked as before.
     let again = loop {
-        let next = take(&mut pool, &plan, at(21));
+        let next = take(&mut pool, &plan, at(45));
         if next.key == taken.key {
             break next;
         }
-        pool.settle(next.slot, None, at(21));
+        pool.settle(next.slot, None, at(45));
     };
-    pool.fail(&again, &refused, &mut Tried::default(), at(21));
+    pool.fail(&again, &refused, &mut Tried::default(), at(45));
     for (key, _) in keys {
         assert_eq!(limits(&mut pool, key).is_empty(), KeyId(key) != taken.key, "key {key}");
     }

@@ -426,8 +426,7 @@ fn a_day_that_begins_later_than_declared_is_found() {
             *offset_minutes = 30;
         }
     }
-    let scenario =
-        Scenario { seconds: 3 * 3600, start, ..scenario(vec![provider], Load::PerMinute(3.0), 1) };
+    let scenario = Scenario { seconds: 3 * 3600, start, ..scenario(vec![provider], Load::PerMinute(3.0), 1) };
     let report = run(&scenario);
     assert!(report.limited <= 2 * 6, "{report:?}");
     assert_eq!(report.accepted_by_minute[60..90].iter().sum::<u64>(), 0, "{report:?}");
@@ -539,4 +538,3 @@ fn the_same_seed_gives_the_same_report() {
     let one = scenario(vec![provider(Counting::Fixed, Known::Unknown, 250)], Load::Agents(40), 7);
     assert_eq!(run(&one), run(&one));
 }
-

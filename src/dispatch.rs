@@ -46,6 +46,15 @@ const MOST_PLANS: usize = 4096;
 /// Stems of a channel share its weight; this can be divided by most numbers of them.
 const WEIGHT_SCALE: u32 = 60;
 
+/// A step of a call: who serves it, and when it is left for the next one.
+#[derive(Debug, Clone)]
+pub struct Stage<'a> {
+    /// Who serves it.
+    pub routes: Vec<&'a Route>,
+    /// How long a call waits, from its arrival, before the next step is looked at, in milliseconds; `None`: as long as it may.
+    pub spill_ms: Option<u32>,
+}
+
 /// The desk that all calls share. Cheap to clone; all clones see the same.
 #[derive(Clone)]
 pub struct Dispatch(Arc<Shared>);
@@ -88,6 +97,13 @@ impl Deref for Locked<'_> {
 impl DerefMut for Locked<'_> {
     fn deref_mut(&mut self) -> &mut Pool {
         self.state.desk.pool_mut()
+    }
+}
+
+impl Locked<'_> {
+    /// The plan of a call by these steps, to look at: nobody waits for it.
+    pub fn plan(&self, steps: &[Stage<'_>], endpoint: Endpoint) -> Plan {
+        plan_of(self.state.desk.pool(), steps, endpoint, i64::MAX)
     }
 }
 
@@ -158,6 +174,16 @@ impl Dispatch {
         self.0.locked()
     }
 
+    /// Lets scopes take no calls for a time on an operator's word, models on every endpoint; gives the end as a time of day.
+    pub fn pause(&self, scopes: &[Scope], length: Duration) -> UnixMs {
+        let now = self.now();
+        let mut pool = self.lock();
+        for scope in scopes.iter().flat_map(on_every_endpoint) {
+            pool.pause(&scope, now.steady + length, now);
+        }
+        now.wall + length
+    }
+
     /// How many calls wait.
     pub fn waiting(&self) -> usize {
         self.0.state().desk.waiting()
@@ -197,14 +223,15 @@ impl Dispatch {
         self.0.serve(&mut state);
     }
 
-    /// Who serves a call by these routes: tiers by the channels' priority, and the number of the line that calls of this
-    /// plan wait in. `most_wait` is how long the call may wait at all: nobody is refused for whom a lower tier has room.
-    pub fn plan(&self, routes: &[&Route], endpoint: Endpoint, most_wait: Duration) -> (Arc<Plan>, u64) {
-        let spill_ms = i64::try_from(most_wait.as_millis()).unwrap_or(i64::MAX).min(SPILL_MS);
+    /// Who serves a call by these steps, of which a plain model is one: each step's tiers by the channels' priority, and the
+    /// number of the line that calls of this plan wait in. `most_wait` is how long the call may wait at all: nobody is refused
+    /// for whom a lower tier has room, except at a step that is never left.
+    pub fn plan(&self, steps: &[Stage<'_>], endpoint: Endpoint, most_wait: Duration) -> (Arc<Plan>, u64) {
+        let most_ms = i64::try_from(most_wait.as_millis()).unwrap_or(i64::MAX);
         let mut state = self.0.state();
         if endpoint != Endpoint::Chat {
             let before = state.other_endpoints.len();
-            for route in routes {
+            for route in steps.iter().flat_map(|step| &step.routes) {
                 let id = route.channel.channel.id;
                 state.other_endpoints.insert((id, route.upstream_model.clone(), endpoint));
             }
@@ -212,21 +239,7 @@ impl Dispatch {
                 self.0.redeclare(&mut state);
             }
         }
-        let mut of_channel: HashMap<ChannelId, u32> = HashMap::new();
-        for route in routes {
-            *of_channel.entry(route.channel.channel.id).or_default() += 1;
-        }
-        let mut tiers: BTreeMap<i64, Tier> = BTreeMap::new();
-        for route in routes {
-            let channel = &route.channel.channel;
-            let name = rested_name(endpoint, &route.upstream_model);
-            let Some(stem) = state.desk.pool().find_stem(channel.id, &name) else { continue };
-            let sharing = of_channel.get(&channel.id).copied().unwrap_or(1).max(1);
-            let weight = channel.weight.max(1).saturating_mul(WEIGHT_SCALE) / sharing;
-            let tier = tiers.entry(channel.priority).or_insert_with(|| Tier { stems: Vec::new(), spill_ms });
-            tier.stems.push((stem, weight.max(1)));
-        }
-        let plan = Arc::new(Plan { tiers: tiers.into_values().rev().collect() });
+        let plan = Arc::new(plan_of(state.desk.pool(), steps, endpoint, most_ms));
         if let Some((known, &set)) = state.plans.get_key_value(&plan) {
             return (known.clone(), set);
         }
@@ -325,6 +338,71 @@ fn upstream_models(entry: &ChannelEntry) -> Vec<Arc<str>> {
     let redirected = channel.redirects.iter().map(|redirect| redirect.upstream.as_str());
     let mut seen = HashSet::new();
     own.chain(redirected).filter(|name| seen.insert(*name)).map(Arc::from).collect()
+}
+
+/// The tiers of these steps, for a call that may wait so long.
+fn plan_of(pool: &Pool, steps: &[Stage<'_>], endpoint: Endpoint, most_ms: i64) -> Plan {
+    let mut plan = Plan { tiers: Vec::new() };
+    // Two names may stand for one model of a channel; the first step that has it counts.
+    let mut planned = HashSet::new();
+    for step in steps {
+        let leave_ms = step.spill_ms.map_or(i64::MAX, |ms| i64::from(ms).min(most_ms));
+        let spill_ms = SPILL_MS.min(most_ms).min(leave_ms);
+        let mut of_channel: HashMap<ChannelId, u32> = HashMap::new();
+        for route in &step.routes {
+            *of_channel.entry(route.channel.channel.id).or_default() += 1;
+        }
+        let mut tiers: BTreeMap<i64, Tier> = BTreeMap::new();
+        for route in &step.routes {
+            let channel = &route.channel.channel;
+            let name = rested_name(endpoint, &route.upstream_model);
+            let Some(stem) = pool.find_stem(channel.id, &name) else { continue };
+            if !planned.insert(stem) {
+                continue;
+            }
+            let sharing = of_channel.get(&channel.id).copied().unwrap_or(1).max(1);
+            let weight = channel.weight.max(1).saturating_mul(WEIGHT_SCALE) / sharing;
+            let tier = tiers.entry(channel.priority).or_insert_with(|| Tier { stems: Vec::new(), spill_ms });
+            tier.stems.push((stem, weight.max(1)));
+        }
+        // The step is left from its last tier.
+        if let Some(mut last) = tiers.first_entry() {
+            last.get_mut().spill_ms = leave_ms;
+        }
+        plan.tiers.extend(tiers.into_values().rev());
+    }
+    plan
+}
+
+/// A model's scope on every endpoint, that on chat first: what is paused with it. Other scopes stand for themselves.
+pub fn on_every_endpoint(scope: &Scope) -> Vec<Scope> {
+    let names = |model: &str| {
+        let model: Arc<str> = model.into();
+        let names = Endpoint::ALL.iter().map(|endpoint| rested_name(*endpoint, &model).to_string());
+        names.collect::<Vec<_>>()
+    };
+    match scope {
+        Scope::ChannelModel(id, model) => {
+            names(model).into_iter().map(|name| Scope::ChannelModel(*id, name)).collect()
+        }
+        Scope::KeyModel(id, model) => {
+            names(model).into_iter().map(|name| Scope::KeyModel(*id, name)).collect()
+        }
+        other => vec![other.clone()],
+    }
+}
+
+/// The scope of the same model on chat, if a scope is one of a model on another endpoint.
+pub fn on_chat(scope: &Scope) -> Option<Scope> {
+    let chat_name = |name: &str| {
+        let others = Endpoint::ALL.iter().filter(|endpoint| **endpoint != Endpoint::Chat);
+        others.filter_map(|endpoint| name.strip_suffix(&format!(" ({endpoint})"))).next().map(str::to_owned)
+    };
+    match scope {
+        Scope::ChannelModel(id, name) => Some(Scope::ChannelModel(*id, chat_name(name)?)),
+        Scope::KeyModel(id, name) => Some(Scope::KeyModel(*id, chat_name(name)?)),
+        _ => None,
+    }
 }
 
 /// The name under which a model rests. A chat model that knows no embeddings must not rest for chat.

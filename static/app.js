@@ -30,6 +30,19 @@ for (const form of document.querySelectorAll("form[data-autosubmit]")) {
   form.addEventListener("change", () => form.requestSubmit());
 }
 
+// A choice that depends on another: <select data-follows="#other"> offers only the group of the other's value.
+for (const choice of document.querySelectorAll("select[data-follows]")) {
+  const other = document.querySelector(choice.dataset.follows);
+  const narrow = () => {
+    for (const group of choice.querySelectorAll("optgroup")) {
+      group.disabled = group.hidden = other.value !== "" && group.dataset.of !== other.value;
+    }
+    if (choice.selectedOptions[0]?.closest("optgroup")?.disabled) choice.value = "";
+  };
+  other.addEventListener("change", narrow);
+  if (choice.getAttribute("aria-invalid") !== "true") narrow();
+}
+
 // On a phone the navigation is one line that scrolls: show where the visitor is.
 const current = document.querySelector(".nav[aria-current=page]");
 const line = current?.closest("ul");

@@ -356,6 +356,7 @@ pub mod gateway {
                 label: String::new(),
                 secret: Secret::new(format!("sk-upstream-of-{channel}-{key}")),
                 quota_group: None,
+                limits: Vec::new(),
             });
             db.add_keys(id, &keys).await.expect("keys");
         }

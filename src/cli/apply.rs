@@ -251,6 +251,7 @@ fn step_line(step: &Step, m: Messages) -> String {
     let kind = match step.kind {
         Kind::Channel => t.channel(),
         Kind::Key => t.key(),
+        Kind::Chain => t.chain(),
         Kind::Token => t.token(),
     };
     let mut line = format!("{sign} {kind} {}", step.name);

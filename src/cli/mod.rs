@@ -11,6 +11,8 @@ mod admin;
 mod apply;
 mod ask;
 mod backup;
+mod capacity;
+mod chains;
 mod channels;
 mod check_config;
 mod command;
@@ -25,6 +27,7 @@ mod misuse;
 mod openclaw;
 mod options;
 mod output;
+mod pause;
 mod restore;
 mod rotate_key;
 mod serve;
@@ -54,8 +57,11 @@ static COMMANDS: &[Entry] = &[
     status::ENTRY,
     channels::ENTRY,
     keys::ENTRY,
+    chains::ENTRY,
     tokens::ENTRY,
     usage::ENTRY,
+    capacity::ENTRY,
+    capacity::EXPLAIN,
     openclaw::ENTRY,
     apply::ENTRY,
     export::ENTRY,

@@ -3,7 +3,7 @@
 use super::{Failure, invocation::Invocation};
 use crate::{
     i18n::Messages,
-    pool::input::{Fault, Faults},
+    pool::input::{Fault, Faults, LimitInput},
 };
 
 /// Reads options one after the other and gathers what is wrong with them.
@@ -62,6 +62,15 @@ impl Failure {
     }
 }
 
+/// Takes over the limits of `--limit` and `--no-limits`; without either they stay.
+pub fn set_limits(options: &mut Options, call: &Invocation, limits: &mut Vec<LimitInput>) {
+    if call.is_on("no-limits") {
+        limits.clear();
+    }
+    options
+        .set_list("limit", limits, |lines| lines.iter().map(|line| LimitInput::read(line, call.m)).collect());
+}
+
 /// A whole number.
 pub fn whole(text: &str, m: Messages) -> Result<i64, String> {
     text.parse().map_err(|_| m.common.field_not_a_number().to_owned())
@@ -78,10 +87,12 @@ pub fn option_of(field: &str) -> String {
     let first = field.split(['.', '[']).next().unwrap_or(field);
     let name = match first {
         "models" => "model",
+        "steps" => "step",
         "groups" => "group",
         "headers" => "header",
         "redirects" => "redirect",
         "cidrs" => "cidr",
+        "limits" => "limit",
         "secret" => "file",
         other => other,
     };
@@ -108,7 +119,9 @@ mod tests {
             ("headers.X-Title", "--header X-Title"),
             ("redirects.smart", "--redirect smart"),
             ("quota.limit", "--quota"),
+            ("limits[1].window.zone", "--limit [1].window.zone"),
             ("cidrs[0]", "--cidr [0]"),
+            ("steps[1].model", "--step [1].model"),
             ("requests_per_minute", "--requests-per-minute"),
         ] {
             assert_eq!(option_of(field), option);

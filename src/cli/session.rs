@@ -1,21 +1,29 @@
 //! The open data folder that a command works on, whether a server runs on it or not.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Failure, invocation::Invocation, runtime};
 use crate::{
     config::Config,
+    dispatch::{Dispatch, on_every_endpoint},
     i18n::Messages,
+    jobs,
     model::{
         catalog::{Catalog, ChannelEntry},
+        chain::{Chain, folded},
         id::{ChannelId, KeyId},
         key::Key,
         time::{Clock, UnixMs},
         token::Token,
     },
-    scheduler::rest::{RestBook, Scope},
+    pool::upkeep::Wish,
+    scheduler::rest::{Rest, RestBook, Scope},
     storage::{
-        Db, StorageError, catalog::CatalogStore, folder::DataFolder, providers::ProviderStore, vault::Vault,
+        Db, StorageError,
+        catalog::CatalogStore,
+        folder::{Claim, DataFolder},
+        providers::ProviderStore,
+        vault::Vault,
     },
     upstream::client::Clients,
 };
@@ -103,6 +111,13 @@ impl Session {
         catalog.channels().find_map(of).ok_or_else(unknown)
     }
 
+    /// The chain of a name; letter case does not matter.
+    pub async fn chain(&self, name: &str) -> Result<Chain, Failure> {
+        let wanted = folded(name);
+        let found = self.db.chains().await?.into_iter().find(|chain| folded(&chain.name) == wanted);
+        found.ok_or_else(|| Failure::Text(self.m.terminal.no_such_chain(&super::output::clean(name))))
+    }
+
     /// The token of a name; letter case does not matter.
     pub async fn token(&self, name: &str) -> Result<Token, Failure> {
         let wanted = name.to_lowercase();
@@ -120,13 +135,34 @@ impl Session {
         Ok(book)
     }
 
-    /// Ends rests: at once in the database, within a second in a running server.
+    /// Ends rests and pauses: at once in the database, within a second in a running server.
     pub async fn end_rests(&self, scopes: impl IntoIterator<Item = Scope>) -> Result<(), Failure> {
         for scope in scopes {
-            let scope = serde_json::to_string(&scope).map_err(|error| Failure::Text(error.to_string()))?;
-            self.db.ask_for_retry(&scope).await?;
+            self.db.ask_for_retry(&json(&scope)?).await?;
         }
         Ok(())
+    }
+
+    /// Lets scopes take no calls for a time, models on every endpoint: a running server within a second. Gives the end.
+    pub async fn pause(&self, scope: &Scope, length: Duration) -> Result<UnixMs, Failure> {
+        let (book, now) = (self.rests().await?, self.now());
+        let until = now + length;
+        for scope in on_every_endpoint(scope) {
+            let rest = Rest::pause(book.find(&scope), until, now);
+            let wish = Wish::Pause { pause: scope.clone(), until };
+            self.db.ask_for_pause(&json(&scope)?, &json(&rest)?, &json(&wish)?).await?;
+        }
+        Ok(until)
+    }
+
+    /// The scheduler as it is saved, to ask it questions; and a word on how fresh that is.
+    pub async fn dispatch(&self, catalog: &Arc<Catalog>) -> Result<(Dispatch, &'static str), Failure> {
+        let running = matches!(DataFolder::existing(&self.config.data_dir)?.claim(), Claim::Server(_));
+        let dispatch = Dispatch::new(self.clock.clone());
+        dispatch.declare(catalog.clone());
+        jobs::rests::load(&self.db, &dispatch, !running).await?;
+        let t = self.m.inspect;
+        Ok((dispatch, if running { t.saved_by_server() } else { t.saved_state() }))
     }
 
     /// The network to vendors.
@@ -135,4 +171,8 @@ impl Session {
         let _ = rustls::crypto::ring::default_provider().install_default();
         Clients::new()
     }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| Failure::Text(error.to_string()))
 }

@@ -1,20 +1,21 @@
-//! Channels, keys and tokens as JSON: the names and shapes of the admin API, and never a secret.
+//! Channels, keys, chains and tokens as JSON: the names and shapes of the admin API, and never a secret.
 
 use serde_json::{Map, Value, json};
 
 use super::output::at;
 use crate::{
     model::{
-        catalog::ChannelEntry,
+        catalog::{Catalog, ChannelEntry},
+        chain::Chain,
         key::{Key, KeyCheck},
         secret::Secret,
         time::UnixMs,
         token::{Quota, QuotaUnit},
     },
     pool::{
-        input::{ChannelInput, Decimal, ModelInput, TokenInput},
+        input::{ChannelInput, Decimal, LimitInput, ModelInput, Spill, TokenInput},
         rules::DOLLAR_PLACES,
-        upkeep::key_rest,
+        upkeep::{is_paused, key_rest},
     },
     scheduler::rest::{Rest, RestBook, Scope},
     storage::{
@@ -44,6 +45,8 @@ pub enum ChannelState {
     NoModels,
     /// It rests, or all of its keys do.
     Resting,
+    /// An operator has paused it, or all of its keys.
+    Paused,
 }
 
 impl ChannelState {
@@ -58,6 +61,8 @@ impl ChannelState {
             Self::NoKeys
         } else if channel.models.is_empty() && channel.redirects.is_empty() {
             Self::NoModels
+        } else if is_paused(entry, book, now) {
+            Self::Paused
         } else if available == 0 || book.active(&Scope::Channel(channel.id), now).is_some() {
             Self::Resting
         } else {
@@ -73,6 +78,7 @@ impl ChannelState {
             Self::NoKeys => "no_keys",
             Self::NoModels => "no_models",
             Self::Resting => "resting",
+            Self::Paused => "paused",
         }
     }
 }
@@ -90,6 +96,7 @@ pub fn channel(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> Value {
         "base_url": input.base_url,
         "protocol": input.protocol,
         "provider": input.provider,
+        "plan": input.plan,
         "priority": input.priority,
         "weight": input.weight,
         "groups": input.groups,
@@ -101,6 +108,7 @@ pub fn channel(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> Value {
         "enabled": input.enabled,
         "models": input.models,
         "redirects": input.redirects,
+        "limits": input.limits,
         "state": state.name(),
         "keys": {
             "total": entry.keys.len(),
@@ -123,6 +131,27 @@ pub fn masked_proxy(proxy: &Secret) -> String {
     format!("{scheme}://{user}@{host}")
 }
 
+/// A chain.
+pub fn chain(chain: &Chain, catalog: &Catalog) -> Value {
+    let resolved = catalog.resolved(chain.id).unwrap_or_default();
+    let step = |step: &crate::model::chain::ChainStep| {
+        json!({
+            "model": step.model,
+            "spill_ms": Spill::of(step.spill_ms),
+            "served": catalog.serves_step(&chain.name, &step.model),
+        })
+    };
+    let written_out = |step: &crate::model::catalog::Step| json!({ "model": step.model, "spill_ms": Spill::of(step.spill_ms), "channels": step.channels() });
+    json!({
+        "id": chain.id,
+        "name": chain.name,
+        "enabled": chain.enabled,
+        "steps": chain.steps.iter().map(step).collect::<Vec<_>>(),
+        "usable": !resolved.is_empty(),
+        "resolved": resolved.iter().map(written_out).collect::<Vec<_>>(),
+    })
+}
+
 /// The models of a channel.
 pub fn models(entry: &ChannelEntry) -> Vec<Value> {
     entry.channel.models.iter().map(|model| json!(ModelInput::of(model))).collect()
@@ -133,6 +162,7 @@ pub fn key(entry: &ChannelEntry, key: &Key, row: &KeyRow, book: &RestBook, now: 
     let resting = key_rest(entry, key, book, now);
     let state = match resting {
         _ if !key.enabled => "off",
+        Some(rest) if rest.is_pause() => "paused",
         Some(_) => "resting",
         None => "available",
     };
@@ -145,6 +175,7 @@ pub fn key(entry: &ChannelEntry, key: &Key, row: &KeyRow, book: &RestBook, now: 
         "quota_group": key.quota_group,
         "enabled": key.enabled,
         "created_at": at(row.created_at),
+        "limits": key.limits.iter().map(LimitInput::of).collect::<Vec<_>>(),
         "state": state,
         "rest": resting.map(rest),
         "last_check": row.last_check.as_ref().map(check),

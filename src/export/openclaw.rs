@@ -217,6 +217,7 @@ mod tests {
             base_url: "https://upstream.example".into(),
             protocol: Protocol::OpenAi,
             provider: "generic".into(),
+            plan: None,
             priority: 0,
             weight: 1,
             groups: vec![group.into()],
@@ -228,6 +229,7 @@ mod tests {
             enabled: true,
             models,
             redirects: Vec::new(),
+            limits: Vec::new(),
         }
     }
 

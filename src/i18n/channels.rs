@@ -29,6 +29,7 @@ texts! {
         state_no_keys: "No key" / "无密钥";
         state_no_models: "No model" / "无模型";
         state_resting(left: &str): "Resting {left}" / "休息中 {left}";
+        state_paused(left: &str): "Paused {left}" / "已暂停 {left}";
         state_invalid(invalid: usize, all: usize): "Keys invalid {invalid}/{all}" / "密钥失效 {invalid}/{all}";
         state_key_invalid: "Invalid" / "失效";
 
@@ -42,6 +43,7 @@ texts! {
         class_client_error: "request refused" / "请求被拒绝";
         class_ambiguous: "unclear answer" / "回答不明确";
         class_client_closed: "client left" / "客户端已断开";
+        class_paused: "paused by operator" / "已由管理员暂停";
         advice_rate_limited: "The key works, but its limit is used up for now. Wait, or add keys of another account; keys of one account belong into one quota group." / "密钥有效，但限额暂时用完。请等待，或添加其他账户的密钥；同一账户的密钥应放入同一额度组。";
         advice_model_unavailable: "The upstream does not serve this model to this key. Check the model's spelling against the upstream's list, and whether the account may use it." / "上游不向此密钥提供该模型。请对照上游的模型列表检查名称，并确认账户有权使用。";
         advice_key_invalid: "The upstream does not accept the key. Check that it was pasted whole, belongs to this upstream, and was not revoked; then replace it." / "上游不接受此密钥。请检查是否粘贴完整、是否属于该上游、是否已被吊销，然后更换。";
@@ -61,6 +63,11 @@ texts! {
         provider: "Provider" / "提供商";
         provider_hint: "Whose rules hold: what its refusals mean, and when its days begin. Leave it to the base URL if you are not sure." / "决定适用哪家的规则：拒绝信息的含义，以及每日额度何时重置。不确定时，可保留“根据接口地址判断”。";
         provider_by_address: "By the base URL" / "根据接口地址判断";
+        plan: "Plan" / "套餐";
+        plan_hint: "Which of the provider's plans the account has; the provider's limits depend on it. Only the provider's own plans fit." / "账户使用该提供商的哪种套餐，限额由此决定。只能选择该提供商自己的套餐。";
+        plan_usual: "The provider's usual one" / "该提供商的常用套餐";
+        plan_of_another(plan: &str): "“{plan}” is a plan of another provider; choose one of this provider's, or the usual one." / "“{plan}”是其他提供商的套餐；请选择该提供商的套餐，或使用常用套餐。";
+        plan_gone(plan: &str): "{plan} (no longer known)" / "{plan}（已不存在）";
         provider_gone(id: &str): "{id} (no longer known; treated as generic)" / "{id}（已不存在，按通用处理）";
         provider_other(name: &str): "The base URL belongs to {name}; edit the channel to use its rules." / "接口地址属于 {name}；如需使用其规则，请编辑渠道。";
         provider_files_wrong: "Files of providers are wrong; those that were right before hold" / "提供商文件有误，仍沿用之前正确的内容";
@@ -166,6 +173,15 @@ texts! {
         rest_status(status: u16): "HTTP {status}" / "HTTP {status}";
         retry_now: "Retry now" / "立即重试";
         retry_now_all: "Retry all now" / "全部立即重试";
+        resume_now: "Resume now" / "立即恢复";
+        pause: "Pause" / "暂停";
+        pause_hint: "A pause is no fault: no calls go there until it is over, or until you resume it." / "暂停并非故障：在结束或手动恢复之前，不会向其发送调用。";
+        pause_what: "What to pause" / "暂停对象";
+        pause_whole_channel: "The whole channel" / "整个渠道";
+        pause_every_model: "Every model" / "所有模型";
+        pause_hours(hours: u32): "{hours} h" / "{hours} 小时";
+        pause_for(hours: u32): "Pause for {hours} h" / "暂停 {hours} 小时";
+        paused(until: &str): "Paused until {until}." / "已暂停至 {until}。";
         rest_cleared: "The rest is over; the next call may go there." / "已结束休息，下一次调用可以使用。";
 
         // Models and prices.

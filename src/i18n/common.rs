@@ -9,9 +9,11 @@ texts! {
         skip_to_content: "Skip to content" / "跳到正文";
         nav_label: "Main" / "主导航";
         nav_channels: "Channels" / "渠道";
+        nav_chains: "Chains" / "回退链";
         nav_tokens: "Tokens" / "令牌";
         nav_log: "Usage log" / "用量日志";
         nav_usage: "Usage" / "用量";
+        nav_capacity: "Capacity" / "容量";
         nav_openclaw: "OpenClaw" / "OpenClaw";
         nav_settings: "Settings" / "设置";
         nav_account: "Account" / "账户";

@@ -30,10 +30,13 @@ texts! {
         add_model: "An upstream model to offer beside the others; may be repeated" / "追加提供的上游模型；可重复";
         remove_model: "A model that is no longer offered; may be repeated" / "不再提供的模型；可重复";
         redirect: "A public name and the upstream model behind it; may be repeated; replaces the list" / "公开名称及其对应的上游模型；可重复；会替换整个列表";
+        declared_limit: "What the upstream allows: AMOUNT [WHAT][/WINDOW] [per WHOM] [models=A,B] [insist], such as '40 requests/1m per key', '1000/day@Asia/Shanghai per group models=*:free' or '4 at once per key'; may be repeated; replaces the list" / "上游允许的限额：数量 [计量对象][/窗口] [per 适用对象] [models=A,B] [insist]，例如 '40 requests/1m per key'、'1000/day@Asia/Shanghai per group models=*:free' 或 '4 at once per key'；可重复；会替换整个列表";
+        no_limits: "Declare no limits any more" / "清除所有已声明的限额";
         header: "A header for every upstream request; a secret value as env:NAME or file:PATH; may be repeated" / "附加到每个上游请求的请求头；机密值写成 env:NAME 或 file:PATH；可重复";
         remove_header: "A header that is no longer added; may be repeated" / "不再附加的请求头；可重复";
         proxy: "Outbound proxy: http://, https://, socks5:// or socks5h://; with a password as env:NAME or file:PATH" / "出站代理：http://、https://、socks5:// 或 socks5h://；带密码时写成 env:NAME 或 file:PATH";
         provider: "The provider whose rules hold for it, such as groq; empty: the one that the base URL belongs to, else generic [default: empty]" / "适用其规则的提供商，例如 groq；留空则按接口地址判断，无法判断时为 generic [默认值：空]";
+        plan: "The provider's plan that limits depend on, such as free or credits of openrouter; empty: the provider's usual one [default: empty]" / "限额所依据的提供商套餐，例如 openrouter 的 free 或 credits；留空则为该提供商的常用套餐 [默认值：空]";
         protocol: "The protocol that it speaks: openai [default: openai]" / "使用的协议：openai [默认值：openai]";
         connect_ms: "Limit for connecting, in milliseconds; else the server's" / "连接时限（毫秒）；未设置时用服务器的设置";
         first_byte_ms: "Limit for the first content, in milliseconds; else the server's" / "首个内容时限（毫秒）；未设置时用服务器的设置";
@@ -46,7 +49,7 @@ texts! {
         keys_of_channel: "Only the keys of this channel" / "只列出此渠道的密钥";
         keys_add: "Add keys to a channel: typed without an echo, from stdin or from a file, in any of the shapes that the page takes" / "向渠道添加密钥：无回显输入、标准输入或文件，支持页面接受的所有格式";
         keys_file: "Read the keys from this file; - is stdin" / "从此文件读取密钥；- 表示标准输入";
-        keys_edit: "Change a key's label or quota group; an empty value ('') removes it" / "修改密钥的标签或额度组；空值（''）表示清除";
+        keys_edit: "Change a key's label, quota group or limits; an empty value ('') removes it" / "修改密钥的标签、额度组或限额；空值（''）表示清除";
         keys_enable: "Switch a key on" / "启用密钥";
         keys_disable: "Switch a key off: it takes no calls" / "停用密钥，不再接收调用";
         keys_remove: "Remove a key: its secret is erased, its label stays in the usage log" / "移除密钥：清除其内容，用量日志保留其标签";
@@ -54,6 +57,21 @@ texts! {
         keys_retry: "End what keeps a key from calls: its own rests, its group's and its channel's" / "结束使密钥无法接收调用的休息：密钥自身、额度组和渠道的休息";
         key_id: "The key's id, as `onepool keys` shows it" / "密钥编号，见 `onepool keys`";
         key_label: "A name for it; several keys are numbered" / "标签；多个密钥会自动编号";
+
+        chains: "Look after chains, virtual models made by hand: list (the default), show, add, edit, switch, remove" / "管理回退链（自定的虚拟模型）：列出（默认）、查看、添加、修改、启停、删除";
+        chains_list: "List all chains" / "列出所有回退链";
+        chains_show: "Show a chain, and where its calls go now" / "查看回退链及其当前的调用顺序";
+        chains_add: "Add a chain" / "添加回退链";
+        chains_edit: "Change a chain; what no option names stays" / "修改回退链；未给出的选项保持不变";
+        chains_enable: "Switch a chain on" / "启用回退链";
+        chains_disable: "Switch a chain off: nobody can ask for it" / "停用回退链，其名称无法再被请求";
+        chains_remove: "Remove a chain; chains that have it as a step skip that step" / "删除回退链；以它为步骤的回退链会跳过该步骤";
+        chain_name: "The chain's name" / "回退链名称";
+        chain_new_name: "The model name that clients ask for; unique among chains, letter case aside" / "客户端请求时使用的模型名称；在回退链中不区分大小写，不可重复";
+        chain_step: "A model, and how many milliseconds a call waits for it before the next one is looked at [default: 2000]; 0: not at all, never: as long as it may; may be repeated; replaces the list" / "模型，以及调用等待多少毫秒后考虑下一个 [默认值：2000]；0 表示不等待，never 表示一直等；可重复；会替换整个列表";
+        chain_add_step: "A step to add at the end, written in the same way; may be repeated" / "追加到末尾的步骤，写法相同；可重复";
+        chain_remove_step: "The model of a step to remove; may be repeated" / "要移除的步骤的模型；可重复";
+        chain_enabled: "Whether it can be asked for [default: true]" / "是否可被请求 [默认值：true]";
 
         tokens: "Look after tokens, what clients present: list (the default), show, create, edit, replace, remove" / "管理令牌（客户端凭据）：列出（默认）、查看、创建、修改、更换、删除";
         tokens_list: "List all tokens with what they have spent" / "列出所有令牌及已用额度";

@@ -6,11 +6,14 @@
 mod account;
 pub mod api;
 pub mod backup;
+mod chains;
 mod channels;
 pub mod cli;
 mod common;
 mod format;
 pub mod help;
+pub mod inspect;
+mod limits;
 pub mod log;
 mod login;
 mod openclaw;
@@ -146,16 +149,22 @@ pub struct Messages {
     pub help: help::Help,
     /// What commands print.
     pub terminal: terminal::Terminal,
+    /// Chains.
+    pub chains: chains::Chains,
     /// Channels, keys and models.
     pub channels: channels::Channels,
     /// How numbers and times read.
     pub format: format::Format,
     /// Fields of scripts and pool files.
     pub pool: pool::Pool,
+    /// Limits.
+    pub limits: limits::Limits,
     /// Pool files: what is wrong with them, plans, and what the export says.
     pub pool_file: pool_file::PoolFile,
     /// Simulations.
     pub simulate: simulate::Simulate,
+    /// What the pool can do, what is left of limits, and where calls go.
+    pub inspect: inspect::Inspect,
     /// The usage log.
     pub log: log::Log,
     /// The usage page.
@@ -169,6 +178,7 @@ impl Messages {
             lang,
             common: common::Common(lang),
             backup: backup::Backup(lang),
+            chains: chains::Chains(lang),
             channels: channels::Channels(lang),
             login: login::Login(lang),
             setup: setup::Setup(lang),
@@ -183,8 +193,10 @@ impl Messages {
             terminal: terminal::Terminal(lang),
             format: format::Format(lang),
             pool: pool::Pool(lang),
+            limits: limits::Limits(lang),
             pool_file: pool_file::PoolFile(lang),
             simulate: simulate::Simulate(lang),
+            inspect: inspect::Inspect(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),
         }

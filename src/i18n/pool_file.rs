@@ -5,11 +5,11 @@ use super::texts;
 texts! {
     /// Pool files, for `onepool apply`, `onepool export` and the server's start.
     PoolFile {
-        about_apply: "Bring channels, keys and tokens to the state that a file declares; works while the server runs" / "将渠道、密钥和令牌调整为文件所声明的状态；服务运行时也可使用";
-        about_export: "Write channels, keys and tokens as such a file" / "将渠道、密钥和令牌导出为同样格式的文件";
+        about_apply: "Bring channels, keys, chains and tokens to the state that a file declares; works while the server runs" / "将渠道、密钥、回退链和令牌调整为文件所声明的状态；服务运行时也可使用";
+        about_export: "Write channels, keys, chains and tokens as such a file" / "将渠道、密钥、回退链和令牌导出为同样格式的文件";
         about_file: "TOML or JSON file; - is standard input" / "TOML 或 JSON 文件；- 表示标准输入";
         about_dry_run: "Print the plan and change nothing" / "只显示计划，不做任何更改";
-        about_prune: "Also remove channels, keys and tokens that the file does not declare" / "同时删除文件中未声明的渠道、密钥和令牌";
+        about_prune: "Also remove channels, keys, chains and tokens that the file does not declare" / "同时删除文件中未声明的渠道、密钥、回退链和令牌";
         about_json: "Print the plan as JSON" / "以 JSON 输出计划";
         about_with_secrets: "Write keys, token values and the other secrets as well, in plain text" / "同时写入密钥、令牌值等机密数据（明文）";
         about_format: "How to write: toml or json; by default what FILE's extension says, else toml" / "输出格式：toml 或 json；默认按 FILE 的扩展名，否则为 toml";
@@ -44,6 +44,7 @@ texts! {
         kind_table: "a table of fields" / "字段表";
         kind_nothing: "null" / "null";
         channel_twice(first: &str): "{first} is the same name, letter case aside; declare each channel once." / "与 {first} 名称相同（不区分大小写）；每个渠道只能声明一次。";
+        chain_twice(first: &str): "{first} is the same name, letter case aside; declare each chain once." / "与 {first} 名称相同（不区分大小写）；每个回退链只能声明一次。";
         token_twice(first: &str): "{first} is the same name, letter case aside; declare each token once." / "与 {first} 名称相同（不区分大小写）；每个令牌只能声明一次。";
         header_twice(first: &str): "{first} is the same header, letter case aside; leave one of them out." / "与 {first} 是同一个请求头（不区分大小写）；请去掉其中一个。";
         key_twice(first: &str): "{first} is the same key; a channel has each key once." / "与 {first} 是同一个密钥；同一渠道中每个密钥只能出现一次。";
@@ -58,6 +59,7 @@ texts! {
 
         channel: "channel" / "渠道";
         key: "key" / "密钥";
+        chain: "chain" / "回退链";
         token: "token" / "令牌";
         of_channel(name: &str): "of channel {name}" / "（渠道 {name}）";
         not_set: "(not set)" / "（未设置）";

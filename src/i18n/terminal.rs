@@ -8,6 +8,7 @@ texts! {
         id: "ID" / "编号";
         until: "Until" / "截止";
         resting: "Resting" / "休息中";
+        paused: "Paused" / "已暂停";
         server_default: "the server's" / "服务器设置";
         upstream_model: "Upstream model" / "上游模型";
         connect_limit: "Limit for connecting" / "连接时限";
@@ -31,10 +32,13 @@ texts! {
 
         no_channels: "No channels yet: add one with `onepool channels add`." / "还没有渠道：请用 `onepool channels add` 添加。";
         no_keys: "No keys: add some with `onepool keys add CHANNEL`." / "没有密钥：请用 `onepool keys add 渠道` 添加。";
+        no_chains: "No chains yet: add one with `onepool chains add`." / "还没有回退链：请用 `onepool chains add` 添加。";
         no_models: "No models: add some with `onepool channels models NAME --fetch --apply` or `channels edit --add-model`." / "没有模型：请用 `onepool channels models 名称 --fetch --apply` 或 `channels edit --add-model` 添加。";
         no_tokens: "No tokens yet: make one with `onepool tokens create NAME`." / "还没有令牌：请用 `onepool tokens create 名称` 创建。";
         no_such_channel(name: &str): "there is no channel “{name}”; `onepool channels` lists them" / "没有名为“{name}”的渠道；可用 `onepool channels` 查看";
         no_such_key(id: &str): "there is no key {id}; `onepool keys` lists their ids" / "没有编号为 {id} 的密钥；可用 `onepool keys` 查看编号";
+        no_such_chain(name: &str): "there is no chain “{name}”; `onepool chains` lists them" / "没有名为“{name}”的回退链；可用 `onepool chains` 查看";
+        no_such_step(name: &str): "the chain has no step “{name}”; `onepool chains show` lists them" / "回退链没有步骤“{name}”；可用 `onepool chains show` 查看";
         no_such_token(name: &str): "there is no token “{name}”; `onepool tokens` lists them" / "没有名为“{name}”的令牌；可用 `onepool tokens` 查看";
 
         channel_enabled(name: &str): "Channel “{name}” is on." / "渠道“{name}”已启用。";
@@ -45,6 +49,9 @@ texts! {
         key_changed(key: &str): "Key {key} was saved." / "密钥 {key} 已保存。";
         key_removed(key: &str): "Key {key} was removed." / "密钥 {key} 已移除。";
         key_retried(key: &str): "The rests of key {key} are over; a running server uses it again within a second." / "密钥 {key} 的休息已结束；运行中的服务会在一秒内重新使用它。";
+        chain_enabled(name: &str): "Chain “{name}” is on." / "回退链“{name}”已启用。";
+        chain_disabled(name: &str): "Chain “{name}” is off." / "回退链“{name}”已停用。";
+        chain_removed(name: &str): "Chain “{name}” was removed." / "回退链“{name}”已删除。";
         token_enabled(name: &str): "Token “{name}” is on." / "令牌“{name}”已启用。";
         token_disabled(name: &str): "Token “{name}” is off; a running server refuses it within a second." / "令牌“{name}”已停用；运行中的服务会在一秒内拒绝它。";
         token_removed(name: &str): "Token “{name}” was removed." / "令牌“{name}”已删除。";
@@ -60,6 +67,7 @@ texts! {
         ask_remove_channel(name: &str, keys: usize): "Remove channel “{name}” and erase its {keys} keys?" / "删除渠道“{name}”并清除其 {keys} 个密钥？";
         ask_other_host(name: &str): "This sends the keys or headers of channel “{name}” to another host or by way of another proxy. Go on?" / "此修改会把渠道“{name}”的密钥或请求头发送到另一个主机或经由另一个代理。是否继续？";
         ask_remove_key(key: &str, channel: &str): "Remove key {key} of channel “{channel}”? Its secret cannot be brought back." / "移除渠道“{channel}”的密钥 {key}？其内容无法恢复。";
+        ask_remove_chain(name: &str): "Remove chain “{name}”? Calls for its name are refused, unless a channel has a model of this name." / "删除回退链“{name}”？此后对该名称的调用会被拒绝，除非渠道中有同名模型。";
         ask_remove_token(name: &str, calls: i64): "Remove token “{name}”? Its value stops working at once; requests in the last 7 days: {calls}." / "删除令牌“{name}”？令牌值立即失效；最近 7 天的请求数：{calls}。";
         ask_replace_token(name: &str): "Replace the value of token “{name}”? The present one stops working at once; --grace keeps it for a while." / "更换令牌“{name}”的值？现有值立即失效；可用 --grace 保留一段时间。";
         ask_end_previous(name: &str, count: usize): "End {count} old values of token “{name}” now?" / "立即使令牌“{name}”的 {count} 个旧值失效？";

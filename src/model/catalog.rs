@@ -1,16 +1,19 @@
-//! The catalog: an immutable snapshot of channels, keys, tokens and run-time settings.
+//! The catalog: an immutable snapshot of channels, keys, chains, tokens and run-time settings.
 //!
 //! The relay answers every question of a call from one snapshot, without a query. A change on a page builds a new
 //! snapshot and swaps it in; calls that are under way keep theirs.
 
+mod resolve;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
 use super::{
+    chain::Chain,
     channel::{Channel, ChannelModel, EffectiveTimeouts},
-    id::{ChannelId, TokenId},
+    id::{ChainId, ChannelId, TokenId},
     key::Key,
     limit::Rule,
     secret::SecretHash,
@@ -28,6 +31,20 @@ pub struct ChannelEntry {
     pub keys: Vec<Arc<Key>>,
 }
 
+impl ChannelEntry {
+    /// What its operator declared: the channel's own limits, then those of its keys, so that a key's comes last where
+    /// both are of the same kind.
+    fn limits(&self) -> impl Iterator<Item = Rule> + '_ {
+        let id = self.channel.id;
+        let own = self.channel.limits.iter().map(move |limit| limit.rule(id, None));
+        let of_key = move |key: &'_ Arc<Key>| {
+            let rules: Vec<Rule> = key.limits.iter().map(|limit| limit.rule(id, Some(key.id))).collect();
+            rules
+        };
+        own.chain(self.keys.iter().flat_map(of_key))
+    }
+}
+
 /// One way to serve a public model name: a channel and the upstream's name there.
 #[derive(Debug, Clone)]
 pub struct Route {
@@ -40,12 +57,36 @@ pub struct Route {
 }
 
 /// A public model name and what serves it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PublicModel {
     /// The name, in the letter case in which it was first configured.
     pub name: String,
+    /// Who serves it; only channels that are on. Of a chain those of all steps, each once, in order.
+    pub routes: Vec<Route>,
+    /// The models that serve it, in the order in which they are looked at. Of a chain its steps, with the chains that they
+    /// name written out, each model once, and without those that nobody serves now; else only the model itself.
+    pub steps: Vec<Step>,
+    /// The chain, if it is one.
+    pub chain: Option<ChainId>,
+}
+
+/// A model that serves a public name, and how long a call waits for it.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The public name of the model, which is no chain.
+    pub model: String,
+    /// How long a call waits, from its arrival, before the step after this one is looked at, in milliseconds: 0 is not at
+    /// all, `None` as long as it may.
+    pub spill_ms: Option<u32>,
     /// Who serves it; only channels that are on.
     pub routes: Vec<Route>,
+}
+
+impl Step {
+    /// How many channels serve it.
+    pub fn channels(&self) -> usize {
+        self.routes.iter().map(|route| route.channel.channel.id).collect::<HashSet<_>>().len()
+    }
 }
 
 /// A token that a presented credential belongs to.
@@ -68,6 +109,9 @@ pub struct Catalog {
     tokens: BTreeMap<TokenId, Arc<Token>>,
     credentials: HashMap<SecretHash, TokenMatch>,
     models: BTreeMap<String, PublicModel>,
+    chains: Vec<Arc<Chain>>,
+    /// The public models of channels by folded name, those included that a chain hides; to their names.
+    offered: BTreeMap<String, String>,
     limits: Vec<Rule>,
 }
 
@@ -95,16 +139,68 @@ impl Catalog {
             })
             .collect();
         let models = public_models(&channels);
-        Self { settings, zone, channels, tokens, credentials, models, limits: Vec::new() }
+        let limits = channels.values().flat_map(|entry| entry.limits()).collect();
+        let offered = models.iter().map(|(key, model)| (key.clone(), model.name.clone())).collect();
+        Self { settings, zone, channels, tokens, credentials, models, chains: Vec::new(), offered, limits }
     }
 
-    /// The same with declared limits.
+    /// The same with chains; call it once. Chains that lead to themselves, which storage refuses, are cut where
+    /// they would begin anew.
     #[must_use]
-    pub fn with_limits(self, limits: Vec<Rule>) -> Self {
-        Self { limits, ..self }
+    pub fn with_chains(mut self, chains: Vec<Chain>) -> Self {
+        self.chains = chains.into_iter().map(Arc::new).collect();
+        for (key, model) in resolve::resolve(&self.chains, &self.models) {
+            // A chain hides the channels' model of its name even if nobody serves it now: what is meant to be spared must
+            // not be spent.
+            if model.routes.is_empty() {
+                self.models.remove(&key);
+            } else {
+                self.models.insert(key, model);
+            }
+        }
+        self
     }
 
-    /// The limits that operators have declared, of all channels.
+    /// All chains, by name, switched off ones included.
+    pub fn chains(&self) -> impl Iterator<Item = &Arc<Chain>> {
+        self.chains.iter()
+    }
+
+    /// The chain of an id.
+    pub fn chain(&self, id: ChainId) -> Option<&Arc<Chain>> {
+        self.chains.iter().find(|chain| chain.id == id)
+    }
+
+    /// A chain with the chains that its steps name written out, and without what nobody serves; `None` if it is off or
+    /// nobody serves any of it now.
+    pub fn resolved(&self, id: ChainId) -> Option<&[Step]> {
+        let model = self.model(&self.chain(id)?.name)?;
+        (model.chain == Some(id)).then_some(&model.steps)
+    }
+
+    /// The public names of the models of channels that are on, by name; also of those that a chain hides.
+    pub fn offered(&self) -> impl Iterator<Item = &str> {
+        self.offered.values().map(String::as_str)
+    }
+
+    /// Whether a step of `chain` has somebody to serve it now: the channels' model of its own name, else a model or a chain
+    /// that can be asked for.
+    pub fn serves_step(&self, chain: &str, model: &str) -> bool {
+        let key = model.to_lowercase();
+        if key == chain.to_lowercase() {
+            self.offered.contains_key(&key)
+        } else {
+            self.models.contains_key(&key)
+        }
+    }
+
+    /// The models that serve a public name, in the order in which they are looked at; empty if nobody serves it. A plain
+    /// model is one step.
+    pub fn steps(&self, name: &str) -> &[Step] {
+        self.model(name).map(|model| model.steps.as_slice()).unwrap_or_default()
+    }
+
+    /// The limits that operators have declared, of all channels: of each the channel's own, then its keys'.
     pub fn limits(&self) -> &[Rule] {
         &self.limits
     }
@@ -171,6 +267,26 @@ impl Catalog {
     }
 }
 
+/// Why a token may not use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bar {
+    /// None of its groups is one of the channel's.
+    Group,
+    /// Its quota counts dollars, and the model has no price there.
+    NoPrice,
+}
+
+impl Route {
+    /// Why a token may not use it, if it may not.
+    pub fn bar(&self, token: &Token) -> Option<Bar> {
+        if !token.allows_groups(&self.channel.channel.groups) {
+            return Some(Bar::Group);
+        }
+        let counts_dollars = token.quota.is_some_and(|quota| quota.unit == QuotaUnit::Dollars);
+        (counts_dollars && self.model.price.is_none()).then_some(Bar::NoPrice)
+    }
+}
+
 /// Whether a model has a price on a channel that a token may use.
 pub fn has_price(model: &PublicModel, token: &Token) -> bool {
     model
@@ -188,7 +304,7 @@ fn public_models(channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>) -> BTreeMap<
         for (public, upstream) in own.chain(redirected) {
             let routes = &mut models
                 .entry(public.to_lowercase())
-                .or_insert_with(|| PublicModel { name: public.to_owned(), routes: Vec::new() })
+                .or_insert_with(|| PublicModel { name: public.to_owned(), ..PublicModel::default() })
                 .routes;
             let known = routes
                 .iter()
@@ -204,6 +320,10 @@ fn public_models(channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>) -> BTreeMap<
                 });
             }
         }
+    }
+    for model in models.values_mut() {
+        let (name, routes) = (model.name.clone(), model.routes.clone());
+        model.steps = vec![Step { model: name, spill_ms: None, routes }];
     }
     models
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{id::ChannelId, secret::Secret};
+use super::{id::ChannelId, limit::Limit, secret::Secret};
 
 /// The wire protocol that an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default, utoipa::ToSchema)]
@@ -46,6 +46,8 @@ pub struct Channel {
     /// The id of the provider whose rules hold for it; the generic one if nobody knows, or if there is none of the id
     /// (any more).
     pub provider: String,
+    /// The plan of that provider which its limits depend on; `None` means the provider's usual one.
+    pub plan: Option<String>,
     /// Tier: channels of a higher priority are tried before those of a lower one.
     pub priority: i64,
     /// Share of the calls among channels of the same priority; at least 1.
@@ -68,6 +70,8 @@ pub struct Channel {
     pub models: Vec<ChannelModel>,
     /// Further public names, and the upstream models behind them.
     pub redirects: Vec<Redirect>,
+    /// What the operator says that it may do, in the order in which it was said; keys may have more.
+    pub limits: Vec<Limit>,
 }
 
 impl Channel {

@@ -40,6 +40,8 @@ ids! {
     SessionId,
     /// A script's credential for the admin API.
     AccessTokenId,
+    /// A chain: a virtual model made by hand.
+    ChainId,
 }
 
 /// One client request. A UUID version 7, so that ids sort by time; shown to clients as `x-request-id`.

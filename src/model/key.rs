@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     id::{ChannelId, KeyId},
+    limit::Limit,
     secret::Secret,
     time::UnixMs,
 };
@@ -26,6 +27,8 @@ pub struct Key {
     pub enabled: bool,
     /// The credential.
     pub secret: Secret,
+    /// What the operator says of this key alone; of the same kind as one of the channel's, it counts in its place.
+    pub limits: Vec<Limit>,
 }
 
 /// What the last test of a key found.
@@ -82,6 +85,8 @@ pub struct PastedKey {
     pub secret: Secret,
     /// Whose quota it spends.
     pub quota_group: Option<String>,
+    /// What it may do by itself.
+    pub limits: Vec<Limit>,
 }
 
 /// The most keys that one paste may hold.

@@ -8,10 +8,24 @@ use super::{
 };
 
 /// What is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Calls.
+    #[default]
     Requests,
     /// Prompt tokens.
     InputTokens,
@@ -24,7 +38,9 @@ pub enum Metric {
 }
 
 /// A unit of the calendar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum CalendarUnit {
     /// An hour of the clock.
@@ -136,16 +152,19 @@ pub enum Reservation {
 }
 
 /// For whom a rule makes a limit of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Per {
     /// Each key.
+    #[default]
     Key,
     /// Each owner of a quota: the key's group, or the key if it shares none.
+    #[serde(rename = "group", alias = "owner")]
     Owner,
     /// Each model on each key.
     KeyModel,
     /// Each model of each owner.
+    #[serde(rename = "group_model", alias = "owner_model")]
     OwnerModel,
     /// Each model, all keys together.
     Model,
@@ -204,6 +223,31 @@ pub enum Period {
     Month,
 }
 
+/// A limit as an operator declares it on a channel or on a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Only these models.
+    pub models: Models,
+    /// For whom each; on a key only the key or each model on it.
+    pub per: Per,
+    /// What is counted.
+    pub metric: Metric,
+    /// When it comes back.
+    pub window: Window,
+    /// How much.
+    pub max: u64,
+    /// [`Source::Declared`], or [`Source::Operator`] if the operator insists.
+    pub source: Source,
+}
+
+impl Limit {
+    /// The rule that this makes on a channel, or on one key of it.
+    pub fn rule(&self, channel: ChannelId, key: Option<KeyId>) -> Rule {
+        let Self { models, per, metric, window, max, source } = self.clone();
+        Rule { channel, key, models, per, metric, window, max, source }
+    }
+}
+
 /// A limit as a preset, a channel's form or a key's form declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
@@ -258,7 +302,7 @@ impl Rule {
         if (self.metric == Metric::Concurrency) != (self.window == Window::AtOnce) {
             return Err(Problem::MetricAndWindow);
         }
-        if self.key.is_some() && matches!(self.per, Per::Model | Per::Channel) {
+        if self.key.is_some() && !matches!(self.per, Per::Key | Per::KeyModel) {
             return Err(Problem::KeyAndPer);
         }
         match &self.window {

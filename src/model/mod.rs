@@ -4,6 +4,7 @@
 //! [`catalog::Catalog`], the snapshot that answers "who may ask for what, and who can serve it".
 
 pub mod catalog;
+pub mod chain;
 pub mod channel;
 pub mod decimal;
 pub mod id;

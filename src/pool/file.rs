@@ -19,19 +19,19 @@ use utoipa::{
 };
 
 use super::{
-    input::{ChannelInput, Fault, Faults, KeyInput, PlainSecret, TokenInput},
+    input::{ChainInput, ChannelInput, Fault, Faults, KeyInput, PlainSecret, TokenInput},
     secrets::{self, Sources},
     shape,
     tree::{Place, Tree, Unreadable},
 };
-use crate::i18n::Messages;
+use crate::{i18n::Messages, model::chain};
 
 /// The largest pool file, in bytes.
 pub const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// The one version of the format.
 const VERSION: u32 = 1;
 
-/// Channels, keys and tokens as they should be.
+/// Channels, keys, chains and tokens as they should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PoolFile {
@@ -42,6 +42,9 @@ pub struct PoolFile {
     /// Channels, each known by its name.
     #[serde(default)]
     pub channels: Vec<PoolChannel>,
+    /// Chains, virtual models made by hand, each known by its name.
+    #[serde(default)]
+    pub chains: Vec<ChainInput>,
     /// Tokens, each known by its name.
     #[serde(default)]
     pub tokens: Vec<PoolToken>,
@@ -53,7 +56,7 @@ fn version() -> u32 {
 
 impl Default for PoolFile {
     fn default() -> Self {
-        Self { version: VERSION, channels: Vec::new(), tokens: Vec::new() }
+        Self { version: VERSION, channels: Vec::new(), chains: Vec::new(), tokens: Vec::new() }
     }
 }
 
@@ -359,6 +362,10 @@ impl PoolFile {
                 once(&mut faults, &field, key.secret.expose(), field_of_key, Repeated::Key);
             }
         }
+        for (position, given) in self.chains.iter().enumerate() {
+            let (name, field) = (chain::folded(&given.name), format!("chains[{position}].name"));
+            once(&mut faults, "chain", &name, field, Repeated::Chain);
+        }
         for (position, token) in self.tokens.iter().enumerate() {
             let field = format!("tokens[{position}]");
             once(&mut faults, "token", &folded(&token.token.name), format!("{field}.name"), Repeated::Token);
@@ -376,6 +383,7 @@ enum Repeated {
     Channel,
     Header,
     Key,
+    Chain,
     Token,
     Value,
 }
@@ -387,6 +395,7 @@ impl Repeated {
             Self::Channel => t.channel_twice(first),
             Self::Header => t.header_twice(first),
             Self::Key => t.key_twice(first),
+            Self::Chain => t.chain_twice(first),
             Self::Token => t.token_twice(first),
             Self::Value => t.value_twice(first),
         }

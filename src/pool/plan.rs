@@ -1,5 +1,6 @@
 //! What is between the pool as it is and a pool file. Pure: no database, no clock, no randomness.
 
+mod chains;
 mod changes;
 
 use std::collections::{HashMap, HashSet};
@@ -23,7 +24,7 @@ use crate::{
         time::UnixMs,
         token::Token,
     },
-    provider::Providers,
+    provider::{Provider, Providers},
     storage::pool::{ChannelChange, PoolChange, PoolState, TokenChange},
 };
 pub use changes::FieldChange;
@@ -56,7 +57,7 @@ pub struct Step {
     pub action: Action,
     /// To what.
     pub kind: Kind,
-    /// The name of the channel or token; of a key its last four characters and its label.
+    /// The name of the channel, chain or token; of a key its last four characters and its label.
     pub name: String,
     /// The channel that a key belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +92,8 @@ pub enum Kind {
     Channel,
     /// A key of a channel.
     Key,
+    /// A chain.
+    Chain,
     /// A token.
     Token,
 }
@@ -122,6 +125,7 @@ fn planned(mut planner: Planner<'_>, file: &PoolFile, prune: bool) -> Result<Pla
         let known = channels.get(&folded(&channel.channel.name)).copied();
         planner.channel(&format!("channels[{position}]"), channel, known, prune);
     }
+    planner.chains(file, prune);
     let tokens: HashMap<String, &Token> =
         state.tokens.iter().map(|token| (folded(&token.name), token)).collect();
     for (position, token) in file.tokens.iter().enumerate() {
@@ -216,7 +220,8 @@ impl<'a> Planner<'a> {
                 None
             }
         };
-        let keys = self.keys(path, given.keys.as_deref(), known_keys, prune);
+        let provider = new.as_ref().zip(self.providers).map(|(new, known)| known.of(&new.provider).clone());
+        let keys = self.keys(path, given.keys.as_deref(), known_keys, provider.as_deref(), prune);
         let (Some(new), Some(keys)) = (new, keys) else { return };
 
         let mut change = ChannelChange { id: known.map(|channel| channel.id), ..ChannelChange::default() };
@@ -268,6 +273,7 @@ impl<'a> Planner<'a> {
         path: &str,
         given: Option<&[KeyInput]>,
         known: &[Key],
+        provider: Option<&Provider>,
         prune: bool,
     ) -> Option<Vec<KeyStep>> {
         let Some(given) = given else { return Some(Vec::new()) };
@@ -283,7 +289,7 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let key = KeyInput { secret, ..key.clone() };
-            let pasted = match key.check("", self.t) {
+            let pasted = match key.check("", provider, self.t) {
                 Ok(pasted) => pasted,
                 Err(faults) => {
                     self.note(&path, faults);
@@ -302,6 +308,7 @@ impl<'a> Planner<'a> {
                 label: pasted.label,
                 quota_group: pasted.quota_group,
                 enabled: key.enabled,
+                limits: pasted.limits,
                 ..present.clone()
             };
             let changes = key_changes(present, &after);
@@ -388,6 +395,7 @@ impl<'a> Planner<'a> {
                 self.plan.change.erase_channels.push(channel.id);
             }
         }
+        self.prune_chains(file);
         let tokens: HashSet<String> = file.tokens.iter().map(|token| folded(&token.token.name)).collect();
         for token in &self.state.tokens {
             if !tokens.contains(&folded(&token.name)) {

@@ -13,7 +13,7 @@ use crate::{
         decimal,
         token::{Quota, QuotaReset, QuotaUnit},
     },
-    provider::Providers,
+    provider::{Provider, Providers},
     upstream::address,
 };
 
@@ -45,6 +45,14 @@ pub const WEIGHTS: RangeInclusive<i64> = 1..=10_000;
 pub const TIMEOUTS_MS: RangeInclusive<i64> = 100..=3_600_000;
 /// What a token's requests per minute may be.
 pub const REQUESTS_PER_MINUTE: RangeInclusive<i64> = 1..=1_000_000;
+/// The most limits of a channel.
+pub const MAX_LIMITS: usize = 50;
+/// The most limits of a key.
+pub const MAX_KEY_LIMITS: usize = 20;
+/// The most names of models in a limit.
+pub const MAX_LIMIT_MODELS: usize = 50;
+/// What a limit's amount may be: far from where sums could overflow.
+pub const LIMIT_AMOUNTS: RangeInclusive<i64> = 1..=1_000_000_000_000;
 /// Decimals of an amount in dollars.
 pub const DOLLAR_PLACES: u32 = 6;
 /// The highest price, in micro-dollars per million tokens: a million dollars.
@@ -147,6 +155,18 @@ pub fn is_model_name(name: &str) -> bool {
     !name.is_empty()
         && name.chars().count() <= MAX_MODEL_CHARS
         && !name.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+/// What is wrong with the plan of a channel whose provider is this one.
+pub fn check_plan(t: Messages, provider: &Provider, plan: &str) -> Result<(), String> {
+    let known: Vec<&str> = provider.plans.iter().map(|plan| plan.id.as_str()).collect();
+    if known.contains(&plan) {
+        Ok(())
+    } else if known.is_empty() {
+        Err(t.pool.no_plans(&provider.id))
+    } else {
+        Err(t.pool.plan_unknown(&provider.id, &shortened(plan), &known.join(", ")))
+    }
 }
 
 /// Whether a text can be the name of a channel's group.

@@ -255,6 +255,7 @@ mod tests {
                 "redirects": {"x": "a", "y": ["a", "b"]},
                 "keys": [{"secret": "abcd", "quota_group": null}]
             }],
+            "chains": [{"name": "c", "steps": ["a", {"model": "b", "spill_ms": 0}, {"model": "d", "spill_ms": "never"}]}],
             "tokens": [{"name": "t", "expires_at": "2030-01-01T00:00:00Z", "value": "sk-x",
                 "quota": {"unit": "dollars", "limit": 2, "reset": "month"}, "profile": "openclaw"}]
         });
@@ -269,6 +270,9 @@ mod tests {
             "channels": [
                 {"name": 1, "wieght": 2, "protocol": "http", "models": [1, {"nam": "x"}], "priority": 1.5},
                 {"name": "a", "base_url": "b", "keys": {"secret": "x"}, "redirects": {"x": {}}, "completely_else": 1}
+            ],
+            "chains": [
+                {"name": "c", "step": [], "steps": [1, {"modle": "x"}, {"model": "y", "spill_ms": "soon"}, {"model": "z", "spill_ms": -1}]}
             ],
             "tokens": [{"name": "t", "expires_at": "tomorrow", "requests_per_minute": 0, "enabled": "yes"}]
         }));
@@ -287,13 +291,19 @@ mod tests {
             "channels[1].keys",
             "channels[1].redirects.x",
             "channels[1].completely_else",
+            "chains[0].step",
+            "chains[0].steps[0]",
+            "chains[0].steps[1].modle",
+            "chains[0].steps[1].model",
+            "chains[0].steps[2].spill_ms",
+            "chains[0].steps[3].spill_ms",
             "tokens[0].expires_at",
             "tokens[0].requests_per_minute",
             "tokens[0].enabled",
         ] {
             assert!(names.contains(&name), "{name} is missing in {found:?}");
         }
-        assert_eq!(names.len(), 16, "{found:?}");
+        assert_eq!(names.len(), 22, "{found:?}");
         let message = |field: &str| &found.iter().find(|(name, _)| name == field).unwrap().1;
         assert!(message("channels[0].wieght").contains("“weight”"), "{}", message("channels[0].wieght"));
         assert!(message("chanels").contains("“channels”"));

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     file::{PoolChannel, PoolFile, PoolToken},
-    input::{ChannelInput, KeyInput, PlainSecret, TokenInput},
+    input::{ChainInput, ChannelInput, KeyInput, PlainSecret, Spill, TokenInput},
     secrets,
 };
 use crate::{
@@ -38,7 +38,13 @@ pub fn document(state: &PoolState, with_secrets: bool) -> PoolFile {
         token: TokenInput::of(token),
         value: state.values.get(&token.id).filter(|_| with_secrets).map(secrets::literal),
     });
-    PoolFile { channels: channels.collect(), tokens: tokens.collect(), ..PoolFile::default() }
+    let chains = state.chains.iter().map(ChainInput::of);
+    PoolFile {
+        channels: channels.collect(),
+        chains: chains.collect(),
+        tokens: tokens.collect(),
+        ..PoolFile::default()
+    }
 }
 
 /// Whether a proxy's address has a password or a name in it; if not, it is no secret.
@@ -51,6 +57,7 @@ pub fn json(file: &PoolFile) -> String {
     let object = json!({
         "version": file.version,
         "channels": file.channels.iter().map(channel_fields).collect::<Vec<_>>(),
+        "chains": file.chains.iter().map(chain_fields).collect::<Vec<_>>(),
         "tokens": file.tokens.iter().map(token_fields).collect::<Vec<_>>(),
     });
     format!("{object:#}\n")
@@ -89,6 +96,10 @@ pub fn toml(state: &PoolState, with_secrets: bool, t: Messages) -> String {
                 commented_key(&mut text, &format!("{prefix}_KEY_{number}"), key);
             }
         }
+    }
+    for chain in &file.chains {
+        text.push_str("\n[[chains]]\n");
+        write_fields(&mut text, &chain_fields(chain));
     }
     for token in &file.tokens {
         text.push_str("\n[[tokens]]\n");
@@ -146,9 +157,25 @@ fn channel_fields(channel: &PoolChannel) -> Map<String, Value> {
 }
 
 fn key_fields(key: &KeyInput) -> Map<String, Value> {
-    let plain =
-        KeyInput { secret: key.secret.clone(), label: String::new(), quota_group: None, enabled: true };
+    let plain = KeyInput {
+        secret: key.secret.clone(),
+        label: String::new(),
+        quota_group: None,
+        enabled: true,
+        limits: Vec::new(),
+    };
     differing(key, &plain, &["secret"])
+}
+
+fn chain_fields(chain: &ChainInput) -> Map<String, Value> {
+    let plain = ChainInput { name: chain.name.clone(), enabled: true, steps: Vec::new() };
+    let mut fields = differing(chain, &plain, &["name"]);
+    let steps = chain
+        .steps
+        .iter()
+        .map(|step| if step.spill == Spill::default() { json!(step.model) } else { json!(step) });
+    fields.insert("steps".into(), steps.collect());
+    fields
 }
 
 fn token_fields(token: &PoolToken) -> Map<String, Value> {

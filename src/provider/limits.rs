@@ -3,7 +3,7 @@
 use super::{
     Provider,
     calendar::Calendar,
-    data::{Confidence, LimitData, Scope, WindowData},
+    data::{Confidence, LimitData, Plan, Scope, WindowData},
 };
 use crate::model::limit::{CalendarUnit, Metric, Models, Window};
 
@@ -60,7 +60,7 @@ impl Provider {
     /// What is allowed for an upstream model on a plan (`None`: the provider's usual one). Of limits on the same
     /// metric, window and scope, the first one in the data that fits.
     pub fn limits_for(&self, model: &str, plan: Option<&str>) -> Vec<DeclaredLimit> {
-        let plan = plan.or_else(|| self.plans.first().map(|plan| plan.id.as_str()));
+        let plan = self.plan_or_usual(plan);
         let mut found = Vec::<DeclaredLimit>::new();
         for data in self.limits.iter().filter(|limit| holds(limit, model, plan)) {
             let Some(window) = resolve(&data.window, self.calendar.as_ref()) else { continue };
@@ -68,16 +68,7 @@ impl Provider {
                 limit.metric == data.metric && limit.scope == data.scope && limit.window == window
             };
             if !found.iter().any(taken) {
-                found.push(DeclaredLimit {
-                    metric: data.metric,
-                    window,
-                    scope: data.scope,
-                    models: data.models.clone(),
-                    max: data.max,
-                    per_call: data.per_call,
-                    confidence: data.confidence,
-                    source: data.source.clone(),
-                });
+                found.push(declared(data, window));
             }
         }
         found
@@ -85,10 +76,46 @@ impl Provider {
 }
 
 impl Provider {
+    /// Every limit on a plan (`None`: the usual one), in the order of the data.
+    pub fn limits_on(&self, plan: Option<&str>) -> Vec<DeclaredLimit> {
+        let plan = self.plan_or_usual(plan);
+        let on_plan = self.limits.iter().filter(|data| data.plan.is_none() || data.plan.as_deref() == plan);
+        on_plan
+            .filter_map(|data| Some(declared(data, resolve(&data.window, self.calendar.as_ref())?)))
+            .collect()
+    }
+
+    fn plan_or_usual<'a>(&'a self, plan: Option<&'a str>) -> Option<&'a str> {
+        plan.or_else(|| self.plans.first().map(|plan| plan.id.as_str()))
+    }
+
+    /// The plan of an id.
+    pub fn plan(&self, id: &str) -> Option<&Plan> {
+        self.plans.iter().find(|plan| plan.id == id)
+    }
+
     /// How many of its units a call of a model takes; 0 if it counts none, or if that is known only afterwards.
     pub fn units_per_call(&self, model: &str, plan: Option<&str>) -> u64 {
         let limits = self.limits_for(model, plan).into_iter().filter(DeclaredLimit::is_binding);
         limits.filter_map(|limit| limit.per_call).max().unwrap_or(0)
+    }
+
+    /// The window of a unit of its calendar, if it is known when its days begin.
+    pub fn calendar_window(&self, unit: CalendarUnit) -> Option<Window> {
+        resolve(&WindowData::Calendar(unit), self.calendar.as_ref())
+    }
+}
+
+fn declared(data: &LimitData, window: Window) -> DeclaredLimit {
+    DeclaredLimit {
+        metric: data.metric,
+        window,
+        scope: data.scope,
+        models: data.models.clone(),
+        max: data.max,
+        per_call: data.per_call,
+        confidence: data.confidence,
+        source: data.source.clone(),
     }
 }
 

@@ -11,9 +11,9 @@ use super::{
     ticket::Ticket,
 };
 use crate::{
-    dispatch::{Permit, rested_name},
+    dispatch::{Permit, Stage, rested_name},
     model::{
-        catalog::{Catalog, Route},
+        catalog::{Bar, Catalog, Route},
         key::Key,
         secret::Secret,
         token::{Quota, QuotaUnit, Token},
@@ -112,19 +112,21 @@ impl Relay {
         let Some(model) = catalog.model(&envelope.model) else {
             return Err(Ending::ModelNotFound { model: envelope.model });
         };
-        let mut routes: Vec<&Route> =
-            model.routes.iter().filter(|route| token.allows_groups(&route.channel.channel.groups)).collect();
-        if routes.is_empty() {
+        if model.routes.iter().all(|route| route.bar(&token) == Some(Bar::Group)) {
             return Err(Ending::ModelNotFound { model: envelope.model });
         }
+        let may_use = |route: &&Route| route.bar(&token).is_none();
+        let stages = model.steps.iter().map(|step| Stage {
+            routes: step.routes.iter().filter(may_use).collect(),
+            spill_ms: step.spill_ms,
+        });
+        let stages: Vec<Stage<'_>> = stages.collect();
+        let routes: Vec<&Route> = stages.iter().flat_map(|stage| stage.routes.iter().copied()).collect();
         let rate = self.parts.meters.count_request(&token, at).map_err(over_limit)?;
         let prompt_tokens = envelope.prompt_estimate();
         if let Some(quota) = token.quota {
-            if quota.unit == QuotaUnit::Dollars {
-                routes.retain(|route| route.model.price.is_some());
-                if routes.is_empty() {
-                    return Err(Ending::NoPrice { model: envelope.model });
-                }
+            if routes.is_empty() {
+                return Err(Ending::NoPrice { model: envelope.model });
             }
             let amount = reservation(quota, &envelope, prompt_tokens, &routes);
             let reserved = self.parts.meters.reserve(&token, quota, amount, at, &catalog.zone);
@@ -134,7 +136,7 @@ impl Relay {
         let settings = &catalog.settings;
         let wait_s = if envelope.stream { settings.queue_wait_stream_s } else { settings.queue_wait_s };
         let most_wait = Duration::from_secs(wait_s.into());
-        let (plan, set) = self.parts.dispatch.plan(&routes, endpoint, most_wait);
+        let (plan, set) = self.parts.dispatch.plan(&stages, endpoint, most_wait);
         let now = self.parts.dispatch.now().steady;
         let call = desk::Call {
             plan,

@@ -117,7 +117,7 @@ async fn build(db: &Db, settings: &SettingsInForce, zone: &jiff::tz::TimeZone) -
         db.tokens().await?,
         db.token_credentials().await?,
     )
-    .with_limits(db.limits().await?))
+    .with_chains(db.chains().await?))
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{Db, StorageError, StorageResult, WriteTransaction, on};
+use super::{Db, StorageError, StorageResult, WriteTransaction, limits::write_limits, on};
 use crate::model::{
     channel::{Channel, ChannelModel, Price, Protocol, Redirect, Timeouts},
     id::ChannelId,
     key::Key,
+    limit::Limit,
     secret::Secret,
 };
 use crate::provider::{GENERIC, Providers};
@@ -22,6 +23,8 @@ pub struct NewChannel {
     pub protocol: Protocol,
     /// The id of the provider whose rules hold for it.
     pub provider: String,
+    /// The plan of that provider which its limits depend on; `None` means the provider's usual one.
+    pub plan: Option<String>,
     /// Tier; higher ones are tried first.
     pub priority: i64,
     /// Share of the calls within its tier; at least 1.
@@ -44,6 +47,8 @@ pub struct NewChannel {
     pub models: Vec<ChannelModel>,
     /// Further public names. A pair counts once.
     pub redirects: Vec<Redirect>,
+    /// Its limits; [checked](crate::model::limit::Rule::check_all).
+    pub limits: Vec<Limit>,
 }
 
 impl Default for NewChannel {
@@ -53,6 +58,7 @@ impl Default for NewChannel {
             base_url: String::new(),
             protocol: Protocol::default(),
             provider: GENERIC.into(),
+            plan: None,
             priority: 0,
             weight: 1,
             groups: Vec::new(),
@@ -64,6 +70,7 @@ impl Default for NewChannel {
             enabled: true,
             models: Vec::new(),
             redirects: Vec::new(),
+            limits: Vec::new(),
         }
     }
 }
@@ -77,6 +84,7 @@ impl NewChannel {
             base_url: self.base_url,
             protocol: self.protocol,
             provider: self.provider,
+            plan: self.plan,
             priority: self.priority,
             weight: self.weight,
             groups: self.groups,
@@ -88,6 +96,7 @@ impl NewChannel {
             enabled: self.enabled,
             models: self.models,
             redirects: self.redirects,
+            limits: self.limits,
         }
     }
 }
@@ -100,6 +109,7 @@ impl From<&Channel> for NewChannel {
             base_url: channel.base_url,
             protocol: channel.protocol,
             provider: channel.provider,
+            plan: channel.plan,
             priority: channel.priority,
             weight: channel.weight,
             groups: channel.groups,
@@ -111,6 +121,7 @@ impl From<&Channel> for NewChannel {
             enabled: channel.enabled,
             models: channel.models,
             redirects: channel.redirects,
+            limits: channel.limits,
         }
     }
 }
@@ -122,6 +133,7 @@ struct ChannelRow {
     base_url: String,
     protocol: String,
     provider: String,
+    plan: Option<String>,
     priority: i64,
     weight: i64,
     channel_groups: String,
@@ -325,8 +337,8 @@ impl Db {
         let changed = sqlx::query(
             "UPDATE channels SET name = $1, base_url = $2, protocol = $3, priority = $4, weight = $5,
                  channel_groups = $6, headers_sealed = $7, proxy_sealed = $8, connect_ms = $9, first_byte_ms = $10,
-                 idle_ms = $11, allow_private = $12, note = $13, enabled = $14, updated_at = $15, provider = $16
-             WHERE id = $17 AND deleted_at IS NULL",
+                 idle_ms = $11, allow_private = $12, note = $13, enabled = $14, updated_at = $15, provider = $16, plan = $17
+             WHERE id = $18 AND deleted_at IS NULL",
         )
         .bind(&new.name)
         .bind(&new.base_url)
@@ -344,6 +356,7 @@ impl Db {
         .bind(new.enabled)
         .bind(self.now().0)
         .bind(&new.provider)
+        .bind(&new.plan)
         .bind(id.0)
         .execute(&mut **tx)
         .await
@@ -351,15 +364,16 @@ impl Db {
         if changed.rows_affected() == 0 {
             return Err(StorageError::Missing);
         }
-        write_models(tx, id, &new.models, &new.redirects).await
+        write_models(tx, id, &new.models, &new.redirects).await?;
+        write_limits(tx, id, None, &new.limits).await
     }
 
     async fn read_channels(&self, only: Option<ChannelId>) -> StorageResult<Vec<Channel>> {
         let only = only.map(|id| id.0);
         let rows: Vec<ChannelRow> = on!(self.read, |pool| {
             sqlx::query_as(
-                "SELECT id, name, base_url, protocol, provider, priority, weight, channel_groups, headers_sealed, proxy_sealed,
-                     connect_ms, first_byte_ms, idle_ms, allow_private, note, enabled
+                "SELECT id, name, base_url, protocol, provider, plan, priority, weight, channel_groups, headers_sealed,
+                     proxy_sealed, connect_ms, first_byte_ms, idle_ms, allow_private, note, enabled
                  FROM channels WHERE deleted_at IS NULL AND ($1 IS NULL OR id = $1) ORDER BY id",
             )
             .bind(only)
@@ -391,11 +405,13 @@ impl Db {
             let redirect = Redirect { public: row.public, upstream: row.upstream };
             redirects.entry(row.channel_id).or_default().push(redirect);
         }
+        let mut limits = self.limits_by_owner(only).await?;
         rows.into_iter()
             .map(|row| {
                 let id = row.id;
                 let models = models.remove(&id).unwrap_or_default();
-                self.channel(row, models, redirects.remove(&id).unwrap_or_default())
+                let limits = limits.remove(&(ChannelId(id), None)).unwrap_or_default();
+                self.channel(row, models, redirects.remove(&id).unwrap_or_default(), limits)
             })
             .collect()
     }
@@ -405,6 +421,7 @@ impl Db {
         row: ChannelRow,
         models: Vec<ChannelModel>,
         redirects: Vec<Redirect>,
+        limits: Vec<Limit>,
     ) -> StorageResult<Channel> {
         let id = ChannelId(row.id);
         let unreadable = |what: &str| StorageError::Unreadable(format!("{what} of channel {id}"));
@@ -419,6 +436,7 @@ impl Db {
             base_url: row.base_url,
             protocol: Protocol::from_name(&row.protocol).ok_or_else(|| unreadable("protocol"))?,
             provider: row.provider,
+            plan: row.plan,
             priority: row.priority,
             weight: small(row.weight).unwrap_or(1),
             groups: serde_json::from_str(&row.channel_groups).map_err(|_| unreadable("groups"))?,
@@ -434,6 +452,7 @@ impl Db {
             enabled: row.enabled,
             models,
             redirects,
+            limits,
         })
     }
 }
@@ -597,8 +616,12 @@ mod tests {
     async fn deleting_a_channel_erases_its_secrets_and_those_of_its_keys() {
         let (_folder, db) = open().await;
         let id = db.create_channel(&example()).await.unwrap();
-        let key =
-            PastedKey { label: String::new(), secret: Secret::new("nvapi-0123456789"), quota_group: None };
+        let key = PastedKey {
+            label: String::new(),
+            secret: Secret::new("nvapi-0123456789"),
+            quota_group: None,
+            limits: Vec::new(),
+        };
         db.add_keys(id, &[key]).await.unwrap();
         db.delete_channel(id).await.unwrap();
         assert!(db.find_channel(id).await.unwrap().is_none());

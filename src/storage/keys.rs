@@ -1,6 +1,6 @@
 //! Keys: the upstream credentials of channels. Their secrets are sealed, each under its own id.
 
-use super::{Db, StorageError, StorageResult, WriteTransaction, on};
+use super::{Db, StorageError, StorageResult, WriteTransaction, limits::write_limits, on};
 use crate::model::{
     id::{ChannelId, KeyId},
     key::{Key, KeyCheck, PastedKey},
@@ -98,6 +98,7 @@ impl Db {
         .fetch_optional(&mut **tx)
         .await?;
         let Some(id) = id.map(KeyId) else { return Ok(None) };
+        write_limits(tx, channel, Some(id), &key.limits).await?;
         // The sealed secret is bound to the id.
         sqlx::query("UPDATE keys SET secret_sealed = $1 WHERE id = $2")
             .bind(self.vault().seal(&context(id), key.secret.expose()))
@@ -117,11 +118,13 @@ impl Db {
             )
             .fetch_all(pool)
         })?;
+        let mut limits = self.limits_by_owner(None).await?;
         rows.into_iter()
             .map(|(id, channel_id, label, last4, quota_group, enabled, sealed)| {
-                let id = KeyId(id);
+                let (id, channel_id) = (KeyId(id), ChannelId(channel_id));
                 let secret = self.vault().open(&context(id), &sealed)?;
-                Ok(Key { id, channel_id: ChannelId(channel_id), label, last4, quota_group, enabled, secret })
+                let limits = limits.remove(&(channel_id, Some(id))).unwrap_or_default();
+                Ok(Key { id, channel_id, label, last4, quota_group, enabled, secret, limits })
             })
             .collect()
     }
@@ -151,17 +154,10 @@ impl Db {
             .collect())
     }
 
-    /// Sets a key's label and quota group, and whether it takes calls, all at once.
-    pub async fn change_key(
-        &self,
-        id: KeyId,
-        label: &str,
-        quota_group: Option<&str>,
-        enabled: bool,
-    ) -> StorageResult<()> {
+    /// Sets a key's label, quota group and limits, and whether it takes calls, all at once; its secret stays.
+    pub async fn change_key(&self, key: &Key) -> StorageResult<()> {
         let mut tx = self.begin().await?;
-        write_key(&mut tx, id, label, quota_group).await?;
-        switch_key(&mut tx, id, enabled).await?;
+        write_whole_key(&mut tx, key).await?;
         Ok(tx.commit().await?)
     }
 
@@ -215,8 +211,15 @@ impl Db {
     }
 }
 
+/// [`Db::change_key`] within a transaction.
+pub(super) async fn write_whole_key(tx: &mut WriteTransaction, key: &Key) -> StorageResult<()> {
+    write_key(tx, key.id, &key.label, key.quota_group.as_deref()).await?;
+    switch_key(tx, key.id, key.enabled).await?;
+    write_limits(tx, key.channel_id, Some(key.id), &key.limits).await
+}
+
 /// [`Db::update_key`] within a transaction.
-pub(super) async fn write_key(
+async fn write_key(
     tx: &mut WriteTransaction,
     id: KeyId,
     label: &str,
@@ -233,7 +236,7 @@ pub(super) async fn write_key(
 }
 
 /// [`Db::set_key_enabled`] within a transaction.
-pub(super) async fn switch_key(tx: &mut WriteTransaction, id: KeyId, enabled: bool) -> StorageResult<()> {
+async fn switch_key(tx: &mut WriteTransaction, id: KeyId, enabled: bool) -> StorageResult<()> {
     let changed = sqlx::query("UPDATE keys SET enabled = $1 WHERE id = $2 AND deleted_at IS NULL")
         .bind(enabled)
         .bind(id.0)
@@ -268,7 +271,12 @@ mod tests {
     }
 
     fn pasted(secret: &str) -> PastedKey {
-        PastedKey { label: "label".into(), secret: Secret::new(secret), quota_group: None }
+        PastedKey {
+            label: "label".into(),
+            secret: Secret::new(secret),
+            quota_group: None,
+            limits: Vec::new(),
+        }
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@
 pub mod access_tokens;
 pub mod backup;
 pub mod catalog;
+pub mod chains;
 pub mod channels;
 mod check;
 mod first_account;
@@ -43,7 +44,10 @@ use sqlx::{
 
 pub use check::Contents;
 
-use crate::model::time::{Clock, UnixMs};
+use crate::model::{
+    chain::Loop,
+    time::{Clock, UnixMs},
+};
 use folder::{DataFolder, FolderError, FolderLock};
 pub use migrate::known_schema;
 use vault::Vault;
@@ -54,6 +58,9 @@ pub enum StorageError {
     /// A name, or another value that must be unique, is taken.
     #[error("{0} is taken")]
     Taken(&'static str),
+    /// A chain would lead back to itself.
+    #[error("a chain would lead back to itself: {}", .0.way())]
+    Loop(Loop),
     /// The row is not there (any more).
     #[error("no such row")]
     Missing,

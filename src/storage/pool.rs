@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::{Db, StorageError, StorageResult, channels::NewChannel, keys, tokens};
 use crate::model::{
+    chain::Chain,
     channel::Channel,
-    id::{ChannelId, KeyId, TokenId},
+    id::{ChainId, ChannelId, KeyId, TokenId},
     key::{Key, PastedKey},
     secret::{Secret, SecretHash},
     time::UnixMs,
@@ -15,13 +16,15 @@ use crate::model::{
 /// How often the reading of the pool begins anew because somebody changed it meanwhile.
 const READS: usize = 20;
 
-/// Every channel, key and token at one moment.
+/// Every channel, key, chain and token at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct PoolState {
     /// The [`Db::catalog_version`] of the moment.
     pub version: i64,
     /// Channels with their keys, secrets opened, in the order in which they were made.
     pub channels: Vec<(Channel, Vec<Key>)>,
+    /// Chains, by name.
+    pub chains: Vec<Chain>,
     /// Tokens, by name.
     pub tokens: Vec<Token>,
     /// The hash of every valid token value, its token, and when it ends if it was replaced.
@@ -37,8 +40,12 @@ pub struct PoolChange {
     pub erase_tokens: Vec<TokenId>,
     /// Channels to delete, with their keys.
     pub erase_channels: Vec<ChannelId>,
+    /// Chains to delete.
+    pub erase_chains: Vec<ChainId>,
     /// Channels to make or to change, in this order.
     pub channels: Vec<ChannelChange>,
+    /// Chains to make or to change, in this order.
+    pub chains: Vec<ChainChange>,
     /// Tokens to make or to change, in this order.
     pub tokens: Vec<TokenChange>,
 }
@@ -52,10 +59,19 @@ pub struct ChannelChange {
     pub write: Option<NewChannel>,
     /// Keys to delete.
     pub erase_keys: Vec<KeyId>,
-    /// Keys whose label, quota group or state changes.
+    /// Keys whose label, quota group, limits or state change.
     pub write_keys: Vec<Key>,
     /// Keys to add, and whether they take calls.
     pub add_keys: Vec<(PastedKey, bool)>,
+}
+
+/// What happens to a chain.
+#[derive(Debug, Clone)]
+pub struct ChainChange {
+    /// The chain as it should be; its id counts unless it is `new`.
+    pub chain: Chain,
+    /// Whether the chain is to be made.
+    pub new: bool,
 }
 
 /// What happens to a token.
@@ -81,13 +97,14 @@ pub enum Applied {
 }
 
 impl Db {
-    /// Every channel, key and token at one moment; `with_values` also opens the tokens' values.
+    /// Every channel, key, chain and token at one moment; `with_values` also opens the tokens' values.
     pub async fn pool_state(&self, with_values: bool) -> StorageResult<PoolState> {
         for _ in 0..READS {
             let version = self.catalog_version().await?;
             let state = PoolState {
                 version,
                 channels: self.channels_with_keys().await?,
+                chains: self.chains().await?,
                 tokens: self.tokens().await?,
                 credentials: self.token_credentials().await?,
                 values: if with_values { self.token_values().await? } else { HashMap::new() },
@@ -100,7 +117,8 @@ impl Db {
         Err(StorageError::Unreadable("the pool was changed all the time while it was read; try again".into()))
     }
 
-    /// Does everything in one transaction, if the pool is still the one of `version`. A process that dies in the middle
+    /// Does everything in one transaction, if the pool is still the one of `version`. That no chain leads back to itself
+    /// afterwards is the caller's to know. A process that dies in the middle
     /// leaves it as it was. Reload the catalog afterwards.
     pub async fn apply_pool(&self, version: i64, change: &PoolChange) -> StorageResult<Applied> {
         let mut tx = self.begin().await?;
@@ -132,11 +150,20 @@ impl Db {
                 self.erase_key(&mut tx, *key).await?;
             }
             for key in &channel.write_keys {
-                keys::write_key(&mut tx, key.id, &key.label, key.quota_group.as_deref()).await?;
-                keys::switch_key(&mut tx, key.id, key.enabled).await?;
+                keys::write_whole_key(&mut tx, key).await?;
             }
             for (key, enabled) in &channel.add_keys {
                 self.insert_key(&mut tx, id, key, *enabled).await?;
+            }
+        }
+        for id in &change.erase_chains {
+            self.erase_chain(&mut tx, *id).await?;
+        }
+        for change in &change.chains {
+            if change.new {
+                self.insert_chain(&mut tx, &change.chain).await?;
+            } else {
+                self.write_chain(&mut tx, &change.chain).await?;
             }
         }
         let generated = self.write_tokens(&mut tx, &change.tokens).await?;

@@ -98,9 +98,18 @@ async fn rows(database: &Path) -> String {
     let mut connection =
         sqlx::SqliteConnection::connect(&format!("sqlite://{}", database.display())).await.unwrap();
     let mut all = String::new();
-    for table in
-        ["channels", "channel_models", "redirects", "keys", "tokens", "token_values", "catalog_version"]
-    {
+    for table in [
+        "channels",
+        "channel_models",
+        "redirects",
+        "limits",
+        "keys",
+        "chains",
+        "chain_steps",
+        "tokens",
+        "token_values",
+        "catalog_version",
+    ] {
         let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
             .bind(table)
             .fetch_all(&mut connection)
@@ -131,6 +140,11 @@ proxy = "env:PROXY"
 note = "a note"
 models = ["big", { name = "small", context_window = 8192, price = { input = 0.15, output = 0.6 } }]
 timeouts = { idle_ms = 5000 }
+limits = [
+    { max = 40, window = "1m" },
+    { max = 2, window = { bucket = "1s", burst = 1 }, per = "channel" },
+    { metric = "tokens", max = 100000, window = "day@UTC", per = "group", models = ["big*"], insist = true },
+]
 
 [channels.headers]
 X-Title = "OnePool"
@@ -144,6 +158,7 @@ smart = ["small", "big"]
 secret = "env:NVIDIA_KEY"
 label = "first"
 quota_group = "account 1"
+limits = [{ metric = "concurrency", max = 2 }]
 
 [[channels.keys]]
 secret = "file:secrets/key"
@@ -215,6 +230,8 @@ fn a_plan_names_each_change_and_no_secret() {
         .replace("integrate.example.com", "elsewhere.example.com")
         .replace("label = \"first\"", "label = \"second\"")
         .replace("env:AGENT", "sk-Bm41YtRe85UiKj20PoLh63DfGaSn97Wq")
+        .replace("{ max = 40, window", "{ max = 30, window")
+        .replace("max = 2 }]", "max = 3 }]")
         .replace("limit = 2.5", "limit = 3");
     desk.write("full.toml", &changed);
     let said = desk.run_with(&["apply", "full.toml", "--dry-run"], ENVIRONMENT);
@@ -225,9 +242,10 @@ fn a_plan_names_each_change_and_no_secret() {
         [
             "~ channel NVIDIA: base_url \"https://integrate.example.com/v1\" -> \"https://elsewhere.example.com/v1\", \
              priority 10 -> 0, weight 3 -> 4, models +huge -big, models.small.context_window 8192 -> 4096, \
-             redirects.gpt-4o \"big\" -> \"huge\", headers +X-Other -X-Title, proxy changed \
+             redirects.gpt-4o \"big\" -> \"huge\", limits +30 requests/1m per key -40 requests/1m per key, headers +X-Other -X-Title, proxy changed \
              (the channel's present keys or headers will be sent to another host or proxy)",
-            "~ key ••••RwVb (first) of channel NVIDIA: label \"first\" -> \"second\"",
+            "~ key ••••RwVb (first) of channel NVIDIA: label \"first\" -> \"second\", \
+             limits +3 at once per key -2 at once per key",
             "~ token agent: quota.limit 2.5 -> 3, value changed (the present value stops working at once)",
             "dry run: nothing was changed",
         ]
@@ -287,7 +305,9 @@ fn a_channel_without_keys_keeps_them_and_a_model_by_name_what_is_known_of_it() {
         "[[channels]]\nname = \"NVIDIA\"\nbase_url = \"https://integrate.example.com/v1\"\npriority = 10\nweight = 3\n\
          groups = [\"free\"]\nproxy = \"keep:\"\nnote = \"a note\"\nmodels = [\"big\", \"small\"]\n\
          timeouts = { idle_ms = 5000 }\nheaders = { X-Title = \"keep:\", X-Account = \"keep:\" }\n\
-         redirects = { \"gpt-4o\" = \"big\", smart = [\"small\", \"big\"] }\n",
+         redirects = { \"gpt-4o\" = \"big\", smart = [\"small\", \"big\"] }\n\
+         limits = [{ max = 40, window = \"1m\" }, { max = 2, window = \"bucket:1s,burst=1\", per = \"channel\" }, \
+         { metric = \"tokens\", max = 100000, window = \"day@UTC\", per = \"group\", models = [\"big*\"], insist = true }]\n",
         &[],
     );
     assert_eq!(out, "nothing to change\n");
@@ -360,7 +380,7 @@ async fn an_export_without_secrets_shows_none_and_changes_nothing_when_it_is_app
     let uncommented: String = uncommented
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(rest) if rest.contains(" = ") => format!("{rest}\n"),
+            Some(rest) if rest.contains(" = ") || rest == "]" => format!("{rest}\n"),
             _ => format!("{line}\n"),
         })
         .collect();

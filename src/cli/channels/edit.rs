@@ -7,9 +7,9 @@ use crate::{
     cli::{
         Failure,
         ask::{confirm, value_or_reference},
-        command::{option, repeated},
+        command::{option, repeated, switch},
         invocation::Invocation,
-        options::{Options, on_or_off, option_of, whole},
+        options::{Options, on_or_off, option_of, set_limits, whole},
         output::clean,
         session::on_folder,
     },
@@ -31,6 +31,7 @@ pub fn flags(m: Messages) -> Vec<Arg> {
         option("base-url", "URL", m.channels.base_url_hint(), m),
         option("protocol", "WORD", h.protocol(), m),
         option("provider", "ID", h.provider(), m),
+        option("plan", "ID", h.plan(), m),
         option("priority", "NUMBER", m.channels.priority_hint(), m),
         option("weight", "NUMBER", m.channels.weight_hint(), m),
         repeated("group", "NAME", h.channel_group(), m),
@@ -45,6 +46,8 @@ pub fn flags(m: Messages) -> Vec<Arg> {
         repeated("model", "NAME", h.channel_model(), m),
         option("models-file", "FILE", h.models_file(), m),
         repeated("redirect", "PUBLIC=UPSTREAM", h.redirect(), m),
+        repeated("limit", "LIMIT", h.declared_limit(), m),
+        switch("no-limits", h.no_limits(), m).conflicts_with("limit"),
     ]
 }
 
@@ -65,6 +68,7 @@ pub fn add(call: &Invocation) -> Result<(), Failure> {
         base_url: String::new(),
         protocol: Protocol::default(),
         provider: None,
+        plan: None,
         priority: 0,
         weight: 1,
         groups: Vec::new(),
@@ -76,6 +80,7 @@ pub fn add(call: &Invocation) -> Result<(), Failure> {
         enabled: true,
         models: Vec::new(),
         redirects: Default::default(),
+        limits: Vec::new(),
     };
     let read = read(call, &mut input);
     on_folder(call, async |session| {
@@ -143,6 +148,7 @@ fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
     options.set("provider", &mut input.provider, |text| {
         Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
     });
+    options.set("plan", &mut input.plan, |text| Ok(Some(text.to_owned()).filter(|text| !text.is_empty())));
     options.set("priority", &mut input.priority, |text| whole(text, m));
     options.set("weight", &mut input.weight, |text| whole(text, m));
     options.set_list("group", &mut input.groups, Ok);
@@ -216,5 +222,6 @@ fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
         }
         Ok(redirects)
     });
+    set_limits(&mut options, call, &mut input.limits);
     options.faults
 }

@@ -14,6 +14,7 @@ use super::{
     command::{Entry, folder_flags, json_switch, noun, positional, switch, verb, yes_switch},
     invocation::Invocation,
     output::{clean, print},
+    pause,
     session::on_folder,
 };
 use crate::i18n::Messages;
@@ -58,6 +59,7 @@ fn command(m: Messages) -> Command {
                 h.channels_edit(),
                 &[
                     "onepool channels edit Groq --priority 10 --add-model openai/gpt-oss-120b",
+                    "onepool channels edit Groq --limit '30 requests/1m per group' --limit '4 at once per key'",
                     "onepool channels edit Groq --header 'X-Team: env:TEAM_HEADER' --proxy ''",
                 ],
                 m,
@@ -76,6 +78,22 @@ fn command(m: Messages) -> Command {
         )
         .subcommand(
             verb("disable", h.channels_disable(), &["onepool channels disable Groq"], m)
+                .arg(name())
+                .args(folder_flags(m)),
+        )
+        .subcommand(
+            verb(
+                "pause",
+                m.inspect.about_channel_pause(),
+                &["onepool channels pause Groq --for 5h", "onepool channels pause Groq --for 30m --model llama-3.3-70b-versatile"],
+                m,
+            )
+            .arg(name())
+            .args(pause::flags(m))
+            .args(folder_flags(m)),
+        )
+        .subcommand(
+            verb("retry", m.inspect.about_channel_retry(), &["onepool channels retry Groq"], m)
                 .arg(name())
                 .args(folder_flags(m)),
         )
@@ -107,6 +125,8 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         Some("edit") => edit::edit(call),
         Some("enable") => set_enabled(call, true),
         Some("disable") => set_enabled(call, false),
+        Some("pause") => pause::channel(call),
+        Some("retry") => pause::retry_channel(call),
         Some("remove") => remove(call),
         Some("models") => models::run(call),
         _ => show::list(call),

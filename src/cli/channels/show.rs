@@ -12,7 +12,7 @@ use crate::{
     },
     i18n::Messages,
     model::{catalog::ChannelEntry, time::UnixMs},
-    pool::upkeep::concerns_channel,
+    pool::{input::LimitInput, upkeep::concerns_channel},
     scheduler::rest::{Rest, RestBook, Scope},
 };
 
@@ -72,6 +72,7 @@ fn state_cell(m: Messages, state: ChannelState) -> Cell {
         ChannelState::NoKeys => (m.channels.state_no_keys(), Look::Doubtful),
         ChannelState::NoModels => (m.channels.state_no_models(), Look::Doubtful),
         ChannelState::Resting => (m.terminal.resting(), Look::Doubtful),
+        ChannelState::Paused => (m.terminal.paused(), Look::Dim),
     };
     Cell::text(text).look(look)
 }
@@ -108,6 +109,7 @@ pub async fn tell_channel(
     let models: Vec<String> = channel.models.iter().map(|model| model.name.clone()).collect();
     let headers: Vec<String> =
         channel.headers.iter().map(|(name, value)| format!("{name}: ••••{}", value.last4())).collect();
+    let limits: Vec<String> = channel.limits.iter().map(|limit| LimitInput::of(limit).to_string()).collect();
     let proxy = channel.proxy.as_ref().map(view::masked_proxy).unwrap_or_default();
     let yes_no = |yes: bool| if yes { m.common.yes() } else { m.common.no() };
     let mut text = facts(&[
@@ -116,11 +118,13 @@ pub async fn tell_channel(
         (c.base_url(), Cell::text(&channel.base_url)),
         (c.protocol(), Cell::text(channel.protocol.as_str())),
         (c.provider(), Cell::text(&*channel.provider)),
+        (c.plan(), Cell::text(channel.plan.as_deref().unwrap_or_default())),
         (c.priority_weight(), Cell::text(format!("{} / {}", channel.priority, channel.weight))),
         (c.groups(), Cell::text(channel.groups.join(", "))),
         (c.keys(), Cell::text(c.available(available, entry.keys.len()))),
         (c.models(), Cell::text(models.join(", "))),
         (c.redirects(), Cell::text(redirects.join(", "))),
+        (m.limits.title(), Cell::text(limits.join("; "))),
         (c.headers(), Cell::text(headers.join(", "))),
         (c.proxy(), Cell::text(proxy)),
         (m.terminal.connect_limit(), Cell::text(or_default(channel.timeouts.connect_ms))),

@@ -7,12 +7,18 @@ use crate::{
         Failure,
         ask::secret_text,
         invocation::Invocation,
+        options::{Options, option_of},
         output::{Cell, Look, Table, clean, tell},
         session::on_folder,
     },
     i18n::Messages,
     model::key::{MAX_PASTED_KEYS, PasteProblem, PastedKey, PastedLine, parse_pasted},
-    pool::rules::{MAX_NAME_CHARS, check_length},
+    model::limit::Limit,
+    pool::{
+        input::{Fault, Faults, LimitInput, Limited, check_limits},
+        rules::{MAX_NAME_CHARS, check_length},
+    },
+    provider::Provider,
     storage::keys::KeyAdded,
 };
 
@@ -27,6 +33,7 @@ pub fn run(call: &Invocation) -> Result<(), Failure> {
     on_folder(call, async |session| {
         // A channel that is not there is told before anybody types a key.
         let entry = session.channel(call.required("CHANNEL")).await?;
+        let limits = limits_of(call, session.providers.load().of(&entry.channel.provider))?;
         let prompt = m.terminal.key_prompt(&clean(&entry.channel.name));
         let text = secret_text(call.text("file"), &prompt, m)?;
         let mut lines = parse_pasted(&text);
@@ -39,12 +46,31 @@ pub fn run(call: &Invocation) -> Result<(), Failure> {
             .iter()
             .filter_map(|line| {
                 let secret = line.key.as_ref().ok()?.clone();
-                Some(PastedKey { label: line.label.clone(), secret, quota_group: quota_group.clone() })
+                Some(PastedKey {
+                    label: line.label.clone(),
+                    secret,
+                    quota_group: quota_group.clone(),
+                    limits: limits.clone(),
+                })
             })
             .collect();
         let added = session.db.add_keys(entry.channel.id, &keys).await?;
         report(call, &lines, &added)
     })
+}
+
+/// The limits of `--limit`, for each of the keys.
+fn limits_of(call: &Invocation, provider: &Provider) -> Result<Vec<Limit>, Failure> {
+    let (mut inputs, mut options) = (Vec::new(), Options::new(call));
+    options.set_list("limit", &mut inputs, |lines| {
+        lines.iter().map(|line| LimitInput::read(line, call.m)).collect()
+    });
+    let mut faults = options.faults;
+    let limited = Limited { key: true, provider: Some(provider) };
+    let mut wrong = Faults::default();
+    let limits = check_limits(&inputs, limited, "", call.m, &mut wrong);
+    faults.0.extend(wrong.0.into_iter().map(|fault| Fault { field: option_of(&fault.field), ..fault }));
+    faults.or(limits).map_err(Failure::options)
 }
 
 /// Gives the keys the label that was asked for; several are numbered.

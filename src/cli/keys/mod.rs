@@ -10,15 +10,18 @@ use clap::Command;
 use super::{
     Failure,
     ask::confirm,
-    command::{Entry, folder_flags, json_switch, noun, option, positional, verb, yes_switch},
+    command::{
+        Entry, folder_flags, json_switch, noun, option, positional, repeated, switch, verb, yes_switch,
+    },
     invocation::Invocation,
-    options::{Options, option_of},
+    options::{Options, option_of, set_limits},
     output::{clean, print},
+    pause,
     session::on_folder,
 };
 use crate::{
     i18n::Messages,
-    model::key::Key,
+    model::key::{Key, PastedKey},
     pool::input::{Fault, KeyInput},
 };
 
@@ -57,13 +60,23 @@ fn command(m: Messages) -> Command {
             .arg(option("file", "FILE", h.keys_file(), m))
             .arg(option("label", "TEXT", h.key_label(), m))
             .arg(option("quota-group", "NAME", m.channels.quota_group_hint(), m))
+            .arg(repeated("limit", "LIMIT", h.declared_limit(), m))
             .arg(json_switch(m))
             .args(folder_flags(m)),
         )
         .subcommand(
-            simple("edit", h.keys_edit(), &["onepool keys edit 3 --label spare --quota-group ''"])
-                .arg(option("label", "TEXT", h.key_label(), m))
-                .arg(option("quota-group", "NAME", m.channels.quota_group_hint(), m)),
+            simple(
+                "edit",
+                h.keys_edit(),
+                &[
+                    "onepool keys edit 3 --label spare --quota-group ''",
+                    "onepool keys edit 3 --limit '20 requests/1m' --limit '2 at once'",
+                ],
+            )
+            .arg(option("label", "TEXT", h.key_label(), m))
+            .arg(option("quota-group", "NAME", m.channels.quota_group_hint(), m))
+            .arg(repeated("limit", "LIMIT", h.declared_limit(), m))
+            .arg(switch("no-limits", h.no_limits(), m).conflicts_with("limit")),
         )
         .subcommand(simple("enable", h.keys_enable(), &["onepool keys enable 3"]))
         .subcommand(simple("disable", h.keys_disable(), &["onepool keys disable 3"]))
@@ -77,6 +90,10 @@ fn command(m: Messages) -> Command {
             .arg(option("model", "NAME", m.channels.test_model(), m))
             .arg(json_switch(m)),
         )
+        .subcommand(
+            simple("pause", m.inspect.about_key_pause(), &["onepool keys pause 3 --for 24h"])
+                .args(pause::flags(m)),
+        )
         .subcommand(simple("retry", h.keys_retry(), &["onepool keys retry 3"]))
 }
 
@@ -88,29 +105,36 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         Some("disable") => set_enabled(call, false),
         Some("remove") => remove(call),
         Some("check") => check::check(call),
+        Some("pause") => pause::key(call),
         Some("retry") => check::retry(call),
         _ => show::list(call),
     }
 }
 
 /// How messages name a key: by its id and what is known of it.
-fn name_of(key: &Key) -> String {
+pub(super) fn name_of(key: &Key) -> String {
     let label = if key.label.is_empty() { String::new() } else { format!("{} ", key.label) };
     clean(&format!("#{} ({label}…{})", key.id, key.last4)).into_owned()
 }
 
 fn edit(call: &Invocation) -> Result<(), Failure> {
     on_folder(call, async |session| {
-        let (_, key) = session.key(call.required("ID")).await?;
+        let (entry, key) = session.key(call.required("ID")).await?;
         let mut input = KeyInput::of(&key);
         let mut options = Options::new(call);
         options.set("label", &mut input.label, |text| Ok(text.to_owned()));
         options.set("quota-group", &mut input.quota_group, |text| Ok(Some(text.to_owned())));
-        let checked = input.check("", call.m).map_err(|mut faults| {
-            faults.0.iter_mut().for_each(|fault: &mut Fault| fault.field = option_of(&fault.field));
-            Failure::options(faults)
-        })?;
-        session.db.update_key(key.id, &checked.label, checked.quota_group.as_deref()).await?;
+        set_limits(&mut options, call, &mut input.limits);
+        let unread = options.faults;
+        unread.or(()).map_err(Failure::options)?;
+        let providers = session.providers.load();
+        let checked =
+            input.check("", Some(providers.of(&entry.channel.provider)), call.m).map_err(|mut faults| {
+                faults.0.iter_mut().for_each(|fault: &mut Fault| fault.field = option_of(&fault.field));
+                Failure::options(faults)
+            })?;
+        let PastedKey { label, quota_group, limits, .. } = checked;
+        session.db.change_key(&Key { label, quota_group, limits, ..(*key).clone() }).await?;
         print(&call.m.terminal.key_changed(&name_of(&session.key(call.required("ID")).await?.1)))
     })
 }

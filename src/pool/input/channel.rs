@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
 
-use super::{Decimal, Faults, PlainSecret, within, yes};
+use super::{Decimal, Faults, LimitInput, Limited, PlainSecret, check_limits, within, yes};
 use crate::{
     i18n::Messages,
     model::{
@@ -33,6 +33,10 @@ pub struct ChannelInput {
     /// out: the provider that the base URL belongs to, else `generic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// The plan of the provider's that limits depend on, such as `free` or `credits` of `openrouter`. Left out: the
+    /// provider's usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// Tier: channels of a higher priority are tried before those of a lower one.
     #[serde(default)]
     pub priority: i64,
@@ -68,6 +72,10 @@ pub struct ChannelInput {
     /// Further public names, each with one upstream model or several.
     #[serde(default)]
     pub redirects: BTreeMap<String, Upstreams>,
+    /// What the upstream allows, as far as it is known; at most 50. The provider's own limits hold where none of the same
+    /// kind is declared here.
+    #[serde(default)]
+    pub limits: Vec<LimitInput>,
 }
 
 fn one() -> i64 {
@@ -262,6 +270,7 @@ impl ChannelInput {
             base_url: channel.base_url.clone(),
             protocol: channel.protocol,
             provider: Some(channel.provider.clone()),
+            plan: channel.plan.clone(),
             priority: channel.priority,
             weight: channel.weight.into(),
             groups: channel.groups.clone(),
@@ -277,6 +286,7 @@ impl ChannelInput {
             enabled: channel.enabled,
             models: channel.models.iter().map(ModelInput::of).collect(),
             redirects,
+            limits: channel.limits.iter().map(LimitInput::of).collect(),
         }
     }
 
@@ -297,6 +307,7 @@ impl ChannelInput {
             rules::check_base_url(t, &base_url, self.allow_private, t.pool.private_address()),
         );
         let provider = faults.take("provider", self.checked_provider(known, providers, &base_url, t));
+        let plan = faults.take("plan", self.checked_plan(known, providers, &provider, t));
         faults.take("priority", within(t, self.priority, rules::PRIORITIES));
         let weight = faults.take("weight", within(t, self.weight, rules::WEIGHTS));
         if self.groups.len() > rules::MAX_CHANNEL_GROUPS
@@ -311,11 +322,16 @@ impl ChannelInput {
         let timeouts = self.timeouts.check(t, &mut faults);
         let models = self.checked_models(known, t, &mut faults);
         let redirects = self.checked_redirects(t, &mut faults);
+        // A provider that was refused says nothing of calendars, but that is told already.
+        let calendar = providers.filter(|_| !provider.is_empty()).map(|providers| providers.of(&provider));
+        let of = Limited { key: false, provider: calendar.map(|provider| &**provider) };
+        let limits = check_limits(&self.limits, of, "", t, &mut faults);
         faults.or(NewChannel {
             name: self.name.clone(),
             base_url,
             protocol: self.protocol,
             provider,
+            plan,
             priority: self.priority,
             weight: u32::try_from(weight).unwrap_or(1),
             groups: self.groups.clone(),
@@ -327,6 +343,7 @@ impl ChannelInput {
             enabled: self.enabled,
             models,
             redirects,
+            limits,
         })
     }
 
@@ -344,6 +361,24 @@ impl ChannelInput {
             Some(id) => rules::check_provider(t, providers, id).map(|()| id.clone()),
             None => Ok(providers.proposed(base_url).to_owned()),
         }
+    }
+
+    fn checked_plan(
+        &self,
+        known: Option<&Channel>,
+        providers: Option<&Providers>,
+        provider: &str,
+        t: Messages,
+    ) -> Result<Option<String>, String> {
+        let Some(plan) = self.plan.as_ref().filter(|plan| !plan.is_empty()) else { return Ok(None) };
+        let kept = |channel: &Channel| channel.provider == provider && channel.plan.as_ref() == Some(plan);
+        // A provider that was refused is told already, and one may be known elsewhere.
+        if let Some(provider) = providers.and_then(|providers| providers.find(provider))
+            && !known.is_some_and(kept)
+        {
+            rules::check_plan(t, provider, plan)?;
+        }
+        Ok(Some(plan.clone()))
     }
 
     fn checked_headers(&self, t: Messages, faults: &mut Faults) -> Vec<(String, Secret)> {

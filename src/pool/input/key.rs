@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Faults, PlainSecret, yes};
+use super::{Faults, LimitInput, Limited, PlainSecret, check_limits, yes};
 use crate::{
     i18n::Messages,
     model::key::{Key, PastedKey},
     pool::rules,
+    provider::Provider,
 };
 
 /// A key: an upstream credential.
@@ -26,6 +27,10 @@ pub struct KeyInput {
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub enabled: bool,
+    /// What is allowed to this key alone, per `key` or `key_model`; at most 20. A limit counts in place of the channel's of the
+    /// same kind.
+    #[serde(default)]
+    pub limits: Vec<LimitInput>,
 }
 
 impl KeyInput {
@@ -36,11 +41,13 @@ impl KeyInput {
             label: key.label.clone(),
             quota_group: key.quota_group.clone(),
             enabled: key.enabled,
+            limits: key.limits.iter().map(LimitInput::of).collect(),
         }
     }
 
-    /// The key that this describes, or what is wrong with it; fields are named with `prefix` in front.
-    pub fn check(&self, prefix: &str, t: Messages) -> Result<PastedKey, Faults> {
+    /// The key that this describes, or what is wrong with it; fields are named with `prefix` in front. `provider` is the
+    /// channel's; its calendar holds for limits that name none.
+    pub fn check(&self, prefix: &str, provider: Option<&Provider>, t: Messages) -> Result<PastedKey, Faults> {
         let mut faults = Faults::default();
         if !crate::model::key::is_secret(self.secret.expose()) {
             faults.add(format!("{prefix}secret"), t.pool.key_invalid());
@@ -49,10 +56,13 @@ impl KeyInput {
             let text = text.map_or("", String::as_str);
             faults.take(&format!("{prefix}{field}"), rules::check_length(t, text, rules::MAX_NAME_CHARS));
         }
+        let of = Limited { key: true, provider };
+        let limits = check_limits(&self.limits, of, prefix, t, &mut faults);
         faults.or(PastedKey {
             label: self.label.clone(),
             secret: self.secret.0.clone(),
             quota_group: self.quota_group.clone().filter(|group| !group.is_empty()),
+            limits,
         })
     }
 }

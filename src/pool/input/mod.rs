@@ -1,14 +1,20 @@
 //! What scripts send: every field has a name, a type and a default, and a field that is not known is an error.
 
+mod chain;
 mod channel;
 mod key;
+mod limit;
 mod token;
 mod value;
 
 use crate::i18n::Messages;
 
+pub use chain::{ChainInput, MAX_STEPS, SPILLS_MS, Spill, StepInput, loop_fault, spill_schema};
 pub use channel::{ChannelInput, ModelDetails, ModelInput, PriceInput, TimeoutsInput, Upstreams};
 pub use key::KeyInput;
+pub use limit::{
+    LimitInput, Limited, WindowInput, WindowObject, check_limits, metric_of, metric_word, per_of, per_word,
+};
 pub use token::{QuotaInput, TokenInput, check_token_value};
 pub use value::{Decimal, Fault, Faults, PlainSecret};
 

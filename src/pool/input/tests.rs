@@ -31,7 +31,7 @@ fn saved(new: NewChannel) -> Channel {
 }
 
 const FULL: &str = r#"{
-    "name": "A", "base_url": "https://api.example.com/v1/", "protocol": "openai", "provider": "groq", "priority": 2, "weight": 3,
+    "name": "A", "base_url": "https://api.example.com/v1/", "protocol": "openai", "provider": "openrouter", "plan": "credits", "priority": 2, "weight": 3,
     "groups": ["g"], "headers": {"X-Title": "mine"}, "proxy": "socks5://user:pass@127.0.0.1:1080",
     "timeouts": {"idle_ms": 5000}, "allow_private": true, "note": "n", "enabled": false,
     "models": ["a", {"name": "b", "context_window": 8192, "price": {"input": 0.15, "output": "0.6"}}],
@@ -153,4 +153,154 @@ fn a_token_reads_back_as_it_was_written_and_its_faults_are_named() {
     let fields: Vec<String> =
         wrong.check(None, NOW, t()).unwrap_err().0.into_iter().map(|fault| fault.field).collect();
     assert_eq!(fields, ["name", "models[0]", "cidrs[0]", "expires_at", "quota.limit", "requests_per_minute"]);
+}
+
+/// The faults of limits on a channel of a provider, or on a key of it: fields and messages.
+fn limit_faults(json: &str, provider: &str, key: bool) -> Vec<(String, String)> {
+    let inputs: Vec<LimitInput> = serde_json::from_str(json).unwrap();
+    let providers = Providers::embedded();
+    let mut faults = Faults::default();
+    let of = Limited { key, provider: Some(providers.of(provider)) };
+    let limits = check_limits(&inputs, of, "", t(), &mut faults);
+    assert!(limits.is_empty() || faults.0.is_empty());
+    faults.0.into_iter().map(|fault| (fault.field, fault.message)).collect()
+}
+
+#[test]
+fn a_wrong_limit_is_refused_with_its_field_and_a_remedy() {
+    for (json, field, remedy) in [
+        (r#"{"max": 0, "window": "1m"}"#, "limits[0].max", "Switch the key or the channel off"),
+        (r#"{"max": -1, "window": "1m"}"#, "limits[0].max", "from 1"),
+        (r#"{"max": 1000000000001, "window": "1m"}"#, "limits[0].max", "1000000000000"),
+        (r#"{"max": 40}"#, "limits[0].window", "such as 1m"),
+        (r#"{"max": 40, "window": "1 fortnight"}"#, "limits[0].window", "Write a span"),
+        (r#"{"max": 40, "window": "0m"}"#, "limits[0].window", "400 days"),
+        (r#"{"max": 40, "window": "401d"}"#, "limits[0].window", "400 days"),
+        (r#"{"max": 40, "window": "99999999999999999999d"}"#, "limits[0].window", "Write a span"),
+        (r#"{"max": 40, "window": "day"}"#, "limits[0].window", "day@UTC"),
+        (r#"{"max": 40, "window": {"calendar": "day"}}"#, "limits[0].window.zone", "day@UTC"),
+        (r#"{"max": 40, "window": "day@Mars/Base"}"#, "limits[0].window", "Asia/Shanghai"),
+        (
+            r#"{"max": 40, "window": {"calendar": "day", "zone": "Mars/Base"}}"#,
+            "limits[0].window.zone",
+            "IANA",
+        ),
+        (r#"{"max": 40, "window": "hour@UTC+60m"}"#, "limits[0].window", "0 to 59"),
+        (
+            r#"{"max": 40, "window": {"calendar": "day", "zone": "UTC", "offset_minutes": 1440}}"#,
+            "limits[0].window.offset_minutes",
+            "1439",
+        ),
+        (r#"{"max": 40, "window": {}}"#, "limits[0].window", "either calendar"),
+        (r#"{"max": 40, "window": {"bucket": "soon"}}"#, "limits[0].window.bucket", "such as 1s"),
+        (r#"{"max": 40, "window": {"bucket": "1s", "burst": 41}}"#, "limits[0].window.burst", "from 1"),
+        (r#"{"max": 40, "window": {"bucket": "1s", "burst": -1}}"#, "limits[0].window.burst", "at least 1"),
+        (
+            r#"{"max": 40, "window": {"bucket": "1s", "zone": "UTC"}}"#,
+            "limits[0].window.zone",
+            "leave this out",
+        ),
+        (
+            r#"{"max": 40, "window": {"calendar": "day", "zone": "UTC", "burst": 3}}"#,
+            "limits[0].window.burst",
+            "leave it out",
+        ),
+        (r#"{"metric": "concurrency", "max": 4, "window": "1m"}"#, "limits[0].window", "leave it out"),
+        (r#"{"max": 4, "window": "at_once"}"#, "limits[0].window", "count concurrency"),
+        (r#"{"max": 4, "window": "1m", "models": ["a b"]}"#, "limits[0].models[0]", "no spaces"),
+    ] {
+        let found = limit_faults(&format!("[{json}]"), "generic", false);
+        assert!(found.len() == 1 && found[0].0 == field && found[0].1.contains(remedy), "{json}: {found:?}");
+    }
+    let long = vec![r#"{"max": 1, "window": "1m"}"#; 51].join(",");
+    let found = limit_faults(&format!("[{long}]"), "generic", false);
+    assert_eq!((found[0].0.as_str(), found[0].1.as_str()), ("limits", "At most 50 limits."));
+}
+
+#[test]
+fn two_limits_that_contradict_each_other_or_stand_twice_name_each_other() {
+    let contradicting = r#"[{"max": 40, "window": "1m", "models": ["b", "a"]}, {"max": 9, "window": "1h"},
+        {"max": 30, "window": "minute", "models": ["a", "b"], "insist": true}]"#;
+    let found = limit_faults(contradicting, "generic", false);
+    assert!(found.len() == 1 && found[0].0 == "limits[2]" && found[0].1.contains("limits[0]"), "{found:?}");
+    let twice = r#"[{"max": 40, "window": "day"}, {"max": 40, "window": "day@Asia/Shanghai+5m"}]"#;
+    let found = limit_faults(twice, "modelscope", false);
+    assert!(found.len() == 1 && found[0].0 == "limits[1]" && found[0].1.contains("limits[0]"), "{found:?}");
+}
+
+#[test]
+fn a_limit_of_a_key_is_not_wider_than_the_key() {
+    for per in ["group", "group_model", "model", "channel"] {
+        let json = format!(r#"[{{"max": 40, "window": "1m", "per": "{per}"}}]"#);
+        assert_eq!(limit_faults(&json, "generic", false), [], "{per}");
+        let found = limit_faults(&json, "generic", true);
+        assert!(found.len() == 1 && found[0].0 == "limits[0].per", "{per}: {found:?}");
+    }
+    assert_eq!(limit_faults(r#"[{"max": 40, "window": "1m", "per": "key_model"}]"#, "generic", true), []);
+}
+
+#[test]
+fn a_limit_has_one_meaning_in_json_and_on_a_line_and_reads_back() {
+    let providers = Providers::embedded();
+    let of = Limited { key: false, provider: Some(providers.of("modelscope")) };
+    let checked = |input: LimitInput| {
+        let mut faults = Faults::default();
+        let limits = check_limits(&[input], of, "", t(), &mut faults);
+        assert_eq!(faults.0, []);
+        limits
+    };
+    for (json, line, shown) in [
+        (r#"{"max": 40, "window": "1m"}"#, "40/min", "40 requests/1m per key"),
+        (r#"{"max": 40, "window": "60s"}"#, "40 requests / minute per key", "40 requests/1m per key"),
+        (
+            r#"{"metric": "tokens", "max": 5, "window": "5h", "per": "group_model", "insist": true}"#,
+            "5 tokens/300m per group_model insist",
+            "5 tokens/5h per group_model insist",
+        ),
+        // The provider's calendar holds where none is named, minutes included.
+        (
+            r#"{"max": 1000, "window": "day", "per": "group", "models": ["z/y", "*:free"]}"#,
+            "1000/day per group models=*:free,z/y",
+            "1000 requests/day@Asia/Shanghai+5m per group models=*:free,z/y",
+        ),
+        (
+            r#"{"max": 9, "window": {"calendar": "month", "zone": "Etc/GMT+5"}, "models": ["*", "a"]}"#,
+            "9 calls/month@Etc/GMT+5",
+            "9 requests/month@Etc/GMT+5 per key",
+        ),
+        (
+            r#"{"max": 3, "window": {"bucket": "1s", "burst": 1}, "per": "channel"}"#,
+            "3/bucket:1s,burst=1 per channel",
+            "3 requests/bucket:1s,burst=1 per channel",
+        ),
+        (
+            r#"{"metric": "units", "max": 3, "window": "one_shot", "models": ["a/b"]}"#,
+            "3 units once models=a/b",
+            "3 units/one_shot per key models=a/b",
+        ),
+        (
+            r#"{"metric": "concurrency", "max": 4, "per": "key_model"}"#,
+            "4 at once per key_model",
+            "4 at once per key_model",
+        ),
+    ] {
+        let limits = checked(serde_json::from_str(json).unwrap());
+        assert_eq!(checked(LimitInput::read(line, t()).unwrap()), limits, "{line}");
+        let written = LimitInput::of(&limits[0]);
+        assert_eq!(written.to_string(), shown);
+        assert_eq!(checked(LimitInput::read(shown, t()).unwrap()), limits, "{shown}");
+        let again = serde_json::from_value(serde_json::to_value(&written).unwrap()).unwrap();
+        assert_eq!(checked(again), limits, "{json}");
+    }
+    for (line, told) in [
+        ("many/min", "“many”"),
+        ("", "begins with a whole number"),
+        ("40 apples/min", "requests, input_tokens"),
+        ("40/min per person", "“person”"),
+        ("40/min for me", "AMOUNT"),
+        ("40 requests per minute", "“minute”"),
+    ] {
+        let message = LimitInput::read(line, t()).unwrap_err();
+        assert!(message.contains(told), "{line}: {message}");
+    }
 }

@@ -8,7 +8,7 @@ use utoipa::{ToSchema, openapi};
 
 use crate::{
     model::key::Key,
-    pool::input::{ChannelInput, KeyInput},
+    pool::input::{ChannelInput, KeyInput, LimitInput},
 };
 
 fn value_before() -> openapi::schema::Object {
@@ -65,10 +65,17 @@ pub(super) fn json_of(value: &impl Serialize) -> Map<String, Value> {
     }
 }
 
+/// Limits as people read them, one line each.
+fn limit_lines(limits: &[LimitInput]) -> Value {
+    limits.iter().map(LimitInput::to_string).collect()
+}
+
 /// What changes of a channel; secrets are only said to change.
 pub(super) fn channel_changes(before: &ChannelInput, after: &ChannelInput) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     let (mut one, mut other) = (json_of(before), json_of(after));
+    one.insert("limits".into(), limit_lines(&before.limits));
+    other.insert("limits".into(), limit_lines(&after.limits));
     for secret in ["headers", "proxy"] {
         one.shift_remove(secret);
         other.shift_remove(secret);
@@ -96,8 +103,10 @@ pub(super) fn channel_changes(before: &ChannelInput, after: &ChannelInput) -> Ve
 /// What changes of a key besides its secret, by which it is known.
 pub(super) fn key_changes(before: &Key, after: &Key) -> Vec<FieldChange> {
     let shown = |key: &Key| {
-        let mut object = json_of(&KeyInput::of(key));
+        let input = KeyInput::of(key);
+        let mut object = json_of(&input);
         object.shift_remove("secret");
+        object.insert("limits".into(), limit_lines(&input.limits));
         object
     };
     let mut changes = Vec::new();
@@ -131,10 +140,11 @@ fn compare(field: String, before: Value, after: Value, changes: &mut Vec<FieldCh
     }
 }
 
-/// Lists of names, or of objects that have a name.
+/// Lists of names, or of objects that have a name or, as steps of chains do, a model.
 fn compare_lists(field: String, before: &[Value], after: &[Value], changes: &mut Vec<FieldChange>) {
     let name = |item: &Value| -> String {
-        let name = item.as_str().or_else(|| item.get("name")?.as_str());
+        let named = |field: &str| item.get(field)?.as_str();
+        let name = item.as_str().or_else(|| named("name")).or_else(|| named("model"));
         name.map_or_else(|| item.to_string(), str::to_owned)
     };
     let object = |item: &Value| match item {

@@ -3,7 +3,10 @@
 use super::*;
 use crate::{
     i18n::Lang,
-    model::id::{ChannelId, KeyId},
+    model::{
+        chain::Chain,
+        id::{ChainId, ChannelId, KeyId},
+    },
 };
 
 fn t() -> Messages {
@@ -28,8 +31,12 @@ fn pool(json: &str) -> PoolState {
             quota_group: key.quota_group,
             enabled,
             secret: key.secret,
+            limits: key.limits,
         });
         state.channels.push((channel, keys.collect()));
+    }
+    for (id, change) in (1..).zip(plan.change.chains) {
+        state.chains.push(Chain { id: ChainId(id), ..change.chain });
     }
     for (id, change) in (1..).zip(plan.change.tokens) {
         let hash = SecretHash::of(change.value.unwrap().expose());
@@ -139,4 +146,63 @@ fn tokens_exchange_values_but_take_none_that_stays_valid() {
     state.credentials[1].2 = Some(UnixMs(5));
     let taken = file(&format!(r#"{{"tokens": [{{"name": "a", "value": "{TWO}"}}]}}"#));
     assert!(difference(&state, &taken, false, &Providers::embedded(), t()).is_err());
+}
+
+fn faults_of(state: &PoolState, json: &str) -> Vec<(String, String)> {
+    let faults = difference(state, &file(json), false, &Providers::embedded(), t()).unwrap_err();
+    faults.0.into_iter().map(|fault| (fault.field, fault.message)).collect()
+}
+
+#[test]
+fn a_chain_is_added_changed_and_pruned() {
+    let one = r#"{"chains": [{"name": "Best", "steps": ["a", {"model": "b", "spill_ms": "never"}]}]}"#;
+    let state = pool(one);
+    let plan =
+        |json: &str, prune| difference(&state, &file(json), prune, &Providers::embedded(), t()).unwrap();
+    assert!(plan(one, true).is_empty());
+    let changed =
+        plan(r#"{"chains": [{"name": "Best", "steps": [{"model": "b", "spill_ms": 5}, "a"]}]}"#, false);
+    let step = &changed.steps[0];
+    assert_eq!(
+        (step.action, step.kind, step.changes[0].field.as_str()),
+        (Action::Change, Kind::Chain, "steps.b.spill_ms")
+    );
+    let swapped =
+        plan(r#"{"chains": [{"name": "best", "steps": [{"model": "b", "spill_ms": "never"}, "a"]}]}"#, false);
+    let fields: Vec<&str> = swapped.steps[0].changes.iter().map(|change| change.field.as_str()).collect();
+    assert_eq!(fields, ["name", "steps"]);
+    assert!(plan("{}", false).is_empty());
+    let pruned = plan("{}", true);
+    assert_eq!((pruned.steps[0].action, pruned.change.erase_chains.len()), (Action::Remove, 1));
+}
+
+#[test]
+fn a_loop_is_a_fault_also_by_way_of_chains_that_the_file_does_not_declare() {
+    let state = pool(r#"{"chains": [{"name": "a", "steps": ["x", "b"]}]}"#);
+    let closing = r#"{"chains": [{"name": "B", "steps": ["y", "A"]}]}"#;
+    let faults = faults_of(&state, closing);
+    assert_eq!(faults[0].0, "chains[0].steps[1].model");
+    assert!(faults[0].1.contains("B → a → B"), "{faults:?}");
+    let pruned = difference(&state, &file(closing), true, &Providers::embedded(), t());
+    assert!(pruned.is_ok(), "the chain that would close the loop goes");
+    let both = r#"{"chains": [{"name": "p", "steps": ["q"]}, {"name": "q", "steps": ["p"]}, {"name": "P", "steps": []}]}"#;
+    let fields: Vec<String> = faults_of(&state, both).into_iter().map(|(field, _)| field).collect();
+    for field in ["chains[0].steps[0].model", "chains[1].steps[0].model", "chains[2].name", "chains[2].steps"]
+    {
+        assert!(fields.iter().any(|found| found == field), "{field} is missing in {fields:?}");
+    }
+}
+
+#[test]
+fn a_chain_may_name_itself_if_a_channel_has_such_a_model() {
+    let own = r#"{"chains": [{"name": "m", "steps": ["M", "other"]}]}"#;
+    assert_eq!(faults_of(&PoolState::default(), own)[0].0, "chains[0].steps[0].model");
+    let with_channel = format!(
+        r#"{{"channels": [{{{CHANNEL}, "models": ["m"]}}], "chains": [{{"name": "m", "steps": ["M", "other"]}}]}}"#
+    );
+    let mut state = pool(&with_channel);
+    state.channels.clear();
+    let plan = difference(&state, &file(own), false, &Providers::embedded(), t()).unwrap();
+    assert!(plan.is_empty(), "what was right stays right when the channel is gone");
+    assert!(faults(&file(own), t()).0.is_empty(), "a file alone does not tell which models there are");
 }

@@ -15,7 +15,7 @@ fn key(name: &str) -> Secret {
 }
 
 fn pasted(secret: &str) -> PastedKey {
-    PastedKey { label: String::new(), secret: Secret::new(secret), quota_group: None }
+    PastedKey { label: String::new(), secret: Secret::new(secret), quota_group: None, limits: Vec::new() }
 }
 
 fn token(name: &str, value: &str) -> NewToken {

@@ -320,6 +320,7 @@ async fn listed_models(
         base_url: base_url.to_owned(),
         protocol: new.protocol,
         provider: catalog.providers().load().proposed(base_url).to_owned(),
+        plan: None,
         priority: new.priority,
         weight: new.weight,
         groups: new.groups,
@@ -331,6 +332,7 @@ async fn listed_models(
         enabled: true,
         models: Vec::new(),
         redirects: Vec::new(),
+        limits: Vec::new(),
     };
     let limits = catalog.load().timeouts(&channel);
     let timeouts = EffectiveTimeouts {

@@ -250,12 +250,16 @@ pub enum Section {
     None,
     /// Channels and their keys.
     Channels,
+    /// Chains.
+    Chains,
     /// Tokens.
     Tokens,
     /// The usage log.
     Log,
     /// Usage per token, key, channel and model.
     Usage,
+    /// What the pool can do, and where calls go.
+    Capacity,
     /// The OpenClaw page.
     OpenClaw,
     /// Settings.
@@ -297,9 +301,11 @@ impl Chrome {
         let t = &self.t.common;
         [
             (Section::Channels, "/channels", t.nav_channels()),
+            (Section::Chains, "/chains", t.nav_chains()),
             (Section::Tokens, "/tokens", t.nav_tokens()),
             (Section::Log, "/log", t.nav_log()),
             (Section::Usage, "/usage", t.nav_usage()),
+            (Section::Capacity, "/capacity", t.nav_capacity()),
             (Section::OpenClaw, "/openclaw", t.nav_openclaw()),
             (Section::Settings, "/settings", t.nav_settings()),
             (Section::Account, "/account", t.nav_account()),

@@ -26,10 +26,11 @@ use crate::{
         time::UnixMs,
     },
     pool::{
-        input::{ChannelInput, Faults, ModelDetails, ModelInput, TimeoutsInput, Upstreams},
+        input::{ChannelInput, Faults, LimitInput, ModelDetails, ModelInput, TimeoutsInput, Upstreams},
         rules::MAX_MODELS,
         upkeep::{
-            concerns_channel, end_rests, key_rest, merged_models, patient_timeouts, sends_secrets_elsewhere,
+            concerns_channel, end_rests, is_paused, key_rest, merged_models, patient_timeouts,
+            sends_secrets_elsewhere,
         },
     },
     scheduler::rest::{RestBook, Scope},
@@ -47,6 +48,11 @@ pub fn endpoints() -> Vec<Endpoint> {
         "name": "Groq", "base_url": "https://api.groq.com/openai/v1", "priority": 10,
         "models": ["llama-3.3-70b-versatile", {"name": "openai/gpt-oss-120b", "price": {"input": 0.15, "output": 0.6}}],
         "redirects": {"smart": "openai/gpt-oss-120b"},
+        "limits": [
+            {"max": 30, "window": "1m", "per": "group"},
+            {"metric": "tokens", "max": 200_000, "window": "day@UTC", "per": "group_model", "models": ["openai/*"]},
+            {"metric": "concurrency", "max": 4, "per": "key"},
+        ],
     });
     let moved = "Keys are never readable through this interface. A change that would send a channel's keys or headers \
                  to another host, or by way of another proxy, needs the account's password in the header `x-onepool-password`.";
@@ -76,7 +82,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .example(json!({"apply": true}))
             .fails(StatusCode::CONFLICT, "The channel has no key to ask with.")
             .fails(StatusCode::BAD_GATEWAY, "The upstream gave no list; the message says why."),
-        Endpoint::new(Method::POST, "/api/channels/{id}/retry", "End every rest of a channel", retry)
+        Endpoint::new(Method::POST, "/api/channels/{id}/retry", "End every rest and pause of a channel", retry)
             .about("The channel, its keys and models are tried again from the next call on."),
     ]
 }
@@ -94,6 +100,8 @@ pub struct ChannelView {
     protocol: Protocol,
     /// The id of the provider whose rules hold for it.
     provider: String,
+    /// The plan of the provider's that limits depend on; null means the provider's usual one.
+    plan: Option<String>,
     /// Channels of a higher priority are tried before those of a lower one.
     priority: i64,
     /// Share of the calls among channels of the same priority.
@@ -116,6 +124,8 @@ pub struct ChannelView {
     models: Vec<ModelInput>,
     /// Further public names, each with one upstream model or several.
     redirects: BTreeMap<String, Upstreams>,
+    /// The limits that are declared on it.
+    limits: Vec<LimitInput>,
     /// Whether it takes calls now, and if not, why.
     state: ChannelState,
     /// Its keys.
@@ -136,6 +146,8 @@ pub enum ChannelState {
     NoModels,
     /// It rests, or all of its keys do.
     Resting,
+    /// An operator has paused it, or all of its keys.
+    Paused,
 }
 
 /// How many keys a channel has.
@@ -171,6 +183,8 @@ impl ChannelView {
             ChannelState::NoKeys
         } else if channel.models.is_empty() && channel.redirects.is_empty() {
             ChannelState::NoModels
+        } else if is_paused(entry, book, now) {
+            ChannelState::Paused
         } else if available == 0 || book.active(&Scope::Channel(channel.id), now).is_some() {
             ChannelState::Resting
         } else {
@@ -182,6 +196,7 @@ impl ChannelView {
             base_url: input.base_url,
             protocol: input.protocol,
             provider: channel.provider.clone(),
+            plan: input.plan,
             priority: input.priority,
             weight: channel.weight,
             groups: input.groups,
@@ -193,6 +208,7 @@ impl ChannelView {
             enabled: input.enabled,
             models: input.models,
             redirects: input.redirects,
+            limits: input.limits,
             state,
             keys: KeyCounts { total: entry.keys.len(), enabled: enabled.len(), available },
         }

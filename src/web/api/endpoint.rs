@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    model::id::{AccessTokenId, ChannelId, KeyId, RequestId, SessionId, TokenId},
+    model::id::{AccessTokenId, ChainId, ChannelId, KeyId, RequestId, SessionId, TokenId},
     pool::input::Faults,
     web::Site,
 };
@@ -85,6 +85,7 @@ macro_rules! ids_in_paths {
 ids_in_paths! {
     ChannelId: json!({"type": "integer", "format": "int64"}),
     KeyId: json!({"type": "integer", "format": "int64"}),
+    ChainId: json!({"type": "integer", "format": "int64"}),
     TokenId: json!({"type": "integer", "format": "int64"}),
     SessionId: json!({"type": "integer", "format": "int64"}),
     AccessTokenId: json!({"type": "integer", "format": "int64"}),

@@ -24,13 +24,14 @@ use crate::{
         usage::OutcomeClass,
     },
     pool::{
-        input::{Faults, KeyInput, PlainSecret},
+        input::{Faults, KeyInput, LimitInput, Limited, PlainSecret, check_limits},
         rules,
         upkeep::{
             answered, belongs_to_key, concerns_key, end_rests, key_rest, models_to_check, patient_timeouts,
             wake,
         },
     },
+    provider::Provider,
     scheduler::{
         now::Now,
         rest::{Rest, RestBook, Scope},
@@ -53,7 +54,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .example(json!({"keys": [{"secret": "gsk_0123456789abcdef", "label": "first account", "quota_group": "a"}]})),
         Endpoint::new(Method::GET, "/api/keys/{id}", "Show a key", show),
         Endpoint::new(Method::PATCH, "/api/keys/{id}", "Change a key, switch it on or off", change)
-            .example(json!({"enabled": false})),
+            .example(json!({"enabled": false, "limits": [{"max": 40, "window": "1m"}]})),
         Endpoint::new(Method::DELETE, "/api/keys/{id}", "Remove a key", delete)
             .about("Its value is erased; its label stays for the usage log."),
         Endpoint::new(Method::POST, "/api/keys/{id}/check", "Test a key", check)
@@ -62,7 +63,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                  tokens; takes at most some minutes. A key that answers does not rest any longer.",
             )
             .example(json!({"model": "llama-3.3-70b-versatile"})),
-        Endpoint::new(Method::POST, "/api/keys/{id}/retry", "End every rest of a key", retry)
+        Endpoint::new(Method::POST, "/api/keys/{id}/retry", "End every rest and pause of a key", retry)
             .about("Also that of its quota group. Rests of its channel as a whole stay."),
     ]
 }
@@ -86,6 +87,8 @@ pub struct KeyView {
     created_at: At,
     /// Whether it takes calls now.
     state: KeyState,
+    /// The limits that are declared on it; the channel has more.
+    limits: Vec<LimitInput>,
     /// Why it rests for every model, and until when.
     rest: Option<RestView>,
     /// What its last test found.
@@ -102,6 +105,8 @@ pub enum KeyState {
     Off,
     /// It takes none until a time.
     Resting,
+    /// The same, because an operator wants it.
+    Paused,
 }
 
 /// Why something rests, and until when.
@@ -207,9 +212,11 @@ impl KeyView {
             created_at: row.created_at.into(),
             state: match (key.enabled, rest) {
                 (false, _) => KeyState::Off,
+                (true, Some(rest)) if rest.is_pause() => KeyState::Paused,
                 (true, Some(_)) => KeyState::Resting,
                 (true, None) => KeyState::Available,
             },
+            limits: key.limits.iter().map(LimitInput::of).collect(),
             rest: rest.map(|rest| RestView::of(rest, now)),
             last_check: row.last_check.as_ref().map(CheckView::of),
         }
@@ -226,7 +233,7 @@ pub struct KeyList {
 }
 
 /// The key of an id, and its channel.
-fn find(catalog: &Catalog, id: KeyId) -> Result<(Arc<ChannelEntry>, Arc<Key>)> {
+pub(super) fn find(catalog: &Catalog, id: KeyId) -> Result<(Arc<ChannelEntry>, Arc<Key>)> {
     let of = |entry: &Arc<ChannelEntry>| {
         let key = entry.keys.iter().find(|key| key.id == id)?;
         Some((entry.clone(), key.clone()))
@@ -324,7 +331,7 @@ struct Candidate {
 }
 
 impl KeysInput {
-    fn candidates(&self, t: Messages) -> Result<Vec<Candidate>> {
+    fn candidates(&self, provider: &Provider, t: Messages) -> Result<Vec<Candidate>> {
         let mut faults = Faults::default();
         if self.keys.len() > MAX_PASTED_KEYS {
             faults.add("keys", t.channels.paste_too_many(MAX_PASTED_KEYS));
@@ -341,7 +348,7 @@ impl KeysInput {
             }
             let mut candidates = Vec::with_capacity(self.keys.len());
             for (position, input) in self.keys.iter().enumerate() {
-                match input.check(&format!("keys[{position}]."), t) {
+                match input.check(&format!("keys[{position}]."), Some(provider), t) {
                     Ok(key) => candidates.push(Candidate {
                         line: None,
                         label: key.label.clone(),
@@ -364,9 +371,15 @@ impl KeysInput {
             line: Some(line.line),
             label: line.label.clone(),
             key: match line.key {
-                Ok(secret) => {
-                    Ok((PastedKey { label: line.label, secret, quota_group: quota_group.clone() }, true))
-                }
+                Ok(secret) => Ok((
+                    PastedKey {
+                        label: line.label,
+                        secret,
+                        quota_group: quota_group.clone(),
+                        limits: Vec::new(),
+                    },
+                    true,
+                )),
                 Err(problem) => Err(paste_problem(t, problem)),
             },
         };
@@ -376,8 +389,10 @@ impl KeysInput {
 
 async fn add(asked: Asked<ChannelId, (), Body<KeysInput>>) -> Result<Shown<KeysAdded>> {
     let site = &asked.site;
-    let channel = channels::find(&site.catalog.load(), asked.path)?.channel.id;
-    let candidates = asked.body.0.candidates(asked.caller.t())?;
+    let entry = channels::find(&site.catalog.load(), asked.path)?;
+    let channel = entry.channel.id;
+    let provider = site.catalog.provider_of(&entry.channel);
+    let candidates = asked.body.0.candidates(&provider, asked.caller.t())?;
     let keys: Vec<(&PastedKey, bool)> = candidates
         .iter()
         .filter_map(|candidate| candidate.key.as_ref().ok().map(|(key, enabled)| (key, *enabled)))
@@ -428,6 +443,9 @@ pub struct KeySettingsInput {
     /// Off means: takes no calls.
     #[serde(default = "yes")]
     enabled: bool,
+    /// What is allowed to this key alone, per `key` or `key_model`; at most 20.
+    #[serde(default)]
+    limits: Vec<LimitInput>,
 }
 
 fn yes() -> bool {
@@ -437,18 +455,24 @@ fn yes() -> bool {
 async fn change(asked: Asked<KeyId, (), Patch<KeySettingsInput>>) -> Result<Shown<KeyView>> {
     let (site, t) = (&asked.site, asked.caller.t());
     let _changing = changing(site).await?;
-    let (_, key) = find(&site.catalog.load(), asked.path)?;
+    let (entry, key) = find(&site.catalog.load(), asked.path)?;
     let new = asked.body.apply(&KeySettingsInput {
         label: key.label.clone(),
         quota_group: key.quota_group.clone(),
         enabled: key.enabled,
+        limits: key.limits.iter().map(LimitInput::of).collect(),
     })?;
     let group = new.quota_group.as_deref().filter(|group| !group.is_empty());
     let mut faults = Faults::default();
     faults.take("label", rules::check_length(t, &new.label, rules::MAX_NAME_CHARS));
     faults.take("quota_group", rules::check_length(t, group.unwrap_or_default(), rules::MAX_NAME_CHARS));
+    let provider = site.catalog.provider_of(&entry.channel);
+    let limits =
+        check_limits(&new.limits, Limited { key: true, provider: Some(&provider) }, "", t, &mut faults);
     faults.or(())?;
-    site.db.change_key(key.id, &new.label, group, new.enabled).await?;
+    let quota_group = group.map(str::to_owned);
+    let changed = Key { label: new.label, quota_group, enabled: new.enabled, limits, ..(*key).clone() };
+    site.db.change_key(&changed).await?;
     site.catalog.reload().await?;
     Ok(Shown(view(site, key.id).await?))
 }

@@ -15,7 +15,7 @@ use crate::{
     error::Error,
     i18n::{Lang, Messages},
     model::id::RequestId,
-    pool::input::{Fault, Faults},
+    pool::input::{Fault, Faults, loop_fault},
     storage::StorageError,
     web::face,
 };
@@ -128,6 +128,7 @@ impl From<StorageError> for Refusal {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Taken(field) => Self::taken(field, Messages::of(Lang::En).common.field_taken()),
+            StorageError::Loop(found) => loop_fault(&found, Messages::of(Lang::En)).into(),
             other => Error::from(other).into(),
         }
     }

@@ -136,6 +136,41 @@ async fn a_channels_provider_is_chosen_or_taken_from_its_base_url_and_shown_in_b
 }
 
 #[tokio::test]
+async fn a_channels_plan_is_one_of_its_providers_and_survives_another_change() {
+    let mut browser = Browser::open().await;
+    let form = browser.get("/channels/new").await.body;
+    assert!(form.contains("<optgroup label=\"OpenRouter\" data-of=\"openrouter\">"), "{form}");
+    let fields = |provider, plan| {
+        [
+            ("name", "One"),
+            ("base_url", "https://openrouter.ai/api/v1"),
+            ("protocol", "openai"),
+            ("priority", "0"),
+            ("weight", "1"),
+            ("provider", provider),
+            ("plan", plan),
+        ]
+    };
+    for (provider, plan, message) in [
+        ("", "moonshot/tier0", "a plan of another provider"),
+        ("openrouter", "openrouter/gold", "Please use one of: free, credits"),
+    ] {
+        let refused = browser.post("/channels/new", &fields(provider, plan)).await;
+        assert!(refused.status == 422 && refused.body.contains(message), "{}", refused.body);
+    }
+    assert_eq!(browser.post("/channels/new", &fields("", "openrouter/credits")).await.status, 303);
+    let form = browser.get("/channels/1/edit").await.body;
+    assert!(form.contains("<option value=\"openrouter/credits\" selected>"), "{form}");
+    browser.language = "zh-CN";
+    let plan =
+        onepool::provider::Providers::embedded().of("openrouter").plan("credits").unwrap().name.zh.clone();
+    assert!(browser.get("/channels/1").await.body.contains(&plan), "{plan}");
+    assert_eq!(browser.post("/channels/1/edit", &fields("openrouter", "")).await.status, 303);
+    assert!(!browser.get("/channels/1").await.body.contains(&plan));
+    browser.app.stop().await;
+}
+
+#[tokio::test]
 async fn a_wrong_file_of_a_provider_is_shown_with_its_place_until_it_is_mended() {
     let browser = Browser::open().await;
     let folder = browser.app.data.path().join("data/providers");

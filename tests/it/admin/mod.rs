@@ -1,7 +1,10 @@
 //! The operator's pages, as a browser sees them: requests go into the router, without a socket.
 
 mod account;
+mod capacity;
+mod chains;
 mod channels;
+mod limits;
 mod tokens;
 
 use std::time::Duration;
@@ -110,6 +113,7 @@ impl Browser {
             base_url: "http://127.0.0.1:9".into(),
             protocol: Protocol::OpenAi,
             provider: "generic".into(),
+            plan: None,
             priority: 0,
             weight: 1,
             groups: Vec::new(),
@@ -121,6 +125,7 @@ impl Browser {
             enabled: true,
             models: models.collect(),
             redirects: Vec::new(),
+            limits: Vec::new(),
         };
         self.app.site().db.create_channel(&channel).await.unwrap();
         self.app.site().catalog.reload().await.unwrap();

@@ -125,6 +125,8 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
     assert_eq!(api.post("/api/tokens", token).await.status, 201);
     assert_eq!(api.post("/api/tokens/1/replace-value", json!({"grace_ms": 3_600_000})).await.status, 200);
     upstream.fail_next([Some(Fault::RateLimitedSeconds)]);
+    let chain = json!({"name": "c", "steps": ["m", {"model": "gone", "spill_ms": "never"}]});
+    assert_eq!(api.post("/api/chains", chain).await.status, 201);
     let call = api.app.chat(true, "words=3").await;
     assert_eq!(call.status, 200);
     api.app.app.flush_usage().await;

@@ -2,9 +2,12 @@
 //! may hold a secret.
 
 mod access;
+mod capacity;
+mod chains;
 mod channels;
 mod document;
 mod keys;
+mod limits;
 mod pool;
 mod schema;
 mod server;

@@ -1,5 +1,6 @@
 //! The command line as operators and scripts meet it: the real program, a real data folder, with a server and without.
 
+mod chains;
 mod output;
 mod running;
 mod simulate;

@@ -25,7 +25,9 @@ fn every_field_of_a_channel_has_an_option() {
             "--protocol",
             "openai",
             "--provider",
-            "groq",
+            "openrouter",
+            "--plan",
+            "credits",
             "--priority",
             "-2",
             "--weight",
@@ -54,18 +56,28 @@ fn every_field_of_a_channel_has_an_option() {
             "smart=a",
             "--redirect",
             "smart=b",
+            "--limit",
+            "40/min per key",
+            "--limit",
+            "1000 requests/day@Asia/Shanghai per group models=*:free insist",
             "--json",
         ];
         folder.run_with(&[&base[..], extra].concat(), &[("HEADER", HEADER)])
     };
     let made = add(&["--models-file", models.to_str().unwrap()]).json();
     let expected = json!({
-        "name": "Local", "base_url": "http://127.0.0.1:9/v1", "protocol": "openai", "provider": "groq", "priority": -2, "weight": 3,
+        "name": "Local", "base_url": "http://127.0.0.1:9/v1", "protocol": "openai", "provider": "openrouter", "plan": "credits", "priority": -2, "weight": 3,
         "groups": ["home", "team"], "headers": {"X-Team": "••••BnRs"}, "proxy": "socks5://127.0.0.1:1080",
         "timeouts": {"connect_ms": 1000, "first_byte_ms": 2000, "idle_ms": 3000}, "allow_private": true,
         "note": "mine", "enabled": false,
         "models": ["a", {"name": "b", "context_window": 8192, "price": {"input": 0.15, "output": 0.6}}],
-        "redirects": {"smart": ["a", "b"]}, "state": "off", "keys": {"total": 0, "enabled": 0, "available": 0},
+        "redirects": {"smart": ["a", "b"]},
+        "limits": [
+            {"metric": "requests", "max": 40, "window": "1m", "per": "key"},
+            {"metric": "requests", "max": 1000, "window": {"calendar": "day", "zone": "Asia/Shanghai"}, "per": "group",
+                "models": ["*:free"], "insist": true},
+        ],
+        "state": "off", "keys": {"total": 0, "enabled": 0, "available": 0},
     });
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(&made[field], value, "{field}");
@@ -107,8 +119,42 @@ fn every_field_of_a_channel_has_an_option() {
         (&edited["models"][1], &edited["name"], &edited["note"]),
         (&json!("c"), &json!("Here"), &json!("mine"))
     );
+    assert_eq!(edited["limits"], made["limits"], "limits that no option names stay");
+    assert_eq!(
+        folder.run(&["channels", "edit", "Here", "--no-limits", "--json"]).json()["limits"],
+        json!([])
+    );
     folder.run(&["channels", "remove", "Here", "--yes"]).ok();
     folder.run(&["channels", "show", "Here"]).refused(1);
+}
+
+#[test]
+fn limits_are_written_on_a_line_each_and_faults_name_the_option() {
+    let (folder, _) = Folder::filled("http://127.0.0.1:9");
+    let channel =
+        |limit: &str| folder.run(&["channels", "edit", "Groq", "--limit", "9/5h", "--limit", limit]);
+    for (limit, told) in [
+        ("40 apples/min", "--limit: “apples” is not counted"),
+        ("40/fortnight", "--limit [1].window: “fortnight” is no window"),
+        ("40/day", "--limit [1].window: It is not known when the days of generic begin"),
+        ("8/300m", "--limit [1]: This says the same as limits[0]"),
+    ] {
+        let said = channel(limit).refused(2);
+        assert!(said.contains(told), "{limit}: {said}");
+    }
+    let shown = channel("4 at once per key_model").ok();
+    assert!(shown.contains("9 requests/5h per key; 4 at once per key_model"), "{shown}");
+
+    let key = |limit: &str| folder.run(&["keys", "edit", "1", "--limit", limit]);
+    assert!(key("5/min per channel").refused(2).contains("--limit [0].per: A limit of one key"));
+    key("5/min").ok();
+    folder.run(&["keys", "edit", "1", "--label", "other"]).ok();
+    let limits = || folder.run(&["keys", "--json"]).json()["items"][0]["limits"].clone();
+    assert_eq!(limits(), json!([{"metric": "requests", "max": 5, "window": "1m", "per": "key"}]));
+    folder.run(&["keys", "edit", "1", "--no-limits"]).ok();
+    assert_eq!(limits(), json!([]));
+    folder.with_input("gsk_another_key_0001", &["keys", "add", "Groq", "--limit", "7/min"]).ok();
+    assert_eq!(folder.run(&["keys", "--json"]).json()["items"][1]["limits"][0]["max"], 7);
 }
 
 #[test]

@@ -98,7 +98,12 @@ impl TestApp {
         let id = db.create_channel(&channel).await.expect("a channel");
         let keys: Vec<PastedKey> = keys
             .iter()
-            .map(|key| PastedKey { label: String::new(), secret: Secret::new(*key), quota_group: None })
+            .map(|key| PastedKey {
+                label: String::new(),
+                secret: Secret::new(*key),
+                quota_group: None,
+                limits: Vec::new(),
+            })
             .collect();
         db.add_keys(id, &keys).await.expect("keys");
         self.reload().await;

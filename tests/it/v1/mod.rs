@@ -1,5 +1,6 @@
 //! The endpoints of clients.
 
+mod chains;
 mod drain;
 mod envelope;
 mod faults;

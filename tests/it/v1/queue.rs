@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use onepool::model::{
     id::ChannelId,
-    limit::{Metric, Models, Per, Rule, Source, Window},
+    limit::{Limit, Metric, Models, Per, Source, Window},
     time::Clock,
 };
 
@@ -24,17 +24,9 @@ async fn start() -> TestApp {
 
 /// Declares a limit for each key of a channel.
 async fn limit(app: &TestApp, channel: ChannelId, metric: Metric, window: Window, max: u64) {
-    let rule = Rule {
-        channel,
-        key: None,
-        models: Models::default(),
-        per: Per::Key,
-        metric,
-        window,
-        max,
-        source: Source::Declared,
-    };
-    app.app.site().db.set_limits(channel, &[rule]).await.unwrap();
+    let limit =
+        Limit { models: Models::default(), per: Per::Key, metric, window, max, source: Source::Declared };
+    app.app.site().db.set_limits(channel, None, &[limit]).await.unwrap();
     app.reload().await;
 }
 

@@ -116,6 +116,7 @@ async fn keys_of_one_account_rest_together() {
         label: String::new(),
         secret: Secret::new(key),
         quota_group: group.map(str::to_owned),
+        limits: Vec::new(),
     };
     let keys = [key("key-1", Some("acme")), key("key-2", Some("acme")), key("key-3", None)];
     app.app.site().db.add_keys(channel, &keys).await.unwrap();

@@ -18,7 +18,7 @@ use crate::{
         key::{PastedKey, parse_pasted},
     },
     pool::upkeep::{patient_timeouts, sends_secrets_elsewhere},
-    provider::{GENERIC, Provider, Providers},
+    provider::{GENERIC, Provider, Providers, Text},
     storage::{StorageError, catalog::CatalogStore, keys::KeyAdded},
     upstream::models::fetch_models,
     web::{
@@ -45,15 +45,27 @@ struct FormPage {
     errors: FieldErrors,
     protocols: Vec<(&'static str, &'static str)>,
     providers: Vec<(String, String)>,
+    plans: Vec<PlanGroup>,
     connect_hint: String,
     first_byte_hint: String,
     idle_hint: String,
 }
 
+/// The plans of a provider to choose from.
+struct PlanGroup {
+    /// The provider's id.
+    provider: String,
+    /// Its name.
+    name: String,
+    /// Values and names.
+    plans: Vec<(String, String)>,
+}
+
 impl FormPage {
     fn new(operator: &Operator, store: &CatalogStore, form: ChannelForm, errors: FieldErrors) -> Self {
         let (t, catalog) = (operator.t(), store.load());
-        let providers = choices(t, &store.providers().load(), &form.provider);
+        let known = store.providers().load();
+        let (providers, plans) = (choices(t, &known, &form.provider), plan_choices(t, &known, &form.plan));
         let hint = |ms: u32| t.channels.timeout_hint(&t.channels.seconds(&decimal::show(ms.into(), 3)));
         Self {
             c: operator.chrome(Section::Channels),
@@ -65,6 +77,7 @@ impl FormPage {
             confirm: errors.find("password").is_some(),
             errors,
             providers,
+            plans,
             protocols: vec![(Protocol::OpenAi.as_str(), t.channels.protocol_openai())],
             connect_hint: hint(catalog.settings.connect_timeout_ms),
             first_byte_hint: hint(catalog.settings.first_byte_timeout_ms),
@@ -108,12 +121,41 @@ fn choices(t: Messages, providers: &Providers, chosen: &str) -> Vec<(String, Str
     [by_address].into_iter().chain(known).chain(gone).collect()
 }
 
+/// The plans of every provider that has some, and the chosen one if it is not among them any more.
+fn plan_choices(t: Messages, providers: &Providers, chosen: &str) -> Vec<PlanGroup> {
+    let mut groups: Vec<PlanGroup> = providers
+        .all()
+        .filter(|provider| !provider.plans.is_empty())
+        .map(|provider| PlanGroup {
+            provider: provider.id.clone(),
+            name: provider_name(t, provider).to_owned(),
+            plans: provider
+                .plans
+                .iter()
+                .map(|plan| (format!("{}/{}", provider.id, plan.id), in_language(t, &plan.name).to_owned()))
+                .collect(),
+        })
+        .collect();
+    groups.sort_by_key(|group| group.name.to_lowercase());
+    let known = groups.iter().flat_map(|group| &group.plans).any(|(value, _)| value == chosen);
+    if let Some((provider, plan)) = chosen.split_once('/').filter(|_| !known) {
+        let gone = (chosen.to_owned(), t.channels.plan_gone(plan));
+        groups.push(PlanGroup { provider: provider.into(), name: provider.into(), plans: vec![gone] });
+    }
+    groups
+}
+
+/// A text of a provider's in the language of the page.
+pub(super) fn in_language(t: Messages, text: &Text) -> &str {
+    match t.lang {
+        Lang::En => &text.en,
+        Lang::Zh => &text.zh,
+    }
+}
+
 /// A provider's name in the language of the page.
 pub(super) fn provider_name(t: Messages, provider: &Provider) -> &str {
-    match t.lang {
-        Lang::En => &provider.name.en,
-        Lang::Zh => &provider.name.zh,
-    }
+    in_language(t, &provider.name)
 }
 
 /// `GET /channels/new`.
@@ -175,7 +217,9 @@ pub(in crate::web::admin) fn pasted_keys(t: Messages, text: &str) -> (Vec<Pasted
     let mut keys = Vec::new();
     for line in parse_pasted(text) {
         match line.key {
-            Ok(secret) => keys.push(PastedKey { label: line.label, secret, quota_group: None }),
+            Ok(secret) => {
+                keys.push(PastedKey { label: line.label, secret, quota_group: None, limits: Vec::new() })
+            }
             Err(found) if problem.is_none() => {
                 problem = Some(t.channels.paste_problem(line.line, &paste_problem(t, found)));
             }

@@ -54,7 +54,12 @@ pub(super) async fn paste(
         .iter()
         .filter_map(|line| {
             let secret = line.key.as_ref().ok()?.clone();
-            Some(PastedKey { label: line.label.clone(), secret, quota_group: quota_group.clone() })
+            Some(PastedKey {
+                label: line.label.clone(),
+                secret,
+                quota_group: quota_group.clone(),
+                limits: Vec::new(),
+            })
         })
         .collect();
     let mut added = site.db.add_keys(entry.channel.id, &keys).await?.into_iter();

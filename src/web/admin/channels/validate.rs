@@ -28,6 +28,8 @@ pub(super) struct ChannelForm {
     pub protocol: String,
     /// The provider's id; empty means the one that the base URL belongs to.
     pub provider: String,
+    /// The plan with its provider's id in front, such as `openrouter/free`; empty means the provider's usual one.
+    pub plan: String,
     pub models: String,
     pub redirects: String,
     pub priority: String,
@@ -71,6 +73,11 @@ impl ChannelForm {
             base_url: channel.base_url.clone(),
             protocol: channel.protocol.as_str().into(),
             provider: channel.provider.clone(),
+            plan: channel
+                .plan
+                .as_ref()
+                .map(|plan| format!("{}/{plan}", channel.provider))
+                .unwrap_or_default(),
             models: models.join("\n"),
             redirects: show_redirects(&channel.redirects),
             priority: channel.priority.to_string(),
@@ -97,6 +104,7 @@ impl ChannelForm {
             base_url: text("base_url"),
             protocol: text("protocol"),
             provider: text("provider"),
+            plan: text("plan"),
             models: text("models"),
             redirects: text("redirects"),
             priority: text("priority"),
@@ -141,6 +149,7 @@ impl ChannelForm {
                 id
             }
         };
+        let plan = or_note(&mut errors, "plan", self.checked_plan(t, providers, existing, provider));
         let names = or_note(&mut errors, "models", parse_models(t, &self.models));
         let models = names
             .into_iter()
@@ -170,6 +179,7 @@ impl ChannelForm {
             base_url,
             protocol,
             provider: provider.to_owned(),
+            plan,
             priority,
             weight: u32::try_from(weight).unwrap_or(1),
             groups,
@@ -181,7 +191,29 @@ impl ChannelForm {
             enabled: self.enabled,
             models,
             redirects,
+            // They have a page of their own.
+            limits: existing.map(|channel| channel.limits.clone()).unwrap_or_default(),
         })
+    }
+
+    fn checked_plan(
+        &self,
+        t: Messages,
+        providers: &Providers,
+        existing: Option<&Channel>,
+        provider: &str,
+    ) -> Result<Option<String>, String> {
+        let Some((owner, plan)) = self.plan.split_once('/') else { return Ok(None) };
+        if owner != provider {
+            return Err(t.channels.plan_of_another(&rules::shortened(plan)));
+        }
+        let kept = existing
+            .is_some_and(|channel| channel.provider == provider && channel.plan.as_deref() == Some(plan));
+        match providers.find(provider) {
+            Some(provider) if !kept => rules::check_plan(t, provider, plan)?,
+            _ => {}
+        }
+        Ok(Some(plan.to_owned()))
     }
 }
 

@@ -363,6 +363,54 @@ fn an_amount_that_a_refusal_names_holds_in_the_window_that_it_names() {
 }
 
 #[test]
+fn one_refusal_of_a_quiet_key_limits_neither_it_nor_the_others() {
+    let keys = [(1, None), (2, None), (3, None)];
+    let (mut pool, plan) = pool(&keys, &[]);
+    for second in 0..9 {
+        call(&mut pool, &plan, at(second));
+    }
+    let taken = take(&mut pool, &plan, at(10));
+    let refused = fault(OutcomeClass::RateLimited, RestScope::KeyModel, None);
+    let (_, until) = pool.fail(&taken, &refused, &mut Tried::default(), at(10)).expect("a rest");
+    assert!(until.since(at(10).steady) <= Duration::from_secs(10), "the first rest is short");
+    let limits = |pool: &mut Pool, key: i64| {
+        let scope = LimitScope::KeyModel(KeyId(key), "m".into());
+        pool.readings(&scope, at(46)).iter().map(|reading| reading.max).collect::<Vec<_>>()
+    };
+    for (key, _) in keys {
+        assert_eq!(limits(&mut pool, key), [0; 0], "key {key}");
+    }
+    // Refused again, it is sent to at an even pace; the others are asked as before.
+    let again = loop {
+        let next = take(&mut pool, &plan, at(45));
+        if next.key == taken.key {
+            break next;
+        }
+        pool.settle(next.slot, None, at(45));
+    };
+    pool.fail(&again, &refused, &mut Tried::default(), at(45));
+    for (key, _) in keys {
+        assert_eq!(limits(&mut pool, key).is_empty(), KeyId(key) != taken.key, "key {key}");
+    }
+}
+
+#[test]
+fn many_refusals_at_once_make_one_limit() {
+    let (mut pool, plan) = pool(&[(1, None)], &[]);
+    for second in 0..20 {
+        call(&mut pool, &plan, at(second));
+    }
+    let taken: Vec<Taken> = (0..5).map(|_| take(&mut pool, &plan, at(20))).collect();
+    let refused = fault(OutcomeClass::RateLimited, RestScope::KeyModel, None);
+    for taken in &taken {
+        pool.fail(taken, &refused, &mut Tried::default(), at(20));
+    }
+    let readings = pool.readings(&LimitScope::KeyModel(KeyId(1), "m".into()), at(20));
+    let found: Vec<u64> = readings.iter().map(|reading| reading.max).collect();
+    assert_eq!(found, [20], "as many as were accepted in the minute");
+}
+
+#[test]
 fn what_the_operator_insists_on_nothing_changes() {
     let insisted = Rule { source: Source::Operator, ..rule(Per::Key, Metric::Requests, Window::MINUTE, 10) };
     let (mut pool, plan) = pool(&[(1, None)], &[insisted]);

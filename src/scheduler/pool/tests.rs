@@ -371,7 +371,10 @@ fn an_outlook_tells_accounts_from_keys_and_known_from_unknown() {
     let outlook = pool.outlook(&plan, Cost::default(), at(0));
     assert_eq!((outlook.keys, outlook.owners, outlook.resting, outlook.unknown), (3, 2, 1, 0));
     assert_eq!((outlook.calls.per_minute, outlook.calls.next_minute), (80, 40));
-    assert_eq!(outlook.binding.iter().map(|kind| (kind.limits, kind.max)).collect::<Vec<_>>(), [(1, 40), (1, 40)]);
+    assert_eq!(
+        outlook.binding.iter().map(|kind| (kind.limits, kind.max)).collect::<Vec<_>>(),
+        [(1, 40), (1, 40)]
+    );
 
     let only = Rule { key: Some(KeyId(1)), per: Per::Key, ..minute };
     let (mut pool, plan) = super::tests::pool(&[(1, None), (2, None)], &[only]);

@@ -82,6 +82,8 @@ texts! {
         minute_now: "Next minute" / "下一分钟";
         day_theory: "Per day, in theory" / "每天理论值";
         day_now: "Next 24 h" / "未来 24 小时";
+        minute_short: "Per minute" / "每分钟";
+        day_short: "Per day" / "每天";
         minute_column: "Per minute: now / theory" / "每分钟：当前 / 理论";
         day_column: "Per day: now / theory" / "每天：当前 / 理论";
         model: "Model" / "模型";

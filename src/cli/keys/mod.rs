@@ -79,7 +79,8 @@ fn command(m: Messages) -> Command {
             .arg(json_switch(m)),
         )
         .subcommand(
-            simple("pause", m.inspect.about_key_pause(), &["onepool keys pause 3 --for 24h"]).args(pause::flags(m)),
+            simple("pause", m.inspect.about_key_pause(), &["onepool keys pause 3 --for 24h"])
+                .args(pause::flags(m)),
         )
         .subcommand(simple("retry", h.keys_retry(), &["onepool keys retry 3"]))
 }

@@ -55,8 +55,16 @@ pub fn nouns() -> Vec<Noun> {
     vec![
         noun("Channels", "Upstream endpoints, what they serve and at what price.", channels::endpoints()),
         noun("Keys", "Upstream credentials. Their values can be written, never read.", keys::endpoints()),
-        noun("Rests", "What takes no calls now: after a bad answer, or on an operator's word.", rests::endpoints()),
-        noun("Capacity", "What is left of limits, what the pool can do, and where calls go.", capacity::endpoints()),
+        noun(
+            "Rests",
+            "What takes no calls now: after a bad answer, or on an operator's word.",
+            rests::endpoints(),
+        ),
+        noun(
+            "Capacity",
+            "What is left of limits, what the pool can do, and where calls go.",
+            capacity::endpoints(),
+        ),
         noun("Tokens", "What clients present, and what they may do with it.", tokens::endpoints()),
         noun("Usage", "The log of calls, and sums of it.", usage::endpoints()),
         noun("Settings", "The server's settings.", settings::endpoints()),

@@ -53,7 +53,7 @@ pub fn window(t: Messages, window: &Window) -> String {
 
 fn span(t: Messages, ms: u64) -> String {
     match ms {
-        ..120_000 if ms % 1000 == 0 => format!("{} s", ms / 1000),
+        ..120_000 if ms.is_multiple_of(1000) => format!("{} s", ms / 1000),
         ..120_000 => format!("{ms} ms"),
         _ => time_left(t, i64::try_from(ms).unwrap_or(i64::MAX)),
     }

@@ -586,3 +586,37 @@ fn refusals_of_calls_that_were_under_way_when_a_limit_was_learned_teach_nothing_
     let learned: Vec<_> = readings.iter().map(|reading| reading.max).collect();
     assert!(learned.len() == 1 && learned[0] >= 30, "30 were accepted within seconds: {learned:?}");
 }
+
+#[test]
+fn a_pause_may_be_shorter_than_the_rest_that_it_replaces_and_no_call_overlooks_it() {
+    let (mut pool, plan) = pool(&[(1, None)], &[]);
+    let key = Scope::Key(KeyId(1));
+    pool.pause(&key, at(600).steady, at(0));
+    let paused = Some((Some(at(600).steady), Why::Rest(OutcomeClass::Paused)));
+    assert_eq!(wait(&mut pool, &plan, at(0)), paused);
+    pool.pause(&key, at(60).steady, at(1));
+    assert_eq!(call(&mut pool, &plan, at(60)), KeyId(1));
+    pool.pause(&key, at(600).steady, at(61));
+    assert!(wait(&mut pool, &plan, at(62)).is_some());
+    pool.rests_mut().clear(&key);
+    assert_eq!(call(&mut pool, &plan, at(63)), KeyId(1));
+}
+
+#[test]
+fn an_outlook_tells_accounts_from_keys_and_known_from_unknown() {
+    let minute = rule(Per::Owner, Metric::Requests, Window::MINUTE, 40);
+    let (mut pool, plan) = pool(&[(1, Some("a")), (2, Some("a")), (3, None)], std::slice::from_ref(&minute));
+    pool.pause(&Scope::Key(KeyId(3)), at(600).steady, at(0));
+    let outlook = pool.outlook(&plan, Cost::default(), at(0));
+    assert_eq!((outlook.keys, outlook.owners, outlook.resting, outlook.unknown), (3, 2, 1, 0));
+    assert_eq!((outlook.calls.per_minute, outlook.calls.next_minute), (80, 40));
+    assert_eq!(
+        outlook.binding.iter().map(|kind| (kind.limits, kind.max)).collect::<Vec<_>>(),
+        [(1, 40), (1, 40)]
+    );
+
+    let only = Rule { key: Some(KeyId(1)), per: Per::Key, ..minute };
+    let (mut pool, plan) = super::tests::pool(&[(1, None), (2, None)], &[only]);
+    let outlook = pool.outlook(&plan, Cost::default(), at(0));
+    assert_eq!((outlook.unknown, outlook.calls.per_minute), (1, 40));
+}

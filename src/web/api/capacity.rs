@@ -525,7 +525,7 @@ pub struct HurdleView {
 
 /// A way that a call could take.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CandidateView {
+pub struct RouteCandidate {
     /// Its place in the order in which candidates would be tried now, from 1; null if it would not be.
     place: Option<usize>,
     /// The place of its model among those that the name stands for, from 1.
@@ -554,7 +554,7 @@ pub struct RoutesView {
     /// Why the call is refused whatever the candidates are like; then none has a place.
     refused: Option<RefusedBecause>,
     /// First those that would be tried, in order; then those that are not ready, the soonest first; then the others.
-    candidates: Vec<CandidateView>,
+    candidates: Vec<RouteCandidate>,
 }
 
 async fn routes(asked: Asked<(), Query<RoutesQuery>>) -> Result<Shown<RoutesView>> {
@@ -584,7 +584,7 @@ impl RoutesView {
             Refused::NoChannel => RefusedBecause::NoChannel,
             Refused::NoPrice => RefusedBecause::NoPrice,
         });
-        let view = |candidate: &Candidate| CandidateView {
+        let view = |candidate: &Candidate| RouteCandidate {
             place: candidate.place,
             step: candidate.step + 1,
             channel_id: candidate.channel.channel.id.0,

@@ -149,7 +149,7 @@ async fn routes_are_those_that_a_call_takes() {
     let (api, _upstream) = with_limits().await;
     let predicted = api.get("/api/routes?model=m&token=1").await["candidates"][0]["key_id"].clone();
     assert_eq!(api.app.chat(false, "hi").await.status, 200);
-    assert_eq!(api.app.rows().await[0]["key_id"], predicted);
+    assert_eq!(api.app.rows().await[0]["key"], predicted);
     assert_eq!(api.app.chat(false, "hi").await.status, 200);
     let full = api.get("/api/routes?model=m&token=1").await;
     assert_eq!(hurdles(&full), ["limit", "limit"]);

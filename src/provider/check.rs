@@ -7,6 +7,7 @@ use super::{
         WindowData,
     },
     observe::plausible,
+    preset,
 };
 use crate::model::usage::OutcomeClass;
 
@@ -34,6 +35,7 @@ pub(super) fn check(file: &File) -> Result<(), Vec<(String, String)>> {
         let twice = file.refusals.iter().flatten().take(place).any(|other| other.id == rule.id);
         faults.unless(!twice, &format!("refusals[{place}].id"), || format!("`{}` is there twice", rule.id));
     }
+    faults.found.extend(preset::faults(file));
     if faults.found.is_empty() { Ok(()) } else { Err(faults.found) }
 }
 

@@ -6,6 +6,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::preset::{FreeRule, KeyCheck, KnownModel, Links, ListSource, Terms};
 use crate::model::usage::OutcomeClass;
 
 /// A text for people, in both languages of the pages.
@@ -230,6 +231,18 @@ pub(super) struct File {
     pub headers: Option<Vec<HeaderData>>,
     /// What refusals mean. The first one that fits decides.
     pub refusals: Option<Vec<RefusalData>>,
+    /// Where models are listed, and how.
+    pub list: Option<ListSource>,
+    /// How a key is proved.
+    pub key_check: Option<KeyCheck>,
+    /// Which models cost nothing.
+    pub free: Option<FreeRule>,
+    /// Pages that people need.
+    pub links: Option<Links>,
+    /// What the terms say.
+    pub terms: Option<Terms>,
+    /// Models as public material describes them.
+    pub models: Option<Vec<KnownModel>>,
 }
 
 /// When days and months begin.

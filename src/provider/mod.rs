@@ -15,9 +15,11 @@ mod data;
 mod fields;
 mod judge;
 mod limits;
+pub mod listing;
 mod load;
 pub mod moment;
 mod observe;
+pub mod preset;
 mod text;
 
 pub use data::{

@@ -6,6 +6,7 @@
 //! ```text
 //! main, cli -> app -> web, jobs -> relay, pool -> storage, upstream -> protocol, scheduler, provider -> model, error
 //!              i18n (cli, web, jobs, pool, config)    export (cli, web, jobs)    config (app, cli, web)
+//!              ranking (storage, pool, jobs, web, cli), which names provider
 //! ```
 
 pub mod app;
@@ -19,6 +20,7 @@ pub mod model;
 pub mod pool;
 pub mod protocol;
 pub mod provider;
+pub mod ranking;
 pub mod relay;
 pub mod scheduler;
 pub mod storage;

@@ -1,4 +1,4 @@
-//! The format of a provider's file, field by field.
+//! The format of a provider's file, field by field; the fields of a preset are in `preset/mod.rs`.
 //!
 //! A file is one JSON object. Of a file in the data folder only `id` is required if a provider of that id exists:
 //! each other field that is there replaces the whole field of the embedded file. Unknown fields are faults.

@@ -22,6 +22,7 @@ pub(in crate::provider) fn faults(file: &File) -> Vec<(String, String)> {
             reference(&endpoint.url, "key_check.endpoint.url", &mut found);
             page(Some(&endpoint.source), "key_check.endpoint.source", &mut found);
             let fields = [
+                ("success", &endpoint.success),
                 ("valid", &endpoint.valid),
                 ("account", &endpoint.account),
                 ("calls_left", &endpoint.calls_left),

@@ -4,8 +4,10 @@
 mod address;
 mod check;
 mod free;
+mod key;
 
 pub(super) use check::faults;
+pub use key::{KeyFacts, KeyProof};
 
 use jiff::civil::Date;
 use serde::Deserialize;
@@ -90,8 +92,7 @@ impl Default for KeyCheck {
     }
 }
 
-/// An endpoint that tells about the key that asks. A status of 200 means that the key is right, 401 and 403 that it is not,
-/// and anything else proves nothing.
+/// An endpoint that tells about the key that asks. [`KeyEndpoint::prove`] reads its answers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyEndpoint {
@@ -100,8 +101,10 @@ pub struct KeyEndpoint {
     /// How it is asked.
     #[serde(default)]
     pub method: CheckMethod,
-    /// A field of the answer (`result.status`) that must be there and be `true`, `active` or `valid`, where a wrong key
-    /// is answered with 200 as well.
+    /// A field of the answer that must be `true` for the answer to mean anything, where faults come with 200 as well.
+    pub success: Option<String>,
+    /// A field of the answer that is `true`, `active` or `valid` for a right key and `false` for a wrong one, where both are
+    /// answered with 200.
     pub valid: Option<String>,
     /// A field of the answer that is the same for all keys of one account.
     pub account: Option<String>,

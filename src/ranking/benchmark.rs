@@ -129,7 +129,8 @@ pub enum Known {
 #[derive(Debug, Clone)]
 pub struct Benchmarks {
     benchmarks: Vec<Benchmark>,
-    figures: BTreeMap<(Identity, String), Figure>,
+    /// By model, then by benchmark.
+    figures: BTreeMap<Identity, BTreeMap<String, Figure>>,
     none_found: BTreeMap<Identity, Nothing>,
 }
 
@@ -177,11 +178,11 @@ impl Benchmarks {
                 unless(!figure.model.trim().is_empty(), &name, at("model"), &mut faults, "name a model");
                 let model = Identity::new(&figure.model);
                 all.none_found.remove(&model);
-                all.figures.insert((model, figure.benchmark.clone()), figure);
+                all.figures.entry(model).or_default().insert(figure.benchmark.clone(), figure);
             }
             for (place, nothing) in file.none_found.into_iter().enumerate() {
                 let model = Identity::new(&nothing.model);
-                let none = !all.figures.keys().any(|(other, _)| *other == model);
+                let none = !all.figures.contains_key(&model);
                 let at = format!("none_found[{place}].model");
                 unless(none, &name, at, &mut faults, "there is a figure for this model");
                 all.none_found.insert(model, nothing);
@@ -192,20 +193,21 @@ impl Benchmarks {
 
     /// What is known of a model: the figure for `measure`, else the general one.
     pub fn of(&self, model: &Identity, measure: Measure) -> Known {
-        for wanted in [measure, Measure::General] {
-            for benchmark in self.benchmarks.iter().filter(|benchmark| benchmark.measures == wanted) {
-                if let Some(figure) = self.figures.get(&(model.clone(), benchmark.id.clone())) {
-                    return Known::Figure(Capability {
-                        points: points(benchmark, figure.value),
-                        measure: wanted,
-                        benchmark: benchmark.id.clone(),
-                        value: figure.value,
-                        self_reported: figure.self_reported,
-                        as_of: figure.as_of,
-                        source: figure.source.clone(),
-                    });
-                }
-            }
+        let figures = self.figures.get(model);
+        let of_measure = |wanted| {
+            let mut benchmarks = self.benchmarks.iter().filter(move |benchmark| benchmark.measures == wanted);
+            benchmarks.find_map(|benchmark| Some((benchmark, figures?.get(&benchmark.id)?)))
+        };
+        if let Some((benchmark, figure)) = of_measure(measure).or_else(|| of_measure(Measure::General)) {
+            return Known::Figure(Capability {
+                points: points(benchmark, figure.value),
+                measure: benchmark.measures,
+                benchmark: benchmark.id.clone(),
+                value: figure.value,
+                self_reported: figure.self_reported,
+                as_of: figure.as_of,
+                source: figure.source.clone(),
+            });
         }
         match self.none_found.get(model) {
             Some(nothing) => Known::NoneFound { checked: nothing.checked, why: nothing.why.clone() },

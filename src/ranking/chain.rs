@@ -4,13 +4,13 @@
 //! has it in front of all others, whatever its score. What is dead, has no keys or cannot do what the chain is for is left
 //! out, and the chain says why.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     benchmark::{Benchmarks, Measure},
-    identity::{Identities, Identity, NameKind},
+    identity::{Identified, Identities, Identity, NameKind},
     liveness::{Cause, Liveness},
     score::{Evidence, Measured, Preset, Quota, Score, Weights, score},
 };
@@ -18,6 +18,8 @@ use crate::model::{id::ChannelId, token::named_enum};
 
 /// A model overtakes the one before it only by more points than this, so that the order does not change with each call.
 const MARGIN: u64 = 10;
+/// The most offers that are told as left out; all of them are counted.
+const MAX_LEFT_OUT: usize = 1000;
 
 named_enum! {
     /// What a chain is for.
@@ -101,8 +103,10 @@ pub struct Wishes<'a> {
 pub struct Chain {
     /// The steps, in the order in which they are asked.
     pub steps: Vec<Step>,
-    /// What is left out, by channel and name.
+    /// What is left out, by channel and name: at most a thousand, and none that merely stands behind the last model.
     pub left_out: Vec<LeftOut>,
+    /// How many offers are left out, by reason.
+    pub left_out_counts: BTreeMap<Reason, usize>,
     /// Pins that no offer fits: kept, and without effect for now.
     pub idle_pins: Vec<Identity>,
 }
@@ -151,7 +155,7 @@ pub struct LeftOut {
 }
 
 /// Why an offer is not in a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// No key may call it.
     NoKeys,
@@ -175,7 +179,16 @@ pub enum Reason {
     Twice,
 }
 
-/// Builds a chain. The order of the offers does not matter.
+/// An offer that fits, and what it is worth.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    offer: &'a Offer<'a>,
+    kind: NameKind,
+    weighted: u64,
+}
+
+/// Builds a chain. The order of the offers does not matter. Memory beyond the chain is some 40 bytes per offer and the names of
+/// the models.
 pub fn build(
     purpose: Purpose,
     offers: &[Offer<'_>],
@@ -184,68 +197,62 @@ pub fn build(
     benchmarks: &Benchmarks,
 ) -> Chain {
     let weights = purpose.weights(wishes.weights);
-    let mut left_out = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut models = BTreeMap::<Identity, Vec<Step>>::new();
-    let mut sorted: Vec<&Offer<'_>> = offers.iter().collect();
-    sorted.sort_by_key(|offer| (offer.channel, offer.model));
-    for offer in sorted {
-        let named = identities.identify(offer.provider, offer.model);
-        let pinned = wishes.pins.contains(&named.identity);
-        let twice = !seen.insert((offer.channel, offer.model));
-        let reason = twice.then_some(Reason::Twice).or_else(|| unfit(offer, purpose, wishes, pinned));
-        if let Some(reason) = reason {
-            left_out.push(LeftOut {
-                channel: offer.channel,
-                upstream_model: offer.model.to_owned(),
-                model: named.identity,
-                reason,
-            });
-            continue;
-        }
+    let worth = |offer: &Offer<'_>, model: &Identity| {
         let evidence = Evidence {
-            capability: benchmarks.of(&named.identity, purpose.measure()),
+            capability: benchmarks.of(model, purpose.measure()),
             measured: offer.measured,
             context_window: offer.context_window,
             quota: offer.quota,
         };
-        models.entry(named.identity.clone()).or_default().push(Step {
-            place: 0,
-            channel: offer.channel,
-            upstream_model: offer.model.to_owned(),
-            model: named.identity,
-            kind: named.kind,
-            keys: offer.keys,
-            pinned,
-            score: score(evidence, &weights),
-        });
+        score(evidence, &weights)
+    };
+    let mut left_out = Vec::new();
+    let mut left_out_counts = BTreeMap::new();
+    let mut models = BTreeMap::<Identity, Vec<Candidate<'_>>>::new();
+    let mut sorted: Vec<&Offer<'_>> = offers.iter().collect();
+    sorted.sort_by_key(|offer| (offer.channel, offer.model));
+    let mut last = None;
+    for offer in sorted {
+        let Identified { identity: model, kind } = identities.identify(offer.provider, offer.model);
+        let pinned = wishes.pins.contains(&model);
+        let twice = last.replace((offer.channel, offer.model)) == Some((offer.channel, offer.model));
+        if let Some(reason) = twice.then_some(Reason::Twice).or_else(|| unfit(offer, purpose, wishes, pinned))
+        {
+            *left_out_counts.entry(reason).or_default() += 1;
+            if left_out.len() < MAX_LEFT_OUT {
+                let upstream_model = offer.model.to_owned();
+                left_out.push(LeftOut { channel: offer.channel, upstream_model, model, reason });
+            }
+            continue;
+        }
+        let weighted = worth(offer, &model).weighted;
+        models.entry(model).or_default().push(Candidate { offer, kind, weighted });
     }
-    for steps in models.values_mut() {
+    for candidates in models.values_mut() {
         // The sort is stable, so equal ones stay in the order of channels and names.
-        steps.sort_by_key(|step| std::cmp::Reverse((step.score.weighted, step.keys)));
+        candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.weighted, candidate.offer.keys)));
     }
     let idle_pins = wishes.pins.iter().filter(|pin| !models.contains_key(*pin)).cloned().collect();
-    let margin = MARGIN * u64::from(weights_sum(&weights));
-    let order = ordered(&models, wishes, margin);
+    let order = ordered(&models, wishes, MARGIN * u64::from(weights_sum(&weights)));
     let mut steps = Vec::new();
-    for (place, model) in order.into_iter().enumerate() {
-        let Some(of_model) = models.remove(&model) else { continue };
-        if place < wishes.most_models {
-            let place = u32::try_from(place).unwrap_or(u32::MAX);
-            steps.extend(of_model.into_iter().map(|step| Step { place, ..step }));
-        } else {
-            left_out.extend(of_model.into_iter().map(|step| LeftOut {
-                channel: step.channel,
-                upstream_model: step.upstream_model,
-                model: step.model,
-                reason: Reason::BeyondLimit,
-            }));
+    for (place, model) in (0_u32..).zip(&order) {
+        let Some(candidates) = models.get(model) else { continue };
+        if place as usize >= wishes.most_models {
+            *left_out_counts.entry(Reason::BeyondLimit).or_default() += candidates.len();
+            continue;
         }
+        steps.extend(candidates.iter().map(|Candidate { offer, kind, .. }| Step {
+            place,
+            channel: offer.channel,
+            upstream_model: offer.model.to_owned(),
+            model: model.clone(),
+            kind: *kind,
+            keys: offer.keys,
+            pinned: wishes.pins.contains(model),
+            score: worth(offer, model),
+        }));
     }
-    left_out.sort_by(|one, other| {
-        (one.channel, &one.upstream_model).cmp(&(other.channel, &other.upstream_model))
-    });
-    Chain { steps, left_out, idle_pins }
+    Chain { steps, left_out, left_out_counts, idle_pins }
 }
 
 fn weights_sum(weights: &Weights) -> u32 {
@@ -281,7 +288,11 @@ fn unfit(offer: &Offer<'_>, purpose: Purpose, wishes: &Wishes<'_>, pinned: bool)
 
 /// Pins first; then the models of the chain as it stands, in which one overtakes another only by more than the margin;
 /// a new model takes its place by its score.
-fn ordered(models: &BTreeMap<Identity, Vec<Step>>, wishes: &Wishes<'_>, margin: u64) -> Vec<Identity> {
+fn ordered(
+    models: &BTreeMap<Identity, Vec<Candidate<'_>>>,
+    wishes: &Wishes<'_>,
+    margin: u64,
+) -> Vec<Identity> {
     let mut order: Vec<Identity> = Vec::with_capacity(models.len());
     for pin in wishes.pins.iter().filter(|pin| models.contains_key(*pin)) {
         if !order.contains(pin) {
@@ -289,9 +300,8 @@ fn ordered(models: &BTreeMap<Identity, Vec<Step>>, wishes: &Wishes<'_>, margin: 
         }
     }
     let pinned = order.len();
-    let worth = |model: &Identity| {
-        models.get(model).and_then(|steps| steps.first()).map_or(0, |step| step.score.weighted)
-    };
+    let worth =
+        |model: &Identity| models.get(model).and_then(|of| of.first()).map_or(0, |first| first.weighted);
     let mut old: Vec<&Identity> = Vec::new();
     for model in wishes.before {
         if models.contains_key(model) && !order.contains(model) && !old.contains(&model) {

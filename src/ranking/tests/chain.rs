@@ -232,9 +232,10 @@ fn what_has_no_key_costs_something_or_is_too_much_is_left_out_with_its_reason() 
             ("glm-5.2", Reason::Paid),
             ("kimi-k2.5", Reason::PriceUnknown),
             ("gpt-oss-120b", Reason::Twice),
-            ("gpt-oss-20b", Reason::BeyondLimit),
         ]
     );
+    assert_eq!(built.left_out_counts.get(&Reason::BeyondLimit), Some(&1));
+    assert_eq!(built.left_out_counts.values().sum::<usize>(), 5);
     let any_price = Wishes { free_only: false, ..wishes() };
     assert_eq!(chain(Purpose::Auto, &offers, &any_price).models().first(), Some(&Identity::new("glm-5.2")));
     assert!(chain(Purpose::Auto, &[], &wishes()).steps.is_empty());

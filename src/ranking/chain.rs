@@ -233,7 +233,7 @@ pub fn build(
         candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.weighted, candidate.offer.keys)));
     }
     let idle_pins = wishes.pins.iter().filter(|pin| !models.contains_key(*pin)).cloned().collect();
-    let order = ordered(&models, wishes, MARGIN * u64::from(weights_sum(&weights)));
+    let order = ordered(&models, wishes, MARGIN * weights.sum());
     let mut steps = Vec::new();
     for (place, model) in (0_u32..).zip(&order) {
         let Some(candidates) = models.get(model) else { continue };
@@ -253,13 +253,6 @@ pub fn build(
         }));
     }
     Chain { steps, left_out, left_out_counts, idle_pins }
-}
-
-fn weights_sum(weights: &Weights) -> u32 {
-    [weights.capability, weights.reliability, weights.speed, weights.context, weights.quota]
-        .into_iter()
-        .map(u32::from)
-        .sum()
 }
 
 /// Why an offer cannot be in the chain. A pin overrules what is unknown or costs something, not what is impossible.

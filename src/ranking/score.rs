@@ -131,7 +131,8 @@ impl Weights {
         Preset::ALL.iter().copied().find(|preset| preset.weights() == *self)
     }
 
-    fn sum(&self) -> u64 {
+    /// What the weights add up to.
+    pub(super) fn sum(&self) -> u64 {
         Component::ALL.iter().map(|component| u64::from(self.of(*component))).sum()
     }
 }

@@ -72,7 +72,7 @@ impl Modality {
             (&["file", "files", "pdf", "document"], Self::File),
             (&["embedding", "embeddings"], Self::Embedding),
         ];
-        words.iter().find(|(words, _)| words.iter().any(|word| is(word))).map(|(_, kind)| *kind)
+        words.iter().find(|(words, _)| words.iter().any(is)).map(|(_, kind)| *kind)
     }
 
     fn bit(self) -> u8 {

@@ -310,3 +310,85 @@ fn facts_survive_being_saved() {
     assert!(saved.contains(r#""input":["text","image"]"#) && !saved.contains("free"), "{saved}");
     assert_eq!(serde_json::from_str::<ModelFacts>(&saved).expect("facts"), facts);
 }
+
+mod bounds {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SHAPES: [ListShape; 8] = [
+        ListShape::Openai,
+        ListShape::Openrouter,
+        ListShape::Together,
+        ListShape::Google,
+        ListShape::Cohere,
+        ListShape::Ollama,
+        ListShape::Cloudflare,
+        ListShape::Huggingface,
+    ];
+
+    /// Values that entries may have, from sensible to absurd.
+    fn value() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<f64>().prop_map(Into::into),
+            ".{0,20}".prop_map(Into::into),
+            "[0-9.e-]{0,30}".prop_map(Into::into),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            let name = prop::sample::select(vec![
+                "id",
+                "name",
+                "model",
+                "context_length",
+                "pricing",
+                "prompt",
+                "completion",
+                "architecture",
+                "value",
+                "input_modalities",
+                "capabilities",
+                "providers",
+                "properties",
+                "property_id",
+                "created",
+                "x",
+            ]);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                prop::collection::btree_map(name.prop_map(str::to_owned), inner, 0..6)
+                    .prop_map(|fields| serde_json::Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn arbitrary_lists_never_panic_and_give_names_that_can_be_sent(entries in prop::collection::vec(value(), 0..6)) {
+            for shape in SHAPES {
+                for container in ["data", "models", "result"] {
+                    let body = serde_json::json!({ container: entries }).to_string();
+                    let Ok(listing) = parse(shape, body.as_bytes()) else { continue };
+                    prop_assert!(listing.models.len() + listing.skipped_count <= entries.len());
+                    for model in listing.models {
+                        prop_assert!(!model.id.is_empty() && !model.id.contains(char::is_whitespace));
+                        prop_assert!(model.context_window != Some(0) && model.output_limit != Some(0));
+                        prop_assert!(model.price.is_none_or(|price| price.input >= 0 && price.output >= 0));
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(body in prop::collection::vec(any::<u8>(), 0..200), text in r#"[\{\}\[\]":,a-z0-9 ]{0,80}"#) {
+            for shape in SHAPES {
+                let _ = parse(shape, &body);
+                let _ = parse(shape, text.as_bytes());
+            }
+        }
+    }
+}

@@ -7,6 +7,7 @@
 //! main, cli -> app -> web, jobs -> relay, pool -> dispatch, storage, upstream -> protocol, scheduler, provider -> model, error
 //!              i18n (cli, web, jobs, pool, config)    export (cli, web, jobs)    config (app, cli, web)
 //!              inspect (cli, web) -> dispatch
+//!              ranking (storage, pool, jobs, web, cli), which names provider
 //! ```
 
 pub mod app;
@@ -22,6 +23,7 @@ pub mod model;
 pub mod pool;
 pub mod protocol;
 pub mod provider;
+pub mod ranking;
 pub mod relay;
 pub mod scheduler;
 pub mod storage;

@@ -7,6 +7,7 @@ use super::{
         WindowData,
     },
     observe::plausible,
+    preset,
 };
 use crate::model::{
     limit::{Metric, Models},
@@ -40,6 +41,7 @@ pub(super) fn check(file: &File) -> Result<(), Vec<(String, String)>> {
     if let Some(counter) = &file.counter {
         faults.counter(counter);
     }
+    faults.found.extend(preset::faults(file));
     if faults.found.is_empty() { Ok(()) } else { Err(faults.found) }
 }
 

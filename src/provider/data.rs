@@ -1,4 +1,4 @@
-//! The format of a provider's file, field by field.
+//! The format of a provider's file, field by field; the fields of a preset are in `preset/mod.rs`.
 //!
 //! A file is one JSON object. Of a file in the data folder only `id` is required if a provider of that id exists:
 //! each other field that is there replaces the whole field of the embedded file. Unknown fields are faults.
@@ -6,6 +6,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::preset::{FreeRule, KeyCheck, KnownModel, Links, ListSource, Terms};
 use crate::model::{
     limit::{CalendarUnit, Metric, Models, Period, Reservation},
     usage::OutcomeClass,
@@ -178,6 +179,18 @@ pub(super) struct File {
     pub refusals: Option<Vec<RefusalData>>,
     /// Where a key is told what it has used.
     pub counter: Option<CounterData>,
+    /// Where models are listed, and how.
+    pub list: Option<ListSource>,
+    /// How a key is proved.
+    pub key_check: Option<KeyCheck>,
+    /// Which models cost nothing.
+    pub free: Option<FreeRule>,
+    /// Pages that people need.
+    pub links: Option<Links>,
+    /// What the terms say.
+    pub terms: Option<Terms>,
+    /// Models as public material describes them.
+    pub models: Option<Vec<KnownModel>>,
 }
 
 /// A page of the provider's that tells a key what it has used.

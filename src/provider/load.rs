@@ -12,6 +12,7 @@ use super::{
         Auth, CounterData, File, HeaderData, LimitData, Plan, QuotaOwner, RefusalData, RejectedCalls, Status,
         Text,
     },
+    preset::{FreeRule, KeyCheck, KnownModel, Links, ListSource, Terms},
 };
 use crate::model::limit::Reservation;
 
@@ -77,6 +78,18 @@ pub struct Provider {
     pub notes: Vec<Text>,
     /// Plans that limits depend on, the usual one first.
     pub plans: Vec<Plan>,
+    /// Where models are listed, and how.
+    pub list: ListSource,
+    /// How a key is proved.
+    pub key_check: KeyCheck,
+    /// Which models cost nothing; `None` if nothing is known.
+    pub free: Option<FreeRule>,
+    /// Pages that people need.
+    pub links: Links,
+    /// What the terms say.
+    pub terms: Terms,
+    /// Models as public material describes them.
+    pub models: Vec<KnownModel>,
     pub(super) calendar: Option<Calendar>,
     pub(super) limits: Vec<LimitData>,
     pub(super) quoted_headers: Option<String>,
@@ -265,6 +278,12 @@ fn over(base: File, file: File) -> File {
         headers: file.headers.or(base.headers),
         refusals: file.refusals.or(base.refusals),
         counter: file.counter.or(base.counter),
+        list: file.list.or(base.list),
+        key_check: file.key_check.or(base.key_check),
+        free: file.free.or(base.free),
+        links: file.links.or(base.links),
+        terms: file.terms.or(base.terms),
+        models: file.models.or(base.models),
     }
 }
 
@@ -293,6 +312,12 @@ fn build(file: File) -> Result<Provider, Vec<(String, String)>> {
         headers: file.headers.unwrap_or_default(),
         refusals: file.refusals.unwrap_or_default(),
         counter: file.counter,
+        list: file.list.unwrap_or_default(),
+        key_check: file.key_check.unwrap_or_default(),
+        free: file.free,
+        links: file.links.unwrap_or_default(),
+        terms: file.terms.unwrap_or_default(),
+        models: file.models.unwrap_or_default(),
         id: file.id,
     })
 }

@@ -4,6 +4,10 @@
 //! sources, and files from the data folder may replace any field of any of them. Start reading at [`Providers`], then
 //! at `data.rs`, which documents every field of a file.
 //!
+//! Beside its limits and rules a file is a preset: where models are listed ([`Provider::list_address`],
+//! [`Provider::read_list`]), how a key is proved ([`Provider::key_endpoint`]), which models cost nothing, and what the terms
+//! say. `preset/` has these types, `listing/` reads the lists.
+//!
 //! A provider answers four questions: what is allowed for a model ([`Provider::limits_for`]), what an answer's headers
 //! say is left ([`Provider::observe`]), what a refusal means ([`Provider::judge`]), and when a day or a month begins
 //! anew ([`Provider::reset_at`]); and of some a key can ask what it has used ([`Provider::counter`]). What it says is advice: nothing here counts or waits. Data that is wrong, and headers
@@ -16,9 +20,11 @@ mod data;
 mod fields;
 mod judge;
 mod limits;
+pub mod listing;
 mod load;
 pub mod moment;
 mod observe;
+pub mod preset;
 mod text;
 
 pub use counter::CounterReading;

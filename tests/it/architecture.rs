@@ -15,29 +15,30 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("protocol", "error model"),
     ("scheduler", "error model"),
     ("provider", "error model"),
-    ("storage", "error model protocol scheduler provider"),
+    ("ranking", "error model provider"),
+    ("storage", "error model protocol scheduler provider ranking"),
     ("upstream", "error model protocol scheduler provider"),
     ("export", "error model protocol scheduler provider"),
     ("import", "error model protocol scheduler provider storage"),
     ("dispatch", "error model scheduler provider"),
     ("inspect", "error model scheduler provider dispatch"),
     ("relay", "error model protocol scheduler provider storage upstream dispatch"),
-    ("pool", "error model protocol scheduler provider storage upstream i18n"),
+    ("pool", "error model protocol scheduler provider ranking storage upstream i18n"),
     (
         "jobs",
-        "error model protocol scheduler provider storage upstream dispatch relay i18n export import pool",
+        "error model protocol scheduler provider ranking storage upstream dispatch relay i18n export import pool",
     ),
     (
         "web",
-        "error model protocol scheduler provider storage upstream dispatch inspect relay i18n export import config pool",
+        "error model protocol scheduler provider ranking storage upstream dispatch inspect relay i18n export import config pool",
     ),
     (
         "app",
-        "error model protocol scheduler provider storage upstream dispatch inspect relay i18n export import config pool jobs web",
+        "error model protocol scheduler provider ranking storage upstream dispatch inspect relay i18n export import config pool jobs web",
     ),
     (
         "cli",
-        "error model protocol scheduler provider storage upstream dispatch inspect relay i18n export import config pool jobs web app",
+        "error model protocol scheduler provider ranking storage upstream dispatch inspect relay i18n export import config pool jobs web app",
     ),
 ];
 
@@ -66,7 +67,7 @@ const IMPURE: &[&str] = &[
     "ThreadRng",
     "SysRng",
 ];
-const PURE_MODULES: &[&str] = &["protocol", "scheduler", "provider"];
+const PURE_MODULES: &[&str] = &["protocol", "scheduler", "provider", "ranking"];
 
 /// Ways to hold state that nobody passes on.
 const GLOBAL_STATE: &[&str] =

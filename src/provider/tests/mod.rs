@@ -5,6 +5,7 @@ mod calendar;
 mod dialects;
 mod limits;
 mod overrides;
+mod presets;
 mod refusals;
 
 use std::collections::HashMap;

@@ -113,6 +113,13 @@ impl DerefMut for Locked<'_> {
     }
 }
 
+impl Locked<'_> {
+    /// The plan of a call by these steps, to look at: nobody waits for it.
+    pub fn plan(&self, steps: &[Stage<'_>], endpoint: Endpoint) -> Plan {
+        plan_of(self.state.desk.pool(), steps, endpoint, SPILL_MS, i64::MAX)
+    }
+}
+
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
         self.shared.serve(&mut self.state);
@@ -178,6 +185,16 @@ impl Dispatch {
     /// The pool, for pages, restoring and saving. Hold it briefly and never across an `await`.
     pub fn lock(&self) -> Locked<'_> {
         self.0.locked()
+    }
+
+    /// Lets scopes take no calls for a time on an operator's word, models on every endpoint; gives the end as a time of day.
+    pub fn pause(&self, scopes: &[Scope], length: Duration) -> UnixMs {
+        let now = self.now();
+        let mut pool = self.lock();
+        for scope in scopes.iter().flat_map(on_every_endpoint) {
+            pool.pause(&scope, now.steady + length, now);
+        }
+        now.wall + length
     }
 
     /// How many calls wait.
@@ -361,6 +378,37 @@ fn plan_of(pool: &Pool, steps: &[Stage<'_>], endpoint: Endpoint, patience_ms: i6
         plan.tiers.extend(tiers.into_iter().map(|(_, tier)| tier));
     }
     plan
+}
+
+/// A model's scope on every endpoint, that on chat first: what is paused with it. Other scopes stand for themselves.
+pub fn on_every_endpoint(scope: &Scope) -> Vec<Scope> {
+    let names = |model: &str| {
+        let model: Arc<str> = model.into();
+        let names = Endpoint::ALL.iter().map(|endpoint| rested_name(*endpoint, &model).to_string());
+        names.collect::<Vec<_>>()
+    };
+    match scope {
+        Scope::ChannelModel(id, model) => {
+            names(model).into_iter().map(|name| Scope::ChannelModel(*id, name)).collect()
+        }
+        Scope::KeyModel(id, model) => {
+            names(model).into_iter().map(|name| Scope::KeyModel(*id, name)).collect()
+        }
+        other => vec![other.clone()],
+    }
+}
+
+/// The scope of the same model on chat, if a scope is one of a model on another endpoint.
+pub fn on_chat(scope: &Scope) -> Option<Scope> {
+    let chat_name = |name: &str| {
+        let others = Endpoint::ALL.iter().filter(|endpoint| **endpoint != Endpoint::Chat);
+        others.filter_map(|endpoint| name.strip_suffix(&format!(" ({endpoint})"))).next().map(str::to_owned)
+    };
+    match scope {
+        Scope::ChannelModel(id, name) => Some(Scope::ChannelModel(*id, chat_name(name)?)),
+        Scope::KeyModel(id, name) => Some(Scope::KeyModel(*id, chat_name(name)?)),
+        _ => None,
+    }
 }
 
 /// The name under which a model rests. A chat model that knows no embeddings must not rest for chat.

@@ -6,6 +6,7 @@
 //! ```text
 //! main, cli -> app -> web, jobs -> relay, pool -> dispatch, storage, upstream -> protocol, scheduler, provider -> model, error
 //!              i18n (cli, web, jobs, pool, config)    export (cli, web, jobs)    config (app, cli, web)
+//!              inspect (cli, web) -> dispatch
 //! ```
 
 pub mod app;
@@ -15,6 +16,7 @@ pub mod dispatch;
 pub mod error;
 pub mod export;
 pub mod i18n;
+pub mod inspect;
 pub mod jobs;
 pub mod model;
 pub mod pool;

@@ -11,6 +11,7 @@ mod admin;
 mod apply;
 mod ask;
 mod backup;
+mod capacity;
 mod chains;
 mod channels;
 mod check_config;
@@ -26,6 +27,7 @@ mod misuse;
 mod openclaw;
 mod options;
 mod output;
+mod pause;
 mod restore;
 mod rotate_key;
 mod serve;
@@ -58,6 +60,8 @@ static COMMANDS: &[Entry] = &[
     chains::ENTRY,
     tokens::ENTRY,
     usage::ENTRY,
+    capacity::ENTRY,
+    capacity::EXPLAIN,
     openclaw::ENTRY,
     apply::ENTRY,
     export::ENTRY,

@@ -1,11 +1,13 @@
 //! The open data folder that a command works on, whether a server runs on it or not.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Failure, invocation::Invocation, runtime};
 use crate::{
     config::Config,
+    dispatch::{Dispatch, on_every_endpoint},
     i18n::Messages,
+    jobs,
     model::{
         catalog::{Catalog, ChannelEntry},
         chain::{Chain, folded},
@@ -14,9 +16,14 @@ use crate::{
         time::{Clock, UnixMs},
         token::Token,
     },
-    scheduler::rest::{RestBook, Scope},
+    pool::upkeep::Wish,
+    scheduler::rest::{Rest, RestBook, Scope},
     storage::{
-        Db, StorageError, catalog::CatalogStore, folder::DataFolder, providers::ProviderStore, vault::Vault,
+        Db, StorageError,
+        catalog::CatalogStore,
+        folder::{Claim, DataFolder},
+        providers::ProviderStore,
+        vault::Vault,
     },
     upstream::client::Clients,
 };
@@ -128,13 +135,34 @@ impl Session {
         Ok(book)
     }
 
-    /// Ends rests: at once in the database, within a second in a running server.
+    /// Ends rests and pauses: at once in the database, within a second in a running server.
     pub async fn end_rests(&self, scopes: impl IntoIterator<Item = Scope>) -> Result<(), Failure> {
         for scope in scopes {
-            let scope = serde_json::to_string(&scope).map_err(|error| Failure::Text(error.to_string()))?;
-            self.db.ask_for_retry(&scope).await?;
+            self.db.ask_for_retry(&json(&scope)?).await?;
         }
         Ok(())
+    }
+
+    /// Lets scopes take no calls for a time, models on every endpoint: a running server within a second. Gives the end.
+    pub async fn pause(&self, scope: &Scope, length: Duration) -> Result<UnixMs, Failure> {
+        let (book, now) = (self.rests().await?, self.now());
+        let until = now + length;
+        for scope in on_every_endpoint(scope) {
+            let rest = Rest::pause(book.find(&scope), until, now);
+            let wish = Wish::Pause { pause: scope.clone(), until };
+            self.db.ask_for_pause(&json(&scope)?, &json(&rest)?, &json(&wish)?).await?;
+        }
+        Ok(until)
+    }
+
+    /// The scheduler as it is saved, to ask it questions; and a word on how fresh that is.
+    pub async fn dispatch(&self, catalog: &Arc<Catalog>) -> Result<(Dispatch, &'static str), Failure> {
+        let running = matches!(DataFolder::existing(&self.config.data_dir)?.claim(), Claim::Server(_));
+        let dispatch = Dispatch::new(self.clock.clone());
+        dispatch.declare(catalog.clone(), self.providers.load());
+        jobs::rests::load(&self.db, &dispatch, !running).await?;
+        let t = self.m.inspect;
+        Ok((dispatch, if running { t.saved_by_server() } else { t.saved_state() }))
     }
 
     /// The network to vendors.
@@ -143,4 +171,8 @@ impl Session {
         let _ = rustls::crypto::ring::default_provider().install_default();
         Clients::new()
     }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| Failure::Text(error.to_string()))
 }

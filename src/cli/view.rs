@@ -15,7 +15,7 @@ use crate::{
     pool::{
         input::{ChannelInput, Decimal, LimitInput, ModelInput, Spill, TokenInput},
         rules::DOLLAR_PLACES,
-        upkeep::key_rest,
+        upkeep::{is_paused, key_rest},
     },
     scheduler::rest::{Rest, RestBook, Scope},
     storage::{
@@ -45,6 +45,8 @@ pub enum ChannelState {
     NoModels,
     /// It rests, or all of its keys do.
     Resting,
+    /// An operator has paused it, or all of its keys.
+    Paused,
 }
 
 impl ChannelState {
@@ -59,6 +61,8 @@ impl ChannelState {
             Self::NoKeys
         } else if channel.models.is_empty() && channel.redirects.is_empty() {
             Self::NoModels
+        } else if is_paused(entry, book, now) {
+            Self::Paused
         } else if available == 0 || book.active(&Scope::Channel(channel.id), now).is_some() {
             Self::Resting
         } else {
@@ -74,6 +78,7 @@ impl ChannelState {
             Self::NoKeys => "no_keys",
             Self::NoModels => "no_models",
             Self::Resting => "resting",
+            Self::Paused => "paused",
         }
     }
 }
@@ -157,6 +162,7 @@ pub fn key(entry: &ChannelEntry, key: &Key, row: &KeyRow, book: &RestBook, now: 
     let resting = key_rest(entry, key, book, now);
     let state = match resting {
         _ if !key.enabled => "off",
+        Some(rest) if rest.is_pause() => "paused",
         Some(_) => "resting",
         None => "available",
     };

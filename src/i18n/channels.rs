@@ -29,6 +29,7 @@ texts! {
         state_no_keys: "No key" / "无密钥";
         state_no_models: "No model" / "无模型";
         state_resting(left: &str): "Resting {left}" / "休息中 {left}";
+        state_paused(left: &str): "Paused {left}" / "已暂停 {left}";
         state_invalid(invalid: usize, all: usize): "Keys invalid {invalid}/{all}" / "密钥失效 {invalid}/{all}";
         state_key_invalid: "Invalid" / "失效";
 
@@ -42,6 +43,7 @@ texts! {
         class_client_error: "request refused" / "请求被拒绝";
         class_ambiguous: "unclear answer" / "回答不明确";
         class_client_closed: "client left" / "客户端已断开";
+        class_paused: "paused by operator" / "已由管理员暂停";
         advice_rate_limited: "The key works, but its limit is used up for now. Wait, or add keys of another account; keys of one account belong into one quota group." / "密钥有效，但限额暂时用完。请等待，或添加其他账户的密钥；同一账户的密钥应放入同一额度组。";
         advice_model_unavailable: "The upstream does not serve this model to this key. Check the model's spelling against the upstream's list, and whether the account may use it." / "上游不向此密钥提供该模型。请对照上游的模型列表检查名称，并确认账户有权使用。";
         advice_key_invalid: "The upstream does not accept the key. Check that it was pasted whole, belongs to this upstream, and was not revoked; then replace it." / "上游不接受此密钥。请检查是否粘贴完整、是否属于该上游、是否已被吊销，然后更换。";
@@ -171,6 +173,15 @@ texts! {
         rest_status(status: u16): "HTTP {status}" / "HTTP {status}";
         retry_now: "Retry now" / "立即重试";
         retry_now_all: "Retry all now" / "全部立即重试";
+        resume_now: "Resume now" / "立即恢复";
+        pause: "Pause" / "暂停";
+        pause_hint: "A pause is no fault: no calls go there until it is over, or until you resume it." / "暂停并非故障：在结束或手动恢复之前，不会向其发送调用。";
+        pause_what: "What to pause" / "暂停对象";
+        pause_whole_channel: "The whole channel" / "整个渠道";
+        pause_every_model: "Every model" / "所有模型";
+        pause_hours(hours: u32): "{hours} h" / "{hours} 小时";
+        pause_for(hours: u32): "Pause for {hours} h" / "暂停 {hours} 小时";
+        paused(until: &str): "Paused until {until}." / "已暂停至 {until}。";
         rest_cleared: "The rest is over; the next call may go there." / "已结束休息，下一次调用可以使用。";
 
         // Models and prices.

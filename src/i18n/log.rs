@@ -112,6 +112,7 @@ texts! {
         class_client_error: "request at fault" / "请求有误";
         class_ambiguous: "unclear answer" / "回答不明确";
         class_client_closed: "client left" / "客户端断开";
+        class_paused: "paused by operator" / "已由管理员暂停";
     }
 }
 
@@ -144,6 +145,7 @@ impl Log {
             OutcomeClass::ClientError => self.class_client_error(),
             OutcomeClass::Ambiguous => self.class_ambiguous(),
             OutcomeClass::ClientClosed => self.class_client_closed(),
+            OutcomeClass::Paused => self.class_paused(),
         }
     }
 }

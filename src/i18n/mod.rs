@@ -12,6 +12,7 @@ pub mod cli;
 mod common;
 mod format;
 pub mod help;
+pub mod inspect;
 mod limits;
 pub mod log;
 mod login;
@@ -162,6 +163,8 @@ pub struct Messages {
     pub pool_file: pool_file::PoolFile,
     /// Simulations.
     pub simulate: simulate::Simulate,
+    /// What the pool can do, what is left of limits, and where calls go.
+    pub inspect: inspect::Inspect,
     /// The usage log.
     pub log: log::Log,
     /// The usage page.
@@ -193,6 +196,7 @@ impl Messages {
             limits: limits::Limits(lang),
             pool_file: pool_file::PoolFile(lang),
             simulate: simulate::Simulate(lang),
+            inspect: inspect::Inspect(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),
         }

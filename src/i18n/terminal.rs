@@ -8,6 +8,7 @@ texts! {
         id: "ID" / "编号";
         until: "Until" / "截止";
         resting: "Resting" / "休息中";
+        paused: "Paused" / "已暂停";
         server_default: "the server's" / "服务器设置";
         upstream_model: "Upstream model" / "上游模型";
         connect_limit: "Limit for connecting" / "连接时限";

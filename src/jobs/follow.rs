@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     dispatch::Dispatch,
+    pool::upkeep::Wish,
     storage::{Db, StorageResult, catalog::CatalogStore},
 };
 
@@ -13,7 +14,7 @@ use crate::{
 const EVERY: Duration = Duration::from_millis(400);
 
 /// Reads the version counter and looks at the provider files for ever; when somebody has changed something, builds a new
-/// catalog and ends the rests that a command wants to be ended. A database that does not answer is tried again; what the
+/// catalog, and begins and ends the rests that a command wants. A database that does not answer is tried again; what the
 /// server knows stays in force.
 pub async fn run(db: Db, catalog: CatalogStore, dispatch: Dispatch, stopping: CancellationToken) {
     // What was asked for while no server ran is done first.
@@ -56,10 +57,18 @@ async fn follow(
         return Ok(());
     }
     catalog.follow().await?;
-    let scopes = db.take_retries().await?;
+    let wishes = db.take_retries().await?;
+    let now = dispatch.now();
     let mut pool = dispatch.lock();
-    for scope in scopes.iter().filter_map(|scope| serde_json::from_str(scope).ok()) {
-        pool.rests_mut().clear(&scope);
+    for wish in wishes.iter().filter_map(|wish| serde_json::from_str(wish).ok()) {
+        match wish {
+            Wish::Retry(scope) => {
+                pool.rests_mut().clear(&scope);
+            }
+            // One that nobody carried out while it lasted is over.
+            Wish::Pause { until, .. } if until <= now.wall => {}
+            Wish::Pause { pause, until } => pool.pause(&pause, now.to_steady(until), now),
+        }
     }
     *followed = Some(version);
     Ok(())

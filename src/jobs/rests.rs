@@ -23,6 +23,13 @@ const EVERY: Duration = Duration::from_secs(1);
 ///
 /// From now on, until [`run`] ends in good order, a start takes this run for one that crashed.
 pub async fn restore(db: &Db, dispatch: &Dispatch) -> StorageResult<()> {
+    load(db, dispatch, true).await?;
+    db.open_ledger().await
+}
+
+/// The same without a trace: for commands that only look. With `crashed`, calls that a run which did not end in good order may
+/// have sent are taken for sent; a run that goes on has saved what it sent.
+pub async fn load(db: &Db, dispatch: &Dispatch, crashed: bool) -> StorageResult<()> {
     let rests = db.load_rests().await?;
     let ledger = db.load_ledger().await?;
     {
@@ -36,12 +43,12 @@ pub async fn restore(db: &Db, dispatch: &Dispatch) -> StorageResult<()> {
         pool.rests_mut().restore(rests);
         if let Some(row) = ledger {
             match serde_json::from_str::<Saved>(&row.saved) {
-                Ok(saved) => pool.restore(&saved, (!row.complete).then_some(EVERY), now),
+                Ok(saved) => pool.restore(&saved, (crashed && !row.complete).then_some(EVERY), now),
                 Err(error) => tracing::warn!(%error, "what was used of limits does not read back"),
             }
         }
     }
-    db.open_ledger().await
+    Ok(())
 }
 
 /// Saves the rests and the pool whenever they have changed, and once more at the end.

@@ -141,17 +141,7 @@ impl Catalog {
         let models = public_models(&channels);
         let limits = channels.values().flat_map(|entry| entry.limits()).collect();
         let offered = models.iter().map(|(key, model)| (key.clone(), model.name.clone())).collect();
-        Self {
-            settings,
-            zone,
-            channels,
-            tokens,
-            credentials,
-            models,
-            chains: Vec::new(),
-            offered,
-            limits,
-        }
+        Self { settings, zone, channels, tokens, credentials, models, chains: Vec::new(), offered, limits }
     }
 
     /// The same with chains; call it once. Chains that lead to themselves, which storage refuses, are cut where
@@ -274,6 +264,26 @@ impl Catalog {
             first_byte: ms(channel.timeouts.first_byte_ms, self.settings.first_byte_timeout_ms),
             idle: ms(channel.timeouts.idle_ms, self.settings.idle_timeout_ms),
         }
+    }
+}
+
+/// Why a token may not use a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bar {
+    /// None of its groups is one of the channel's.
+    Group,
+    /// Its quota counts dollars, and the model has no price there.
+    NoPrice,
+}
+
+impl Route {
+    /// Why a token may not use it, if it may not.
+    pub fn bar(&self, token: &Token) -> Option<Bar> {
+        if !token.allows_groups(&self.channel.channel.groups) {
+            return Some(Bar::Group);
+        }
+        let counts_dollars = token.quota.is_some_and(|quota| quota.unit == QuotaUnit::Dollars);
+        (counts_dollars && self.model.price.is_none()).then_some(Bar::NoPrice)
     }
 }
 

@@ -52,6 +52,8 @@ named_enum! {
         Ambiguous = "ambiguous",
         /// The client left before the answer ended.
         ClientClosed = "client_closed",
+        /// An operator has paused what rests; no answer is ever taken for this.
+        Paused = "paused",
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     model::{
         catalog::{Catalog, ChannelEntry},
@@ -80,18 +82,18 @@ pub fn answered(check: &KeyCheck) -> bool {
     chats.peek().is_some() && chats.all(|step| step.ok)
 }
 
-/// Ends what keeps a key from a model that it has just answered with.
+/// Ends what keeps a key from a model that it has just answered with, but no pause.
 pub fn wake(book: &mut RestBook, entry: &ChannelEntry, key: &Key, model: Option<&str>) {
-    book.clear(&Scope::Key(key.id));
-    book.clear(&Scope::Channel(entry.channel.id));
+    book.answered(&Scope::Key(key.id));
+    book.answered(&Scope::Channel(entry.channel.id));
     if let Some(group) = &key.quota_group {
-        book.clear(&Scope::Group(entry.channel.id, group.clone()));
+        book.answered(&Scope::Group(entry.channel.id, group.clone()));
     }
     if let Some(model) = model {
-        book.clear(&Scope::KeyModel(key.id, model.to_owned()));
-        book.clear(&Scope::ChannelModel(entry.channel.id, model.to_owned()));
+        book.answered(&Scope::KeyModel(key.id, model.to_owned()));
+        book.answered(&Scope::ChannelModel(entry.channel.id, model.to_owned()));
         if let Some(group) = &key.quota_group {
-            book.clear(&Scope::GroupModel(entry.channel.id, group.clone(), model.to_owned()));
+            book.answered(&Scope::GroupModel(entry.channel.id, group.clone(), model.to_owned()));
         }
         let of_some = |scope: &Scope| match scope {
             Scope::Models(whole, models) => models.fits(model) && concerns_key(entry, key, whole),
@@ -100,7 +102,7 @@ pub fn wake(book: &mut RestBook, entry: &ChannelEntry, key: &Key, model: Option<
         let over: Vec<Scope> =
             book.all().map(|(scope, _)| scope).filter(|scope| of_some(scope)).cloned().collect();
         for scope in &over {
-            book.clear(scope);
+            book.answered(scope);
         }
     }
 }
@@ -137,11 +139,39 @@ pub fn belongs_to_key(key: &Key, scope: &Scope) -> bool {
     }
 }
 
+/// What a command wants the running server to do with a rest, as it is left in the database. A scope alone is to be tried
+/// again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Wish {
+    /// To let it rest.
+    Pause {
+        /// What.
+        pause: Scope,
+        /// Until this time of day.
+        until: UnixMs,
+    },
+    /// To end its rest.
+    Retry(Scope),
+}
+
+/// The longest pause.
+pub const MAX_PAUSE: Duration = Duration::from_secs(30 * 86_400);
+
 /// Ends every rest in force whose scope is meant; says how many.
 pub fn end_rests(book: &mut RestBook, now: UnixMs, meant: impl Fn(&Scope) -> bool) -> usize {
     let scopes: Vec<Scope> =
         book.all_active(now).map(|(scope, _)| scope).filter(|scope| meant(scope)).cloned().collect();
     scopes.iter().filter(|scope| book.clear(scope)).count()
+}
+
+/// Whether a channel takes no calls because an operator paused it, or each of its keys that are on.
+pub fn is_paused(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> bool {
+    let whole = book.active(&Scope::Channel(entry.channel.id), now);
+    let mut keys = entry.keys.iter().filter(|key| key.enabled).peekable();
+    let each =
+        keys.peek().is_some() && keys.all(|key| key_rest(entry, key, book, now).is_some_and(Rest::is_pause));
+    each || whole.is_some_and(Rest::is_pause)
 }
 
 /// The longest rest that keeps a key from every model.

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     dispatch::{Permit, PlannedCall, Stage, rested_name},
     model::{
-        catalog::{Catalog, Route},
+        catalog::{Bar, Catalog, Route},
         key::Key,
         secret::Secret,
         token::{Quota, QuotaUnit, Token},
@@ -112,15 +112,12 @@ impl Relay {
         let Some(model) = catalog.model(&envelope.model) else {
             return Err(Ending::ModelNotFound { model: envelope.model });
         };
-        let in_dollars = token.quota.is_some_and(|quota| quota.unit == QuotaUnit::Dollars);
-        let may_use = |route: &&Route| token.allows_groups(&route.channel.channel.groups);
-        if !model.routes.iter().any(|route| may_use(&route)) {
+        if model.routes.iter().all(|route| route.bar(&token) == Some(Bar::Group)) {
             return Err(Ending::ModelNotFound { model: envelope.model });
         }
-        // A quota in dollars can only pay for what has a price.
-        let can_pay = |route: &&Route| !in_dollars || route.model.price.is_some();
+        let may_use = |route: &&Route| route.bar(&token).is_none();
         let stages = model.steps.iter().map(|step| Stage {
-            routes: step.routes.iter().filter(may_use).filter(can_pay).collect(),
+            routes: step.routes.iter().filter(may_use).collect(),
             spill_ms: step.spill_ms,
         });
         let stages: Vec<Stage<'_>> = stages.collect();

@@ -71,6 +71,24 @@ pub struct Rest {
 }
 
 impl Rest {
+    /// A pause from `now` on until a time; what is known of bad answers before it stays known.
+    pub fn pause(known: Option<&Self>, until: UnixMs, now: UnixMs) -> Self {
+        Self {
+            class: OutcomeClass::Paused,
+            since: now,
+            until,
+            strikes: known.map_or(0, |rest| rest.strikes),
+            struck_at: known.map_or(UnixMs(0), |rest| rest.struck_at),
+            status: None,
+            detail: String::new(),
+        }
+    }
+
+    /// Whether an operator wanted it, so that no answer ends or lengthens it.
+    pub fn is_pause(&self) -> bool {
+        self.class == OutcomeClass::Paused
+    }
+
     /// Whether it is a mere suspicion, so that a call with no other way may be sent all the same.
     pub fn is_doubt(&self) -> bool {
         matches!(self.class, OutcomeClass::HostError | OutcomeClass::Ambiguous)
@@ -138,6 +156,9 @@ impl RestBook {
         let previous = self.rests.get(scope);
         let new = previous.is_none_or(|rest| sent_at > rest.struck_at);
         let active = previous.filter(|rest| rest.until > now);
+        if let Some(pause) = active.filter(|rest| rest.is_pause()) {
+            return pause.until;
+        }
         if !new && report.asked.is_none() {
             return previous.map_or(now, |rest| rest.until);
         }
@@ -148,6 +169,20 @@ impl RestBook {
         self.rests.insert(scope.clone(), Rest { class, since, until, strikes, struck_at, status, detail });
         self.changes += 1;
         until
+    }
+
+    /// Lets a scope rest until a time on an operator's word, in place of a rest that is in force.
+    pub fn pause(&mut self, scope: &Scope, until: UnixMs, now: UnixMs) {
+        let rest = Rest::pause(self.rests.get(scope), until, now);
+        self.rests.insert(scope.clone(), rest);
+        self.changes += 1;
+    }
+
+    /// Ends a rest because its scope has just answered a test. A pause goes on: it was never about answers.
+    pub fn answered(&mut self, scope: &Scope) {
+        if self.rests.get(scope).is_some_and(|rest| !rest.is_pause()) {
+            self.clear(scope);
+        }
     }
 
     /// What is known of a scope, also when its rest is over.
@@ -243,6 +278,25 @@ mod tests {
             book.succeed(&scope, sent_at, now);
             assert_eq!(book.active(&scope, now).is_some(), rests, "{class} {sent_at:?}");
         }
+    }
+
+    #[test]
+    fn only_the_operator_and_the_clock_end_a_pause() {
+        let mut book = RestBook::default();
+        let scope = Scope::Key(KeyId(1));
+        book.strike(&scope, report(OutcomeClass::KeyInvalid), HALF_MINUTE * 100, T0, T0);
+        let until = T0 + HALF_MINUTE;
+        book.pause(&scope, until, T0);
+        let later = T0 + Duration::from_secs(5);
+        book.strike(&scope, report(OutcomeClass::RateLimited), HALF_MINUTE * 100, later, later);
+        book.succeed(&scope, later, later);
+        book.answered(&scope);
+        let rest = book.active(&scope, later).expect("it is still paused");
+        assert!(rest.is_pause() && !rest.is_doubt() && rest.until == until, "{rest:?}");
+        assert!(book.active(&scope, until).is_none());
+        assert_eq!(book.strikes_with(&scope, until), 2, "the bad answer before it is not forgotten");
+        book.pause(&scope, until, T0);
+        assert!(book.clear(&scope) && book.active(&scope, T0).is_none());
     }
 
     #[test]

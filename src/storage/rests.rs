@@ -32,11 +32,26 @@ impl Db {
         Ok(())
     }
 
-    /// Takes away every scope that [`ask_for_retry`](Self::ask_for_retry) was called for.
+    /// Asks the running server, within a second, to let a scope rest; without a server it rests from the next start on.
+    /// `wish` is what [`take_retries`](Self::take_retries) gives then, `rest` what is saved at once; all are JSON.
+    pub async fn ask_for_pause(&self, scope: &str, rest: &str, wish: &str) -> StorageResult<()> {
+        const SQL: &str = "INSERT INTO rests (scope, rest) VALUES ($1, $2) \
+                           ON CONFLICT (scope) DO UPDATE SET rest = excluded.rest";
+        let mut tx = self.begin().await?;
+        sqlx::query("INSERT INTO retries (scope) VALUES ($1)").bind(wish).execute(&mut *tx).await?;
+        sqlx::query(SQL).bind(scope).bind(rest).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Takes away every scope that [`ask_for_retry`](Self::ask_for_retry) was called for and every wish of
+    /// [`ask_for_pause`](Self::ask_for_pause), in their order.
     pub async fn take_retries(&self) -> StorageResult<Vec<String>> {
-        Ok(on!(self.write, |pool| {
-            sqlx::query_scalar("DELETE FROM retries RETURNING scope").fetch_all(pool)
-        })?)
+        let mut rows: Vec<(i64, String)> = on!(self.write, |pool| {
+            sqlx::query_as("DELETE FROM retries RETURNING id, scope").fetch_all(pool)
+        })?;
+        rows.sort_unstable();
+        Ok(rows.into_iter().map(|(_, wish)| wish).collect())
     }
 }
 
@@ -66,5 +81,15 @@ mod tests {
         assert_eq!(db.load_rests().await.unwrap(), [rest("b")]);
         assert_eq!(db.take_retries().await.unwrap(), ["a"]);
         assert!(db.take_retries().await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_pause_is_saved_at_once_and_wishes_keep_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        db.ask_for_retry("a").await.unwrap();
+        db.ask_for_pause("a", "{}", "pause a").await.unwrap();
+        assert_eq!(db.load_rests().await.unwrap(), [("a".to_owned(), "{}".to_owned())]);
+        assert_eq!(db.take_retries().await.unwrap(), ["a", "pause a"]);
     }
 }

@@ -17,6 +17,7 @@ pub mod face;
 pub mod form;
 pub mod format;
 pub mod health;
+pub mod limits;
 pub mod listen;
 pub mod public_url;
 pub mod setup_gate;

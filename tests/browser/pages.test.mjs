@@ -36,6 +36,14 @@ before(async () => {
   await page.fill('#password', password)
   await page.press('#password', 'Enter')
   await page.waitForSelector('#value')
+  // A pause of a key, and of a model.
+  await page.goto(`${world.server.url}/channels/1/keys/2`)
+  await page.locator('form[action$="/pause"] button').nth(1).click()
+  await page.waitForSelector('.notice.ok')
+  await page.goto(`${world.server.url}/channels/3`)
+  await page.selectOption('#pause-model', 'deepseek-chat')
+  await page.locator('form[action$="/pause"] button').nth(2).click()
+  await page.waitForSelector('.notice.ok')
   storageState = await context.storageState()
   await context.close()
 })
@@ -87,6 +95,8 @@ const pages = [
   ['channel-models-not-fetched', '/channels/5', async (page) => submit(page, 'form[action$="/models/fetch"]'), 502],
   ['channel-delete', '/channels/3/delete'],
   ['key', '/channels/2/keys/6'],
+  ['key-paused', '/channels/1/keys/2'],
+  ['key-limited', '/channels/1/keys/3'],
   ['key-tested', '/channels/2/keys/5'],
   ['key-delete', '/channels/2/keys/5/delete'],
   ['tokens', '/tokens'],
@@ -129,6 +139,15 @@ const pages = [
   ['usage-channels', '/usage?by=channel'],
   ['usage-models', '/usage?by=model'],
   ['usage-nothing', '/usage?period=range&from=2020-01-01&to=2020-01-02'],
+  ['capacity', '/capacity'],
+  ['capacity-large', '/capacity?prompt=200000&completion=8000&q=smart'],
+  ['capacity-invalid', '/capacity?prompt=many', null, 422],
+  ['capacity-nothing', '/capacity?q=nobody'],
+  ['routes', '/routes'],
+  ['routes-model', '/routes?model=smart'],
+  ['routes-token', '/routes?model=smart&token=3'],
+  ['routes-refused', '/routes?model=no-such-model&token=1'],
+  ['routes-invalid', '/routes?model=smart&token=99&completion=-1', null, 422],
   ['openclaw', '/openclaw?token=1'],
   ['settings', '/settings'],
   ['settings-invalid', '/settings', async (page) => {

@@ -20,6 +20,7 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("export", "error model protocol scheduler provider"),
     ("import", "error model protocol scheduler provider storage"),
     ("dispatch", "error model scheduler provider"),
+    ("inspect", "error model scheduler dispatch"),
     ("relay", "error model protocol scheduler provider storage upstream dispatch"),
     ("pool", "error model protocol scheduler provider storage upstream i18n"),
     (
@@ -28,15 +29,15 @@ const MAY_NAME: &[(&str, &str)] = &[
     ),
     (
         "web",
-        "error model protocol scheduler provider storage upstream dispatch relay i18n export import config pool",
+        "error model protocol scheduler provider storage upstream dispatch inspect relay i18n export import config pool",
     ),
     (
         "app",
-        "error model protocol scheduler provider storage upstream dispatch relay i18n export import config pool jobs web",
+        "error model protocol scheduler provider storage upstream dispatch inspect relay i18n export import config pool jobs web",
     ),
     (
         "cli",
-        "error model protocol scheduler provider storage upstream dispatch relay i18n export import config pool jobs web app",
+        "error model protocol scheduler provider storage upstream dispatch inspect relay i18n export import config pool jobs web app",
     ),
 ];
 

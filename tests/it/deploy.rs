@@ -463,7 +463,12 @@ async fn furnish(container: &Container, base_url: &str) {
         ..NewChannel::default()
     };
     let id = db.create_channel(&channel).await.unwrap();
-    let key = PastedKey { label: String::new(), secret: Secret::new("key-1"), quota_group: None, limits: Vec::new() };
+    let key = PastedKey {
+        label: String::new(),
+        secret: Secret::new("key-1"),
+        quota_group: None,
+        limits: Vec::new(),
+    };
     db.add_keys(id, &[key]).await.unwrap();
     db.create_token(&NewToken {
         name: "test".into(),

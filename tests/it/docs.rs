@@ -18,6 +18,7 @@ const PAIRS: &[&str] = &[
     "deploy/README",
     "docs/api",
     "docs/backup",
+    "docs/capacity",
     "docs/cli",
     "docs/errors",
     "docs/openclaw",

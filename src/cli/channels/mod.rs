@@ -14,6 +14,7 @@ use super::{
     command::{Entry, folder_flags, json_switch, noun, positional, switch, verb, yes_switch},
     invocation::Invocation,
     output::{clean, print},
+    pause,
     session::on_folder,
 };
 use crate::i18n::Messages;
@@ -81,6 +82,22 @@ fn command(m: Messages) -> Command {
                 .args(folder_flags(m)),
         )
         .subcommand(
+            verb(
+                "pause",
+                m.inspect.about_channel_pause(),
+                &["onepool channels pause Groq --for 5h", "onepool channels pause Groq --for 30m --model llama-3.3-70b-versatile"],
+                m,
+            )
+            .arg(name())
+            .args(pause::flags(m))
+            .args(folder_flags(m)),
+        )
+        .subcommand(
+            verb("retry", m.inspect.about_channel_retry(), &["onepool channels retry Groq"], m)
+                .arg(name())
+                .args(folder_flags(m)),
+        )
+        .subcommand(
             verb("remove", h.channels_remove(), &["onepool channels remove Groq --yes"], m)
                 .arg(name())
                 .arg(yes_switch(m))
@@ -108,6 +125,8 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         Some("edit") => edit::edit(call),
         Some("enable") => set_enabled(call, true),
         Some("disable") => set_enabled(call, false),
+        Some("pause") => pause::channel(call),
+        Some("retry") => pause::retry_channel(call),
         Some("remove") => remove(call),
         Some("models") => models::run(call),
         _ => show::list(call),

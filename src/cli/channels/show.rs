@@ -72,6 +72,7 @@ fn state_cell(m: Messages, state: ChannelState) -> Cell {
         ChannelState::NoKeys => (m.channels.state_no_keys(), Look::Doubtful),
         ChannelState::NoModels => (m.channels.state_no_models(), Look::Doubtful),
         ChannelState::Resting => (m.terminal.resting(), Look::Doubtful),
+        ChannelState::Paused => (m.terminal.paused(), Look::Dim),
     };
     Cell::text(text).look(look)
 }

@@ -11,12 +11,13 @@ use crate::{
         session::on_folder,
         view,
     },
+    dispatch::on_every_endpoint,
     model::{
         catalog::ChannelEntry,
         key::{CheckKind, Key},
     },
     pool::upkeep::{answered, concerns_key, models_to_check, patient_timeouts},
-    scheduler::rest::Scope,
+    scheduler::rest::{Rest, Scope},
     upstream::check::check_key,
 };
 
@@ -54,7 +55,10 @@ pub fn check(call: &Invocation) -> Result<(), Failure> {
                     Scope::ChannelModel(entry.channel.id, model.to_owned()),
                 ]
             });
-            session.end_rests(whole_scopes(&entry, &key).into_iter().chain(of_model)).await?;
+            let (book, now) = (session.rests().await?, session.now());
+            let is_paused = |scope: &Scope| book.active(scope, now).is_some_and(Rest::is_pause);
+            let scopes = whole_scopes(&entry, &key).into_iter().chain(of_model);
+            session.end_rests(scopes.filter(|scope| !is_paused(scope))).await?;
         }
         tell(call, &view::check(&check), || {
             let c = m.channels;
@@ -95,6 +99,11 @@ pub fn retry(call: &Invocation) -> Result<(), Failure> {
         let book = session.rests().await?;
         // A rest that has just begun may not be saved yet, so those of the key itself are named in any case.
         let mut scopes: BTreeSet<Scope> = whole_scopes(&entry, &key).into_iter().collect();
+        scopes.extend(
+            models_to_check(&entry.channel)
+                .into_iter()
+                .flat_map(|model| on_every_endpoint(&Scope::KeyModel(key.id, model))),
+        );
         let active = book.all_active(session.now()).map(|(scope, _)| scope);
         scopes.extend(active.filter(|scope| concerns_key(&entry, &key, scope)).cloned());
         session.end_rests(scopes).await?;

@@ -16,6 +16,7 @@ use super::{
     invocation::Invocation,
     options::{Options, option_of, set_limits},
     output::{clean, print},
+    pause,
     session::on_folder,
 };
 use crate::{
@@ -89,6 +90,10 @@ fn command(m: Messages) -> Command {
             .arg(option("model", "NAME", m.channels.test_model(), m))
             .arg(json_switch(m)),
         )
+        .subcommand(
+            simple("pause", m.inspect.about_key_pause(), &["onepool keys pause 3 --for 24h"])
+                .args(pause::flags(m)),
+        )
         .subcommand(simple("retry", h.keys_retry(), &["onepool keys retry 3"]))
 }
 
@@ -100,13 +105,14 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         Some("disable") => set_enabled(call, false),
         Some("remove") => remove(call),
         Some("check") => check::check(call),
+        Some("pause") => pause::key(call),
         Some("retry") => check::retry(call),
         _ => show::list(call),
     }
 }
 
 /// How messages name a key: by its id and what is known of it.
-fn name_of(key: &Key) -> String {
+pub(super) fn name_of(key: &Key) -> String {
     let label = if key.label.is_empty() { String::new() } else { format!("{} ", key.label) };
     clean(&format!("#{} ({label}…{})", key.id, key.last4)).into_owned()
 }

@@ -48,6 +48,7 @@ pub fn list(call: &Invocation) -> Result<(), Failure> {
                     Some(rest) if rest.class == OutcomeClass::KeyInvalid => {
                         (c.state_key_invalid(), Look::Bad)
                     }
+                    Some(rest) if rest.is_pause() => (m.terminal.paused(), Look::Dim),
                     Some(_) => (m.terminal.resting(), Look::Doubtful),
                     None => (c.state_available(), Look::Good),
                 };

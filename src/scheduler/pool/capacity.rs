@@ -1,13 +1,13 @@
 //! What a plan can do: per minute and per day, in theory and now.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Place, Plan, Pool};
 use crate::{
     model::{time::UnixMs, usage::OutcomeClass},
     scheduler::{
         gauge::Usage,
-        limit::{Cost, Metric, Window},
+        limit::{Cost, LimitScope, Metric, Window},
         now::Now,
     },
 };
@@ -31,7 +31,155 @@ pub struct Capacity {
     pub next_day: Option<u64>,
 }
 
+/// Calls that the keys with known limits can serve.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Per minute, if every key were healthy.
+    pub per_minute: u64,
+    /// Per day, if every key were healthy.
+    pub per_day: u64,
+    /// In the next minute, as things are.
+    pub next_minute: u64,
+    /// In the next 24 hours, as things are.
+    pub next_day: u64,
+}
+
+/// Limits of one kind that hold a plan back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// One that they hold for, to tell the kind.
+    pub scope: LimitScope,
+    /// What is counted.
+    pub metric: Metric,
+    /// When it comes back.
+    pub window: Window,
+    /// How much each allows.
+    pub max: u64,
+    /// How many of them there are.
+    pub limits: usize,
+}
+
+/// What a plan can do, and what holds it back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// Keys that are on.
+    pub keys: usize,
+    /// Owners of quotas among them: keys of one group are one.
+    pub owners: usize,
+    /// Keys of which nothing takes calls now.
+    pub resting: usize,
+    /// Keys of which some model has no known limit per minute or per day, so that nobody knows what they can do.
+    pub unknown: usize,
+    /// What the others can do.
+    pub calls: Calls,
+    /// What holds them back most, in a minute and in a day.
+    pub binding: Vec<Binding>,
+}
+
+/// The most kinds of limits that an outlook names for a span.
+const MOST_BINDING: usize = 3;
+
+/// What some lanes can do in a span.
+#[derive(Default)]
+struct Total {
+    calls: u64,
+    /// Lanes that no known limit bounds.
+    unbounded: Vec<u32>,
+    /// The limits that hold lanes back, with the number of those.
+    binding: BTreeMap<u32, usize>,
+}
+
 impl Pool {
+    /// What a plan can do with calls of this cost, and what holds it back. See [`capacity`](Self::capacity).
+    pub fn outlook(&mut self, plan: &Plan, cost: Cost, now: Now) -> Outlook {
+        let now = self.advance(now);
+        let lanes = self.lanes_of(plan);
+        let mut limits: Vec<u32> = Vec::new();
+        for &lane in &lanes {
+            for node in self.nodes_of(lane) {
+                limits.extend(&self.nodes[node as usize].limits);
+            }
+        }
+        limits.sort_unstable();
+        limits.dedup();
+        for limit in limits {
+            self.gauges[limit as usize].refresh(now);
+        }
+        let (mut keys, mut awake, mut owners) = (HashSet::new(), HashSet::new(), HashSet::new());
+        for &lane in &lanes {
+            let [key, _, group, _] = self.lanes[lane as usize].nodes;
+            keys.insert(key);
+            owners.insert(if group == NONE { key } else { group });
+            let rests = self.nodes_of(lane).iter().any(|&node| self.rests_through(node, now, 0));
+            if !rests {
+                awake.insert(key);
+            }
+        }
+        let minute = self.total(&lanes, cost, MINUTE_MS, None);
+        let day = self.total(&lanes, cost, DAY_MS, None);
+        let unknown: HashSet<u32> =
+            minute.unbounded.iter().map(|&lane| self.lanes[lane as usize].nodes[0]).collect();
+        let mut binding = self.binding(&minute);
+        for more in self.binding(&day) {
+            if !binding.contains(&more) {
+                binding.push(more);
+            }
+        }
+        Outlook {
+            keys: keys.len(),
+            owners: owners.len(),
+            resting: keys.difference(&awake).count(),
+            unknown: unknown.len(),
+            calls: Calls {
+                per_minute: minute.calls,
+                per_day: day.calls,
+                next_minute: self.total(&lanes, cost, MINUTE_MS, Some(now)).calls,
+                next_day: self.total(&lanes, cost, DAY_MS, Some(now)).calls,
+            },
+            binding,
+        }
+    }
+
+    /// Limits that hold lanes back, alike ones together; those of most lanes first.
+    fn binding(&self, total: &Total) -> Vec<Binding> {
+        let mut kinds: Vec<(usize, Binding)> = Vec::new();
+        for (&limit, &lanes) in &total.binding {
+            let gauge = &self.gauges[limit as usize];
+            let scope = &self.nodes[gauge.node as usize].scope;
+            let alike = |other: &Binding| {
+                std::mem::discriminant(&other.scope) == std::mem::discriminant(scope)
+                    && (other.metric, other.max) == (gauge.metric, gauge.max)
+                    && other.window == gauge.window
+            };
+            match kinds.iter_mut().find(|(_, other)| alike(other)) {
+                Some((sum, other)) => {
+                    *sum += lanes;
+                    other.limits += 1;
+                }
+                None => kinds.push((
+                    lanes,
+                    Binding {
+                        scope: scope.clone(),
+                        metric: gauge.metric,
+                        window: gauge.window.clone(),
+                        max: gauge.max,
+                        limits: 1,
+                    },
+                )),
+            }
+        }
+        kinds.sort_by_key(|(lanes, _)| std::cmp::Reverse(*lanes));
+        kinds.into_iter().take(MOST_BINDING).map(|(_, binding)| binding).collect()
+    }
+
+    fn lanes_of(&self, plan: &Plan) -> Vec<u32> {
+        let stems = plan.tiers.iter().flat_map(|tier| &tier.stems);
+        stems
+            .flat_map(|(stem, _)| self.stems[stem.0 as usize].lanes.iter().copied())
+            .filter(|&lane| self.lanes[lane as usize].place != Place::Off)
+            .collect()
+    }
+
     /// What a plan can do with calls of this cost, all models together. Keys of one account share their limits; calls are
     /// dealt to the lanes in turn, so this is what an even use reaches.
     pub fn capacity(&mut self, plan: &Plan, cost: Cost, now: Now) -> Capacity {
@@ -39,25 +187,20 @@ impl Pool {
         for limit in 0..self.gauges.len() {
             self.gauges[limit].refresh(now);
         }
-        let lanes: Vec<u32> = plan
-            .tiers
-            .iter()
-            .flat_map(|tier| &tier.stems)
-            .flat_map(|(stem, _)| self.stems[stem.0 as usize].lanes.iter().copied())
-            .filter(|&lane| self.lanes[lane as usize].place != Place::Off)
-            .collect();
+        let lanes = self.lanes_of(plan);
+        let known = |total: Total| total.unbounded.is_empty().then_some(total.calls);
         Capacity {
-            per_minute: self.total(&lanes, cost, MINUTE_MS, None),
-            per_day: self.total(&lanes, cost, DAY_MS, None),
-            next_minute: self.total(&lanes, cost, MINUTE_MS, Some(now)),
-            next_day: self.total(&lanes, cost, DAY_MS, Some(now)),
+            per_minute: known(self.total(&lanes, cost, MINUTE_MS, None)),
+            per_day: known(self.total(&lanes, cost, DAY_MS, None)),
+            next_minute: known(self.total(&lanes, cost, MINUTE_MS, Some(now))),
+            next_day: known(self.total(&lanes, cost, DAY_MS, Some(now))),
         }
     }
 
     /// How many calls fit into a span: in theory, or from now on.
-    fn total(&self, lanes: &[u32], cost: Cost, span: i64, from: Option<Now>) -> Option<u64> {
+    fn total(&self, lanes: &[u32], cost: Cost, span: i64, from: Option<Now>) -> Total {
         let mut left: HashMap<u32, u64> = HashMap::new();
-        let mut total = 0u64;
+        let mut total = Total::default();
         for &lane in lanes {
             let cost = self.cost_at(self.lanes[lane as usize].stem, cost);
             let nodes = self.nodes_of(lane);
@@ -74,24 +217,30 @@ impl Pool {
                 .iter()
                 .filter(counted)
                 .map(|&limit| {
-                    *left.entry(limit).or_insert_with(|| {
+                    let left = *left.entry(limit).or_insert_with(|| {
                         let gauge = &self.gauges[limit as usize];
                         let amount = match from {
                             Some(now) => gauge.room_by(now.ms() + span, now.ms()),
                             None => per_span(gauge.max, &gauge.window, span),
                         };
                         amount / cost.of(gauge.metric).max(1)
-                    })
+                    });
+                    (left, limit)
                 })
-                .min()?;
+                .min();
+            let Some((share, tightest)) = share else {
+                total.unbounded.push(lane);
+                continue;
+            };
+            *total.binding.entry(tightest).or_default() += 1;
             for limit in limits.iter().filter(counted) {
                 if let Some(left) = left.get_mut(limit) {
                     *left = left.saturating_sub(share);
                 }
             }
-            total = total.saturating_add(share);
+            total.calls = total.calls.saturating_add(share);
         }
-        Some(total)
+        total
     }
 
     fn nodes_of(&self, lane: u32) -> Vec<u32> {

@@ -1,5 +1,7 @@
 //! Why each candidate of a plan is taken or not: what the route inspector shows.
 
+use std::collections::BTreeSet;
+
 use super::{NONE, On, Place, Plan, Pool, StemId, ready::Ready};
 use crate::{
     model::{
@@ -123,6 +125,49 @@ impl Pool {
                 ..standing
             })
             .collect()
+    }
+
+    /// The limits of a channel that is on: of it as a whole, and of its models, groups and keys, each with whom it holds for.
+    /// With `only` a key, those that its calls count for.
+    pub fn readings_of_channel(
+        &mut self,
+        channel: ChannelId,
+        only: Option<KeyId>,
+        now: Now,
+    ) -> Vec<(LimitScope, Reading)> {
+        let now = self.advance(now);
+        let mut limits = BTreeSet::new();
+        for stem in self.stem_of.get(&channel).into_iter().flat_map(|stems| stems.values()) {
+            let stem = &self.stems[*stem as usize];
+            let mut found = false;
+            for lane in stem.lanes.iter().map(|&lane| &self.lanes[lane as usize]) {
+                if lane.place == Place::Off || only.is_some_and(|key| key != lane.key) {
+                    continue;
+                }
+                found = true;
+                for &node in lane.nodes.iter().filter(|&&node| node != NONE) {
+                    limits.extend(&self.nodes[node as usize].limits);
+                }
+            }
+            if found {
+                for node in stem.nodes {
+                    limits.extend(&self.nodes[node as usize].limits);
+                }
+            }
+        }
+        let mut readings: Vec<(LimitScope, Reading)> = limits
+            .into_iter()
+            .map(|limit: u32| {
+                let gauge = &mut self.gauges[limit as usize];
+                let (node, reading) = (gauge.node, gauge.reading(now));
+                (self.scope_of(node), reading)
+            })
+            .collect();
+        readings.sort_by(|(scope, one), (other_scope, other)| {
+            let order = |reading: &Reading| (reading.metric, reading.window.span_ms().unwrap_or(u64::MAX));
+            (scope, order(one)).cmp(&(other_scope, order(other)))
+        });
+        readings
     }
 
     fn scope_of(&self, node: u32) -> LimitScope {

@@ -25,7 +25,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use capacity::Capacity;
+pub use capacity::{Binding, Calls, Capacity, Outlook};
 pub use choose::{Ask, Choice, Plan, Taken, Tier, Tried, Why};
 pub use explain::{Obstacle, Standing};
 pub use settle::{Fault, Told};
@@ -267,7 +267,7 @@ impl Pool {
         for node in &mut self.nodes {
             node.limits.retain(|&limit| self.gauges[limit as usize].active);
         }
-        // Rests of some models may have waited for their keys.
+        // What is new here may have rested before it was declared; rests of some models may have waited for their keys.
         self.learn_rests();
         self.changes += 1;
     }
@@ -520,12 +520,9 @@ impl Pool {
         &mut self.rests
     }
 
-    /// Lets a scope rest until a time, on an operator's word ("pause").
-    pub fn pause(&mut self, scope: &Scope, until: UnixMs, detail: String, now: Now) {
-        let report =
-            super::rest::Report { class: OutcomeClass::Ambiguous, asked: None, status: None, detail };
-        let rest_for = until.since(now.steady);
-        self.rests.strike(scope, report, rest_for, now.steady, now.steady);
+    /// Lets a scope rest until a time on the steady clock, on an operator's word ("pause").
+    pub fn pause(&mut self, scope: &Scope, until: UnixMs, now: Now) {
+        self.rests.pause(scope, until, now.steady);
     }
 
     /// The limits of a scope, with what is used of each.

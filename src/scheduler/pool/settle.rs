@@ -556,7 +556,10 @@ fn own_rest(fault: &Fault, strikes: u32, interval_ms: Option<i64>) -> Duration {
         }
         OutcomeClass::HostError => [0, 2_000, 5_000, 15_000, 60_000, 300_000],
         OutcomeClass::Ambiguous => [0, 1_000, 5_000, 15_000, 60_000, 60_000],
-        OutcomeClass::Success | OutcomeClass::ClientError | OutcomeClass::ClientClosed => [0; 6],
+        OutcomeClass::Success
+        | OutcomeClass::ClientError
+        | OutcomeClass::ClientClosed
+        | OutcomeClass::Paused => [0; 6],
     };
     let step = (strikes.max(1) as usize - 1).min(millis.len() - 1);
     let rest = Duration::from_millis(millis[step].unsigned_abs());

@@ -5,6 +5,7 @@
 
 mod access_tokens;
 pub mod account;
+mod capacity;
 pub mod chains;
 pub mod channels;
 pub mod confirm;
@@ -13,6 +14,7 @@ pub mod log;
 pub mod login;
 pub mod openclaw;
 pub mod preferences;
+mod routes;
 pub mod settings;
 pub mod setup;
 pub mod setup_code;
@@ -83,8 +85,10 @@ pub fn router(site: Site) -> Router {
         .with_rejection_response(|_| Error::Forbidden("the request came from another site").into_response());
     Router::new()
         .route("/", get(async || Redirect::to("/channels")))
+        .merge(capacity::router())
         .merge(chains::router())
         .merge(channels::router())
+        .merge(routes::router())
         .merge(log::router())
         .merge(login::router())
         .merge(openclaw::router())

@@ -258,6 +258,8 @@ pub enum Section {
     Log,
     /// Usage per token, key, channel and model.
     Usage,
+    /// What the pool can do, and where calls go.
+    Capacity,
     /// The OpenClaw page.
     OpenClaw,
     /// Settings.
@@ -303,6 +305,7 @@ impl Chrome {
             (Section::Tokens, "/tokens", t.nav_tokens()),
             (Section::Log, "/log", t.nav_log()),
             (Section::Usage, "/usage", t.nav_usage()),
+            (Section::Capacity, "/capacity", t.nav_capacity()),
             (Section::OpenClaw, "/openclaw", t.nav_openclaw()),
             (Section::Settings, "/settings", t.nav_settings()),
             (Section::Account, "/account", t.nav_account()),

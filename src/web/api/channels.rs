@@ -29,7 +29,8 @@ use crate::{
         input::{ChannelInput, Faults, LimitInput, ModelDetails, ModelInput, TimeoutsInput, Upstreams},
         rules::MAX_MODELS,
         upkeep::{
-            concerns_channel, end_rests, key_rest, merged_models, patient_timeouts, sends_secrets_elsewhere,
+            concerns_channel, end_rests, is_paused, key_rest, merged_models, patient_timeouts,
+            sends_secrets_elsewhere,
         },
     },
     scheduler::rest::{RestBook, Scope},
@@ -81,7 +82,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .example(json!({"apply": true}))
             .fails(StatusCode::CONFLICT, "The channel has no key to ask with.")
             .fails(StatusCode::BAD_GATEWAY, "The upstream gave no list; the message says why."),
-        Endpoint::new(Method::POST, "/api/channels/{id}/retry", "End every rest of a channel", retry)
+        Endpoint::new(Method::POST, "/api/channels/{id}/retry", "End every rest and pause of a channel", retry)
             .about("The channel, its keys and models are tried again from the next call on."),
     ]
 }
@@ -145,6 +146,8 @@ pub enum ChannelState {
     NoModels,
     /// It rests, or all of its keys do.
     Resting,
+    /// An operator has paused it, or all of its keys.
+    Paused,
 }
 
 /// How many keys a channel has.
@@ -180,6 +183,8 @@ impl ChannelView {
             ChannelState::NoKeys
         } else if channel.models.is_empty() && channel.redirects.is_empty() {
             ChannelState::NoModels
+        } else if is_paused(entry, book, now) {
+            ChannelState::Paused
         } else if available == 0 || book.active(&Scope::Channel(channel.id), now).is_some() {
             ChannelState::Resting
         } else {

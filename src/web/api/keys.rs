@@ -63,7 +63,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                  tokens; takes at most some minutes. A key that answers does not rest any longer.",
             )
             .example(json!({"model": "llama-3.3-70b-versatile"})),
-        Endpoint::new(Method::POST, "/api/keys/{id}/retry", "End every rest of a key", retry)
+        Endpoint::new(Method::POST, "/api/keys/{id}/retry", "End every rest and pause of a key", retry)
             .about("Also that of its quota group. Rests of its channel as a whole stay."),
     ]
 }
@@ -105,6 +105,8 @@ pub enum KeyState {
     Off,
     /// It takes none until a time.
     Resting,
+    /// The same, because an operator wants it.
+    Paused,
 }
 
 /// Why something rests, and until when.
@@ -210,6 +212,7 @@ impl KeyView {
             created_at: row.created_at.into(),
             state: match (key.enabled, rest) {
                 (false, _) => KeyState::Off,
+                (true, Some(rest)) if rest.is_pause() => KeyState::Paused,
                 (true, Some(_)) => KeyState::Resting,
                 (true, None) => KeyState::Available,
             },
@@ -230,7 +233,7 @@ pub struct KeyList {
 }
 
 /// The key of an id, and its channel.
-fn find(catalog: &Catalog, id: KeyId) -> Result<(Arc<ChannelEntry>, Arc<Key>)> {
+pub(super) fn find(catalog: &Catalog, id: KeyId) -> Result<(Arc<ChannelEntry>, Arc<Key>)> {
     let of = |entry: &Arc<ChannelEntry>| {
         let key = entry.keys.iter().find(|key| key.id == id)?;
         Some((entry.clone(), key.clone()))

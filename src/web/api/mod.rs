@@ -2,11 +2,13 @@
 //!
 //! - [`endpoint`]: what an endpoint is; its handler's types are also its documentation.
 //! - [`auth`], [`input`], [`refusal`]: who asks, what is sent, and why it is refused.
-//! - One file per noun: `channels`, `keys`, `rests`, `chains`, `tokens`, `usage`, `settings`, `pool`, `server`, `account`.
+//! - One file per noun: `channels`, `keys`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `pool`, `server`,
+//!   `account`.
 //! - [`document`] and [`page`]: the OpenAPI document, and the page that shows it.
 
 mod account;
 pub mod auth;
+pub mod capacity;
 mod chains;
 mod channels;
 pub mod document;
@@ -55,7 +57,16 @@ pub fn nouns() -> Vec<Noun> {
     vec![
         noun("Channels", "Upstream endpoints, what they serve and at what price.", channels::endpoints()),
         noun("Keys", "Upstream credentials. Their values can be written, never read.", keys::endpoints()),
-        noun("Rests", "What takes no calls now after a bad answer.", rests::endpoints()),
+        noun(
+            "Rests",
+            "What takes no calls now: after a bad answer, or on an operator's word.",
+            rests::endpoints(),
+        ),
+        noun(
+            "Capacity",
+            "What is left of limits, what the pool can do, and where calls go.",
+            capacity::endpoints(),
+        ),
         noun("Chains", "Virtual models: ordered lists of models, made by hand.", chains::endpoints()),
         noun("Tokens", "What clients present, and what they may do with it.", tokens::endpoints()),
         noun("Usage", "The log of calls, and sums of it.", usage::endpoints()),

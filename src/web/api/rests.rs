@@ -1,4 +1,6 @@
-//! What rests now, over all channels, and the end of one rest.
+//! What rests now, over all channels, the end of one rest, and pauses.
+
+use std::time::Duration;
 
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
@@ -6,19 +8,22 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
+    channels,
     endpoint::{Asked, Body, Endpoint, Query, Shown},
-    keys::RestView,
+    keys::{self, RestView},
     refusal::{Refusal, Result},
-    shapes::{Ended, Page},
+    shapes::{At, Ended, Page},
 };
 use crate::{
+    dispatch::on_chat,
     model::{
+        catalog::ChannelEntry,
         id::{ChannelId, KeyId},
         limit::Models,
     },
     pool::{
         input::Faults,
-        upkeep::{concerns_channel, end_rests},
+        upkeep::{MAX_PAUSE, concerns_channel, end_rests, models_to_check},
     },
     scheduler::rest::Scope,
 };
@@ -29,8 +34,14 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::GET, "/api/rests", "List what rests now", list)
             .about("A key, a model or a host that answered badly takes no calls for a while. What comes back first stands first."),
         Endpoint::new(Method::POST, "/api/rests/end", "End one rest", end)
-            .about("Takes a `scope` as the list gives it.")
+            .about("Takes a `scope` as the list gives it. A model's pause ends on every endpoint.")
             .example(json!({"scope": {"kind": "key_model", "key_id": 3, "model": "llama-3.3-70b-versatile"}})),
+        Endpoint::new(Method::POST, "/api/channels/{id}/pause", "Pause a channel or a model of it", pause_channel)
+            .about("It takes no calls until the time is over or the rest is ended; a restart does not end it.")
+            .example(json!({"for_minutes": 300})),
+        Endpoint::new(Method::POST, "/api/keys/{id}/pause", "Pause a key or a model on it", pause_key)
+            .about("It takes no calls until the time is over or the rest is ended; a restart does not end it.")
+            .example(json!({"for_minutes": 60, "model": "llama-3.3-70b-versatile"})),
     ]
 }
 
@@ -211,6 +222,62 @@ pub struct EndRestInput {
 async fn end(asked: Asked<(), (), Body<EndRestInput>>) -> Result<Shown<Ended>> {
     let scope = asked.body.0.scope.scope()?;
     let now = asked.site.clock.steady();
-    let ended = end_rests(asked.site.dispatch.lock().rests_mut(), now, |known| *known == scope);
+    let ended = end_rests(asked.site.dispatch.lock().rests_mut(), now, |known| {
+        *known == scope || on_chat(known).as_ref() == Some(&scope)
+    });
     Ok(Shown(Ended { ended: ended as u64 }))
+}
+
+/// What to pause, and for how long.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PauseInput {
+    /// Minutes from now on; at most 30 days.
+    #[schema(minimum = 1, maximum = 43_200)]
+    for_minutes: i64,
+    /// Only this upstream model.
+    #[serde(default)]
+    model: Option<String>,
+}
+
+/// A pause that has begun.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PauseView {
+    /// When calls may go there again.
+    until: At,
+}
+
+impl PauseInput {
+    fn length(&self) -> Result<Duration> {
+        let minutes = u64::try_from(self.for_minutes).unwrap_or(0);
+        let length = Duration::from_secs(minutes.saturating_mul(60));
+        if length.is_zero() || length > MAX_PAUSE {
+            return Err(Refusal::at("for_minutes", "Give a whole number from 1 to 43200."));
+        }
+        Ok(length)
+    }
+
+    /// The model, if the channel has it.
+    fn model(&self, entry: &ChannelEntry) -> Result<Option<String>> {
+        match &self.model {
+            Some(model) if !models_to_check(&entry.channel).contains(model) => {
+                Err(Refusal::at("model", "The channel has no such upstream model."))
+            }
+            model => Ok(model.clone()),
+        }
+    }
+}
+
+async fn pause_channel(asked: Asked<ChannelId, (), Body<PauseInput>>) -> Result<Shown<PauseView>> {
+    let entry = channels::find(&asked.site.catalog.load(), asked.path)?;
+    let (length, model) = (asked.body.0.length()?, asked.body.0.model(&entry)?);
+    let scope = model.map_or(Scope::Channel(asked.path), |model| Scope::ChannelModel(asked.path, model));
+    Ok(Shown(PauseView { until: asked.site.dispatch.pause(&[scope], length).into() }))
+}
+
+async fn pause_key(asked: Asked<KeyId, (), Body<PauseInput>>) -> Result<Shown<PauseView>> {
+    let (entry, _) = keys::find(&asked.site.catalog.load(), asked.path)?;
+    let (length, model) = (asked.body.0.length()?, asked.body.0.model(&entry)?);
+    let scope = model.map_or(Scope::Key(asked.path), |model| Scope::KeyModel(asked.path, model));
+    Ok(Shown(PauseView { until: asked.site.dispatch.pause(&[scope], length).into() }))
 }

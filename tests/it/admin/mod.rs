@@ -1,6 +1,7 @@
 //! The operator's pages, as a browser sees them: requests go into the router, without a socket.
 
 mod account;
+mod capacity;
 mod chains;
 mod channels;
 mod limits;

@@ -2,6 +2,7 @@
 //! may hold a secret.
 
 mod access;
+mod capacity;
 mod chains;
 mod channels;
 mod document;

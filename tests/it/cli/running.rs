@@ -180,3 +180,57 @@ async fn a_key_is_tested_and_models_are_fetched_without_a_server() {
     let after = folder.run(&["channels", "models", "Groq", "--json"]).json();
     assert_eq!(after["items"].as_array().unwrap().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_counts_for_a_running_server_and_for_the_next_one() {
+    let (folder, upstream) = (Folder::empty(), upstream());
+    let server = folder.serve();
+    let value = folder.fill(&upstream.base_url());
+    server.follows(&value, 200).await;
+    let said = folder.run(&["channels", "pause", "groq", "--for", "5h"]).ok();
+    assert!(said.starts_with("Channel “Groq” is paused until "), "{said}");
+    server.follows(&value, 503).await;
+    assert_eq!(folder.run(&["channels", "--json"]).json()["items"][0]["state"], json!("paused"));
+    let explained = folder.run(&["explain", "M", "--json"]).json();
+    assert_eq!(explained["candidates"][0]["hurdle"]["kind"], json!("paused"));
+    let text = folder.run(&["explain", "m", "--token", "laptop"]).ok();
+    assert!(text.contains("paused by operator") && text.contains("running server saved"), "{text}");
+    folder.run(&["channels", "retry", "Groq"]).ok();
+    server.follows(&value, 200).await;
+
+    folder.run(&["keys", "pause", "1", "--for", "24h", "--model", "m"]).ok();
+    server.follows(&value, 503).await;
+    drop(server);
+    let text = folder.run(&["explain", "m"]).ok();
+    assert!(text.contains("paused by operator (m on key #1)") && text.contains("no server runs"), "{text}");
+    let server = folder.serve();
+    assert_eq!(server.chat(&value).await, 503, "a restart ends no pause");
+    folder.run(&["keys", "retry", "1"]).ok();
+    server.follows(&value, 200).await;
+}
+
+#[test]
+fn capacity_and_explanations_do_without_a_server() {
+    let (folder, _) = Folder::filled("http://127.0.0.1:9");
+    let capacity = folder.run(&["capacity", "--json"]).json();
+    assert_eq!(capacity["items"][0]["capacity"]["unknown_keys"], json!(1));
+    let text = folder.run(&["capacity"]).ok();
+    assert!(text.contains("unknown") && text.contains("The whole pool"), "{text}");
+    let explained = folder.run(&["explain", "m", "--json"]).json();
+    assert_eq!(explained["candidates"][0]["place"], json!(1));
+    folder.run(&["keys", "disable", "1"]).ok();
+    assert!(folder.run(&["explain", "m"]).ok().contains("the key is switched off"));
+    assert!(folder.run(&["explain", "other"]).ok().contains("No channel that is on offers this model"));
+    for wrong in [
+        &["explain", "m", "--prompt-tokens", "many"][..],
+        &["channels", "pause", "Groq", "--for", "10s"],
+        &["keys", "pause", "1", "--for", "31d"],
+        &["keys", "pause", "1"],
+        &["channels", "pause", "Groq", "--for", "1h", "--model", "other"],
+    ] {
+        folder.run(wrong).refused(2);
+    }
+    assert!(folder.run(&["explain", "m", "--token", "nobody"]).refused(1).contains("nobody"));
+    folder.run(&["keys", "pause", "1", "--for", "1h"]).ok();
+    assert_eq!(folder.run(&["keys", "--json"]).json()["items"][0]["rest"]["class"], json!("paused"));
+}

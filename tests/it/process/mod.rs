@@ -216,7 +216,12 @@ impl Folder {
                 ..NewChannel::default()
             };
             let id = db.create_channel(&channel).await.expect("a channel");
-            let key = PastedKey { label: String::new(), secret: Secret::new(KEY), quota_group: None, limits: Vec::new() };
+            let key = PastedKey {
+                label: String::new(),
+                secret: Secret::new(KEY),
+                quota_group: None,
+                limits: Vec::new(),
+            };
             db.add_keys(id, &[key]).await.expect("a key");
         }
         db.create_token(&NewToken {

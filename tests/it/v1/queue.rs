@@ -24,14 +24,8 @@ async fn start() -> TestApp {
 
 /// Declares a limit for each key of a channel.
 async fn limit(app: &TestApp, channel: ChannelId, metric: Metric, window: Window, max: u64) {
-    let limit = Limit {
-        models: Models::default(),
-        per: Per::Key,
-        metric,
-        window,
-        max,
-        source: Source::Declared,
-    };
+    let limit =
+        Limit { models: Models::default(), per: Per::Key, metric, window, max, source: Source::Declared };
     app.app.site().db.set_limits(channel, None, &[limit]).await.unwrap();
     app.reload().await;
 }

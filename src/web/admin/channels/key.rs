@@ -8,7 +8,8 @@ use axum::{
 };
 
 use super::{
-    find_channel, find_key, key_name, keys::MAX_NAME_CHARS, limits::LimitTables, show::CheckSummary, state,
+    find_channel, find_key, gauges::Gauges, key_name, keys::MAX_NAME_CHARS, limits::LimitTables,
+    show::CheckSummary, state,
 };
 use crate::{
     error::{Error, Result},
@@ -22,7 +23,7 @@ use crate::{
     upstream::check::check_key,
     web::{
         Site,
-        admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other_with},
+        admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
         form::{FieldErrors, Fields},
     },
 };
@@ -35,6 +36,7 @@ struct KeyPage {
     channel: String,
     channel_path: String,
     rests_path: String,
+    pause_path: String,
     path: String,
     enabled: bool,
     badge: state::Badge,
@@ -44,6 +46,7 @@ struct KeyPage {
     errors: FieldErrors,
     rests: Vec<state::RestRow>,
     limits: LimitTables,
+    gauges: Gauges,
     models: Vec<String>,
     check: CheckSummary,
     steps: Vec<StepRow>,
@@ -111,7 +114,8 @@ async fn page(
     let rows = site.db.key_rows(entry.channel.id).await?;
     let row = rows.into_iter().find(|row| row.id == key.id).ok_or(Error::NotFound)?;
     let catalog = site.catalog.load();
-    let now = site.clock.steady();
+    let now = site.dispatch.now();
+    let readings = site.dispatch.lock().readings_of_channel(entry.channel.id, Some(key.id), now);
     let models = models_to_check(&entry.channel);
     let channel_path = format!("/channels/{}", entry.channel.id);
     let page = {
@@ -122,15 +126,17 @@ async fn page(
             title: t.channels.key_title(&key_name(key)),
             channel: entry.channel.name.clone(),
             rests_path: format!("{channel_path}/rests"),
+            pause_path: format!("{}/pause", key_path(entry, key)),
             channel_path,
             path: key_path(entry, key),
             enabled: key.enabled,
-            badge: state::of_key(t, entry, key, book, now),
+            badge: state::of_key(t, entry, key, book, now.steady),
             added_at: row.created_at.zoned(&catalog.zone).strftime("%Y-%m-%d %H:%M").to_string(),
             label,
             group,
             errors,
-            rests: state::rest_rows(t, entry, Some(key), book, now),
+            rests: state::rest_rows(t, entry, Some(key), book, now, &catalog.zone),
+            gauges: Gauges::of(t, entry, &readings, now, &catalog.zone),
             limits: LimitTables::of(t, entry, Some(key), &site.catalog.provider_of(&entry.channel)),
             models,
             check: CheckSummary::of(t, row.last_check.as_ref(), &catalog.zone),
@@ -143,6 +149,14 @@ async fn page(
         }
     };
     render_with(status, &page)
+}
+
+/// A form that was sent to an address below a key's page, asked for again: the key's page.
+pub(super) async fn to_key(_operator: Operator, Path((id, key)): Path<(String, String)>) -> Response {
+    match (id.parse::<i64>(), key.parse::<i64>()) {
+        (Ok(id), Ok(key)) => see_other(&format!("/channels/{id}/keys/{key}")),
+        _ => see_other("/channels"),
+    }
 }
 
 fn key_path(entry: &ChannelEntry, key: &Key) -> String {

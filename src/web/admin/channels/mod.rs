@@ -1,10 +1,12 @@
 //! Channels and their keys.
 //!
 //! `index` lists them, `form` adds and edits, `show` is a channel's page with its keys, models and rests; what
-//! its forms do is in `keys`, `models` and `rests`; `limits` is a page for a channel's and for a key's. `delete` asks first.
+//! its forms do is in `keys`, `models` and `rests`;
+//! `limits` is a page for a channel's and for a key's. `state` and `gauges` say how things stand. `delete` asks first.
 
 mod delete;
 mod form;
+mod gauges;
 mod index;
 mod key;
 mod keys;
@@ -46,6 +48,7 @@ pub fn router() -> Router<Site> {
         .route("/channels/{id}/test", post(key::test_any))
         .route("/channels/{id}/delete", get(delete::ask_channel).post(delete::delete_channel))
         .route("/channels/{id}/rests", get(show::to_channel).post(rests::clear))
+        .route("/channels/{id}/pause", get(show::to_channel).post(rests::pause_channel))
         .route("/channels/{id}/models", get(show::to_channel).post(models::save))
         .route("/channels/{id}/models/fetch", get(show::to_channel).post(models::fetch))
         .route("/channels/{id}/models/apply", get(show::to_channel).post(models::apply))
@@ -54,6 +57,7 @@ pub fn router() -> Router<Site> {
         .route("/channels/{id}/keys", get(show::to_channel).post(keys::paste))
         .route("/channels/{id}/keys/{key}", get(key::show).post(key::update))
         .route("/channels/{id}/keys/{key}/enabled", post(key::set_enabled))
+        .route("/channels/{id}/keys/{key}/pause", get(key::to_key).post(rests::pause_key))
         .route("/channels/{id}/keys/{key}/test", post(key::test))
         .route("/channels/{id}/keys/{key}/delete", get(delete::ask_key).post(delete::delete_key))
 }
@@ -70,7 +74,7 @@ fn find_key(entry: &ChannelEntry, id: &str) -> Result<Arc<Key>> {
 }
 
 /// How a page names a key: by its label and its last four characters.
-fn key_name(key: &Key) -> String {
+pub(in crate::web::admin) fn key_name(key: &Key) -> String {
     name_of_key(&key.label, &key.last4)
 }
 

@@ -10,6 +10,7 @@ use axum::{
 use super::{
     find_channel,
     form::{in_language, provider_name},
+    gauges::{self, GaugeRow, Gauges},
     limits::LimitTables,
     models::ModelsForm,
     name_of_key, state,
@@ -23,6 +24,7 @@ use crate::{
         decimal,
         key::KeyCheck,
     },
+    pool::upkeep::models_to_check,
     provider::{GENERIC, Providers},
     web::{
         Site,
@@ -37,11 +39,16 @@ struct ShowPage {
     c: Chrome,
     path: String,
     rests_path: String,
+    pause_path: String,
+    routes_path: String,
     name: String,
     enabled: bool,
     badge: state::Badge,
     facts: Vec<(&'static str, String)>,
     rests: Vec<state::RestRow>,
+    gauges: Gauges,
+    upstream_models: Vec<String>,
+    has_tightest: bool,
     keys: Vec<KeyLine>,
     paste: PasteForm,
     limits: LimitTables,
@@ -56,6 +63,7 @@ struct KeyLine {
     group: String,
     enabled: bool,
     badge: state::Badge,
+    tightest: Option<GaugeRow>,
     check: CheckSummary,
 }
 
@@ -141,7 +149,12 @@ pub(super) async fn page(
     let t = operator.t();
     let rows = site.db.key_rows(entry.channel.id).await?;
     let catalog = site.catalog.load();
-    let now = site.clock.steady();
+    let now = site.dispatch.now();
+    let readings = site.dispatch.lock().readings_of_channel(entry.channel.id, None, now);
+    let mut tightest = gauges::tightest(t, entry, &readings, now, &catalog.zone);
+    let shared: Vec<_> = readings.into_iter().filter(|(scope, _)| gauges::is_shared(scope)).collect();
+    let gauges = Gauges::of(t, entry, &shared, now, &catalog.zone);
+    let has_tightest = !tightest.is_empty();
     let providers = site.catalog.providers().load();
     let page = {
         let pool = site.dispatch.lock();
@@ -152,7 +165,8 @@ pub(super) async fn page(
                 let key = entry.keys.iter().find(|key| key.id == row.id)?;
                 Some(KeyLine {
                     id: row.id.to_string(),
-                    badge: state::of_key(t, entry, key, book, now),
+                    badge: state::of_key(t, entry, key, book, now.steady),
+                    tightest: tightest.remove(&row.id),
                     check: CheckSummary::of(t, row.last_check.as_ref(), &catalog.zone),
                     label: row.label,
                     last4: row.last4,
@@ -165,11 +179,16 @@ pub(super) async fn page(
             c: operator.chrome(Section::Channels),
             path: format!("/channels/{}", entry.channel.id),
             rests_path: format!("/channels/{}/rests", entry.channel.id),
+            pause_path: format!("/channels/{}/pause", entry.channel.id),
+            routes_path: routes_path(&entry.channel),
             name: entry.channel.name.clone(),
             enabled: entry.channel.enabled,
-            badge: state::of_channel(t, entry, book, now),
+            badge: state::of_channel(t, entry, book, now.steady),
             facts: facts(t, entry, &providers),
-            rests: state::rest_rows(t, entry, None, book, now),
+            rests: state::rest_rows(t, entry, None, book, now, &catalog.zone),
+            gauges,
+            upstream_models: models_to_check(&entry.channel),
+            has_tightest,
             keys,
             paste,
             limits: LimitTables::of(t, entry, None, providers.of(&entry.channel.provider)),
@@ -225,6 +244,15 @@ fn facts(t: Messages, entry: &ChannelEntry, providers: &Providers) -> Vec<(&'sta
         facts.push((t.common.note(), channel.note.clone()));
     }
     facts
+}
+
+/// Where calls for the channel's first public model go; empty if it offers none.
+fn routes_path(channel: &Channel) -> String {
+    let own = channel.models.iter().map(|model| &model.name);
+    let first = own.chain(channel.redirects.iter().map(|redirect| &redirect.public)).next();
+    first.map_or_else(String::new, |model| {
+        form_urlencoded::Serializer::new("/routes?".to_owned()).append_pair("model", model).finish()
+    })
 }
 
 /// The provider's name; a channel without one is told whose base URL it has.

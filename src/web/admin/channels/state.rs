@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::{
+    dispatch::on_chat,
     i18n::Messages,
     model::{catalog::ChannelEntry, key::Key, time::UnixMs, usage::OutcomeClass},
     pool::upkeep::{concerns_channel, concerns_key, key_rest},
-    scheduler::rest::{Rest, RestBook, Scope},
+    scheduler::{
+        now::Now,
+        rest::{Rest, RestBook, Scope},
+    },
 };
 
 use super::key_name;
@@ -80,6 +86,10 @@ pub(super) fn of_key(t: Messages, entry: &ChannelEntry, key: &Key, book: &RestBo
 }
 
 fn resting(t: Messages, rest: &Rest, now: UnixMs) -> Badge {
+    if rest.is_pause() {
+        // No fault, so nothing to be warned of.
+        return Badge::new("", t.channels.state_paused(&left(rest, now))).because(t, rest);
+    }
     Badge::new("warn", t.channels.state_resting(&left(rest, now))).because(t, rest)
 }
 
@@ -101,6 +111,10 @@ pub(super) struct RestRow {
     pub detail: String,
     /// The time until it comes back.
     pub left: String,
+    /// When it comes back, exactly.
+    pub until: String,
+    /// Whether an operator wanted it.
+    pub paused: bool,
     /// The scope, as the form sends it back.
     pub scope: String,
 }
@@ -111,10 +125,17 @@ pub(super) fn rest_rows(
     entry: &ChannelEntry,
     only: Option<&Key>,
     book: &RestBook,
-    now: UnixMs,
+    now: Now,
+    zone: &TimeZone,
 ) -> Vec<RestRow> {
+    // A model is paused on every endpoint; one row says so.
+    let is_told = |scope: &Scope, rest: &Rest| {
+        let chat = on_chat(scope).filter(|_| rest.is_pause());
+        chat.is_none_or(|chat| book.active(&chat, now.steady).is_none_or(|rest| !rest.is_pause()))
+    };
     let mut rows: Vec<(UnixMs, RestRow)> = book
-        .all_active(now)
+        .all_active(now.steady)
+        .filter(|(scope, rest)| is_told(scope, rest))
         .filter(|(scope, _)| {
             only.map_or_else(|| concerns_channel(entry, scope), |key| concerns_key(entry, key, scope))
         })
@@ -123,7 +144,9 @@ pub(super) fn rest_rows(
                 what: what(t, entry, scope),
                 reason: reason(t, rest),
                 detail: rest.detail.clone(),
-                left: left(rest, now),
+                left: left(rest, now.steady),
+                until: now.to_wall(rest.until).zoned(zone).strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
+                paused: rest.is_pause(),
                 scope: serde_json::to_string(scope).ok()?,
             };
             Some((rest.until, row))
@@ -171,6 +194,7 @@ pub(super) fn class_name(t: Messages, class: OutcomeClass) -> &'static str {
         OutcomeClass::ClientError => t.class_client_error(),
         OutcomeClass::Ambiguous => t.class_ambiguous(),
         OutcomeClass::ClientClosed => t.class_client_closed(),
+        OutcomeClass::Paused => t.class_paused(),
     }
 }
 
@@ -178,7 +202,7 @@ pub(super) fn class_name(t: Messages, class: OutcomeClass) -> &'static str {
 pub(super) fn advice(t: Messages, class: OutcomeClass) -> &'static str {
     let t = t.channels;
     match class {
-        OutcomeClass::Success | OutcomeClass::ClientClosed => "",
+        OutcomeClass::Success | OutcomeClass::ClientClosed | OutcomeClass::Paused => "",
         OutcomeClass::RateLimited => t.advice_rate_limited(),
         OutcomeClass::ModelUnavailable => t.advice_model_unavailable(),
         OutcomeClass::KeyInvalid => t.advice_key_invalid(),

@@ -90,6 +90,9 @@ struct CallPage {
     result: &'static str,
     groups: Vec<Vec<Field>>,
     waterfall: Waterfall,
+    /// Whether it waited in line.
+    queued: bool,
+    routes_path: String,
     summary: String,
     attempts: Vec<AttemptView>,
 }
@@ -113,6 +116,11 @@ async fn show(
         result: t.log.result_name(row.result),
         groups: fields(t, &row),
         waterfall: Waterfall::new(t, &row, &attempts),
+        queued: row.queue_ms > 0,
+        routes_path: form_urlencoded::Serializer::new("/routes?".to_owned())
+            .append_pair("model", &row.asked_model)
+            .append_pair("token", &if row.token.deleted { String::new() } else { row.token.id.to_string() })
+            .finish(),
         summary: t.log.waterfall_summary(attempts.len(), &duration(t, row.total_ms)),
         attempts: (1..).zip(&attempts).map(|(number, attempt)| view(t, number, attempt)).collect(),
     };

@@ -106,7 +106,8 @@ pub fn class_style(class: OutcomeClass) -> &'static str {
         | OutcomeClass::ModelUnavailable
         | OutcomeClass::ClientError
         | OutcomeClass::Ambiguous
-        | OutcomeClass::ClientClosed => "warn",
+        | OutcomeClass::ClientClosed
+        | OutcomeClass::Paused => "warn",
         OutcomeClass::KeyInvalid | OutcomeClass::OutOfCredit | OutcomeClass::HostError => "bad",
     }
 }

@@ -27,6 +27,6 @@ impl Size {
     /// What it takes of limits.
     pub fn cost(self) -> Cost {
         let (prompt, completion) = (u64::from(self.prompt), u64::from(self.completion));
-        Cost { input_tokens: prompt, tokens: prompt + completion, units: 0 }
+        Cost { input_tokens: prompt, tokens: prompt + completion, ..Cost::default() }
     }
 }

@@ -92,8 +92,8 @@ pub static TABLE: &[Setting] = &[
         "",
         "",
         start,
-        "TOML or JSON file with channels, keys and tokens, applied at each start. What it does not declare stays.",
-        "包含渠道、密钥和令牌的 TOML 或 JSON 文件，每次启动时应用。其中未声明的内容保持不变。"
+        "TOML or JSON file with channels, keys, chains and tokens, applied at each start. What it does not declare stays.",
+        "包含渠道、密钥、回退链和令牌的 TOML 或 JSON 文件，每次启动时应用。其中未声明的内容保持不变。"
     ),
     setting!(
         "TRUSTED_PROXIES",

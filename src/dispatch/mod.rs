@@ -407,6 +407,7 @@ pub fn on_chat(scope: &Scope) -> Option<Scope> {
     match scope {
         Scope::ChannelModel(id, name) => Some(Scope::ChannelModel(*id, chat_name(name)?)),
         Scope::KeyModel(id, name) => Some(Scope::KeyModel(*id, chat_name(name)?)),
+        Scope::GroupModel(id, group, name) => Some(Scope::GroupModel(*id, group.clone(), chat_name(name)?)),
         _ => None,
     }
 }

@@ -19,7 +19,7 @@ texts! {
         enabled_hint: "Off: nobody can ask for it." / "停用后无法请求此名称。";
         steps_hint: "Each model is served by all of its channels and keys. A step may name another chain, whose models then stand in its place; the chain's own name means the channels' model of that name. Rows without a model are dropped." / "每个模型由拥有它的所有渠道和密钥提供。步骤可以填写另一个回退链的名称，此时其模型会展开在该位置；填写本回退链自身的名称则表示渠道中的同名模型。未填写模型的行会被忽略。";
         spill: "Wait (ms)" / "等待（毫秒）";
-        spill_hint: "How long a call waits for a model that has no room now before the next one is looked at, in milliseconds. Empty: 2000; 0: not at all; never: as long as the call may wait." / "模型暂无余量时，调用等待多少毫秒后才考虑下一个。留空为 2000；0 表示不等待；never 表示一直等到调用的等待上限。";
+        spill_hint: "How long a call waits, from its arrival, for a model that has no room before the next one is looked at, in milliseconds. Empty: 2000; 0: not at all; never: as long as it may, and then it is refused." / "模型暂无余量时，调用自到达起等待多少毫秒后才考虑下一个。留空为 2000；0 表示不等待；never 表示一直等到调用的等待上限，仍不够则拒绝。";
         spill_wrong: "Please give a number of milliseconds, or the word never." / "请填写毫秒数，或单词 never。";
         spill_never: "never left" / "不转到下一个";
         spill_at_once: "left at once" / "立即转到下一个";

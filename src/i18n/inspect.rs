@@ -52,6 +52,7 @@ texts! {
         next_back(when: &str): "the next one {when}" / "最早一次 {when}";
         not_used: "nothing is used" / "尚未使用";
         no_limits: "No limit is known here: OnePool starts carefully and learns from what the upstream says." / "此处尚无已知限额：OnePool 会从低速开始，并根据上游的响应自动学习。";
+        no_shared_limits: "No limit that keys share is known; each key has its own." / "没有已知的共用限额，各密钥各有自己的限额。";
         limits_of_key: "Every limit that calls with this key count for, also those that it shares." / "使用此密钥的调用所计入的所有限额，包括共用的限额。";
         limits_of_channel: "Limits that keys share. What is left for one key stands on its page; in the list of keys is the tightest." / "多个密钥共用的限额。单个密钥的剩余额度见其页面；密钥列表中显示最紧张的一项。";
         tightest: "Tightest limit" / "最紧张的限额";
@@ -81,6 +82,8 @@ texts! {
         minute_now: "Next minute" / "下一分钟";
         day_theory: "Per day, in theory" / "每天理论值";
         day_now: "Next 24 h" / "未来 24 小时";
+        minute_short: "Per minute" / "每分钟";
+        day_short: "Per day" / "每天";
         minute_column: "Per minute: now / theory" / "每分钟：当前 / 理论";
         day_column: "Per day: now / theory" / "每天：当前 / 理论";
         model: "Model" / "模型";

@@ -27,6 +27,7 @@ impl Size {
     /// What it takes of limits.
     pub fn cost(self) -> Cost {
         let (prompt, completion) = (u64::from(self.prompt), u64::from(self.completion));
-        Cost { input_tokens: prompt, tokens: prompt + completion, ..Cost::default() }
+        let tokens = prompt + completion;
+        Cost { input_tokens: prompt, tokens, most_tokens: tokens, units: 0 }
     }
 }

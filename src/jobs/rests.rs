@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,9 +16,14 @@ use crate::{
     storage::{Db, StorageResult},
 };
 
-/// How often changes are looked for. A crash forgets the rests of this long, which costs a call or two to learn again; calls
-/// that may have been sent in it are taken for sent.
-const EVERY: Duration = Duration::from_secs(1);
+/// How often changes are looked for. A crash forgets the rests of this long, which costs a call or two to learn again.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// The longest time between two looks. Calls that may have been sent in it before a crash are taken for sent.
+const SELDOM: Duration = Duration::from_secs(1);
+
+/// Saving a large pool takes time, of which this part at most is spent: one in so many.
+const PART: u32 = 20;
 
 /// Takes over what an earlier run saved; what no longer reads back is left out. Call it after the catalog was declared.
 ///
@@ -43,7 +49,7 @@ pub async fn load(db: &Db, dispatch: &Dispatch, crashed: bool) -> StorageResult<
         pool.rests_mut().restore(rests);
         if let Some(row) = ledger {
             match serde_json::from_str::<Saved>(&row.saved) {
-                Ok(saved) => pool.restore(&saved, (crashed && !row.complete).then_some(EVERY), now),
+                Ok(saved) => pool.restore(&saved, (crashed && !row.complete).then_some(SELDOM), now),
                 Err(error) => tracing::warn!(%error, "what was used of limits does not read back"),
             }
         }
@@ -54,11 +60,13 @@ pub async fn load(db: &Db, dispatch: &Dispatch, crashed: bool) -> StorageResult<
 /// Saves the rests and the pool whenever they have changed, and once more at the end.
 pub async fn run(db: Db, dispatch: Dispatch, stopping: CancellationToken) {
     let (mut saved_rests, mut saved_pool) = (0, 0);
+    let mut pause = EVERY;
     loop {
         let stop = tokio::select! {
-            () = tokio::time::sleep(EVERY) => false,
+            () = tokio::time::sleep(pause) => false,
             () = stopping.cancelled() => true,
         };
+        let began = Instant::now();
         let (rests, pool) = {
             let now = dispatch.now();
             let mut pool = dispatch.lock();
@@ -93,6 +101,7 @@ pub async fn run(db: Db, dispatch: Dispatch, stopping: CancellationToken) {
         if stop {
             return;
         }
+        pause = (began.elapsed() * PART).clamp(EVERY, SELDOM);
     }
 }
 

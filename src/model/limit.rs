@@ -159,12 +159,12 @@ pub enum Per {
     #[default]
     Key,
     /// Each owner of a quota: the key's group, or the key if it shares none.
-    #[serde(rename = "group", alias = "owner")]
+    #[serde(rename = "group")]
     Owner,
     /// Each model on each key.
     KeyModel,
     /// Each model of each owner.
-    #[serde(rename = "group_model", alias = "owner_model")]
+    #[serde(rename = "group_model")]
     OwnerModel,
     /// Each model, all keys together.
     Model,
@@ -302,7 +302,7 @@ impl Rule {
         if (self.metric == Metric::Concurrency) != (self.window == Window::AtOnce) {
             return Err(Problem::MetricAndWindow);
         }
-        if self.key.is_some() && !matches!(self.per, Per::Key | Per::KeyModel) {
+        if self.key.is_some() && matches!(self.per, Per::Model | Per::Channel) {
             return Err(Problem::KeyAndPer);
         }
         match &self.window {

@@ -18,7 +18,7 @@ pub const TRIES: usize = 10;
 /// How a file is applied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Whether channels, keys and tokens that the file does not declare are removed. Keys only go from channels whose
+    /// Whether channels, keys, chains and tokens that the file does not declare are removed. Keys only go from channels whose
     /// `keys` the file gives.
     pub prune: bool,
 }

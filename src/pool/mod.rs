@@ -1,4 +1,4 @@
-//! The pool as operators write it down: channels, keys and tokens with explicit fields, for the admin API, the command
+//! The pool as operators write it down: channels, keys, chains and tokens with explicit fields, for the admin API, the command
 //! line and pool files. Turns such a description into what storage takes, or says what is wrong at which field.
 //!
 //! Knows no HTTP and no terminal. Start with [`input::ChannelInput`]; [`rules`] are also what the pages check by, and

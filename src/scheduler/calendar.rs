@@ -27,7 +27,13 @@ pub struct Calendar {
     /// Whether a call of this period was accepted.
     proven: bool,
     in_flight: u32,
+    /// A refusal of a new period that may not have begun yet: no call before this time.
+    not_before: i64,
 }
+
+/// If a new period is refused before any call of it was accepted, the provider's may begin later than ours: it is tried
+/// again and again for so long, and then taken for used up.
+const LATE_MS: i64 = 2 * 3_600_000;
 
 /// How long the provider may be behind our clock at a reset. Until then, and unless a call of the new period was
 /// accepted, only what both periods together allow is sent, and otherwise one call at a time.
@@ -49,6 +55,7 @@ impl Calendar {
             number: 0,
             proven: true,
             in_flight: 0,
+            not_before: i64::MIN,
         };
         new.set_end(now);
         new
@@ -92,9 +99,24 @@ impl Calendar {
         if self.used + amount > max {
             return Fits::At(self.ends);
         }
+        if now < self.not_before {
+            return Fits::At(self.not_before);
+        }
         let guard_ends = self.began + GUARD_MS;
         let guarded = !self.proven && now < guard_ends && self.used + self.before + amount > max;
         if guarded && self.in_flight > 0 { Fits::At(guard_ends) } else { Fits::At(now) }
+    }
+
+    /// The provider says that the period is used up; gives the time until when.
+    pub fn exhaust(&mut self, max: u64, now: i64) -> i64 {
+        let passed = now - self.began;
+        if self.proven || passed >= LATE_MS {
+            self.used = self.used.max(max);
+            return self.ends;
+        }
+        // After a minute, two, four and so on.
+        self.not_before = now + passed.max(GUARD_MS);
+        self.not_before
     }
 
     /// Counts a call.
@@ -245,6 +267,34 @@ mod tests {
         assert_eq!(day.used, 50, "a jump back neither");
         day.roll(later(26, ms("1970-01-01T00:00:00Z")));
         assert_eq!(day.used, 0, "but no clock closes it for more than a day");
+    }
+
+    #[test]
+    fn a_provider_whose_day_begins_later_than_ours_costs_a_few_calls_and_no_day() {
+        let now = |at: &str| Now::both(ms(at));
+        let mut day = Calendar::new(CalendarUnit::Day, "UTC", 0, now("2026-11-20T12:00:00Z"));
+        day.push(50);
+        let (mut at, begins) = (ms("2026-11-21T00:00:00Z").0, ms("2026-11-21T00:40:00Z").0);
+        day.roll(Now::both(UnixMs(at)));
+        let mut refused = 0;
+        loop {
+            at = match day.fits(1, 50, at) {
+                Fits::At(next) => next.max(at),
+                other => panic!("{other:?}"),
+            };
+            let call = day.push(1);
+            if at >= begins {
+                day.answered(call, true);
+                break;
+            }
+            day.answered(call, false);
+            day.used -= 1;
+            day.exhaust(50, at);
+            refused += 1;
+        }
+        assert!(refused <= 7 && at - begins <= 40 * 60_000, "{refused} refusals, {} ms late", at - begins);
+        assert_eq!(day.fits(1, 50, at), Fits::At(at));
+        assert_eq!(day.exhaust(50, at + 1), day.ends, "a day that had begun is over until the next");
     }
 
     #[test]

@@ -240,8 +240,12 @@ impl Gauge {
         self.refresh(now);
         match &mut self.usage {
             Usage::Calendar(calendar) => {
-                calendar.used = calendar.used.max(self.max);
-                Some(UnixMs(calendar.ends))
+                let until = calendar.exhaust(self.max, now.ms());
+                if until < calendar.ends && self.metric == Metric::Requests {
+                    // The provider took the call for one of the day before.
+                    calendar.used = calendar.used.saturating_sub(1);
+                }
+                Some(UnixMs(until))
             }
             Usage::Spent(used) => {
                 *used = (*used).max(self.max);

@@ -181,7 +181,7 @@ impl Learn {
     /// Notes that more than the limit was perhaps accepted: that is soon tried.
     pub fn perhaps(&mut self, max: u64, proved: u64) {
         self.proved = proved;
-        (self.step, self.growth_quarters) = (proved.saturating_sub(max).max(1), 6);
+        (self.step, self.growth_quarters) = (proved.saturating_sub(max).max(1), 10);
     }
 
     /// Looks for an even pace.
@@ -269,7 +269,7 @@ impl Gauge {
             let again = at - self.learn.near_refused_at < 3 * span;
             self.learn.near_refused_at = at;
             self.widen_margin();
-            if self.declared.is_none() && requests && !self.learn.smooth {
+            if self.declared.is_none() && requests && (!self.learn.smooth || consecutive) {
                 // Calls that were under way when the limit was learned may have been taken for accepted.
                 self.cut(accepted);
                 if again {
@@ -337,7 +337,7 @@ impl Gauge {
             (self.learn.step, self.learn.growth_quarters) = match self.declared {
                 declared if declared.is_some() || self.learn.proved > self.max => {
                     let believed = declared.unwrap_or(self.learn.proved);
-                    ((believed.saturating_sub(self.max) / 2).max(1), 6)
+                    ((believed.saturating_sub(self.max) / 2).max(1), if declared.is_some() { 6 } else { 8 })
                 }
                 _ => ((self.max / 8).max(1), FIRST_GROWTH),
             };
@@ -357,7 +357,8 @@ impl Gauge {
         // After a long run without a refusal, what stretched the pace is probably over.
         let faster = if learn.accepted_in_row > LONG_RUN { learn.stretch_permille / 16 } else { 0 };
         learn.stretch_permille = learn.stretch_permille.saturating_sub(1 + faster);
-        if learn.margin_ms > learn.base_margin_ms && learn.accepted_in_row.is_multiple_of(ACCEPTED_TO_SHRINK) {
+        if learn.margin_ms > learn.base_margin_ms && learn.accepted_in_row.is_multiple_of(ACCEPTED_TO_SHRINK)
+        {
             learn.margin_ms -= 1;
         }
         let ceiling = self.declared.unwrap_or(u64::MAX);

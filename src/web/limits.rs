@@ -53,7 +53,7 @@ pub fn window(t: Messages, window: &Window) -> String {
 
 fn span(t: Messages, ms: u64) -> String {
     match ms {
-        ..120_000 if ms % 1000 == 0 => format!("{} s", ms / 1000),
+        ..120_000 if ms.is_multiple_of(1000) => format!("{} s", ms / 1000),
         ..120_000 => format!("{ms} ms"),
         _ => time_left(t, i64::try_from(ms).unwrap_or(i64::MAX)),
     }
@@ -101,6 +101,7 @@ pub fn holder(t: Messages, scope: &LimitScope, key: impl Fn(KeyId) -> String) ->
         LimitScope::KeyModel(id, model) => c.rest_key_model(&key(*id), model),
         LimitScope::GroupModel(_, group, model) => t.inspect.group_model(group, model),
         LimitScope::Model(_, model) => c.rest_channel_model(model),
+        LimitScope::Models(whole, models) => c.rest_models(&holder(t, whole, key), &models.0.join(", ")),
     }
 }
 
@@ -262,13 +263,17 @@ pub fn keys(t: Messages, outlook: &Outlook) -> String {
 /// What holds a plan back.
 pub fn binding(t: Messages, binding: &Binding) -> String {
     let i = t.inspect;
-    let kind = match binding.scope {
+    let whole = match &binding.scope {
+        LimitScope::Models(whole, _) => whole,
+        scope => scope,
+    };
+    let kind = match whole {
         LimitScope::Key(_) => i.kind_key(),
         LimitScope::Group(..) => i.kind_group(),
         LimitScope::KeyModel(..) => i.kind_key_model(),
         LimitScope::GroupModel(..) => i.kind_group_model(),
         LimitScope::Model(..) => i.kind_model(),
-        LimitScope::Channel(_) => i.kind_channel(),
+        LimitScope::Channel(_) | LimitScope::Models(..) => i.kind_channel(),
     };
     let one = i.binding_of(&amount(t, binding.max, binding.metric, &binding.window), kind);
     if binding.limits > 1 { i.binding_times(&one, binding.limits) } else { one }

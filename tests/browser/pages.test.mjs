@@ -99,6 +99,21 @@ const pages = [
   ['key-limited', '/channels/1/keys/3'],
   ['key-tested', '/channels/2/keys/5'],
   ['key-delete', '/channels/2/keys/5/delete'],
+  ['chains', '/chains'],
+  ['chain', '/chains/1'],
+  ['chain-nested', '/chains/2'],
+  ['chain-new', '/chains/new'],
+  ['chain-rearranged', '/chains/1', async (page) => {
+    await Promise.all([page.waitForNavigation(), page.locator('button[value="up-1"]').click()])
+  }],
+  ['chain-invalid', '/chains/new', async (page) => {
+    await page.fill('#name', '有 空格')
+    await page.locator('input[name="model"]').first().fill('smart')
+    await page.locator('input[name="spill"]').first().fill('soon')
+    await page.locator('input[name="model"]').nth(1).fill('SMART')
+    await submit(page, '#name')
+  }, 422],
+  ['chain-delete', '/chains/1/delete'],
   ['tokens', '/tokens'],
   ['token-new', '/tokens/new'],
   ['token-invalid', '/tokens/new', async (page) => {

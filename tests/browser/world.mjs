@@ -76,6 +76,10 @@ export async function startWorld({ calls = 300 } = {}) {
       redirects: fields.redirects.join('\n'),
     })
   }
+  await operator.post('/chains/new', {
+    name: 'best', enabled: 'true', model: ['smart', 'Qwen/Qwen3-8B', 'retired-model'], spill: ['500', '', 'never'],
+  })
+  await operator.post('/chains/new', { name: '应急', enabled: 'true', model: ['best', 'fast'], spill: ['0', ''] })
   const tokens = {
     'claw on the laptop': await operator.addToken('claw on the laptop', {
       profile: 'openclaw', quota_unit: 'dollars', quota_limit: '5', models: 'smart\nfast\nllama-*\ndeepseek-*\nQwen/*', note: 'Anna',

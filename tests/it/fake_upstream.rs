@@ -7,10 +7,12 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
-use crate::support::upstream::{CallEnd, Fault, KeyRules, KeyState, Pace, RetryAfter, Upstream, answer};
+use crate::support::upstream::{
+    CallEnd, Fault, KeyRules, KeyState, Pace, RetryAfter, Upstream, Windows, answer, vendor::Vendor,
+};
 
 /// Sends one request and returns what comes until the connection ends, `at_most` passes or 256 KiB are there.
 async fn exchange(upstream: &Upstream, key: &str, path: &str, body: &Value, at_most: Duration) -> Vec<u8> {
@@ -143,6 +145,19 @@ async fn keys_are_refused_limited_and_admitted_again() {
     assert_eq!(status(&upstream, "limited", &body).await, 200);
     upstream.set_models(&["other"]);
     assert_eq!(status(&upstream, "limited", &body).await, 404);
+}
+
+#[test]
+fn fixed_windows_begin_anew_at_their_edge_and_rolling_ones_do_not() {
+    let (begin, second) = (Instant::now(), Duration::from_secs(1));
+    for (windows, admitted) in [(Windows::Fixed(begin + 90 * second), 4), (Windows::Rolling, 2)] {
+        let mut vendor = Vendor::default();
+        vendor.set_key("k", KeyRules { requests: Some((2, 60 * second)), windows, ..KeyRules::default() });
+        // The windows are those from -30 to 30 and from 30 to 90 seconds.
+        let times = [27, 28, 29, 30, 31, 32];
+        let admits = |at: &&u32| vendor.begin(Some("k"), "m", begin + **at * second).is_ok();
+        assert_eq!(times.iter().filter(admits).count(), admitted, "{windows:?}");
+    }
 }
 
 #[tokio::test]

@@ -245,6 +245,10 @@ impl LimitInput {
                 faults.add(format!("{path}.models[{place}]"), message);
             }
         }
+        // A group's limit that one key alone knows of would be none.
+        if of.key && !matches!(self.per, Per::Key | Per::KeyModel) {
+            faults.add(format!("{path}.per"), t.limits.wider_than_key());
+        }
         let window = match &self.window {
             Some(window) => window.check(&format!("{path}.window"), of.provider, t, faults),
             None if self.metric == Metric::Concurrency => Some(Window::AtOnce),

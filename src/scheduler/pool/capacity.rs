@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Place, Plan, Pool};
+use super::{NONE, Place, Plan, Pool};
 use crate::{
     model::{time::UnixMs, usage::OutcomeClass},
     scheduler::{

@@ -419,6 +419,7 @@ impl Pool {
             On::Node(node) => {
                 let node = &self.nodes[node as usize];
                 match node.strike_class {
+                    Some(OutcomeClass::Paused) => Why::Rest(OutcomeClass::Paused),
                     Some(class) if node.strikes > 0 => Why::Rest(class),
                     _ => Why::Busy,
                 }

@@ -568,7 +568,10 @@ impl Pool {
     /// Copies the book of rests to the nodes.
     fn learn_rests(&mut self) {
         self.known_rests = self.rests.changes();
-        let before = std::mem::take(&mut self.resting);
+        let before: Vec<(u32, i64)> = std::mem::take(&mut self.resting)
+            .into_iter()
+            .map(|node| (node, self.nodes[node as usize].rest_until))
+            .collect();
         let all = self
             .rests
             .all()
@@ -580,7 +583,7 @@ impl Pool {
                 found.push((node, until, strikes, class));
             }
         }
-        for &node in &before {
+        for &(node, _) in &before {
             let node = &mut self.nodes[node as usize];
             (node.rest_until, node.strikes, node.strike_class) = (i64::MIN, 0, None);
         }
@@ -589,8 +592,9 @@ impl Pool {
             (entry.rest_until, entry.strikes, entry.strike_class) = (until, strikes, Some(class));
             self.resting.push(node);
         }
-        for node in before {
-            if self.nodes[node as usize].rest_until == i64::MIN {
+        for (node, until) in before {
+            // Over, or shorter than it was: an operator may put a pause in place of a rest.
+            if self.nodes[node as usize].rest_until < until {
                 self.wake_node(node);
             }
         }

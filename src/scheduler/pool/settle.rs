@@ -22,6 +22,15 @@ use crate::{
 /// How long a day's or month's limit rests if nobody says where the provider's day begins: it may be any hour of ours.
 const LONG_REST: Duration = Duration::from_secs(3600);
 
+/// If an answer shows that a limit opens so much earlier, in milliseconds, those who wait for it are told.
+const MARGIN_NEWS_MS: i64 = 50;
+
+/// For so long after a reset a refusal may mean that the provider's new day has not begun yet.
+const LATE_MS: i64 = 2 * 3_600_000;
+
+/// The provider's clock may be behind ours by so much; a new day is not tried before.
+const RESET_DELTA_MS: i64 = 60_000;
+
 /// Fewer accepted calls than this say little about how many are allowed, and nothing about the other keys.
 const TELLING: u64 = 10;
 
@@ -54,6 +63,22 @@ pub struct Fault {
     pub pace: bool,
 }
 
+/// A day's limit is used up.
+struct Over {
+    /// When calls may be tried again.
+    until: UnixMs,
+    /// The provider's new day has probably not begun yet, though ours has.
+    is_late: bool,
+}
+
+impl Gauge {
+    fn over(&mut self, now: Now) -> Option<Over> {
+        let until = self.exhaust(now)?;
+        let is_late = matches!(&self.usage, Usage::Calendar(calendar) if until.0 < calendar.ends);
+        Some(Over { until, is_late })
+    }
+}
+
 /// What an answer's headers say of one limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
@@ -83,7 +108,13 @@ impl Pool {
         slot.answered = true;
         for place in 0..slot.entries.len() {
             let (limit, number, amount) = self.slots[id.index as usize].entries[place];
-            self.gauges[limit as usize].accepted(number, amount, sent_at, now);
+            let gauge = &mut self.gauges[limit as usize];
+            let before = gauge.counts_ms();
+            gauge.accepted(number, amount, sent_at, now);
+            if before - gauge.counts_ms() >= MARGIN_NEWS_MS {
+                // Who found it full reckoned with more.
+                self.wake_limit(limit);
+            }
         }
         let entry = &mut self.lanes[lane as usize];
         entry.answers = entry.answers.saturating_add(1);
@@ -232,7 +263,9 @@ impl Pool {
         let scope = Scope::from(&self.nodes[node? as usize].scope);
         let strikes = self.rests.strikes_with(&scope, UnixMs(sent_at));
         let rest_for = match (until_reset, fault.report.asked) {
-            (Some(until), asked) => asked.unwrap_or_default().max(until.since(now.steady)),
+            // What is asked for then is most of a day.
+            (Some(Over { until, is_late: true }), _) => until.since(now.steady),
+            (Some(Over { until, .. }), asked) => asked.unwrap_or_default().max(until.since(now.steady)),
             (None, Some(asked)) => asked,
             (None, None) => own_rest(fault, strikes, interval_ms),
         };
@@ -266,7 +299,7 @@ impl Pool {
         entries: &[u32],
         fault: &Fault,
         now: Now,
-    ) -> Option<UnixMs> {
+    ) -> Option<Over> {
         let unit = match fault.period {
             Some(Period::Month) => CalendarUnit::Month,
             Some(Period::Hour) => CalendarUnit::Hour,
@@ -289,19 +322,32 @@ impl Pool {
             if let Some(allowed) = fault.allowed.filter(|_| gauge.source != Source::Operator) {
                 gauge.max = allowed.clamp(1, gauge.declared.unwrap_or(u64::MAX).max(1));
             }
-            return gauge.exhaust(now);
+            return gauge.over(now);
         }
         let channel = self.stems[self.lanes[lane as usize].stem as usize].channel;
-        let (zone, offset_minutes) = self.resets.get(&channel)?.clone();
+        let of_channel = self.resets.get(&channel).map(|(zone, offset_minutes)| Window::Calendar {
+            unit,
+            zone: zone.clone(),
+            offset_minutes: *offset_minutes,
+        });
+        let window = told.cloned().or(of_channel)?;
         if let Some(allowed) = fault.allowed.filter(|allowed| *allowed > 0) {
             // The provider told how much a day allows: from now on it is known.
-            let window = Window::Calendar { unit, zone, offset_minutes };
-            let gauge = Gauge::new(metric, window, allowed, Source::ErrorBody, now);
+            let gauge = Gauge::new(metric, window.clone(), allowed, Source::ErrorBody, now);
             let limit = self.add_limit(node, gauge);
-            return self.gauges[limit as usize].exhaust(now);
+            return self.gauges[limit as usize].over(now);
         }
+        let Window::Calendar { zone, offset_minutes, .. } = window else { return None };
         let zone = TimeZone::get(&zone).ok()?;
-        Some(now.to_steady(next_reset(unit, &zone, offset_minutes, now.wall)))
+        // Nothing was accepted since the last reset, and that was not long ago: the provider's day begins later than ours.
+        let earlier = UnixMs(now.wall.0.saturating_sub(LATE_MS));
+        let last = next_reset(unit, &zone, offset_minutes, earlier);
+        if self.nodes[node as usize].strikes > 0 && last <= now.wall {
+            let passed = now.wall.0 - last.0;
+            return Some(Over { until: UnixMs(now.ms() + passed.max(RESET_DELTA_MS)), is_late: true });
+        }
+        let reset = now.to_steady(next_reset(unit, &zone, offset_minutes, now.wall));
+        Some(Over { until: UnixMs(reset.0.saturating_add(RESET_DELTA_MS)), is_late: false })
     }
 
     /// Too many calls at the same time: so many are too many.
@@ -369,6 +415,14 @@ impl Pool {
             let interval = if gauge.learn.smooth { interval / 8 } else { interval };
             self.wake_limit(limit);
             return Some(interval);
+        }
+        // A call that was under way when a limit was learned had nothing reserved there.
+        if let Some(limit) = self.find_limit(node, metric, &Window::MINUTE) {
+            let gauge = &mut self.gauges[limit as usize];
+            if fault.allowed.is_none() {
+                gauge.refused(sent_at, now);
+            }
+            return Some(gauge.span_ms() / i64::try_from(gauge.max.max(1)).unwrap_or(i64::MAX));
         }
         if metric != Metric::Requests && fault.allowed.is_none() {
             return None;

@@ -126,20 +126,14 @@ impl Pool {
                     self.add_limit(node, gauge)
                 }
             };
-            self.gauges[index as usize].take_over(limit, (saved.at, shift), unsaved, now);
+            self.gauges[index as usize].take_over(limit, shift, unsaved, now);
         }
         self.changes += 1;
     }
 }
 
 impl Gauge {
-    fn take_over(
-        &mut self,
-        saved: &SavedLimit,
-        (at, shift): (UnixMs, i64),
-        unsaved: Option<Duration>,
-        now: Now,
-    ) {
+    fn take_over(&mut self, saved: &SavedLimit, shift: i64, unsaved: Option<Duration>, now: Now) {
         if self.declared == saved.declared && self.source != Source::Operator {
             self.max = saved.max.max(1);
         }
@@ -160,13 +154,12 @@ impl Gauge {
                 }
                 let busiest = log.busiest(unsaved_ms.unwrap_or(0).max(1));
                 log.prune(now.ms() - counts);
-                if let Some(unsaved_ms) = unsaved_ms.filter(|_| busiest > 0) {
+                if unsaved_ms.is_some() && busiest > 0 {
                     let slack = (busiest + 1).min(max.saturating_sub(log.sum()));
                     if slack > 0 {
-                        // It may have sent them up to its end.
-                        let end =
-                            now.to_steady(UnixMs(at.0.saturating_sub(shift))).0.saturating_add(unsaved_ms);
-                        let number = log.push(end.min(now.ms()), slack, span);
+                        // It may have sent them up to its end. When that was is not known: nothing is saved while nothing
+                        // changes.
+                        let number = log.push(now.ms(), slack, span);
                         log.accept(number, slack);
                     }
                 }

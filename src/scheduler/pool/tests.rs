@@ -363,6 +363,54 @@ fn an_amount_that_a_refusal_names_holds_in_the_window_that_it_names() {
 }
 
 #[test]
+fn one_refusal_of_a_quiet_key_limits_neither_it_nor_the_others() {
+    let keys = [(1, None), (2, None), (3, None)];
+    let (mut pool, plan) = pool(&keys, &[]);
+    for second in 0..9 {
+        call(&mut pool, &plan, at(second));
+    }
+    let taken = take(&mut pool, &plan, at(10));
+    let refused = fault(OutcomeClass::RateLimited, RestScope::KeyModel, None);
+    let (_, until) = pool.fail(&taken, &refused, &mut Tried::default(), at(10)).expect("a rest");
+    assert!(until.since(at(10).steady) <= Duration::from_secs(10), "the first rest is short");
+    let limits = |pool: &mut Pool, key: i64| {
+        let scope = LimitScope::KeyModel(KeyId(key), "m".into());
+        pool.readings(&scope, at(46)).iter().map(|reading| reading.max).collect::<Vec<_>>()
+    };
+    for (key, _) in keys {
+        assert_eq!(limits(&mut pool, key), [0; 0], "key {key}");
+    }
+    // Refused again, it is sent to at an even pace; the others are asked as before.
+    let again = loop {
+        let next = take(&mut pool, &plan, at(45));
+        if next.key == taken.key {
+            break next;
+        }
+        pool.settle(next.slot, None, at(45));
+    };
+    pool.fail(&again, &refused, &mut Tried::default(), at(45));
+    for (key, _) in keys {
+        assert_eq!(limits(&mut pool, key).is_empty(), KeyId(key) != taken.key, "key {key}");
+    }
+}
+
+#[test]
+fn many_refusals_at_once_make_one_limit() {
+    let (mut pool, plan) = pool(&[(1, None)], &[]);
+    for second in 0..20 {
+        call(&mut pool, &plan, at(second));
+    }
+    let taken: Vec<Taken> = (0..5).map(|_| take(&mut pool, &plan, at(20))).collect();
+    let refused = fault(OutcomeClass::RateLimited, RestScope::KeyModel, None);
+    for taken in &taken {
+        pool.fail(taken, &refused, &mut Tried::default(), at(20));
+    }
+    let readings = pool.readings(&LimitScope::KeyModel(KeyId(1), "m".into()), at(20));
+    let found: Vec<u64> = readings.iter().map(|reading| reading.max).collect();
+    assert_eq!(found, [20], "as many as were accepted in the minute");
+}
+
+#[test]
 fn what_the_operator_insists_on_nothing_changes() {
     let insisted = Rule { source: Source::Operator, ..rule(Per::Key, Metric::Requests, Window::MINUTE, 10) };
     let (mut pool, plan) = pool(&[(1, None)], &[insisted]);
@@ -482,4 +530,93 @@ fn a_saved_state_reads_back_as_it_was() {
     let (mut back, plan) = pool(&[(1, None)], &rules);
     back.restore(&serde_json::from_str(&text).expect("the same"), None, at(-3600));
     assert!(wait(&mut back, &plan, at(-3590)).is_some());
+}
+
+#[test]
+fn a_key_that_filled_up_before_its_answers_were_timed_opens_as_early_as_they_allow() {
+    let after = |ms: i64| Now::both(UnixMs(NOON + ms));
+    let (mut pool, plan) = pool(&[(1, None)], &[rule(Per::Key, Metric::Requests, Window::MINUTE, 20)]);
+    call(&mut pool, &plan, after(0));
+    let under_way: Vec<_> = (0..19).map(|_| take(&mut pool, &plan, after(0))).collect();
+    // The next one finds the key full, before anybody knows how fast it answers.
+    assert!(wait(&mut pool, &plan, after(1)).is_some());
+    for taken in under_way {
+        pool.settle(taken.slot, None, after(150));
+    }
+    let (until, _) = wait(&mut pool, &plan, after(200)).expect("a wait");
+    let until = until.expect("a time").since(after(0).steady);
+    assert!(until <= Duration::from_millis(60_300), "answers took 150 ms, and yet it waits for {until:?}");
+}
+
+#[test]
+fn calls_that_may_have_been_sent_before_a_crash_count_also_if_nothing_was_saved_for_long() {
+    let rules = [rule(Per::Key, Metric::Requests, Window::MINUTE, 40)];
+    let (mut before, plan) = pool(&[(1, None)], &rules);
+    for _ in 0..20 {
+        call(&mut before, &plan, at(0));
+    }
+    // Nothing changes for half a minute, so nothing more is saved; then come 20 calls at once, and a crash.
+    let saved = before.save(at(1));
+    for _ in 0..20 {
+        call(&mut before, &plan, at(32));
+    }
+    let (mut after, plan) = pool(&[(1, None)], &rules);
+    after.restore(&saved, Some(Duration::from_secs(1)), at(33));
+    let free = |pool: &mut Pool| {
+        let mut tried = Tried::default();
+        matches!(choose(pool, &plan, Cost::default(), &mut tried, at(70)), Choice::Take(_))
+    };
+    call(&mut after, &plan, at(70));
+    let sent = 1 + (0..40).take_while(|_| free(&mut after)).count();
+    assert!(sent <= 20, "20 calls were sent 38 s ago, and now {sent} more of 40");
+}
+
+#[test]
+fn refusals_of_calls_that_were_under_way_when_a_limit_was_learned_teach_nothing_else() {
+    let (mut pool, plan) = pool(&[(1, None)], &[]);
+    for _ in 0..30 {
+        call(&mut pool, &plan, at(0));
+    }
+    let under_way: Vec<_> = (0..4).map(|_| take(&mut pool, &plan, at(10))).collect();
+    let refused = fault(OutcomeClass::RateLimited, RestScope::KeyModel, Some(Period::Minute));
+    for taken in under_way {
+        pool.fail(&taken, &refused, &mut Tried::default(), at(10));
+    }
+    let readings = pool.readings(&LimitScope::KeyModel(KeyId(1), "m".into()), at(11));
+    let learned: Vec<_> = readings.iter().map(|reading| reading.max).collect();
+    assert!(learned.len() == 1 && learned[0] >= 30, "30 were accepted within seconds: {learned:?}");
+}
+
+#[test]
+fn a_pause_may_be_shorter_than_the_rest_that_it_replaces_and_no_call_overlooks_it() {
+    let (mut pool, plan) = pool(&[(1, None)], &[]);
+    let key = Scope::Key(KeyId(1));
+    pool.pause(&key, at(600).steady, at(0));
+    let paused = Some((Some(at(600).steady), Why::Rest(OutcomeClass::Paused)));
+    assert_eq!(wait(&mut pool, &plan, at(0)), paused);
+    pool.pause(&key, at(60).steady, at(1));
+    assert_eq!(call(&mut pool, &plan, at(60)), KeyId(1));
+    pool.pause(&key, at(600).steady, at(61));
+    assert!(wait(&mut pool, &plan, at(62)).is_some());
+    pool.rests_mut().clear(&key);
+    assert_eq!(call(&mut pool, &plan, at(63)), KeyId(1));
+}
+
+#[test]
+fn an_outlook_tells_accounts_from_keys_and_known_from_unknown() {
+    let minute = rule(Per::Owner, Metric::Requests, Window::MINUTE, 40);
+    let (mut pool, plan) = pool(&[(1, Some("a")), (2, Some("a")), (3, None)], std::slice::from_ref(&minute));
+    pool.pause(&Scope::Key(KeyId(3)), at(600).steady, at(0));
+    let outlook = pool.outlook(&plan, Cost::default(), at(0));
+    assert_eq!((outlook.keys, outlook.owners, outlook.resting, outlook.unknown), (3, 2, 1, 0));
+    assert_eq!((outlook.calls.per_minute, outlook.calls.next_minute), (80, 40));
+    assert_eq!(
+        outlook.binding.iter().map(|kind| (kind.limits, kind.max)).collect::<Vec<_>>(),
+        [(1, 40), (1, 40)]
+    );
+
+    let only = Rule { key: Some(KeyId(1)), per: Per::Key, ..minute };
+    let (mut pool, plan) = super::tests::pool(&[(1, None), (2, None)], &[only]);
+    let outlook = pool.outlook(&plan, Cost::default(), at(0));
+    assert_eq!((outlook.unknown, outlook.calls.per_minute), (1, 40));
 }

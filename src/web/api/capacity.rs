@@ -79,6 +79,9 @@ pub struct Holder {
     group: Option<String>,
     /// The upstream's model.
     model: Option<String>,
+    /// Of the key, the group or the channel only the upstream's models that fit these patterns, in which `*` stands for
+    /// anything; none means all.
+    models: Vec<String>,
 }
 
 impl Holder {
@@ -89,6 +92,7 @@ impl Holder {
             key_id: key.map(|id| id.0),
             group: None,
             model: None,
+            models: Vec::new(),
         };
         match scope {
             LimitScope::Channel(id) => holder(HolderKind::Channel, Some(id), None),
@@ -107,6 +111,7 @@ impl Holder {
             LimitScope::Model(id, model) => {
                 Self { model: Some(model.clone()), ..holder(HolderKind::ChannelModel, Some(id), None) }
             }
+            LimitScope::Models(whole, models) => Self { models: models.0.clone(), ..Self::of(whole) },
         }
     }
 }
@@ -520,7 +525,7 @@ pub struct HurdleView {
 
 /// A way that a call could take.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct CandidateView {
+pub struct RouteCandidate {
     /// Its place in the order in which candidates would be tried now, from 1; null if it would not be.
     place: Option<usize>,
     /// The place of its model among those that the name stands for, from 1.
@@ -549,7 +554,7 @@ pub struct RoutesView {
     /// Why the call is refused whatever the candidates are like; then none has a place.
     refused: Option<RefusedBecause>,
     /// First those that would be tried, in order; then those that are not ready, the soonest first; then the others.
-    candidates: Vec<CandidateView>,
+    candidates: Vec<RouteCandidate>,
 }
 
 async fn routes(asked: Asked<(), Query<RoutesQuery>>) -> Result<Shown<RoutesView>> {
@@ -579,7 +584,7 @@ impl RoutesView {
             Refused::NoChannel => RefusedBecause::NoChannel,
             Refused::NoPrice => RefusedBecause::NoPrice,
         });
-        let view = |candidate: &Candidate| CandidateView {
+        let view = |candidate: &Candidate| RouteCandidate {
             place: candidate.place,
             step: candidate.step + 1,
             channel_id: candidate.channel.channel.id.0,

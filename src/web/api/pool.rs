@@ -25,7 +25,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Method::POST, "/api/apply", "Bring the pool to a declared state", apply)
             .about(
-                "Channels, keys and tokens become what the document declares, all of it or nothing; the same document again \
+                "Channels, keys, chains and tokens become what the document declares, all of it or nothing; the same document again \
                  changes nothing. Secrets stand in it literally. A change that sends a channel's keys or \
                  headers to another host or proxy needs the header `x-onepool-password`.",
             )

@@ -6,24 +6,15 @@ use axum::http::StatusCode;
 use onepool::model::{
     id::{ChannelId, KeyId},
     key::PastedKey,
-    limit::{CalendarUnit, Metric, Models, Per, Rule, Source, Window},
+    limit::{CalendarUnit, Limit, Metric, Models, Per, Source, Window},
     secret::Secret,
     token::ClientProfile,
 };
 
 use super::Browser;
 
-fn rule(per: Per, metric: Metric, window: Window, max: u64) -> Rule {
-    Rule {
-        channel: ChannelId(1),
-        key: None,
-        models: Models::default(),
-        per,
-        metric,
-        window,
-        max,
-        source: Source::Declared,
-    }
+fn limit(per: Per, metric: Metric, window: Window, max: u64) -> Limit {
+    Limit { models: Models::default(), per, metric, window, max, source: Source::Declared }
 }
 
 impl Browser {
@@ -36,6 +27,7 @@ impl Browser {
             label: String::new(),
             secret: Secret::new(secret),
             quota_group: group.map(str::to_owned),
+            limits: Vec::new(),
         };
         let keys = [
             key("key-one-aaaa", Some("mine")),
@@ -48,12 +40,12 @@ impl Browser {
             zone: "America/Los_Angeles".into(),
             offset_minutes: 0,
         };
-        let rules = [
-            rule(Per::Owner, Metric::Requests, Window::MINUTE, 40),
-            rule(Per::Owner, Metric::Requests, pacific, 1000),
-            rule(Per::Channel, Metric::Tokens, Window::MINUTE, 90_000),
+        let limits = [
+            limit(Per::Owner, Metric::Requests, Window::MINUTE, 40),
+            limit(Per::Owner, Metric::Requests, pacific, 1000),
+            limit(Per::Channel, Metric::Tokens, Window::MINUTE, 90_000),
         ];
-        db.set_limits(ChannelId(1), &rules).await.unwrap();
+        db.set_limits(ChannelId(1), None, &limits).await.unwrap();
         browser.app.site().catalog.reload().await.unwrap();
         browser
     }
@@ -163,7 +155,12 @@ async fn what_nobody_knows_is_said_to_be_unknown() {
     let browser = Browser::start().await;
     assert!(browser.get("/capacity").await.has("No channel that is on offers a model."));
     browser.add_channel(&[("m", true)]).await;
-    let keys = [PastedKey { label: String::new(), secret: Secret::new("key-aaaa"), quota_group: None }];
+    let keys = [PastedKey {
+        label: String::new(),
+        secret: Secret::new("key-aaaa"),
+        quota_group: None,
+        limits: Vec::new(),
+    }];
     browser.app.site().db.add_keys(ChannelId(1), &keys).await.unwrap();
     browser.app.site().catalog.reload().await.unwrap();
     let page = browser.get("/capacity").await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use onepool::model::{
     id::ChannelId,
-    limit::{CalendarUnit, Metric, Models, Per, Rule, Source, Window},
+    limit::{CalendarUnit, Limit, Metric, Models, Per, Source, Window},
 };
 use serde_json::{Value, json};
 
@@ -22,9 +22,7 @@ async fn with_limits() -> (Api, Upstream) {
         {"secret": "upstream-key-0000-beta", "quota_group": "account"},
     ]});
     assert_eq!(api.post("/api/channels/1/keys", keys).await.status, 200);
-    let rule = |window, max| Rule {
-        channel: ChannelId(1),
-        key: None,
+    let limit = |window, max| Limit {
         models: Models::default(),
         per: Per::Owner,
         metric: Metric::Requests,
@@ -33,8 +31,8 @@ async fn with_limits() -> (Api, Upstream) {
         source: Source::Declared,
     };
     let day = Window::Calendar { unit: CalendarUnit::Day, zone: "Asia/Shanghai".into(), offset_minutes: 0 };
-    let rules = [rule(Window::MINUTE, 2), rule(day, 50)];
-    api.app.app.site().db.set_limits(ChannelId(1), &rules).await.unwrap();
+    let limits = [limit(Window::MINUTE, 2), limit(day, 50)];
+    api.app.app.site().db.set_limits(ChannelId(1), None, &limits).await.unwrap();
     api.app.token().await;
     (api, upstream)
 }
@@ -151,7 +149,7 @@ async fn routes_are_those_that_a_call_takes() {
     let (api, _upstream) = with_limits().await;
     let predicted = api.get("/api/routes?model=m&token=1").await["candidates"][0]["key_id"].clone();
     assert_eq!(api.app.chat(false, "hi").await.status, 200);
-    assert_eq!(api.app.rows().await[0]["key_id"], predicted);
+    assert_eq!(api.app.rows().await[0]["key"], predicted);
     assert_eq!(api.app.chat(false, "hi").await.status, 200);
     let full = api.get("/api/routes?model=m&token=1").await;
     assert_eq!(hurdles(&full), ["limit", "limit"]);

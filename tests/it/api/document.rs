@@ -138,7 +138,11 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
             continue;
         }
         let id = if path.starts_with("/api/usage/") { request_id.as_str() } else { "1" };
-        let query = if path == "/api/openclaw" { "?token_id=1" } else { "" };
+        let query = match path.as_str() {
+            "/api/openclaw" => "?token_id=1",
+            "/api/routes" => "?model=m",
+            _ => "",
+        };
         let reply = api.send(method, &format!("{}{query}", path.replace("{id}", id)), None).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         assert!(!reply.text().contains(TOKEN), "{path} tells a token's value");

@@ -182,7 +182,7 @@ async fn a_key_is_tested_and_models_are_fetched_without_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pause_counts_for_a_running_server_and_for_the_next_one() {
+async fn a_pause_counts_for_a_running_server() {
     let (folder, upstream) = (Folder::empty(), upstream());
     let server = folder.serve();
     let value = folder.fill(&upstream.base_url());
@@ -197,14 +197,21 @@ async fn a_pause_counts_for_a_running_server_and_for_the_next_one() {
     assert!(text.contains("paused by operator") && text.contains("running server saved"), "{text}");
     folder.run(&["channels", "retry", "Groq"]).ok();
     server.follows(&value, 200).await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_without_a_server_counts_from_its_next_start_on() {
+    let upstream = upstream();
+    let (folder, value) = Folder::filled(&upstream.base_url());
     folder.run(&["keys", "pause", "1", "--for", "24h", "--model", "m"]).ok();
-    server.follows(&value, 503).await;
-    drop(server);
     let text = folder.run(&["explain", "m"]).ok();
     assert!(text.contains("paused by operator (m on key #1)") && text.contains("no server runs"), "{text}");
     let server = folder.serve();
-    assert_eq!(server.chat(&value).await, 503, "a restart ends no pause");
+    assert_eq!(
+        server.chat(&value).await,
+        503,
+        "what was paused without a server is paused from its start on"
+    );
     folder.run(&["keys", "retry", "1"]).ok();
     server.follows(&value, 200).await;
 }

@@ -47,7 +47,7 @@ pub(super) fn answer(books: &mut Books, method: &str, path: &str, body: &[u8]) -
                 } else {
                     RetryAfter::Silent
                 },
-                forbidden_models: Vec::new(),
+                ..KeyRules::default()
             };
             books.vendor.set_key(key, rules);
             json!({})

@@ -30,7 +30,7 @@ use tokio::{net::TcpStream, sync::oneshot, task::JoinSet, time::Instant};
 pub use self::{
     answer::Pace,
     fault::{Fault, Seen},
-    vendor::{KeyRules, KeyState, RetryAfter},
+    vendor::{KeyRules, KeyState, RetryAfter, Windows},
 };
 use self::{
     answer::{Answer, Kind},
@@ -70,6 +70,8 @@ pub struct Call {
     pub model: String,
     /// The fault that it met.
     pub fault: Option<Fault>,
+    /// The status with which the vendor's own books refused it, if they did.
+    pub refused: Option<u16>,
     /// How it ended.
     pub end: CallEnd,
     /// How long after its start it ended.
@@ -478,6 +480,7 @@ async fn serve_request(
             key: key.clone(),
             model,
             fault,
+            refused: admitted.as_ref().err().map(|reply| reply.status).filter(|status| *status >= 400),
             end: CallEnd::Running,
             ended_after: None,
             pieces: 0,

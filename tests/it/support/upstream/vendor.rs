@@ -36,13 +36,25 @@ pub enum RetryAfter {
     Seconds,
 }
 
+/// Which windows a key's requests are counted in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Windows {
+    /// Every span of the window's length.
+    #[default]
+    Rolling,
+    /// Spans one after the other; one of them begins at this time.
+    Fixed(Instant),
+}
+
 /// One key and its limits.
 #[derive(Clone, Debug, Default)]
 pub struct KeyRules {
     /// Whether it works at all.
     pub state: KeyState,
-    /// Requests allowed in any window of this length.
+    /// Requests allowed in a window of this length.
     pub requests: Option<(usize, Duration)>,
+    /// Which windows those are.
+    pub windows: Windows,
     /// Requests allowed at once.
     pub concurrency: Option<usize>,
     /// What its 429 tells.
@@ -136,11 +148,23 @@ impl Vendor {
             ));
         }
         if let Some((allowed, window)) = key.rules.requests {
-            while key.recent.front().is_some_and(|start| now.duration_since(*start) >= window) {
+            let over = |start: Instant| match key.rules.windows {
+                Windows::Rolling => now.duration_since(start) >= window,
+                Windows::Fixed(begin) => window_of(start, begin, window) < window_of(now, begin, window),
+            };
+            while key.recent.front().is_some_and(|start| over(*start)) {
                 key.recent.pop_front();
             }
             if key.recent.len() >= allowed {
-                let wait = key.recent.front().map_or(window, |start| window - now.duration_since(*start));
+                let wait = match key.rules.windows {
+                    Windows::Rolling => {
+                        key.recent.front().map_or(window, |start| window - now.duration_since(*start))
+                    }
+                    Windows::Fixed(begin) => {
+                        let passed = nanos(begin, now).rem_euclid(window.as_nanos().max(1) as i128);
+                        window - Duration::from_nanos(passed as u64)
+                    }
+                };
                 let mut reply =
                     Reply::error(429, "Rate limit reached for requests", "requests", "rate_limit_exceeded");
                 if key.rules.retry_after == RetryAfter::Seconds {
@@ -170,4 +194,14 @@ impl Vendor {
             .collect();
         Reply::json(200, &json!({"object": "list", "data": models}))
     }
+}
+
+/// The number of the fixed window that a time lies in.
+fn window_of(at: Instant, begin: Instant, window: Duration) -> i128 {
+    nanos(begin, at).div_euclid(window.as_nanos().max(1) as i128)
+}
+
+/// Nanoseconds from one time to another, which may be the earlier one.
+fn nanos(from: Instant, to: Instant) -> i128 {
+    to.duration_since(from).as_nanos() as i128 - from.duration_since(to).as_nanos() as i128
 }

@@ -100,6 +100,14 @@ impl Provider {
     }
 }
 
+impl Provider {
+    /// How many of its units a call of a model takes; 0 if it counts none, or if that is known only afterwards.
+    pub fn units_per_call(&self, model: &str, plan: Option<&str>) -> u64 {
+        let limits = self.limits_for(model, plan).into_iter().filter(DeclaredLimit::is_binding);
+        limits.filter_map(|limit| limit.per_call).max().unwrap_or(0)
+    }
+}
+
 fn declared(data: &LimitData, window: Window) -> DeclaredLimit {
     DeclaredLimit {
         metric: data.metric,

@@ -20,7 +20,7 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("export", "error model protocol scheduler provider"),
     ("import", "error model protocol scheduler provider storage"),
     ("dispatch", "error model scheduler provider"),
-    ("inspect", "error model scheduler dispatch"),
+    ("inspect", "error model scheduler provider dispatch"),
     ("relay", "error model protocol scheduler provider storage upstream dispatch"),
     ("pool", "error model protocol scheduler provider storage upstream i18n"),
     (

@@ -113,7 +113,7 @@ fn provider_rules(
                 let (metric, window) = (limit.metric, limit.window.clone());
                 let (channel, models, source) = (entry.channel.id, models.clone(), Source::Declared);
                 let rule = Rule { channel, key, models, per, metric, window, max, source };
-                if !rules.contains(&rule) && rule.check().is_ok() {
+                if !rules.contains(&rule) {
                     rules.push(rule);
                 }
             };

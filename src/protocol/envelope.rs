@@ -164,6 +164,11 @@ impl Envelope {
         })
     }
 
+    /// Whether the client says which conversation it is.
+    pub fn names_conversation(&self) -> bool {
+        self.session_span.is_some()
+    }
+
     /// What the client calls the conversation, as JSON.
     pub(super) fn session(&self) -> Option<&[u8]> {
         Some(&self.body[self.session_span.clone()?])

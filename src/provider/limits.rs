@@ -94,15 +94,17 @@ impl Provider {
         self.plans.iter().find(|plan| plan.id == id)
     }
 
+    /// The window of a unit of its calendar, if it is known when its days begin.
+    pub fn calendar_window(&self, unit: CalendarUnit) -> Option<Window> {
+        resolve(&WindowData::Calendar(unit), self.calendar.as_ref())
+    }
+}
+
+impl Provider {
     /// How many of its units a call of a model takes; 0 if it counts none, or if that is known only afterwards.
     pub fn units_per_call(&self, model: &str, plan: Option<&str>) -> u64 {
         let limits = self.limits_for(model, plan).into_iter().filter(DeclaredLimit::is_binding);
         limits.filter_map(|limit| limit.per_call).max().unwrap_or(0)
-    }
-
-    /// The window of a unit of its calendar, if it is known when its days begin.
-    pub fn calendar_window(&self, unit: CalendarUnit) -> Option<Window> {
-        resolve(&WindowData::Calendar(unit), self.calendar.as_ref())
     }
 }
 

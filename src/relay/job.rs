@@ -39,6 +39,10 @@ const UNKNOWN_OUTPUT_LIMIT: u64 = 16_384;
 /// Estimates of prompt tokens are raised by this much in a reservation, because they may fall short.
 const ESTIMATE_MARGIN_PERCENT: u64 = 15;
 
+/// Shorter prompts are not cached (<https://platform.openai.com/docs/guides/prompt-caching>), so a conversation that nobody
+/// names gains nothing by staying with its key.
+const CACHED_FROM: u64 = 1024;
+
 /// A call that may be sent.
 pub(super) struct Job {
     pub catalog: Arc<Catalog>,
@@ -141,7 +145,9 @@ impl Relay {
         let routes = stages.iter().flat_map(|stage| &stage.routes);
         let keys = routes.map(|route| route.channel.keys.len()).sum::<usize>();
         // With one key there is no other to go to.
-        let conversation = if keys > 1 { envelope.conversation(session.as_deref()) } else { None };
+        let cached = prompt_tokens >= CACHED_FROM || session.is_some() || envelope.names_conversation();
+        let conversation =
+            if keys > 1 && cached { envelope.conversation(session.as_deref()) } else { None };
         let now = self.parts.dispatch.now().steady;
         let call = desk::Call {
             plan,

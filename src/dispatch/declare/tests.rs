@@ -134,11 +134,11 @@ fn what_the_operator_declares_for_the_same_calls_replaces_it() {
         "of a shared quota a key's is another limit"
     );
 
-    let one = vec![own(Some(2), Per::Owner, Window::MINUTE, 5)];
+    let one = vec![own(Some(2), Per::Key, Window::MINUTE, 5)];
     let found = rules(&[(1, None), (2, None)], one);
     assert!(found.contains(&r#"Owner key 1 ["*:free"] Requests 60 s: 20"#.to_owned()), "{found:#?}");
     assert!(!found.contains(&r#"Owner key 2 ["*:free"] Requests 60 s: 20"#.to_owned()), "{found:#?}");
-    assert!(found.contains(&"Owner key 2 [] Requests 60 s: 5".to_owned()), "{found:#?}");
+    assert!(found.contains(&"Key key 2 [] Requests 60 s: 5".to_owned()), "{found:#?}");
 }
 
 #[test]

@@ -158,13 +158,13 @@ async fn googles_day_of_a_model_ends_at_midnight_in_california_whatever_delay_it
 }
 
 #[tokio::test]
-async fn openrouters_free_models_of_the_day_rest_the_key_until_the_time_that_it_names() {
+async fn openrouters_refusal_of_free_models_rests_no_other_model_of_the_key() {
     check(Case {
         provider: "openrouter",
         status: 429,
         headers: &[],
         body: r#"{"error":{"message":"Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day","code":429,"metadata":{"headers":{"X-RateLimit-Limit":"50","X-RateLimit-Remaining":"0","X-RateLimit-Reset":"1795219200000"}}}}"#,
-        rests: Rests::Key,
+        rests: Rests::KeyModel,
         until: "2026-11-21T00:00:00Z",
     })
     .await;

@@ -416,14 +416,6 @@ impl Pool {
             self.wake_limit(limit);
             return Some(interval);
         }
-        // A call that was under way when a limit was learned had nothing reserved there.
-        if let Some(limit) = self.find_limit(node, metric, &Window::MINUTE) {
-            let gauge = &mut self.gauges[limit as usize];
-            if fault.allowed.is_none() {
-                gauge.refused(sent_at, now);
-            }
-            return Some(gauge.span_ms() / i64::try_from(gauge.max.max(1)).unwrap_or(i64::MAX));
-        }
         if metric != Metric::Requests && fault.allowed.is_none() {
             return None;
         }

@@ -40,6 +40,18 @@ pub struct SavedLimit {
     pub smooth: bool,
     /// How many clean windows, in quarters, the next growth waits for.
     pub growth_quarters: u32,
+    /// By how much it then grows.
+    #[serde(default)]
+    pub step: u64,
+    /// How many calls of a window were once accepted, where nothing is declared.
+    #[serde(default)]
+    pub proved: u64,
+    /// Its pace is still being looked for.
+    #[serde(default)]
+    pub searching: bool,
+    /// When it last refused a call that was thought to fit; when it was taken over, if that is not known.
+    #[serde(default)]
+    pub refused_at: Option<UnixMs>,
     /// What was sent when, for rolling windows: pairs of time and amount.
     pub sends: Vec<(UnixMs, u64)>,
     /// What is used, for counters.
@@ -93,6 +105,10 @@ impl Pool {
                 stretch_permille: gauge.learn.stretch_permille,
                 smooth: gauge.learn.smooth,
                 growth_quarters: gauge.learn.growth_quarters,
+                step: gauge.learn.step,
+                proved: gauge.learn.proved,
+                searching: gauge.learn.searching,
+                refused_at: gauge.learn.last_refusal().map(wall),
                 sends,
                 used,
                 ends,
@@ -141,8 +157,12 @@ impl Gauge {
         self.learn.margin_ms = saved.margin_ms.clamp(0, 2_000).max(self.learn.margin_ms);
         self.learn.stretch_permille = saved.stretch_permille.min(2_000);
         self.learn.smooth = saved.smooth;
-        self.learn.resumed(now.ms());
+        let refused_at = saved.refused_at.map(|at| now.to_steady(at).0.min(now.ms()));
+        self.learn.resumed(refused_at, now.ms());
         self.learn.growth_quarters = saved.growth_quarters.clamp(1, 240);
+        self.learn.step = saved.step.clamp(1, (self.max / 4).max(4));
+        self.learn.proved = saved.proved;
+        self.learn.searching = saved.searching;
         let (span, counts, max) = (self.span_ms(), self.counts_ms(), self.max);
         let unsaved_ms = unsaved.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         match &mut self.usage {

@@ -1,15 +1,18 @@
 //! Saving and restoring what is used and what was learned.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::Pool;
 use crate::{
-    model::time::UnixMs,
+    model::{
+        id::{ChannelId, KeyId},
+        time::UnixMs,
+    },
     scheduler::{
         gauge::{Gauge, Usage},
-        limit::{LimitScope, Metric, Source, Window},
+        limit::{Cost, LimitScope, Metric, Source, Window},
         now::Now,
         window::Bucket,
     },
@@ -69,6 +72,21 @@ pub struct Saved {
     pub limits: Vec<SavedLimit>,
     /// Keys and models that have ever answered.
     pub proven: Vec<LimitScope>,
+}
+
+/// A call that went out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// When, as a time of day.
+    pub at: UnixMs,
+    /// To which channel.
+    pub channel: ChannelId,
+    /// With which key.
+    pub key: KeyId,
+    /// To which model, by its name in the pool.
+    pub model: Arc<str>,
+    /// What it was expected to take.
+    pub cost: Cost,
 }
 
 impl Pool {
@@ -146,9 +164,48 @@ impl Pool {
         }
         self.changes += 1;
     }
+
+    /// Counts calls that went out after the state was [saved](Self::save) `saved_at`, the oldest first; earlier ones are
+    /// part of it. Call it after [`restore`](Self::restore).
+    pub fn replay(&mut self, sent: &[Sent], saved_at: UnixMs, now: Now) {
+        let now = self.advance(now);
+        for call in sent.iter().filter(|call| call.at >= saved_at) {
+            let Some(stem) = self.find_stem(call.channel, &call.model) else { continue };
+            let Some(&lane) = self.lane_of.get(&(stem.0, call.key)) else { continue };
+            let cost = self.cost_at(stem.0, call.cost);
+            let nodes: Vec<u32> = self.every_node(lane).collect();
+            for node in nodes {
+                for place in 0..self.nodes[node as usize].limits.len() {
+                    let limit = self.nodes[node as usize].limits[place];
+                    let gauge = &mut self.gauges[limit as usize];
+                    let amount = cost.of(gauge.metric);
+                    gauge.was_sent(amount, call.at, now);
+                }
+            }
+        }
+        self.changes += 1;
+    }
 }
 
 impl Gauge {
+    /// Counts a call of an earlier run.
+    fn was_sent(&mut self, amount: u64, at: UnixMs, now: Now) {
+        let steady = now.to_steady(at).0.min(now.ms());
+        let (span, counts, interval) = (self.span_ms(), self.counts_ms(), self.interval_ms());
+        match &mut self.usage {
+            Usage::Log(log) if steady > now.ms() - counts => {
+                let number = log.push(steady, amount, span);
+                log.accept(number, amount);
+            }
+            Usage::Calendar(calendar) => calendar.was_sent(amount, steady),
+            Usage::Bucket(bucket) => {
+                bucket.full_at = bucket.full_at.max(steady as f64) + amount as f64 * interval;
+            }
+            Usage::Spent(used) => *used = used.saturating_add(amount),
+            Usage::Log(_) | Usage::Held(_) => {}
+        }
+    }
+
     fn take_over(&mut self, saved: &SavedLimit, shift: i64, unsaved: Option<Duration>, now: Now) {
         if self.declared == saved.declared && self.source != Source::Operator {
             self.max = saved.max.max(1);

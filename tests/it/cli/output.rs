@@ -89,6 +89,13 @@ fn json_is_json_and_never_holds_a_secret() {
         &["keys", "list", "--channel", "Groq", "--json"],
         &["keys", "add", "Groq", "--json"],
         &["keys", "check", "1", "--json"],
+        &["chains", "add", "--name", "auto", "--step", "glm5", "--json"],
+        &["chains", "--json"],
+        &["chains", "list", "--json"],
+        &["chains", "show", "auto", "--json"],
+        &["chains", "edit", "auto", "--step", "glm5=500", "--json"],
+        &["capacity", "--json"],
+        &["explain", "glm5", "--json"],
         &["tokens", "--json"],
         &["tokens", "list", "--json"],
         &["tokens", "show", "laptop", "--json"],
@@ -202,7 +209,7 @@ fn wrong_words_are_named_in_the_language_of_the_terminal() {
     let folder = Folder::empty();
     for (arguments, english, chinese) in [
         (&["frobnicate"][..], "no command `frobnicate`", "没有命令 `frobnicate`"),
-        (&["chanels"], "mean `channels`", "是否想用 `channels`"),
+        (&["channles"], "mean `channels`", "是否想用 `channels`"),
         (&["channels", "edit", "A", "--wieght", "2"], "no option `--wieght`", "没有选项 `--wieght`"),
         (&["channels", "edit", "A", "--wieght", "2"], "mean `--weight`", "是否想用 `--weight`"),
         (&["apply"], "missing: <FILE|->", "缺少 <FILE|->"),

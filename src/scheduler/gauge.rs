@@ -44,6 +44,8 @@ pub struct Gauge {
     pub(super) not_before: i64,
     /// A larger amount than `max`, if the provider's last word was that it allows as much.
     said_more_allowed: Option<u64>,
+    /// When it last had room again after it had been full.
+    opened_at: i64,
     /// Where in the pool it stands.
     pub(super) node: u32,
     /// How many lanes wait for it.
@@ -97,6 +99,7 @@ impl Gauge {
             usage,
             not_before: 0,
             said_more_allowed: None,
+            opened_at: i64::MIN / 4,
             node,
             blocked,
             active,
@@ -123,7 +126,13 @@ impl Gauge {
     pub(super) fn refresh(&mut self, now: Now) {
         let counts = self.counts_ms();
         match &mut self.usage {
-            Usage::Log(log) => log.prune(now.ms() - counts),
+            Usage::Log(log) => {
+                let was_full = log.sum() >= self.max;
+                let last = log.prune(now.ms() - counts);
+                if let Some(last) = last.filter(|_| was_full) {
+                    self.opened_at = last + counts;
+                }
+            }
             Usage::Calendar(calendar) => calendar.roll(now),
             _ => {}
         }
@@ -170,6 +179,7 @@ impl Gauge {
         match &mut self.usage {
             Usage::Log(log) => {
                 let number = log.push(at, amount, span);
+                self.learn.sent(at, self.opened_at);
                 let counts_calls = self.metric == Metric::Requests && self.window.is_short();
                 if counts_calls && (pace_permille > 0 || smooth) {
                     self.learn.pressed = at as f64 <= self.not_before as f64 + interval;
@@ -225,7 +235,7 @@ impl Gauge {
             _ => {}
         }
         self.learn.answered_after(now.ms() - sent_at);
-        self.grow(now);
+        self.grow(sent_at, now);
     }
 
     /// Notes that a call was not accepted, whatever the reason.

@@ -151,7 +151,8 @@ fn run(keys: u64, models: u64, calls: u64) -> u64 {
         let now = at(call as f64 * gap_ms);
         let plan = if call % 4 == 0 { &chain } else { &single[(call % models) as usize] };
         let cost = Cost { input_tokens: 800, tokens: 1000, ..Cost::default() };
-        let ask = Ask { plan, cost, conversation: None, waited_ms: 0, pace_permille: 0, random: call };
+        let ask =
+            Ask { plan, cost, conversation: None, waited_ms: 0, pace_permille: 0, waiting: 0, random: call };
         if let Choice::Take(taken) = pool.choose(&ask, &mut Tried::default(), now) {
             pool.accepted(taken.slot, now);
             let used = Cost { input_tokens: 700, tokens: 900, ..Cost::default() };

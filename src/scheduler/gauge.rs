@@ -350,6 +350,24 @@ impl Gauge {
         }
     }
 
+    /// How many calls fit at once: one, if they have to keep a distance.
+    pub(super) fn free_now(&mut self, now: Now) -> u64 {
+        if !matches!(self.metric, Metric::Requests | Metric::Concurrency) {
+            return u64::MAX;
+        }
+        if !matches!(self.fits(1, now), Fits::At(at) if at <= now.ms()) {
+            return 0;
+        }
+        match &self.usage {
+            _ if self.learn.smooth => 1,
+            Usage::Bucket(bucket) => {
+                let missing = (bucket.full_at - now.ms() as f64).max(0.0) / self.interval_ms();
+                self.burst().saturating_sub(missing.ceil() as u64)
+            }
+            _ => self.max.saturating_sub(self.used()),
+        }
+    }
+
     /// For pages.
     pub fn reading(&mut self, now: Now) -> Reading {
         self.refresh(now);

@@ -27,6 +27,10 @@ const PREDICTION_MS: i64 = 250;
 /// holds, and bursts would only make the last one wait for a whole window. A burst that fits soon goes as a burst.
 const BACKLOG_MS: i64 = 5_000;
 
+/// A line is long if it takes this part of what can be sent in a minute, and fits well if so much of it is to spare.
+const BURST_PARTS: u64 = 8;
+const BURST_SPARE: u64 = 2;
+
 /// Everybody is to be served so long before his deadline.
 const DEADLINE_SLACK_MS: i64 = 1_500;
 
@@ -133,6 +137,8 @@ struct Set {
     why: Option<Why>,
     /// When it was last found out how many calls a minute the set can do, and the result.
     per_minute: Option<(i64, u64)>,
+    /// There was room for all of a long line at once: they go at once.
+    is_burst: bool,
     /// When the pace was last found out, and the result.
     pace: Option<(i64, u32)>,
     /// When a refused call was last predicted, for how many in front of it, and the result.
@@ -209,6 +215,7 @@ impl Desk {
                 conversation: call.conversation,
                 waited_ms: now.ms() - call.arrived.0,
                 pace_permille: 0,
+                waiting: 0,
                 random,
             };
             match self.pool.choose(&ask, &mut call.tried, now) {
@@ -350,6 +357,7 @@ impl Desk {
         let arrived = |index: u32| waiters[index as usize].call.as_ref().map_or(0, |call| call.arrived.0);
         let first = self.sets.get(&set)?.line.first(LOOKED_AT, now.ms(), arrived);
         let pace_permille = self.pace_permille(set, now);
+        let waiting = self.sets.get(&set)?.line.len() as u64;
         let mut wake: Option<i64> = None;
         for (place, index) in first {
             let id = WaiterId { index, generation: self.waiters[index as usize].generation };
@@ -362,6 +370,7 @@ impl Desk {
                 conversation: call.conversation,
                 waited_ms,
                 pace_permille,
+                waiting,
                 random,
             };
             match self.pool.choose(&ask, &mut call.tried, now) {
@@ -407,7 +416,7 @@ impl Desk {
     }
 
     /// At what part of the full pace calls of a set are to be sent, in thousandths: nothing, until somebody has been waiting
-    /// for some time; then as evenly as everybody's deadline allows.
+    /// for some time, and nothing while there is room for all at once; then as evenly as everybody's deadline allows.
     fn pace_permille(&mut self, set: u64, now: Now) -> u32 {
         let Some(entry) = self.sets.get_mut(&set).filter(|entry| now.ms() - entry.since > BACKLOG_MS) else {
             return 0;
@@ -422,6 +431,19 @@ impl Desk {
             }
             (None, None) => return 0,
         };
+        // A line that is long for what a minute holds, and yet fits with room to spare, is a burst; a short one always is
+        // about to fit, and where more come than fit, a full window opens just for those who wait.
+        let waiting = entry.line.len() as u64;
+        entry.is_burst &= waiting > 0;
+        if (entry.is_burst || waiting * BURST_PARTS >= per_minute)
+            && let Some(plan) = &entry.plan
+        {
+            let room = if entry.is_burst { waiting } else { waiting + waiting / BURST_SPARE };
+            entry.is_burst = self.pool.fits_now(plan, room, now);
+            if entry.is_burst {
+                return 0;
+            }
+        }
         if let Some((at, permille)) = entry.pace
             && now.ms() - at < 100
         {

@@ -44,6 +44,8 @@ pub struct Gauge {
     pub(super) not_before: i64,
     /// A larger amount than `max`, if the provider's last word was that it allows as much.
     said_more_allowed: Option<u64>,
+    /// When it last had room again after it had been full.
+    opened_at: i64,
     /// Where in the pool it stands.
     pub(super) node: u32,
     /// How many lanes wait for it.
@@ -97,6 +99,7 @@ impl Gauge {
             usage,
             not_before: 0,
             said_more_allowed: None,
+            opened_at: i64::MIN / 4,
             node,
             blocked,
             active,
@@ -123,7 +126,13 @@ impl Gauge {
     pub(super) fn refresh(&mut self, now: Now) {
         let counts = self.counts_ms();
         match &mut self.usage {
-            Usage::Log(log) => log.prune(now.ms() - counts),
+            Usage::Log(log) => {
+                let was_full = log.sum() >= self.max;
+                let last = log.prune(now.ms() - counts);
+                if let Some(last) = last.filter(|_| was_full) {
+                    self.opened_at = last + counts;
+                }
+            }
             Usage::Calendar(calendar) => calendar.roll(now),
             _ => {}
         }
@@ -170,6 +179,7 @@ impl Gauge {
         match &mut self.usage {
             Usage::Log(log) => {
                 let number = log.push(at, amount, span);
+                self.learn.sent(at, self.opened_at);
                 let counts_calls = self.metric == Metric::Requests && self.window.is_short();
                 if counts_calls && (pace_permille > 0 || smooth) {
                     self.learn.pressed = at as f64 <= self.not_before as f64 + interval;
@@ -225,7 +235,7 @@ impl Gauge {
             _ => {}
         }
         self.learn.answered_after(now.ms() - sent_at);
-        self.grow(now);
+        self.grow(sent_at, now);
     }
 
     /// Notes that a call was not accepted, whatever the reason.
@@ -337,6 +347,24 @@ impl Gauge {
             }
             Usage::Held(_) => u64::MAX,
             Usage::Calendar(_) | Usage::Spent(_) => left,
+        }
+    }
+
+    /// How many calls fit at once: one, if they have to keep a distance.
+    pub(super) fn free_now(&mut self, now: Now) -> u64 {
+        if !matches!(self.metric, Metric::Requests | Metric::Concurrency) {
+            return u64::MAX;
+        }
+        if !matches!(self.fits(1, now), Fits::At(at) if at <= now.ms()) {
+            return 0;
+        }
+        match &self.usage {
+            _ if self.learn.smooth => 1,
+            Usage::Bucket(bucket) => {
+                let missing = (bucket.full_at - now.ms() as f64).max(0.0) / self.interval_ms();
+                self.burst().saturating_sub(missing.ceil() as u64)
+            }
+            _ => self.max.saturating_sub(self.used()),
         }
     }
 

@@ -23,6 +23,19 @@ const SLOW_ANSWERS_MS: i64 = 10_000;
 /// rare, but a slow hour of the network shall not cost for a day.
 const ACCEPTED_TO_SHRINK: u32 = 8;
 
+/// Before any refusal, a call that was sent as soon as a full window opened, and was accepted, shows that the margin is not
+/// too small; it then shrinks by so much, down to two thirds.
+const PROBED_MS: i64 = 3;
+
+/// A call was sent as soon as its window opened if it was sent so long after.
+const AT_ONCE_MS: i64 = 50;
+
+/// The first margin is this part of the window, at least and at most so much; the first refusal makes it a sixtieth, at most
+/// a second.
+const FIRST_MARGIN: i64 = 8;
+const FIRST_MARGIN_MS: [i64; 2] = [150, 300];
+const REFUSED_MARGIN_MS: i64 = 1_000;
+
 /// The smallest margin, and how many answers must have been timed before it is believed.
 const MIN_MARGIN_MS: i64 = 100;
 const TELLING_ANSWERS: u32 = 10;
@@ -73,6 +86,12 @@ pub(super) struct Learn {
     /// How many calls of a window were once accepted, where nothing is declared.
     pub proved: u64,
     base_margin_ms: i64,
+    /// The least margin after a refusal.
+    refused_margin_ms: i64,
+    /// When refusals last made the margin larger.
+    widened_at: i64,
+    /// From when until when calls were sent as soon as there was room.
+    tight: [i64; 2],
     /// How long answers take at most, at least and usually, lately: a call arrives before its answer does.
     slowest_answer_ms: i64,
     fastest_answer_ms: i64,
@@ -105,7 +124,9 @@ impl Learn {
     pub fn new(window: &Window, source: Source) -> Self {
         let span = window.span_ms().map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
         // A stall of a machine does not become shorter with the window.
-        let base_margin_ms = (span / 66).max((span / 8).min(300)).clamp(150, 900);
+        let [least, most] = FIRST_MARGIN_MS;
+        let base_margin_ms = (span / FIRST_MARGIN).clamp(least, most);
+        let refused_margin_ms = (span / 60).clamp(base_margin_ms, REFUSED_MARGIN_MS);
         Self {
             confidence: match source {
                 Source::Learned => 30,
@@ -113,11 +134,15 @@ impl Learn {
                 Source::Header | Source::ErrorBody => 90,
                 Source::Operator => 100,
             },
-            margin_ms: base_margin_ms,
+            // Where nothing is declared, only refusals say how much is allowed, and a margin must not be taken for less.
+            margin_ms: if source == Source::Learned { refused_margin_ms } else { base_margin_ms },
             stretch_permille: 0,
             smooth: false,
             said_more_left: false,
             base_margin_ms,
+            refused_margin_ms,
+            widened_at: NEVER,
+            tight: [NEVER; 2],
             slowest_answer_ms: 0,
             fastest_answer_ms: i64::MAX,
             usual_answer_ms: 0,
@@ -146,9 +171,10 @@ impl Learn {
     ///
     /// It must exceed what one call takes longer to arrive than another. Where answers usually come at once, that shows in
     /// them: the margin follows the spread of their times, also that of a busy machine. Where models think for
-    /// longer than that, answers tell only if all of them come faster than the margin, and refusals tell the rest.
+    /// longer than that, answers tell only if all of them come faster than the margin, and refusals tell the rest: it begins
+    /// small, shrinks with each accepted call that relied on it, and one refusal makes it large for all keys of a model.
     pub fn margin(&self) -> i64 {
-        let shrinks = self.answers >= TELLING_ANSWERS && self.margin_ms <= self.base_margin_ms;
+        let shrinks = self.answers >= TELLING_ANSWERS && self.widened_at == NEVER;
         let slowest = (self.slowest_answer_ms + MIN_MARGIN_MS / 2).max(MIN_MARGIN_MS);
         let least = if shrinks { self.margin_ms.min(slowest) } else { self.margin_ms };
         if self.answers > 0 && self.usual_answer_ms <= self.largest_measured_ms / 2 {
@@ -157,6 +183,39 @@ impl Learn {
             return least.max((spread * 3 / 4 + MIN_MARGIN_MS / 2).min(self.largest_measured_ms));
         }
         least
+    }
+
+    /// Notes a send at this time, and when its window opened if it had been full.
+    pub fn sent(&mut self, at: i64, opened_at: i64) {
+        let is_tight = at - opened_at <= AT_ONCE_MS;
+        match &mut self.tight {
+            [_, until] if is_tight && *until != NEVER => *until = at,
+            tight if is_tight => *tight = [at; 2],
+            tight => *tight = [NEVER; 2],
+        }
+    }
+
+    /// Notes that a call that was sent at this time was accepted.
+    fn relied_on(&mut self, sent_at: i64) {
+        let [from, until] = self.tight;
+        let can_grow = self.refused_margin_ms > self.base_margin_ms;
+        let least = if can_grow { self.base_margin_ms * 2 / 3 } else { self.base_margin_ms };
+        if (from..=until).contains(&sent_at) && (least..=self.base_margin_ms).contains(&self.margin_ms) {
+            self.margin_ms = (self.margin_ms - PROBED_MS).max(least);
+        }
+    }
+
+    /// What is worth telling other keys: that the first margin was too small. What it grows beyond is this key's matter.
+    pub fn margin_for_others(&self) -> i64 {
+        self.margin_ms.min(self.refused_margin_ms)
+    }
+
+    /// Takes over a larger margin at this time: another key's refusal found that it is needed.
+    pub fn widened_to(&mut self, margin_ms: i64, at: i64) {
+        let margin_ms = margin_ms.min(self.largest_margin_ms);
+        if margin_ms > self.margin_ms {
+            (self.margin_ms, self.widened_at) = (margin_ms, at);
+        }
     }
 
     /// Notes how long an answer took to begin.
@@ -245,7 +304,7 @@ impl Gauge {
             // The refusals that are still on their way will tell; where answers take as long as the window, none ever
             // will, and what is declared is believed.
             if self.declared == Some(self.max) && span < SLOW_ANSWERS_MS && fate.sent >= self.max {
-                self.widen_margin();
+                self.widen_margin(at);
                 self.learn.refused_at = at;
                 self.learn.reacted_at = at;
             }
@@ -253,14 +312,19 @@ impl Gauge {
         }
         let Fate { sent, accepted, unanswered } = fate;
         let consecutive = !self.learn.accepted_since;
+        let soon_again = at - self.learn.refused_at < span;
         self.learn.reacted(at);
         let requests = self.metric == Metric::Requests;
+        // The first margin was a guess, and calls that were under way when it was given up say nothing new.
+        let guessed = self.learn.margin() < self.learn.refused_margin_ms || sent_at <= self.learn.widened_at;
+        self.learn.widened_to(self.learn.refused_margin_ms, at);
         self.learn.accepted_at_pace = 0;
         let spare = if self.declared.is_none() && !self.learn.smooth { self.max / 10 } else { self.max / 40 };
         let near = accepted + 1 + spare >= self.max;
         let paced = self.learn.paced_at(sent_at, span);
         let believed = self.declared.unwrap_or(self.learn.proved);
         let known = believed == self.max;
+        let is_declared = known && self.declared.is_some();
         let believes = believed > 0;
         if self.learn.searching {
             // Having grown and been refused, the pace is known to a third; having been refused again, it was far off.
@@ -277,7 +341,10 @@ impl Gauge {
         } else if near || !requests {
             let again = at - self.learn.near_refused_at < 3 * span;
             self.learn.near_refused_at = at;
-            self.widen_margin();
+            if guessed && requests && !self.learn.smooth && self.declared.is_some() {
+                return;
+            }
+            self.widen_margin(at);
             if self.declared.is_none() && requests && (!self.learn.smooth || consecutive) {
                 // Calls that were under way when the limit was learned may have been taken for accepted.
                 self.cut(accepted);
@@ -306,7 +373,9 @@ impl Gauge {
             } else {
                 self.stretch(consecutive);
             }
-        } else if believes && paced && accepted * 10 >= self.max * 9 {
+        } else if believes && paced && accepted * 20 >= self.max * if is_declared { 17 } else { 18 } {
+            // Calls kept their distance while there was a line; again and again that was not enough.
+            self.learn.smooth |= is_declared && soon_again;
             self.stretch(consecutive);
         } else if believes && (accepted * 4 < self.max * 3 || (paced && sent * 5 < self.max * 4)) {
             // So few were accepted that calls must have come too unevenly.
@@ -323,8 +392,11 @@ impl Gauge {
         }
     }
 
-    fn widen_margin(&mut self) {
-        self.learn.margin_ms = (self.learn.margin() * 3 / 2).min(self.learn.largest_margin_ms);
+    fn widen_margin(&mut self, at: i64) {
+        let can_jump = self.learn.refused_margin_ms > self.learn.base_margin_ms;
+        let [more, of] = if can_jump { [5, 4] } else { [3, 2] };
+        let wider = (self.learn.margin() * more / of).max(self.learn.refused_margin_ms);
+        self.learn.widened_to(wider, at);
     }
 
     /// Calls at an even pace still come too fast, or too unevenly.
@@ -355,8 +427,9 @@ impl Gauge {
     }
 
     /// Lets the limit grow after clean windows in which it was needed. Called for each accepted call.
-    pub(super) fn grow(&mut self, now: Now) {
+    pub(super) fn grow(&mut self, sent_at: i64, now: Now) {
         let at = now.ms();
+        self.learn.relied_on(sent_at);
         let span = self.window.span_ms().map_or(60_000, |ms| ms as i64);
         let learn = &mut self.learn;
         learn.accepted_since = true;

@@ -80,16 +80,19 @@ impl Log {
         self.entries.is_empty()
     }
 
-    /// Drops what was sent at `until` or earlier.
-    pub fn prune(&mut self, until: i64) {
+    /// Drops what was sent at `until` or earlier; gives the time of the last send that was dropped.
+    pub fn prune(&mut self, until: i64) -> Option<i64> {
+        let mut last = None;
         while let Some(entry) = self.entries.front().filter(|entry| entry.at <= until) {
             self.sum -= entry.amount;
+            last = Some(entry.at);
             self.entries.pop_front();
             self.first += 1;
         }
         if self.entries.is_empty() && self.entries.capacity() > 64 {
             self.entries = VecDeque::new();
         }
+        last
     }
 
     /// Notes an amount; gives the number of its entry. Times never go back.

@@ -96,3 +96,94 @@ fn the_line_is_bounded() {
 fn a_call_in_line_takes_little_memory() {
     assert!(size_of::<Waiter>() + size_of::<Call>() + 256 <= 2048);
 }
+
+#[test]
+fn a_burst_that_fits_with_room_to_spare_goes_as_a_whole_however_long_it_has_waited() {
+    let mut desk = Desk::new(Bounds::default());
+    let stem = StemSpec { channel: ChannelId(1), model: "m".into(), keys: vec![(KeyId(1), None)] };
+    let (metric, window, per) = (Metric::Requests, Window::MINUTE, Per::Key);
+    let (models, source) = (Models::default(), Source::Declared);
+    let rule = Rule { channel: ChannelId(1), key: None, models, per, metric, window, max: 20, source };
+    desk.pool_mut().declare(&[stem], &[rule], HashMap::new(), at(0));
+    let stem = desk.pool().find_stem(ChannelId(1), "m").expect("a stem");
+    let plan = Arc::new(Plan { tiers: vec![Tier { stems: vec![(stem, 1)], spill_ms: 0 }] });
+    let call = |ms: i64| Call {
+        plan: plan.clone(),
+        set: 1,
+        cost: Cost::default(),
+        conversation: None,
+        token: TokenId(1),
+        weight: 1,
+        class: Class::Interactive,
+        arrived: at(ms).steady,
+        deadline: at(ms + 60_000).steady,
+        tried: Tried::default(),
+        place: None,
+    };
+    for _ in 0..20 {
+        let Answer::Send(grant) = desk.acquire(call(0), at(0), 0) else { panic!("there is room") };
+        desk.pool_mut().settle(grant.taken.slot, None, at(0));
+    }
+    for _ in 0..13 {
+        assert!(matches!(desk.acquire(call(50_000), at(50_000), 0), Answer::Queued(_)));
+    }
+    // All 20 of the minute before end at once, and nobody else comes.
+    let (mut sent, mut last) = (0, 0);
+    while let Some(wake) = desk.next_wake() {
+        for event in desk.poll(Now::both(wake), || 0) {
+            let Event::Send(_, grant) = event else { panic!("{event:?}") };
+            desk.pool_mut().settle(grant.taken.slot, None, Now::both(wake));
+            (sent, last) = (sent + 1, wake.0 - at(0).ms());
+        }
+    }
+    assert_eq!(sent, 13);
+    assert!(last <= 62_000, "there was room for all at 60 s, and the last was sent at {last} ms");
+}
+
+#[test]
+fn a_first_burst_is_dealt_evenly_to_keys_that_have_never_answered() {
+    let mut desk = Desk::new(Bounds::default());
+    let keys: Vec<_> = (1..=3).map(|key| (KeyId(key), None)).collect();
+    let stem = StemSpec { channel: ChannelId(1), model: "m".into(), keys };
+    let (metric, window, per) = (Metric::Requests, Window::MINUTE, Per::Key);
+    let (models, source) = (Models::default(), Source::Declared);
+    let rule = Rule { channel: ChannelId(1), key: None, models, per, metric, window, max: 40, source };
+    desk.pool_mut().declare(&[stem], &[rule], HashMap::new(), at(0));
+    let stem = desk.pool().find_stem(ChannelId(1), "m").expect("a stem");
+    let plan = Arc::new(Plan { tiers: vec![Tier { stems: vec![(stem, 1)], spill_ms: 0 }] });
+    let call = || Call {
+        plan: plan.clone(),
+        set: 1,
+        cost: Cost::default(),
+        conversation: None,
+        token: TokenId(1),
+        weight: 1,
+        class: Class::Interactive,
+        arrived: at(0).steady,
+        deadline: at(60_000).steady,
+        tried: Tried::default(),
+        place: None,
+    };
+    let mut sent: Vec<(i64, Box<Grant>)> = Vec::new();
+    for _ in 0..60 {
+        if let Answer::Send(grant) = desk.acquire(call(), at(0), 0) {
+            sent.push((100, grant));
+        }
+    }
+    assert_eq!(sent.len(), 2, "a model that has never answered gets two calls");
+    // The first key answers a little before the second, and the third is asked only then.
+    for (key, ms) in [(1, 100), (2, 110), (3, 200)] {
+        let of_key =
+            sent.iter().filter(|(_, grant)| grant.taken.key == KeyId(key)).map(|(_, grant)| grant.taken.slot);
+        for slot in of_key.collect::<Vec<_>>() {
+            desk.pool_mut().accepted(slot, at(ms));
+        }
+        for event in desk.poll(at(ms), || 0) {
+            let Event::Send(_, grant) = event else { panic!("{event:?}") };
+            sent.push((ms, grant));
+        }
+    }
+    let dealt = [1, 2, 3].map(|key| sent.iter().filter(|(_, grant)| grant.taken.key == KeyId(key)).count());
+    assert_eq!(dealt.iter().sum::<usize>(), 60);
+    assert!(dealt.iter().all(|calls| (17..=23).contains(calls)), "{dealt:?}");
+}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{NONE, Place, Plan, Pool};
+use super::{NONE, Place, Plan, Pool, StemId};
 use crate::{
     model::{time::UnixMs, usage::OutcomeClass},
     scheduler::{
@@ -290,6 +290,53 @@ impl Pool {
             });
         }
         Some(room)
+    }
+
+    /// Whether so many calls of a plan can be sent now, all of them; looks at as few lanes as tell.
+    pub(in crate::scheduler) fn fits_now(&mut self, plan: &Plan, calls: u64, now: Now) -> bool {
+        let mut room = 0u64;
+        for &(StemId(stem), _) in plan.tiers.iter().flat_map(|tier| &tier.stems) {
+            let own: Vec<u32> = self.stems[stem as usize].every_node().collect();
+            let most = self.free_now(&own, now).min(calls - room);
+            self.bring_due(stem, now.ms());
+            let (mut of_stem, mut groups) = (0u64, Vec::new());
+            let mut next = self.stems[stem as usize].first;
+            while next != NONE && of_stem < most {
+                let lane = next;
+                next = self.lanes[lane as usize].after;
+                // Keys of one group share its room.
+                let group = self.lanes[lane as usize].nodes[2];
+                if group != NONE && groups.contains(&group) {
+                    continue;
+                }
+                let nodes: Vec<u32> = self.lanes[lane as usize].own_nodes().collect();
+                let free = self.free_now(&nodes, now);
+                if group != NONE && free > 0 && !self.nodes[group as usize].limits.is_empty() {
+                    groups.push(group);
+                }
+                of_stem = of_stem.saturating_add(free);
+            }
+            room += of_stem.min(most);
+            if room >= calls {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// How many calls these nodes let through at once.
+    fn free_now(&mut self, nodes: &[u32], now: Now) -> u64 {
+        let mut free = u64::MAX;
+        for &node in nodes {
+            if self.nodes[node as usize].rest_until > now.ms() {
+                return 0;
+            }
+            for place in 0..self.nodes[node as usize].limits.len() {
+                let limit = self.nodes[node as usize].limits[place];
+                free = free.min(self.gauges[limit as usize].free_now(now));
+            }
+        }
+        free
     }
 
     fn least_room(&self, node: u32, until: i64, now: Now) -> Option<u64> {

@@ -18,6 +18,9 @@ use crate::{
 /// The most ready lanes of a stem that are compared.
 const COMPARED: usize = 3;
 
+/// So many more calls under way make a key fuller than another one.
+const CROWD: u32 = 8;
+
 /// Stems of equal standing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tier {
@@ -48,6 +51,8 @@ pub struct Ask<'a> {
     /// At what part of the full pace calls are to be sent, in thousandths: 0 means as they come. See
     /// [`crate::scheduler::desk`].
     pub pace_permille: u32,
+    /// How many calls wait in its line, itself included; 0 if there is none.
+    pub waiting: u64,
     /// A fresh random number.
     pub random: u64,
 }
@@ -178,7 +183,8 @@ impl Pool {
     ///
     /// A tier is left for the next one only if its first lane would be ready later than the tier's spill time
     /// allows. Inside a tier, lanes in good standing come first, then those whose quota is the least scarce; among
-    /// equals a stem is drawn by weight, and of it the key is taken that was used longest ago.
+    /// equals a stem is drawn by weight, and of it the key is taken that has clearly fewer calls under way, or was used longest
+    /// ago.
     pub fn choose(&mut self, ask: &Ask<'_>, tried: &mut Tried, now: Now) -> Choice {
         let now = self.advance(now);
         let choice = self.choose_among(ask, tried, true, now);
@@ -313,7 +319,8 @@ impl Pool {
             }
         }
         self.bring_due(stem, now.ms());
-        let (mut best, mut compared) = (None::<(u64, i64, u32)>, 0);
+        let (mut best, mut compared) = (None::<(u64, u32, i64, u32)>, 0);
+        let share = self.share_while_in_doubt(stem, ask, tried, now);
         let mut next = self.stems[stem as usize].first;
         while next != NONE && compared < COMPARED {
             let lane = next;
@@ -324,11 +331,20 @@ impl Pool {
             match self.lane_ready(lane, cost, false, now) {
                 Ready::Now => {
                     compared += 1;
+                    let in_flight = self.nodes[self.lanes[lane as usize].nodes[1] as usize].in_flight;
+                    if let Some((most, until)) = share
+                        && u64::from(in_flight) >= most
+                    {
+                        wait.at(until, Why::Busy);
+                        continue;
+                    }
+                    // A few calls more or less under way say nothing of how full a key is.
+                    let crowd = in_flight / CROWD;
                     let rank = self.standing(lane, now.ms());
                     let used = self.nodes[self.lanes[lane as usize].nodes[0] as usize].last_used;
                     // The list has them in the order of their last use, so the first of equals wins.
-                    if best.is_none_or(|(best, last, _)| (rank, used) < (best, last)) {
-                        best = Some((rank, used, lane));
+                    if best.is_none_or(|(best, fewest, last, _)| (rank, crowd, used) < (best, fewest, last)) {
+                        best = Some((rank, crowd, used, lane));
                     }
                 }
                 Ready::Never(limit) => {
@@ -356,7 +372,35 @@ impl Pool {
         if best.is_none() {
             self.note_wait(stem, tried, wait);
         }
-        best.map(|(rank, _, lane)| (lane, rank))
+        best.map(|(rank, _, _, lane)| (lane, rank))
+    }
+
+    /// While keys that have never answered are about to, how many calls the others may have under way, and until when: who
+    /// answers first is not to get the whole line.
+    fn share_while_in_doubt(
+        &mut self,
+        stem: u32,
+        ask: &Ask<'_>,
+        tried: &Tried,
+        now: Now,
+    ) -> Option<(u64, i64)> {
+        if ask.waiting == 0 || !tried.is_empty() {
+            return None;
+        }
+        let until = self.first_due(stem)?;
+        let lane = self.stems[stem as usize].blocked.peek()?.0.1;
+        let Place::Blocked(On::Node(node)) = self.lanes[lane as usize].place else { return None };
+        let node = &self.nodes[node as usize];
+        if node.proven || node.strikes > 0 || node.pending == 0 || until <= now.ms() {
+            return None;
+        }
+        let stem = &self.stems[stem as usize];
+        if !self.nodes[stem.nodes[1] as usize].proven {
+            // Nobody has answered: the doubt ends when its time is over, and nobody has the line for himself.
+            return None;
+        }
+        let under_way = u64::from(self.nodes[stem.nodes[1] as usize].in_flight);
+        Some(((ask.waiting + under_way).div_ceil(u64::from(stem.active_lanes.max(1))), until))
     }
 
     /// What the lanes of a stem that are out of the list wait for.

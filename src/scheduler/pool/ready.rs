@@ -16,7 +16,7 @@ const SLOW_START: u32 = 10;
 /// So many unanswered calls may go to a key or model that has never answered, and for so long: a wrong key or a model
 /// that is gone refuses within a round trip.
 const UNPROVEN_CALLS: u32 = 2;
-const UNPROVEN_MS: i64 = 900;
+const UNPROVEN_MS: i64 = 450;
 
 /// So long after its rest is over, others come before what answered badly; longer after each bad answer.
 const TROUBLE_MS: i64 = 20_000;

@@ -414,6 +414,7 @@ impl Pool {
             let interval = gauge.span_ms() / i64::try_from(gauge.max.max(1)).unwrap_or(i64::MAX);
             let interval = if gauge.learn.smooth { interval / 8 } else { interval };
             self.wake_limit(limit);
+            self.share_margin(limit, lane, now);
             return Some(interval);
         }
         if metric != Metric::Requests && fault.allowed.is_none() {
@@ -470,6 +471,25 @@ impl Pool {
             }
         }
         Some(span / i64::try_from(max).unwrap_or(i64::MAX))
+    }
+
+    /// What a refusal taught of the margin holds for all keys of a model: they share the network.
+    fn share_margin(&mut self, limit: u32, lane: u32, now: Now) {
+        let gauge = &self.gauges[limit as usize];
+        let (margin_ms, window) = (gauge.learn.margin_for_others(), gauge.window.clone());
+        let stem = self.lanes[lane as usize].stem;
+        for place in 0..self.stems[stem as usize].lanes.len() {
+            let lane = self.stems[stem as usize].lanes[place];
+            for place in 0..self.node_places(lane) {
+                let Some(node) = self.node_at(lane, place) else { continue };
+                for &limit in &self.nodes[node as usize].limits {
+                    let gauge = &mut self.gauges[limit as usize];
+                    if gauge.window == window {
+                        gauge.learn.widened_to(margin_ms, now.ms());
+                    }
+                }
+            }
+        }
     }
 
     /// What became of the calls of the minute before a time, on lanes that nothing is known of.

@@ -48,7 +48,7 @@ fn plan_of(pool: &Pool, model: &str) -> Plan {
 }
 
 fn choose(pool: &mut Pool, plan: &Plan, cost: Cost, tried: &mut Tried, now: Now) -> Choice {
-    let ask = Ask { plan, cost, conversation: None, waited_ms: 0, pace_permille: 0, random: 0 };
+    let ask = Ask { plan, cost, conversation: None, waited_ms: 0, pace_permille: 0, waiting: 0, random: 0 };
     pool.choose(&ask, tried, now)
 }
 
@@ -456,6 +456,7 @@ fn a_conversation_stays_with_its_key_while_that_costs_nothing() {
             conversation,
             waited_ms: 0,
             pace_permille: 0,
+            waiting: 0,
             random: 0,
         };
         match pool.choose(&ask, &mut Tried::default(), at(0)) {

@@ -20,6 +20,9 @@ use crate::model::{id::TokenId, time::UnixMs};
 /// If the first call in line cannot be served for a reason of its own, so many behind it are looked at.
 const LOOKED_AT: usize = 8;
 
+/// How long it is believed how many calls can be sent.
+const ROOM_MS: i64 = 250;
+
 /// How long a prediction for refused calls of a set holds, in milliseconds.
 const PREDICTION_MS: i64 = 250;
 
@@ -141,8 +144,19 @@ struct Set {
     is_burst: bool,
     /// When the pace was last found out, and the result.
     pace: Option<(i64, u32)>,
+    /// How many calls can be sent up to some time, as last found out.
+    room: Option<Room>,
     /// When a refused call was last predicted, for how many in front of it, and the result.
     predicted: Option<(i64, u64, i64)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    at: i64,
+    until: i64,
+    room: Option<u64>,
+    /// Calls of the set that were sent since.
+    sent: u64,
 }
 
 #[derive(Debug)]
@@ -235,12 +249,14 @@ impl Desk {
         } else {
             self.dirty.insert(call.set);
         }
-        let line = self.sets.get(&call.set).map(|set| &set.line);
-        let ahead = line.map_or(0, |line| line.before(place)) as u64;
-        let room = self.pool.room_by(&call.plan, call.deadline.0 - DEADLINE_SLACK_MS, now);
-        let full =
-            line.is_some_and(|line| line.len() >= self.bounds.per_set) || self.waiting >= self.bounds.total;
-        if full || room.is_some_and(|room| room <= ahead) {
+        let in_line = self.sets.get(&call.set).map_or(0, |set| set.line.len());
+        let too_late = if in_line >= self.bounds.per_set || self.waiting >= self.bounds.total {
+            Some(in_line as u64)
+        } else {
+            let ahead = self.sets.get(&call.set).map_or(0, |set| set.line.before(place)) as u64;
+            self.room(&call, now).is_some_and(|room| room <= ahead).then_some(ahead)
+        };
+        if let Some(ahead) = too_late {
             let until = self.predict(&call, ahead, now);
             self.forget_if_empty(call.set);
             return Answer::Refused(Refusal {
@@ -275,6 +291,23 @@ impl Desk {
         waiter.call = Some(call);
         self.waiting += 1;
         WaiterId { index, generation: waiter.generation }
+    }
+
+    /// How many calls can be sent until a call's deadline, those in front of it included; `None` if nothing bounds them. What was
+    /// found out a moment ago for an earlier deadline, less what was sent since, is close and never too much.
+    fn room(&mut self, call: &Call, now: Now) -> Option<u64> {
+        let until = call.deadline.0 - DEADLINE_SLACK_MS;
+        if let Some(known) = self.sets.get(&call.set).and_then(|set| set.room)
+            && now.ms() - known.at < ROOM_MS
+            && (known.until..known.until + 2 * ROOM_MS).contains(&until)
+        {
+            return known.room.map(|room| room.saturating_sub(known.sent));
+        }
+        let room = self.pool.room_by(&call.plan, until, now);
+        if let Some(set) = self.sets.get_mut(&call.set) {
+            set.room = Some(Room { at: now.ms(), until, room, sent: 0 });
+        }
+        room
     }
 
     /// When a call with so many in front of it would be sent, at the earliest.
@@ -378,6 +411,9 @@ impl Desk {
                     self.turns.served(place);
                     if let Some(entry) = self.sets.get_mut(&set) {
                         entry.line.served(place);
+                        if let Some(room) = &mut entry.room {
+                            room.sent += 1;
+                        }
                     }
                     let waited_for = self.waiters[index as usize].why;
                     let call = self.leave(id)?;

@@ -75,9 +75,8 @@ fn check_all(call: &Invocation) -> Result<(), Failure> {
             let known = session.db.key_rows(entry.channel.id).await?;
             for key in entry.keys.iter().filter(|key| key.enabled) {
                 let last = known.iter().find(|row| row.id == key.id).and_then(|row| row.last_check.clone());
-                let last = last.filter(|check| {
-                    !call.is_on("fresh") && proof::holds(Some(check), session.now())
-                });
+                let last =
+                    last.filter(|check| !call.is_on("fresh") && proof::holds(Some(check), session.now()));
                 let check = match last {
                     Some(check) => check,
                     None => {
@@ -142,7 +141,8 @@ pub fn check(call: &Invocation) -> Result<(), Failure> {
         let provider = session.providers.load().of(&entry.channel.provider).clone();
         let subject = Subject { entry: &entry, key: &key, provider: &provider, timeouts };
         let check =
-            proof::check_key(&session.clients(), &dispatch, &subject, model, Depth::Full, session.now()).await;
+            proof::check_key(&session.clients(), &dispatch, &subject, model, Depth::Full, session.now())
+                .await;
         saved(session, &subject, &check).await?;
         if answered(&check) {
             // A key that has just answered need not rest any longer.

@@ -542,8 +542,7 @@ async fn check(asked: Asked<KeyId, (), Body<CheckInput>>) -> Result<Shown<CheckV
     let provider = site.catalog.provider_of(&entry.channel);
     let subject = Subject { entry: &entry, key: &key, provider: &provider, timeouts };
     let now = site.clock.now();
-    let check =
-        proof::check_key(&site.clients, &site.dispatch, &subject, model.as_deref(), depth, now).await;
+    let check = proof::check_key(&site.clients, &site.dispatch, &subject, model.as_deref(), depth, now).await;
     proof::save(&site.db, &subject, &check).await?;
     if answered(&check) {
         wake(site.dispatch.lock().rests_mut(), &entry, &key, check.model.as_deref());

@@ -9,6 +9,7 @@ use axum::{
 
 use super::{find_channel, paste_problem, validate::ChannelForm};
 use crate::{
+    discovery::{RefreshFailure, refresh},
     error::Result,
     i18n::{Lang, Messages},
     model::{
@@ -20,7 +21,6 @@ use crate::{
     pool::upkeep::{patient_timeouts, sends_secrets_elsewhere},
     provider::{GENERIC, Provider, Providers, Text},
     storage::{StorageError, catalog::CatalogStore, keys::KeyAdded},
-    upstream::models::fetch_models,
     web::{
         Site,
         admin::{
@@ -233,20 +233,13 @@ pub(in crate::web::admin) fn pasted_keys(t: Messages, text: &str) -> (Vec<Pasted
 async fn fetch_all(site: &Site, id: ChannelId) -> Result<Option<usize>> {
     let catalog = site.catalog.load();
     let entry = find_channel(&catalog, &id.to_string())?;
-    let Some(key) = entry.keys.first() else { return Ok(None) };
     let timeouts = patient_timeouts(&catalog, &entry.channel);
-    let now = site.clock.now();
-    let Ok(models) = fetch_models(
-        &site.clients,
-        &entry.channel,
-        &site.catalog.provider_of(&entry.channel),
-        &key.secret,
-        timeouts,
-        now,
-    )
-    .await
-    else {
-        return Ok(None);
+    let provider = site.catalog.provider_of(&entry.channel);
+    let refreshed = refresh(&site.db, &site.clients, &entry, &provider, timeouts, site.clock.now()).await;
+    let models = match refreshed {
+        Ok(refreshed) => refreshed.fetched.models(),
+        Err(RefreshFailure::Storage(error)) => return Err(error.into()),
+        Err(RefreshFailure::Fetch(_) | RefreshFailure::NoKey) => return Ok(None),
     };
     let models = &models[..models.len().min(crate::pool::rules::MAX_MODELS)];
     site.db.set_channel_models(id, models, &entry.channel.redirects).await?;

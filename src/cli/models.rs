@@ -17,7 +17,7 @@ use crate::{
     pool::{rules::DOLLAR_PLACES, upkeep::patient_timeouts},
     provider::listing::{Modality, ModelFacts},
     storage::discovery::{ChangeKind, DiscoveredModel, ModelFilter},
-    web::api::models::{ChangeView, ModelView},
+    web::api::models::{ChangeView, DiscoveredView},
 };
 
 /// `onepool models`.
@@ -88,7 +88,7 @@ fn run(call: &Invocation) -> Result<(), Failure> {
             gone: call.is_on("gone"),
         };
         let (models, total) = session.db.discovered_models(&filter, 0, limit).await?;
-        let views = models.iter().map(|model| as_json(&ModelView::of(model)));
+        let views = models.iter().map(|model| as_json(&DiscoveredView::of(model)));
         let items = views.collect::<Result<Vec<_>, _>>()?;
         tell(call, &json!({ "items": items, "total": total }), || {
             if models.is_empty() {

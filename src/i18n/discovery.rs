@@ -107,6 +107,7 @@ texts! {
         provider_not_told: "Choose a provider or give a base URL: the key does not tell where it belongs." / "请选择服务商或填写接口地址：无法从密钥判断其归属。";
         provider_ambiguous(names: &str): "Choose a provider: keys like this belong to {names}." / "请选择服务商：此类密钥可能属于 {names}。";
         preset_hint: "With a provider, name and base URL may be left empty." / "选择服务商后，名称和接口地址可以留空。";
+        terms: "Terms of use" / "使用条款";
         get_key(name: &str): "Get a key of {name}" / "获取 {name} 的密钥";
         about_key: "A key to add: env:NAME, file:PATH, or - to read it from stdin; may be given several times" / "要添加的密钥：env:变量名、file:路径，或 - 表示从标准输入读取；可多次给出";
         key_on_command_line: "Every user of this machine can read a command line. Give env:NAME, file:PATH, or - to read it from stdin." / "本机所有用户都能看到命令行。请改用 env:变量名、file:路径，或用 - 从标准输入读取。";

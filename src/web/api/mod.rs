@@ -58,7 +58,7 @@ pub fn nouns() -> Vec<Noun> {
     vec![
         noun("Channels", "Upstream endpoints, what they serve and at what price.", channels::endpoints()),
         noun("Keys", "Upstream credentials. Their values can be written, never read.", keys::endpoints()),
-        noun("Models", "What upstreams list, and what changed in their lists.", models::endpoints()),
+        noun("Discovery", "What upstreams list, and what changed in their lists.", models::endpoints()),
         noun(
             "Rests",
             "What takes no calls now: after a bad answer, or on an operator's word.",

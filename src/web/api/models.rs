@@ -22,11 +22,11 @@ use crate::{
 /// The endpoints of this file.
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
-        Endpoint::new(Method::GET, "/api/models", "List the models of all upstreams", list).about(
+        Endpoint::new(Method::GET, "/api/discovered-models", "List the models of all upstreams", list).about(
             "As each upstream listed them last. Listed does not mean callable: `callable` is true for models that answered \
              a call, false for those that refused the last one, and null for those that nobody called.",
         ),
-        Endpoint::new(Method::GET, "/api/models/changes", "Show what changed in the upstreams' lists", changes)
+        Endpoint::new(Method::GET, "/api/discovered-models/changes", "Show what changed in the upstreams' lists", changes)
             .about("The latest first. At most 10,000 changes of the last 90 days are kept."),
         Endpoint::new(Method::POST, "/api/channels/{id}/refresh", "Ask the upstream which models it has", renew)
             .about("What the channel offers stays as it is.")
@@ -96,7 +96,7 @@ impl Content {
 
 /// A model that an upstream lists. What is null is unknown.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ModelView {
+pub struct DiscoveredView {
     /// The upstream's name for it.
     name: String,
     /// The channel.
@@ -137,7 +137,7 @@ pub struct ModelView {
     vanished_at: Option<At>,
 }
 
-impl ModelView {
+impl DiscoveredView {
     /// A model as answers and commands show it.
     pub fn of(model: &DiscoveredModel) -> Self {
         let facts = &model.facts;
@@ -167,16 +167,16 @@ impl ModelView {
 
 /// A page of models.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ModelList {
+pub struct DiscoveredList {
     /// The models, by name and then by channel.
-    items: Vec<ModelView>,
+    items: Vec<DiscoveredView>,
     /// How many fit in all.
     total: usize,
     /// The `cursor` that goes on; null at the end.
     next: Option<String>,
 }
 
-async fn list(asked: Asked<(), Query<ModelsQuery>>) -> Result<Shown<ModelList>> {
+async fn list(asked: Asked<(), Query<ModelsQuery>>) -> Result<Shown<DiscoveredList>> {
     let query = asked.query.0;
     let page = Page::read(query.limit, None)?;
     let offset: usize = match &query.cursor {
@@ -194,7 +194,7 @@ async fn list(asked: Asked<(), Query<ModelsQuery>>) -> Result<Shown<ModelList>> 
     let (models, total) = asked.site.db.discovered_models(&filter, offset, page.limit()).await?;
     let end = offset.saturating_add(models.len());
     let next = (!models.is_empty() && end < total).then(|| end.to_string());
-    Ok(Shown(ModelList { items: models.iter().map(ModelView::of).collect(), total, next }))
+    Ok(Shown(DiscoveredList { items: models.iter().map(DiscoveredView::of).collect(), total, next }))
 }
 
 /// Which changes to show.

@@ -1,4 +1,4 @@
-//! `/models`: every model that the upstreams list, what changed, and offering some of them.
+//! `/upstream-models`: every model that the upstreams list, what changed, and offering some of them.
 
 use std::collections::BTreeMap;
 
@@ -44,13 +44,13 @@ const MOST_CHANNELS: usize = 50;
 /// The longest name in a table, in characters.
 const MOST_NAME: usize = 120;
 
-/// `/models` and what its forms do.
+/// `/upstream-models` and what its forms do.
 pub fn router() -> Router<Site> {
     Router::new()
-        .route("/models", get(show))
-        .route("/models/refresh", get(to_models).post(refresh_now))
-        .route("/models/seen", get(to_models).post(seen))
-        .route("/models/offer", post(offer).get(to_models))
+        .route("/upstream-models", get(show))
+        .route("/upstream-models/refresh", get(to_models).post(refresh_now))
+        .route("/upstream-models/seen", get(to_models).post(seen))
+        .route("/upstream-models/offer", post(offer).get(to_models))
 }
 
 #[derive(Template)]
@@ -213,7 +213,7 @@ fn states(t: Messages, catalog: &Catalog, known: &BTreeMap<ChannelId, Discovery>
         let listed = discovery.and_then(|one| one.listed_at.map(|_| one.models));
         ChannelState {
             name: entry.channel.name.clone(),
-            path: format!("/models?channel={id}"),
+            path: format!("/upstream-models?channel={id}"),
             count: listed.map_or_else(|| "—".to_owned(), |count| count.to_string()),
             asked: discovery
                 .map_or_else(|| t.discovery.never_asked().to_owned(), |one| minute(one.tried_at, catalog)),
@@ -261,7 +261,7 @@ async fn show(State(site): State<Site>, operator: Operator, RawQuery(query): Raw
     let (changes, change_count) = site.db.model_changes(looked_at, filter.channel, CHANGES).await?;
     let pages = total.div_ceil(PER_PAGE).max(1);
     let rows: Vec<Row> = models.iter().map(|model| Row::of(t, model, &catalog)).collect();
-    let link = |page: usize| format!("/models?{}", address(q, channel, show, page));
+    let link = |page: usize| format!("/upstream-models?{}", address(q, channel, show, page));
     let choice = |value: &str, label: &str| (value.to_owned(), label.to_owned());
     let channels = catalog.channels().map(|entry| (entry.channel.id.to_string(), entry.channel.name.clone()));
     let page = ModelsPage {
@@ -304,18 +304,18 @@ async fn show(State(site): State<Site>, operator: Operator, RawQuery(query): Raw
 }
 
 async fn to_models(_operator: Operator) -> Response {
-    see_other("/models")
+    see_other("/upstream-models")
 }
 
-/// `POST /models/seen`: the changes up to the time at which the page was drawn have been looked at.
+/// `POST /upstream-models/seen`: the changes up to the time at which the page was drawn have been looked at.
 async fn seen(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
     let now = site.clock.now();
     let at = fields.text("at").parse().map_or(now, UnixMs).min(now);
     site.db.set_models_looked_at(operator.user.id, at).await?;
-    Ok(see_other("/models"))
+    Ok(see_other("/upstream-models"))
 }
 
-/// `POST /models/refresh`: asks the upstream of one channel, or of all that are on, one after the other.
+/// `POST /upstream-models/refresh`: asks the upstream of one channel, or of all that are on, one after the other.
 async fn refresh_now(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
     let d = operator.t().discovery;
     let catalog = site.catalog.load();
@@ -349,11 +349,11 @@ async fn refresh_now(State(site): State<Site>, operator: Operator, fields: Field
         text = format!("{text} {}", d.refresh_failed(&names));
     }
     let kind = if failed.is_empty() { FlashKind::Ok } else { FlashKind::Bad };
-    let back = format!("/models?{}", address("", fields.text("channel"), "", 1));
+    let back = format!("/upstream-models?{}", address("", fields.text("channel"), "", 1));
     Ok(see_other_with(back.trim_end_matches('?'), kind, text))
 }
 
-/// `POST /models/offer`: the selected models are offered by their channels, beside those that are already.
+/// `POST /upstream-models/offer`: the selected models are offered by their channels, beside those that are already.
 async fn offer(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
     let d = operator.t().discovery;
     let mut chosen: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
@@ -394,8 +394,8 @@ async fn offer(State(site): State<Site>, operator: Operator, fields: Fields) -> 
         site.catalog.reload().await?;
     }
     let back = match fields.text("back") {
-        "" => "/models".to_owned(),
-        query => format!("/models?{query}"),
+        "" => "/upstream-models".to_owned(),
+        query => format!("/upstream-models?{query}"),
     };
     let (kind, text) = match (count, full) {
         (0, false) => (FlashKind::Bad, d.nothing_selected().to_owned()),

@@ -306,7 +306,7 @@ pub(super) async fn fetch(
         Ok(refreshed) => {
             let models = refreshed.fetched.models();
             if models.len() > MOST_FETCHED {
-                let list = format!("/models?channel={}&show=new", entry.channel.id);
+                let list = format!("/upstream-models?channel={}&show=new", entry.channel.id);
                 return Ok(see_other_with(&list, FlashKind::Ok, t.discovery.refreshed(1, models.len())));
             }
             fetched_page.rows = fetched_rows(t, &entry.channel, models);

@@ -203,7 +203,7 @@ pub(super) async fn page(
             limits: LimitTables::of(t, entry, None, providers.of(&entry.channel.provider)),
             messages: models.messages(t),
             new_models: if new_models > 0 { t.discovery.new_models(new_models) } else { String::new() },
-            new_models_path: format!("/models?channel={}&show=new", entry.channel.id),
+            new_models_path: format!("/upstream-models?channel={}&show=new", entry.channel.id),
             models,
         }
     };

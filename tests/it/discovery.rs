@@ -254,16 +254,24 @@ async fn check(app: &TestApp, id: ChannelId, model: Option<&str>, depth: Depth) 
 #[tokio::test]
 async fn a_public_list_proves_nothing_about_a_key() {
     let app = TestApp::start().await;
-    let upstream = Upstream::start();
-    upstream.set_page("/v1/models", &json!({"data": [{"id": "m"}]}));
-    upstream.set_key("a-right-key", KeyRules::default());
-    let bogus = app.channel("bogus", &upstream, &["a-bogus-key"]).await;
+    let upstream = Raw::answer(|request, socket| {
+        if request.head.starts_with("GET ") {
+            write_json(socket, r#"{"data":[{"id":"m"}]}"#);
+        } else if request.head.contains("a-right-key") {
+            let choice = json!({"index": 0, "message": {"role": "assistant", "content": "pong"}, "finish_reason": "stop"});
+            write_json(socket, &json!({"id": "x", "object": "chat.completion", "choices": [choice]}).to_string());
+        } else {
+            let _ = socket.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
+        }
+    });
+    let channel = async |name, key| app.channel_with(name, &upstream.base_url(), &[key], |_| {}).await;
+    let bogus = channel("bogus", "a-bogus-key").await;
     asked(&app, bogus).await.unwrap();
     assert_eq!(names(&app).await, ["m"], "anybody may read the list");
     let found = check(&app, bogus, None, Depth::Full).await;
     assert!(found.steps[0].kind == CheckKind::List && found.steps[0].ok, "{found:?}");
     assert_eq!(found.verdict, KeyVerdict::Invalid);
-    let right = app.channel("right", &upstream, &["a-right-key"]).await;
+    let right = channel("right", "a-right-key").await;
     let found = check(&app, right, None, Depth::Proof).await;
     assert_eq!((found.verdict, found.model.as_deref()), (KeyVerdict::Callable, Some("m")));
     assert_eq!(found.steps.len(), 1, "one call is enough");

@@ -99,8 +99,7 @@ pub fn add(call: &Invocation) -> Result<(), Failure> {
     let keys = keys_of(call, &mut read);
     on_folder(call, async |session| {
         let (providers, m) = (session.providers.load(), call.m);
-        fill_in(&mut input, &keys, &*session.catalog().await?, &providers, &mut read, m);
-        if !read.0.is_empty() {
+        if !fill_in(&mut input, &keys, &*session.catalog().await?, &providers, &mut read, m) {
             return Err(Failure::options(read));
         }
         let new = checked(&input, None, &providers, read, m)?;
@@ -144,7 +143,7 @@ fn keys_of(call: &Invocation, faults: &mut Faults) -> Vec<PastedKey> {
     keys
 }
 
-/// Fills in what no option names and the provider's data know.
+/// Fills in what no option names and the provider's data know; whether that is enough to go on.
 fn fill_in(
     input: &mut ChannelInput,
     keys: &[PastedKey],
@@ -152,7 +151,7 @@ fn fill_in(
     providers: &Providers,
     faults: &mut Faults,
     m: Messages,
-) {
+) -> bool {
     let typed = preset::Fields {
         name: input.name.clone(),
         base_url: input.base_url.clone(),
@@ -168,10 +167,12 @@ fn fill_in(
             input.base_url = filled.base_url;
             input.allow_private = filled.allow_private;
             input.provider = Some(filled.provider).filter(|provider| !provider.is_empty());
+            return true;
         }
         Err(Gap::Provider(message)) => faults.add("--provider", message),
         Err(Gap::BaseUrl(message)) => faults.add("--base-url", message),
     }
+    false
 }
 
 /// Offers everything that the upstream of a new channel lists; a list that does not come is told, and changes nothing.

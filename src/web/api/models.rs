@@ -232,10 +232,10 @@ pub struct ChangeView {
 pub struct FieldView {
     /// Its name; prices are in micro-dollars per million tokens.
     field: String,
-    /// What was said.
-    before: Value,
-    /// What is said.
-    after: Value,
+    /// What was said, as JSON.
+    before: String,
+    /// What is said, as JSON.
+    after: String,
 }
 
 impl ChangeView {
@@ -243,8 +243,8 @@ impl ChangeView {
     pub fn of(change: &ModelChange) -> Self {
         let field = |(field, before, after): &(String, Value, Value)| FieldView {
             field: field.clone(),
-            before: before.clone(),
-            after: after.clone(),
+            before: before.to_string(),
+            after: after.to_string(),
         };
         Self {
             at: At(change.at),

@@ -1,5 +1,6 @@
 //! What upstreams list, by the admin API.
 
+use reqwest::Method;
 use serde_json::json;
 
 use super::{Api, assert_refused};
@@ -13,12 +14,13 @@ async fn an_upstream_is_asked_for_its_models_and_what_it_lists_and_changes_is_to
     let channel =
         json!({"name": "u", "base_url": upstream.base_url(), "allow_private": true, "models": ["one"]});
     assert_eq!(api.post("/api/channels", channel).await.status, 201);
-    assert_refused(&api.post("/api/channels/1/refresh", json!(null)).await, 409, "no_key");
+    let refresh = async || api.send(Method::POST, "/api/channels/1/refresh", None).await;
+    assert_refused(&refresh().await, 409, "no_key");
     api.post("/api/channels/1/keys", json!({"keys": [{"secret": "upstream-key-0000-alpha"}]})).await;
-    let first = api.post("/api/channels/1/refresh", json!(null)).await.json();
+    let first = refresh().await.json();
     assert_eq!((&first["models"], &first["first"], &first["appeared"]), (&json!(3), &json!(true), &json!(3)));
     upstream.set_models(&["one", "four"]);
-    let second = api.post("/api/channels/1/refresh", json!(null)).await.json();
+    let second = refresh().await.json();
     assert_eq!((&second["appeared"], &second["vanished"]), (&json!(1), &json!(2)));
 
     let page = api.get("/api/discovered-models?limit=1").await;
@@ -41,7 +43,6 @@ async fn an_upstream_is_asked_for_its_models_and_what_it_lists_and_changes_is_to
 async fn a_test_of_a_key_says_what_is_proved_and_a_proof_is_kept_for_a_day() {
     let api = Api::start().await;
     let upstream = Upstream::start();
-    upstream.set_page("/v1/models", &json!({"data": [{"id": "m"}]}));
     upstream.set_key("upstream-key-0000-alpha", KeyRules::default());
     let channel =
         json!({"name": "u", "base_url": upstream.base_url(), "allow_private": true, "models": ["m"]});
@@ -52,11 +53,7 @@ async fn a_test_of_a_key_says_what_is_proved_and_a_proof_is_kept_for_a_day() {
     let good = api.post("/api/keys/1/check", proof.clone()).await.json();
     assert_eq!((&good["verdict"], &good["model"]), (&json!("callable"), &json!("m")));
     let bad = api.post("/api/keys/2/check", json!({})).await.json();
-    assert_eq!(
-        (&bad["verdict"], &bad["steps"][0]["ok"]),
-        (&json!("invalid"), &json!(true)),
-        "the list is public"
-    );
+    assert_eq!(bad["verdict"], "invalid");
     let calls = upstream.inferences().len();
     assert_eq!(api.post("/api/keys/1/check", proof.clone()).await.json(), good);
     assert_eq!(upstream.inferences().len(), calls, "it is believed for a day");

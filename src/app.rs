@@ -32,6 +32,7 @@ use crate::{
         folder::{DataFolder, FolderError, FolderLock},
         password,
         providers::ProviderStore,
+        sends::SendLog,
         vault::Vault,
     },
     upstream::client::Clients,
@@ -170,7 +171,9 @@ impl App {
         )
         .await
         .map_err(unreadable)?;
-        let dispatch = Dispatch::new(clock.clone());
+        let sends = Arc::new(SendLog::open(folder.path()));
+        let noting = sends.clone();
+        let dispatch = Dispatch::noting(clock.clone(), Arc::new(move |sent| noting.note(sent)));
         let declaring = dispatch.clone();
         let catalog = catalog.observed_by(Arc::new(move |catalog, providers| {
             declaring.declare(catalog.clone(), providers.clone());
@@ -194,9 +197,9 @@ impl App {
         }
         let meters = TokenMeters::default();
         meters.restore(db.all_spending().await.map_err(unreadable)?);
-        jobs::rests::restore(&db, &dispatch).await.map_err(unreadable)?;
+        jobs::rests::restore(&db, folder.path(), &dispatch).await.map_err(unreadable)?;
         tasks.spawn("dispatch", dispatch.clone().run(tasks.stopping()));
-        tasks.spawn("rests", jobs::rests::run(db.clone(), dispatch.clone(), tasks.stopping()));
+        tasks.spawn("rests", jobs::rests::run(db.clone(), dispatch.clone(), sends, tasks.stopping()));
         tasks.spawn(
             "follow",
             jobs::follow::run(db.clone(), catalog.clone(), dispatch.clone(), tasks.stopping()),

@@ -165,7 +165,7 @@ impl Session {
         let running = matches!(DataFolder::existing(&self.config.data_dir)?.claim(), Claim::Server(_));
         let dispatch = Dispatch::new(self.clock.clone());
         dispatch.declare(catalog.clone(), self.providers.load());
-        jobs::rests::load(&self.db, &dispatch, !running).await?;
+        jobs::rests::load(&self.db, &self.config.data_dir, &dispatch, !running).await?;
         let t = self.m.inspect;
         Ok((dispatch, if running { t.saved_by_server() } else { t.saved_state() }))
     }

@@ -33,7 +33,7 @@ use crate::{
         desk::{Answer, Bounds, Call, Desk, Event, Grant, Refusal, WaiterId},
         limit::Cost,
         now::Now,
-        pool::{Fault, Plan, Pool, StemId, Taken, Tier, Tried, Why},
+        pool::{Fault, Plan, Pool, Sent, StemId, Taken, Tier, Tried, Why},
         queue::Class,
         rest::Scope,
     },
@@ -65,6 +65,9 @@ pub struct Stage<'a> {
     pub spill_ms: Option<u32>,
 }
 
+/// Notes a call that goes out, so that it survives the death of the process.
+pub type Note = Arc<dyn Fn(&Sent) + Send + Sync>;
+
 /// The desk that all calls share. Cheap to clone; all clones see the same.
 #[derive(Clone)]
 pub struct Dispatch(Arc<Shared>);
@@ -74,6 +77,7 @@ struct Shared {
     /// Told when the driver has to wake earlier than it meant to.
     earlier: Notify,
     clock: Clock,
+    note: Note,
 }
 
 #[derive(Default)]
@@ -174,7 +178,12 @@ impl Shared {
 impl Dispatch {
     /// A desk that knows nobody yet; see [`declare`](Self::declare).
     pub fn new(clock: Clock) -> Self {
-        Self(Arc::new(Shared { state: Mutex::default(), earlier: Notify::new(), clock }))
+        Self::noting(clock, Arc::new(|_| {}))
+    }
+
+    /// The same; each call is noted by `note` before it goes out. It may write, but not wait.
+    pub fn noting(clock: Clock, note: Note) -> Self {
+        Self(Arc::new(Shared { state: Mutex::default(), earlier: Notify::new(), clock, note }))
     }
 
     /// The time: steady, as the pool's rests are, and of the day.
@@ -309,7 +318,8 @@ impl Dispatch {
 
     fn permit(&self, grant: Grant) -> Granted {
         let Grant { taken, call, waited_for } = grant;
-        let permit = Permit { dispatch: self.clone(), taken, sent: false, used: None };
+        let cost = call.cost;
+        let permit = Permit { dispatch: self.clone(), taken, cost, sent: false, used: None };
         Granted { permit, call, waited_for }
     }
 
@@ -510,6 +520,7 @@ pub struct Granted {
 pub struct Permit {
     dispatch: Dispatch,
     taken: Taken,
+    cost: Cost,
     sent: bool,
     used: Option<Cost>,
 }
@@ -522,7 +533,14 @@ impl Permit {
 
     /// Notes that the call goes out now: from here on the upstream may have counted it.
     pub fn sent(&mut self) {
+        if self.sent {
+            return;
+        }
         self.sent = true;
+        let Taken { channel, key, model, .. } = &self.taken;
+        let at = self.dispatch.now().wall;
+        let sent = Sent { at, channel: *channel, key: *key, model: model.clone(), cost: self.cost };
+        (self.dispatch.0.note)(&sent);
     }
 
     /// Notes the upstream's answer: whether it accepted the call, with a status of success, and what its headers say of

@@ -1,7 +1,7 @@
 //! Saves what rests, and what is used and known of limits, so that a restart neither sends calls to keys that are known to
 //! be bad nor more than a limit still allows.
 
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,10 @@ use crate::{
         pool::Saved,
         rest::{Rest, Scope},
     },
-    storage::{Db, StorageResult},
+    storage::{
+        Db, StorageResult,
+        sends::{self, SendLog},
+    },
 };
 
 /// How often changes are looked for. A crash forgets the rests of this long, which costs a call or two to learn again.
@@ -28,16 +31,17 @@ const PART: u32 = 20;
 /// Takes over what an earlier run saved; what no longer reads back is left out. Call it after the catalog was declared.
 ///
 /// From now on, until [`run`] ends in good order, a start takes this run for one that crashed.
-pub async fn restore(db: &Db, dispatch: &Dispatch) -> StorageResult<()> {
-    load(db, dispatch, true).await?;
+pub async fn restore(db: &Db, folder: &Path, dispatch: &Dispatch) -> StorageResult<()> {
+    load(db, folder, dispatch, true).await?;
     db.open_ledger().await
 }
 
-/// The same without a trace: for commands that only look. With `crashed`, calls that a run which did not end in good order may
-/// have sent are taken for sent; a run that goes on has saved what it sent.
-pub async fn load(db: &Db, dispatch: &Dispatch, crashed: bool) -> StorageResult<()> {
+/// The same without a trace: for commands that only look. What went out after the last save was noted in the data folder. If it
+/// was not, then with `crashed` calls that a run which did not end in good order may have sent are taken for sent.
+pub async fn load(db: &Db, folder: &Path, dispatch: &Dispatch, crashed: bool) -> StorageResult<()> {
     let rests = db.load_rests().await?;
     let ledger = db.load_ledger().await?;
+    let sent = sends::noted(folder);
     {
         let now = dispatch.now();
         let rests = rests.iter().filter_map(|(scope, rest)| {
@@ -49,7 +53,11 @@ pub async fn load(db: &Db, dispatch: &Dispatch, crashed: bool) -> StorageResult<
         pool.rests_mut().restore(rests);
         if let Some(row) = ledger {
             match serde_json::from_str::<Saved>(&row.saved) {
-                Ok(saved) => pool.restore(&saved, (crashed && !row.complete).then_some(SELDOM), now),
+                Ok(saved) => {
+                    let unsaved = crashed && !row.complete && sent.is_none();
+                    pool.restore(&saved, unsaved.then_some(SELDOM), now);
+                    pool.replay(&sent.unwrap_or_default(), saved.at, now);
+                }
                 Err(error) => tracing::warn!(%error, "what was used of limits does not read back"),
             }
         }
@@ -58,7 +66,7 @@ pub async fn load(db: &Db, dispatch: &Dispatch, crashed: bool) -> StorageResult<
 }
 
 /// Saves the rests and the pool whenever they have changed, and once more at the end.
-pub async fn run(db: Db, dispatch: Dispatch, stopping: CancellationToken) {
+pub async fn run(db: Db, dispatch: Dispatch, sends: Arc<SendLog>, stopping: CancellationToken) {
     let (mut saved_rests, mut saved_pool) = (0, 0);
     let mut pause = EVERY;
     loop {
@@ -68,8 +76,10 @@ pub async fn run(db: Db, dispatch: Dispatch, stopping: CancellationToken) {
         };
         let began = Instant::now();
         let (rests, pool) = {
-            let now = dispatch.now();
+            sends.turn();
             let mut pool = dispatch.lock();
+            // Not before the lock is held: what is sent from here on is later than what is saved.
+            let now = dispatch.now();
             let changes = pool.rests_mut().changes();
             let rests = (changes != saved_rests).then(|| {
                 let rests = pool.rests_mut().snapshot(now.steady).into_iter();
@@ -90,7 +100,10 @@ pub async fn run(db: Db, dispatch: Dispatch, stopping: CancellationToken) {
         if let Some((changes, saved)) = pool {
             match serde_json::to_string(&saved) {
                 Ok(saved) => match db.save_ledger(&saved, stop).await {
-                    Ok(()) => saved_pool = changes,
+                    Ok(()) => {
+                        saved_pool = changes;
+                        sends.forget();
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "could not save what is used of limits; trying again");
                     }

@@ -146,8 +146,7 @@ impl Relay {
         let keys = routes.map(|route| route.channel.keys.len()).sum::<usize>();
         // With one key there is no other to go to.
         let cached = prompt_tokens >= CACHED_FROM || session.is_some() || envelope.names_conversation();
-        let conversation =
-            if keys > 1 && cached { envelope.conversation(session.as_deref()) } else { None };
+        let conversation = if keys > 1 && cached { envelope.conversation(session.as_deref()) } else { None };
         let now = self.parts.dispatch.now().steady;
         let call = desk::Call {
             plan,

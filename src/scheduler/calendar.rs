@@ -91,6 +91,13 @@ impl Calendar {
         }
     }
 
+    /// Counts what was sent at a time before this process began, if that is in the period.
+    pub fn was_sent(&mut self, amount: u64, at: i64) {
+        if at >= self.ends - self.longest() && at < self.ends {
+            self.used = self.used.saturating_add(amount);
+        }
+    }
+
     /// When `amount` fits below `max`.
     pub fn fits(&self, amount: u64, max: u64, now: i64) -> Fits {
         if amount > max {

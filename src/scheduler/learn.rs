@@ -46,6 +46,9 @@ const SMOOTH_WINDOWS: i64 = 30;
 /// Without a refusal for this long, what was learned is forgotten.
 const FORGET_MS: i64 = 7 * 86_400_000;
 
+/// Before any time of the clock.
+const NEVER: i64 = i64::MIN / 4;
+
 /// After this many clean windows the limit first grows, in quarters of a window.
 const FIRST_GROWTH: u32 = 20;
 
@@ -79,7 +82,7 @@ pub(super) struct Learn {
     largest_measured_ms: i64,
     largest_margin_ms: i64,
     /// The pace is still being looked for, by doublings.
-    searching: bool,
+    pub searching: bool,
     accepted_at_pace: u32,
     /// The last call was sent about as soon as the pace allowed.
     pub pressed: bool,
@@ -93,7 +96,8 @@ pub(super) struct Learn {
     refused_in_row: u32,
     accepted_in_row: u32,
     clean_from: i64,
-    step: u64,
+    /// By how much the limit grows next.
+    pub step: u64,
     grown_from: Option<u64>,
 }
 
@@ -102,7 +106,6 @@ impl Learn {
         let span = window.span_ms().map_or(0, |ms| i64::try_from(ms).unwrap_or(i64::MAX));
         // A stall of a machine does not become shorter with the window.
         let base_margin_ms = (span / 66).max((span / 8).min(300)).clamp(150, 900);
-        let never = i64::MIN / 4;
         Self {
             confidence: match source {
                 Source::Learned => 30,
@@ -125,13 +128,13 @@ impl Learn {
             accepted_at_pace: 0,
             pressed: false,
             next: 0.0,
-            reacted_at: never,
-            refused_at: never,
+            reacted_at: NEVER,
+            refused_at: NEVER,
             accepted_since: true,
-            near_refused_at: never,
+            near_refused_at: NEVER,
             refused_in_row: 0,
             accepted_in_row: 0,
-            clean_from: never,
+            clean_from: NEVER,
             growth_quarters: FIRST_GROWTH,
             proved: 0,
             step: 4,
@@ -168,9 +171,15 @@ impl Learn {
         };
     }
 
-    /// Notes that a limit is taken over at this time: nothing grows before it has proved itself again.
-    pub fn resumed(&mut self, at: i64) {
-        self.clean_from = at;
+    /// Notes that a limit is taken over at this time: nothing grows before it has proved itself again, and what was learned
+    /// is as old as its last refusal.
+    pub fn resumed(&mut self, refused_at: Option<i64>, at: i64) {
+        (self.clean_from, self.refused_at) = (at, refused_at.unwrap_or(at));
+    }
+
+    /// When a call was last refused that was thought to fit.
+    pub fn last_refusal(&self) -> Option<i64> {
+        (self.refused_at > NEVER).then_some(self.refused_at)
     }
 
     /// Notes that only another key's refusals speak for the limit: more is tried soon, and in large steps.

@@ -29,6 +29,7 @@ pub mod rests;
 pub mod retention;
 pub mod rollups;
 pub mod rotation;
+pub mod sends;
 mod settings;
 pub mod spending;
 pub mod tokens;

@@ -29,7 +29,7 @@ pub use capacity::{Binding, Calls, Capacity, Outlook};
 pub use choose::{Ask, Choice, Plan, Taken, Tier, Tried, Why};
 pub use explain::{Obstacle, Standing};
 pub use settle::{Fault, Told};
-pub use state::{Saved, SavedLimit};
+pub use state::{Saved, SavedLimit, Sent};
 
 use super::{
     gauge::{Gauge, Reading},

@@ -416,14 +416,6 @@ impl Pool {
             self.wake_limit(limit);
             return Some(interval);
         }
-        // A call that was under way when a limit was learned had nothing reserved there.
-        if let Some(limit) = self.find_limit(node, metric, &Window::MINUTE) {
-            let gauge = &mut self.gauges[limit as usize];
-            if fault.allowed.is_none() {
-                gauge.refused(sent_at, now);
-            }
-            return Some(gauge.span_ms() / i64::try_from(gauge.max.max(1)).unwrap_or(i64::MAX));
-        }
         if metric != Metric::Requests && fault.allowed.is_none() {
             return None;
         }
@@ -536,12 +528,14 @@ impl Pool {
         {
             gauge.provider_allows(allowed);
         }
-        if let Some(left) = told.left {
+        // What is more than all that is allowed speaks of another limit, or is nonsense.
+        let most = self.gauges[limit as usize].max;
+        if let Some(left) = told.left.filter(|left| *left <= most) {
             // Calls under way may not be counted in it yet; this one is.
             let under_way = u64::from(self.nodes[node as usize].pending);
             let gauge = &mut self.gauges[limit as usize];
             let under_way = if told.metric == Metric::Requests { under_way } else { 0 };
-            gauge.provider_says(left.min(gauge.max).saturating_sub(under_way), now);
+            gauge.provider_says(left.saturating_sub(under_way), now);
         }
         self.changes += 1;
     }
@@ -600,6 +594,10 @@ fn own_rest(fault: &Fault, strikes: u32, interval_ms: Option<i64>) -> Duration {
     let long = matches!(fault.period, Some(Period::Day | Period::Month));
     let millis: [i64; 6] = match fault.report.class {
         OutcomeClass::RateLimited if long => [3_600_000; 6],
+        // A model that is busy at its provider is so for seconds, whoever asks.
+        OutcomeClass::RateLimited if fault.scope == RestScope::ChannelModel => {
+            [5_000, 15_000, 30_000, 60_000, 60_000, 60_000]
+        }
         OutcomeClass::RateLimited => {
             let first = (interval / 2).clamp(250, 5_000);
             [first, (interval * 2).clamp(500, 10_000), 15_000, 60_000, 300_000, 900_000]

@@ -1,15 +1,18 @@
 //! Saving and restoring what is used and what was learned.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::Pool;
 use crate::{
-    model::time::UnixMs,
+    model::{
+        id::{ChannelId, KeyId},
+        time::UnixMs,
+    },
     scheduler::{
         gauge::{Gauge, Usage},
-        limit::{LimitScope, Metric, Source, Window},
+        limit::{Cost, LimitScope, Metric, Source, Window},
         now::Now,
         window::Bucket,
     },
@@ -40,6 +43,18 @@ pub struct SavedLimit {
     pub smooth: bool,
     /// How many clean windows, in quarters, the next growth waits for.
     pub growth_quarters: u32,
+    /// By how much it then grows.
+    #[serde(default)]
+    pub step: u64,
+    /// How many calls of a window were once accepted, where nothing is declared.
+    #[serde(default)]
+    pub proved: u64,
+    /// Its pace is still being looked for.
+    #[serde(default)]
+    pub searching: bool,
+    /// When it last refused a call that was thought to fit; when it was taken over, if that is not known.
+    #[serde(default)]
+    pub refused_at: Option<UnixMs>,
     /// What was sent when, for rolling windows: pairs of time and amount.
     pub sends: Vec<(UnixMs, u64)>,
     /// What is used, for counters.
@@ -57,6 +72,21 @@ pub struct Saved {
     pub limits: Vec<SavedLimit>,
     /// Keys and models that have ever answered.
     pub proven: Vec<LimitScope>,
+}
+
+/// A call that went out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// When, as a time of day.
+    pub at: UnixMs,
+    /// To which channel.
+    pub channel: ChannelId,
+    /// With which key.
+    pub key: KeyId,
+    /// To which model, by its name in the pool.
+    pub model: Arc<str>,
+    /// What it was expected to take.
+    pub cost: Cost,
 }
 
 impl Pool {
@@ -93,6 +123,10 @@ impl Pool {
                 stretch_permille: gauge.learn.stretch_permille,
                 smooth: gauge.learn.smooth,
                 growth_quarters: gauge.learn.growth_quarters,
+                step: gauge.learn.step,
+                proved: gauge.learn.proved,
+                searching: gauge.learn.searching,
+                refused_at: gauge.learn.last_refusal().map(wall),
                 sends,
                 used,
                 ends,
@@ -130,9 +164,48 @@ impl Pool {
         }
         self.changes += 1;
     }
+
+    /// Counts calls that went out after the state was [saved](Self::save) `saved_at`, the oldest first; earlier ones are
+    /// part of it. Call it after [`restore`](Self::restore).
+    pub fn replay(&mut self, sent: &[Sent], saved_at: UnixMs, now: Now) {
+        let now = self.advance(now);
+        for call in sent.iter().filter(|call| call.at >= saved_at) {
+            let Some(stem) = self.find_stem(call.channel, &call.model) else { continue };
+            let Some(&lane) = self.lane_of.get(&(stem.0, call.key)) else { continue };
+            let cost = self.cost_at(stem.0, call.cost);
+            let nodes: Vec<u32> = self.every_node(lane).collect();
+            for node in nodes {
+                for place in 0..self.nodes[node as usize].limits.len() {
+                    let limit = self.nodes[node as usize].limits[place];
+                    let gauge = &mut self.gauges[limit as usize];
+                    let amount = cost.of(gauge.metric);
+                    gauge.was_sent(amount, call.at, now);
+                }
+            }
+        }
+        self.changes += 1;
+    }
 }
 
 impl Gauge {
+    /// Counts a call of an earlier run.
+    fn was_sent(&mut self, amount: u64, at: UnixMs, now: Now) {
+        let steady = now.to_steady(at).0.min(now.ms());
+        let (span, counts, interval) = (self.span_ms(), self.counts_ms(), self.interval_ms());
+        match &mut self.usage {
+            Usage::Log(log) if steady > now.ms() - counts => {
+                let number = log.push(steady, amount, span);
+                log.accept(number, amount);
+            }
+            Usage::Calendar(calendar) => calendar.was_sent(amount, steady),
+            Usage::Bucket(bucket) => {
+                bucket.full_at = bucket.full_at.max(steady as f64) + amount as f64 * interval;
+            }
+            Usage::Spent(used) => *used = used.saturating_add(amount),
+            Usage::Log(_) | Usage::Held(_) => {}
+        }
+    }
+
     fn take_over(&mut self, saved: &SavedLimit, shift: i64, unsaved: Option<Duration>, now: Now) {
         if self.declared == saved.declared && self.source != Source::Operator {
             self.max = saved.max.max(1);
@@ -141,8 +214,12 @@ impl Gauge {
         self.learn.margin_ms = saved.margin_ms.clamp(0, 2_000).max(self.learn.margin_ms);
         self.learn.stretch_permille = saved.stretch_permille.min(2_000);
         self.learn.smooth = saved.smooth;
-        self.learn.resumed(now.ms());
+        let refused_at = saved.refused_at.map(|at| now.to_steady(at).0.min(now.ms()));
+        self.learn.resumed(refused_at, now.ms());
         self.learn.growth_quarters = saved.growth_quarters.clamp(1, 240);
+        self.learn.step = saved.step.clamp(1, (self.max / 4).max(4));
+        self.learn.proved = saved.proved;
+        self.learn.searching = saved.searching;
         let (span, counts, max) = (self.span_ms(), self.counts_ms(), self.max);
         let unsaved_ms = unsaved.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
         match &mut self.usage {

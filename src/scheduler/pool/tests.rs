@@ -620,3 +620,28 @@ fn an_outlook_tells_accounts_from_keys_and_known_from_unknown() {
     let outlook = pool.outlook(&plan, Cost::default(), at(0));
     assert_eq!((outlook.unknown, outlook.calls.per_minute), (1, 40));
 }
+
+#[test]
+fn calls_that_were_noted_after_the_last_save_count_after_a_crash_and_those_before_it_once() {
+    let rules = [rule(Per::Key, Metric::Requests, Window::MINUTE, 10)];
+    let (mut before, plan) = pool(&[(1, None)], &rules);
+    for _ in 0..3 {
+        call(&mut before, &plan, at(0));
+    }
+    let saved = before.save(at(1));
+    let sent = |second| super::Sent {
+        at: at(second).wall,
+        channel: ChannelId(1),
+        key: KeyId(1),
+        model: "m".into(),
+        cost: Cost::default(),
+    };
+    let noted: Vec<_> = [0, 0, 0, 2, 2, 3, 3, 3].into_iter().map(sent).collect();
+    let (mut after, plan) = pool(&[(1, None)], &rules);
+    after.restore(&saved, None, at(5));
+    after.replay(&noted, saved.at, at(5));
+    for _ in 0..2 {
+        call(&mut after, &plan, at(6));
+    }
+    assert!(wait(&mut after, &plan, at(6)).is_some(), "three were saved, five noted, two are sent");
+}

@@ -170,32 +170,32 @@ fn limits_that_are_declared_a_quarter_too_high_are_found_out() {
     });
 }
 
-#[test]
-fn unknown_limits_are_learned_with_few_refusals() {
-    matrix(&windows(), Known::Unknown, |name, load, reports| {
-        let (limited, attempts) =
-            reports.iter().fold((0, 0), |(l, a), report| (l + report.limited, a + report.attempts));
-        // A bucket gives a whole window more at first, so that what was learned there is far too much.
-        let most = if name.starts_with("Bucket") { 30 } else { 20 };
-        assert!(limited * 1000 <= most * attempts, "{name}: {limited} of {attempts}");
-        if load != "0.9x" {
-            assert!(mean(reports) >= 0.90, "{name}: {}", mean(reports));
-            assert!(least(reports) >= 0.87, "{name}: {}", least(reports));
-        }
-    });
+/// Refusals by upstreams per thousand attempts: after the warm-up, and in the whole run.
+fn refused_per_1000(reports: &[Report]) -> (f64, f64) {
+    let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>() as f64;
+    let late = sum(|report| report.limited_after_warm_up);
+    let attempts = late + sum(|report| report.accepted_after_warm_up);
+    (late * 1000.0 / attempts, sum(|report| report.limited) * 1000.0 / sum(|report| report.attempts))
 }
 
 #[test]
-fn unknown_limits_of_sliding_counters_are_learned_too() {
-    matrix(&[Counting::SlidingCounter], Known::Unknown, |name, load, reports| {
-        let (limited, attempts) =
-            reports.iter().fold((0, 0), |(l, a), report| (l + report.limited, a + report.attempts));
-        // The counter refuses even calls at the right pace if the network brings them closer together.
-        let most = if name.contains("250 ms") { 35 } else { 20 };
-        assert!(limited * 1000 <= most * attempts, "{name}: {limited} of {attempts}");
+fn unknown_limits_are_learned_with_few_refusals() {
+    let all =
+        [Counting::Rolling, Counting::Fixed, Counting::Bucket, Counting::SlidingCounter, Counting::Even];
+    matrix(&all, Known::Unknown, |name, load, reports| {
+        let (converged, whole) = refused_per_1000(reports);
+        // A counter that takes one call at a time refuses each that the network brings too close to the one before. Two
+        // delays differ by 125 ms and more too often: to be refused only 20 times, the pace would have to be so slow
+        // that less than 0.80 is used.
+        let jolted = name.starts_with("Even") && name.contains("250 ms");
+        assert!(converged <= if jolted { 65.0 } else { 20.0 }, "{name}: {converged} per 1000");
+        // What is learned first costs the most.
+        assert!(whole <= if jolted { 100.0 } else { 40.0 }, "{name}: {whole} per 1000");
         if load != "0.9x" {
-            assert!(mean(reports) >= 0.90, "{name}: {}", mean(reports));
-            assert!(least(reports) >= 0.85, "{name}: {}", least(reports));
+            // What takes no bursts has a bound of its own.
+            let enough = if name.starts_with("Even") { [0.80, 0.75] } else { [0.90, 0.85] };
+            assert!(mean(reports) >= enough[0], "{name}: {}", mean(reports));
+            assert!(least(reports) >= enough[1], "{name}: {}", least(reports));
         }
     });
 }
@@ -260,7 +260,7 @@ fn a_provider_that_takes_no_bursts_is_used_to_80_percent() {
 #[ignore = "prints figures, and asserts nothing"]
 fn figures() {
     println!(
-        "| upstream, limits, delay, load | efficiency: least, mean | upstream 429 per 1000 | refused | wait p50, p95 |"
+        "| upstream, limits, delay, load | efficiency: least, mean | upstream 429 per 1000 after the warm-up; in all | refused | wait p50, p95 |"
     );
     println!("|---|---|---|---|---|");
     let all =
@@ -268,11 +268,10 @@ fn figures() {
     for known in [Known::Right, Known::TooHigh, Known::Unknown] {
         matrix(&all, known, |name, _, reports| {
             let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
-            let per_1000 =
-                sum(|report| report.limited) as f64 * 1000.0 / sum(|report| report.attempts) as f64;
+            let (late, per_1000) = refused_per_1000(reports);
             let most = reports.iter().map(|report| report.limited).max().unwrap_or(0);
             println!(
-                "| {name} | {:.3}, {:.3} | {per_1000:.1} (at most {most} in a run) | {:.1} % (late {:.1} %), failed {} | {:.1} s, {:.1} s |",
+                "| {name} | {:.3}, {:.3} | {late:.1}; {per_1000:.1} (at most {most} in a run) | {:.1} % (late {:.1} %), failed {} | {:.1} s, {:.1} s |",
                 least(reports),
                 mean(reports),
                 sum(|report| report.refused) as f64 * 100.0 / sum(|report| report.calls) as f64,

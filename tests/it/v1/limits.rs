@@ -176,7 +176,9 @@ async fn a_conversation_stays_with_its_key_and_others_go_elsewhere() {
     app.token().await;
     app.channel("c", &upstream, &["key-1", "key-2"]).await;
     let turns = |turns: usize| {
-        let mut messages = vec![json!({"role": "user", "content": format!("words=1 tell me a story {}", "of old ".repeat(800))})];
+        let mut messages = vec![
+            json!({"role": "user", "content": format!("words=1 tell me a story {}", "of old ".repeat(800))}),
+        ];
         for _ in 0..turns {
             messages.push(json!({"role": "assistant", "content": "Once"}));
             messages.push(json!({"role": "user", "content": "words=1 go on"}));

@@ -356,7 +356,7 @@ impl Dispatch {
         let Some(stem) = pool.find_stem(channel, model) else { return Ok(None) };
         let taken = pool.take_key(stem, key, cost, only_if_allowed, now)?;
         let dispatch = self.clone();
-        Ok(taken.map(|taken| Permit { dispatch, taken, sent: false, used: None }))
+        Ok(taken.map(|taken| Permit { dispatch, taken, cost, sent: false, used: None }))
     }
 
     /// Notes a client's call, which earns a part of a retry.

@@ -194,11 +194,8 @@ impl Known {
     fn build(&mut self, call: &UpstreamCall<'_>) -> Result<Route, SendError> {
         let channel = call.channel;
         let not_an_address = |_| SendError::Misconfigured("the channel's base URL is not an address");
-        let address = if call.path.contains("://") {
-            call.path.to_owned()
-        } else {
-            channel.endpoint_url(call.path)
-        };
+        let address =
+            if call.path.contains("://") { call.path.to_owned() } else { channel.endpoint_url(call.path) };
         let url = url::Url::parse(&address)
             .map_err(|_| SendError::Misconfigured("the channel's base URL is not an address"))?;
         if !channel.allow_private && address::names_private_host(&url) {
@@ -273,10 +270,9 @@ impl Route {
                 })?;
                 (name, HeaderValue::from_str(key).map_err(unsendable)?)
             }
-            None => (
-                header::AUTHORIZATION,
-                HeaderValue::from_str(&format!("Bearer {key}")).map_err(unsendable)?,
-            ),
+            None => {
+                (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")).map_err(unsendable)?)
+            }
         };
         let mut value = value;
         value.set_sensitive(true);

@@ -259,9 +259,13 @@ async fn a_public_list_proves_nothing_about_a_key() {
             write_json(socket, r#"{"data":[{"id":"m"}]}"#);
         } else if request.head.contains("a-right-key") {
             let choice = json!({"index": 0, "message": {"role": "assistant", "content": "pong"}, "finish_reason": "stop"});
-            write_json(socket, &json!({"id": "x", "object": "chat.completion", "choices": [choice]}).to_string());
+            write_json(
+                socket,
+                &json!({"id": "x", "object": "chat.completion", "choices": [choice]}).to_string(),
+            );
         } else {
-            let _ = socket.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
+            let _ = socket
+                .write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}");
         }
     });
     let channel = async |name, key| app.channel_with(name, &upstream.base_url(), &[key], |_| {}).await;

@@ -308,7 +308,9 @@ async fn create_channel(
         Vec::new()
     });
     if errors.is_empty() && models.is_empty() {
-        match listed_models(&clients, &catalog, (base_url, &provider), allow_private, &keys[0], db.now()).await {
+        match listed_models(&clients, &catalog, (base_url, &provider), allow_private, &keys[0], db.now())
+            .await
+        {
             Ok(listed) if listed.is_empty() => errors.add("models", t.setup.models_empty()),
             Ok(listed) => models = listed,
             Err(why) => errors.add("models", t.setup.models_not_fetched(&why)),

@@ -47,7 +47,10 @@ async fn five_thousand_models_are_searched_and_paged_on_pages_of_bounded_length(
     assert!(last.has("-04999:free") && !last.has("rel=\"next\""), "{}", last.body);
     let found = browser.get("/upstream-models?q=LENGTH-0042&show=new").await;
     assert!(found.has("10 models") && found.has("-00429:free"), "{}", found.body);
-    assert!(browser.get("/upstream-models?q=%25").await.has("No model fits."), "a sign of the search is no wildcard");
+    assert!(
+        browser.get("/upstream-models?q=%25").await.has("No model fits."),
+        "a sign of the search is no wildcard"
+    );
     assert!(browser.get("/upstream-models?show=callable").await.has("No model fits."));
     let channel = browser.get("/channels/1").await;
     assert!(channel.has("5000 models of the last list are not offered here") && channel.body.len() < 150_000);

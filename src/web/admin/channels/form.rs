@@ -155,7 +155,11 @@ impl FormPage {
 
 /// The providers to choose from: what the base URL tells, those of the data, and the chosen one if it is not among them
 /// any more.
-pub(in crate::web::admin) fn choices(t: Messages, providers: &Providers, chosen: &str) -> Vec<(String, String)> {
+pub(in crate::web::admin) fn choices(
+    t: Messages,
+    providers: &Providers,
+    chosen: &str,
+) -> Vec<(String, String)> {
     let by_address = (String::new(), t.channels.provider_by_address().to_owned());
     let mut known: Vec<(String, String)> = providers
         .all()

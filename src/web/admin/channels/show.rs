@@ -161,8 +161,7 @@ pub(super) async fn page(
     let gauges = Gauges::of(t, entry, &shared, now, &catalog.zone);
     let has_tightest = !tightest.is_empty();
     let providers = site.catalog.providers().load();
-    let filter =
-        ModelFilter { channel: Some(entry.channel.id), not_offered: true, ..ModelFilter::default() };
+    let filter = ModelFilter { channel: Some(entry.channel.id), not_offered: true, ..ModelFilter::default() };
     let (_, new_models) = site.db.discovered_models(&filter, 0, 0).await?;
     let page = {
         let pool = site.dispatch.lock();

@@ -151,7 +151,7 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
         assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         assert!(!reply.text().contains(TOKEN), "{path} tells a token's value");
         if let Some(items) = reply.json()["items"].as_array() {
-            assert!(!items.is_empty(), "{path} has nothing to hold against the document");
+            assert!(!items.is_empty(), "{path} has nothing to hold against the document: {}", reply.text());
         }
         read += 1;
     }

@@ -229,6 +229,16 @@ impl App {
             "counters",
             jobs::counters::run(catalog.clone(), dispatch.clone(), clients.clone(), tasks.stopping()),
         );
+        tasks.spawn(
+            "discovery",
+            jobs::discovery::run(
+                db.clone(),
+                catalog.clone(),
+                clients.clone(),
+                clock.clone(),
+                tasks.stopping(),
+            ),
+        );
         let relay = Arc::new(Relay::new(relay::Parts {
             catalog: catalog.clone(),
             clients: clients.clone(),

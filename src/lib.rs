@@ -13,6 +13,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod discovery;
 pub mod dispatch;
 pub mod error;
 pub mod export;

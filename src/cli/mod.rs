@@ -24,6 +24,7 @@ mod invocation;
 mod keys;
 mod logging;
 mod misuse;
+mod models;
 mod openclaw;
 mod options;
 mod output;
@@ -57,6 +58,8 @@ static COMMANDS: &[Entry] = &[
     status::ENTRY,
     channels::ENTRY,
     keys::ENTRY,
+    models::ENTRY,
+    models::REFRESH,
     chains::ENTRY,
     tokens::ENTRY,
     usage::ENTRY,

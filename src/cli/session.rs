@@ -155,6 +155,11 @@ impl Session {
         Ok(until)
     }
 
+    /// Leaves a wish for the running server, which carries it out within a second; else for the next start.
+    pub async fn leave_wish(&self, wish: &Wish) -> Result<(), Failure> {
+        Ok(self.db.leave_wish(&json(wish)?).await?)
+    }
+
     /// The scheduler as it is saved, to ask it questions; and a word on how fresh that is.
     pub async fn dispatch(&self, catalog: &Arc<Catalog>) -> Result<(Dispatch, &'static str), Failure> {
         let running = matches!(DataFolder::existing(&self.config.data_dir)?.claim(), Claim::Server(_));

@@ -217,7 +217,14 @@ pub fn rest(rest: &Rest) -> Value {
 
 /// What a test of a key found.
 pub fn check(check: &KeyCheck) -> Value {
-    json!({ "at": at(check.at), "passed": check.passed(), "steps": check.steps })
+    json!({
+        "at": at(check.at),
+        "passed": check.passed(),
+        "verdict": check.verdict,
+        "model": check.model,
+        "account": check.account,
+        "steps": check.steps,
+    })
 }
 
 /// A token with what it has spent, at a time in a time zone.

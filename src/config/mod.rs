@@ -338,6 +338,7 @@ impl Config {
             retention_days: number("RETENTION_DAYS"),
             backup_every_hours: number("BACKUP_EVERY_HOURS"),
             backup_keep: number("BACKUP_KEEP"),
+            discovery_every_hours: number("DISCOVERY_EVERY_HOURS"),
             max_attempts: number("MAX_ATTEMPTS"),
             queue_limit: number("QUEUE_LIMIT"),
             queue_wait_s: number("QUEUE_WAIT_SECONDS"),

@@ -217,6 +217,16 @@ pub static TABLE: &[Setting] = &[
         "服务自动备份保留的份数。其他备份不会被删除。"
     ),
     setting!(
+        "DISCOVERY_EVERY_HOURS",
+        "Ask for models every" / "模型列表刷新间隔",
+        integer(0, 8760),
+        "6",
+        "h",
+        run,
+        "How often each upstream is asked which models it has, give or take a tenth. 0: only on demand.",
+        "查询各上游模型列表的间隔，实际时间前后浮动一成。0 表示只在手动刷新时查询。"
+    ),
+    setting!(
         "MAX_ATTEMPTS",
         "Attempts per call" / "每次调用的尝试次数",
         integer(1, 100),

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     model::{
         catalog::{Catalog, Route},
-        id::KeyId,
+        id::{ChannelId, KeyId},
         time::{Clock, UnixMs},
         usage::Endpoint,
     },
@@ -321,6 +321,42 @@ impl Dispatch {
         let cost = call.cost;
         let permit = Permit { dispatch: self.clone(), taken, cost, sent: false, used: None };
         Granted { permit, call, waited_for }
+    }
+
+    /// The permission to find out about one key with one chat call, now: whatever rests, but not beyond a limit. `Ok(None)`
+    /// if the pool does not know the model on that key, so that there is nothing to charge.
+    pub fn try_key(
+        &self,
+        channel: ChannelId,
+        model: &str,
+        key: KeyId,
+        cost: Cost,
+    ) -> Result<Option<Permit>, Why> {
+        self.take_key(channel, model, key, cost, true)
+    }
+
+    /// Charges a chat call that somebody else made with a key, such as a command beside the server.
+    pub fn charge_key(&self, channel: ChannelId, model: &str, key: KeyId, cost: Cost) {
+        if let Ok(Some(mut permit)) = self.take_key(channel, model, key, cost, false) {
+            permit.sent();
+            permit.used(cost);
+        }
+    }
+
+    fn take_key(
+        &self,
+        channel: ChannelId,
+        model: &str,
+        key: KeyId,
+        cost: Cost,
+        only_if_allowed: bool,
+    ) -> Result<Option<Permit>, Why> {
+        let now = self.now();
+        let mut pool = self.lock();
+        let Some(stem) = pool.find_stem(channel, model) else { return Ok(None) };
+        let taken = pool.take_key(stem, key, cost, only_if_allowed, now)?;
+        let dispatch = self.clone();
+        Ok(taken.map(|taken| Permit { dispatch, taken, cost, sent: false, used: None }))
     }
 
     /// Notes a client's call, which earns a part of a retry.

@@ -223,6 +223,7 @@ texts! {
         test_hint: "Asks the model list, a short answer and a short stream. That may cost a few tokens." / "依次请求模型列表、一次简短回答和一次简短流式回答，可能消耗少量 Token。";
         test_model: "Model to test with" / "用于测试的模型";
         step_list: "Model list" / "模型列表";
+        step_key: "What the provider says of the key" / "提供商对密钥的答复";
         step_chat: "Chat" / "对话";
         step_stream: "Stream" / "流式";
         step_took(ms: u32): "{ms} ms" / "{ms} 毫秒";

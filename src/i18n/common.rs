@@ -9,6 +9,7 @@ texts! {
         skip_to_content: "Skip to content" / "跳到正文";
         nav_label: "Main" / "主导航";
         nav_channels: "Channels" / "渠道";
+        nav_models: "Models" / "模型";
         nav_chains: "Chains" / "回退链";
         nav_tokens: "Tokens" / "令牌";
         nav_log: "Usage log" / "用量日志";

@@ -16,7 +16,7 @@ texts! {
         channels: "Look after channels: list (the default), show, add, edit, switch, remove" / "管理渠道：列出（默认）、查看、添加、修改、启停、删除";
         channels_list: "List all channels" / "列出所有渠道";
         channels_show: "Show a channel, and what of it rests" / "查看渠道及其正在休息的部分";
-        channels_add: "Add a channel; its keys follow with `onepool keys add`" / "添加渠道；之后用 `onepool keys add` 添加密钥";
+        channels_add: "Add a channel; with --provider and --key two options are enough" / "添加渠道；使用 --provider 和 --key 只需两个选项";
         channels_edit: "Change a channel; what no option names stays, an empty value ('') removes what was there" / "修改渠道；未给出的选项保持不变，空值（''）表示清除";
         channels_enable: "Switch a channel on" / "启用渠道";
         channels_disable: "Switch a channel off: it takes no calls" / "停用渠道，不再接收调用";
@@ -53,7 +53,7 @@ texts! {
         keys_enable: "Switch a key on" / "启用密钥";
         keys_disable: "Switch a key off: it takes no calls" / "停用密钥，不再接收调用";
         keys_remove: "Remove a key: its secret is erased, its label stays in the usage log" / "移除密钥：清除其内容，用量日志保留其标签";
-        keys_check: "Test a key: model list, a short answer, a short stream; may cost a few tokens" / "测试密钥：模型列表、一次简短回答和一次简短流式回答，可能消耗少量 Token";
+        keys_check: "Test a key: model list, the provider's word on it, a short answer, a short stream; may cost a few tokens. Without ID: find out as cheaply as possible which keys are valid" / "测试密钥：模型列表、提供商的答复、一次简短回答和一次简短流式回答，可能消耗少量 Token。省略 ID：以最小代价确认哪些密钥有效";
         keys_retry: "End what keeps a key from calls: its own rests, its group's and its channel's" / "结束使密钥无法接收调用的休息：密钥自身、额度组和渠道的休息";
         key_id: "The key's id, as `onepool keys` shows it" / "密钥编号，见 `onepool keys`";
         key_label: "A name for it; several keys are numbered" / "标签；多个密钥会自动编号";

@@ -10,6 +10,7 @@ mod chains;
 mod channels;
 pub mod cli;
 mod common;
+pub mod discovery;
 mod format;
 pub mod help;
 pub mod inspect;
@@ -141,6 +142,8 @@ pub struct Messages {
     pub token_form: tokens::TokenForm,
     /// The OpenClaw page.
     pub openclaw: openclaw::OpenClaw,
+    /// What upstreams list, and which keys they take.
+    pub discovery: discovery::Discovery,
     /// What the command line says.
     pub cli: cli::Cli,
     /// Backups and the master key, on the command line.
@@ -188,6 +191,7 @@ impl Messages {
             tokens: tokens::Tokens(lang),
             token_form: tokens::TokenForm(lang),
             openclaw: openclaw::OpenClaw(lang),
+            discovery: discovery::Discovery(lang),
             cli: cli::Cli(lang),
             help: help::Help(lang),
             terminal: terminal::Terminal(lang),

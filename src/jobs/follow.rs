@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     dispatch::Dispatch,
     pool::upkeep::Wish,
+    scheduler::limit::Cost,
     storage::{Db, StorageResult, catalog::CatalogStore},
 };
 
@@ -59,15 +60,18 @@ async fn follow(
     catalog.follow().await?;
     let wishes = db.take_retries().await?;
     let now = dispatch.now();
-    let mut pool = dispatch.lock();
     for wish in wishes.iter().filter_map(|wish| serde_json::from_str(wish).ok()) {
         match wish {
             Wish::Retry(scope) => {
-                pool.rests_mut().clear(&scope);
+                dispatch.lock().rests_mut().clear(&scope);
+            }
+            Wish::Charge { charge, channel, model, input_tokens, tokens } => {
+                let cost = Cost { input_tokens, tokens, most_tokens: tokens, units: 0 };
+                dispatch.charge_key(channel, &model, charge, cost);
             }
             // One that nobody carried out while it lasted is over.
             Wish::Pause { until, .. } if until <= now.wall => {}
-            Wish::Pause { pause, until } => pool.pause(&pause, now.to_steady(until), now),
+            Wish::Pause { pause, until } => dispatch.lock().pause(&pause, now.to_steady(until), now),
         }
     }
     *followed = Some(version);

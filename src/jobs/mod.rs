@@ -2,6 +2,7 @@
 
 pub mod backups;
 pub mod counters;
+pub mod discovery;
 pub mod follow;
 pub mod rests;
 pub mod retention;

@@ -36,8 +36,40 @@ pub struct Key {
 pub struct KeyCheck {
     /// When it ran.
     pub at: UnixMs,
-    /// One step each for the model list, a chat completion and a streamed one.
+    /// One step each for what was tried: the model list, the provider's word on the key, a chat completion, a streamed
+    /// one.
     pub steps: Vec<CheckStep>,
+    /// What they prove.
+    #[serde(default)]
+    pub verdict: KeyVerdict,
+    /// The model that was chatted with last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The account that the provider says the key belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+}
+
+/// What is proved about a key. A list of models proves nothing: many are public.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyVerdict {
+    /// A call with it was answered.
+    Callable,
+    /// The provider knows it; no call was answered.
+    Known,
+    /// The provider refuses it.
+    Invalid,
+    /// Neither: a limit, a model that is gated or gone, or a fault on the way said nothing about the key.
+    #[default]
+    NotKnown,
+}
+
+impl KeyVerdict {
+    /// Whether there is no need to ask again soon.
+    pub fn is_proof(self) -> bool {
+        self != Self::NotKnown
+    }
 }
 
 impl KeyCheck {
@@ -68,8 +100,10 @@ pub struct CheckStep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckKind {
-    /// `GET /models`.
+    /// The list of models.
     List,
+    /// The provider's endpoint that tells about a key.
+    Key,
     /// A small chat completion.
     Chat,
     /// The same, streamed.

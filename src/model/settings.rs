@@ -11,6 +11,8 @@ pub struct RuntimeSettings {
     pub backup_every_hours: u32,
     /// How many of these backups are kept.
     pub backup_keep: u32,
+    /// Hours between two looks at what an upstream lists; 0: only on demand.
+    pub discovery_every_hours: u32,
     /// The most upstream calls that one client call may make.
     pub max_attempts: u32,
     /// The most calls that wait in line for one set of candidates.
@@ -44,6 +46,7 @@ impl RuntimeSettings {
             retention_days: 30,
             backup_every_hours: 0,
             backup_keep: 7,
+            discovery_every_hours: 6,
             max_attempts: 6,
             queue_limit: 512,
             queue_wait_s: 60,

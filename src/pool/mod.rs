@@ -10,6 +10,7 @@ pub mod file;
 pub mod input;
 pub mod load;
 pub mod plan;
+pub mod preset;
 pub mod rules;
 pub mod scenario;
 pub mod secrets;

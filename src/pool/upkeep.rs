@@ -9,7 +9,8 @@ use crate::{
     model::{
         catalog::{Catalog, ChannelEntry},
         channel::{Channel, ChannelModel, EffectiveTimeouts},
-        key::{CheckKind, Key, KeyCheck},
+        id::{ChannelId, KeyId},
+        key::{CheckKind, CheckStep, Key, KeyCheck},
         time::UnixMs,
     },
     scheduler::rest::{Rest, RestBook, Scope},
@@ -78,7 +79,8 @@ pub fn models_to_check(channel: &Channel) -> Vec<String> {
 
 /// Whether a key did in a test what calls need, whatever the model list says.
 pub fn answered(check: &KeyCheck) -> bool {
-    let mut chats = check.steps.iter().filter(|step| step.kind != CheckKind::List).peekable();
+    let is_chat = |step: &&CheckStep| matches!(step.kind, CheckKind::Chat | CheckKind::Stream);
+    let mut chats = check.steps.iter().filter(is_chat).peekable();
     chats.peek().is_some() && chats.all(|step| step.ok)
 }
 
@@ -150,6 +152,19 @@ pub enum Wish {
         pause: Scope,
         /// Until this time of day.
         until: UnixMs,
+    },
+    /// To charge a call that the command made with a key.
+    Charge {
+        /// The key.
+        charge: KeyId,
+        /// Its channel.
+        channel: ChannelId,
+        /// The upstream's model.
+        model: String,
+        /// What the call took.
+        input_tokens: u64,
+        /// The same with the answer.
+        tokens: u64,
     },
     /// To end its rest.
     Retry(Scope),

@@ -158,6 +158,7 @@ impl Relay {
             timeouts,
             method: Method::POST,
             path: job.endpoint.path(),
+            key_header: None,
             body: Some(job.envelope.patched(&target.route.upstream_model, ask_usage)),
             stream: job.envelope.stream,
         };

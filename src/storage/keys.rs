@@ -308,7 +308,13 @@ mod tests {
             text: "no".into(),
             class: None,
         };
-        let check = KeyCheck { at: UnixMs(5), steps: vec![step] };
+        let check = KeyCheck {
+            at: UnixMs(5),
+            steps: vec![step],
+            verdict: Default::default(),
+            model: None,
+            account: None,
+        };
         db.update_key(id, "mine", Some("account 1")).await.unwrap();
         db.set_key_enabled(id, false).await.unwrap();
         db.save_key_check(id, &check).await.unwrap();

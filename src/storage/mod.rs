@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod chains;
 pub mod channels;
 mod check;
+pub mod discovery;
 mod first_account;
 pub mod first_call;
 pub mod folder;

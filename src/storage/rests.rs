@@ -44,6 +44,14 @@ impl Db {
         Ok(())
     }
 
+    /// Leaves a wish (JSON) for the running server, which carries it out within a second; else for the next start.
+    pub async fn leave_wish(&self, wish: &str) -> StorageResult<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query("INSERT INTO retries (scope) VALUES ($1)").bind(wish).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Takes away every scope that [`ask_for_retry`](Self::ask_for_retry) was called for and every wish of
     /// [`ask_for_pause`](Self::ask_for_pause), in their order.
     pub async fn take_retries(&self) -> StorageResult<Vec<String>> {

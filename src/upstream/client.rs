@@ -43,8 +43,10 @@ pub struct UpstreamCall<'a> {
     pub timeouts: EffectiveTimeouts,
     /// `GET` or `POST`.
     pub method: Method,
-    /// The path below `/v1/`, such as `chat/completions`.
+    /// The path below `/v1/`, such as `chat/completions`, or a whole address.
     pub path: &'a str,
+    /// The header that carries the bare key, if it is not `Authorization: Bearer`.
+    pub key_header: Option<&'a str>,
     /// The body, JSON.
     pub body: Option<Bytes>,
     /// Whether an event stream is asked for.
@@ -192,7 +194,9 @@ impl Known {
     fn build(&mut self, call: &UpstreamCall<'_>) -> Result<Route, SendError> {
         let channel = call.channel;
         let not_an_address = |_| SendError::Misconfigured("the channel's base URL is not an address");
-        let url = url::Url::parse(&channel.endpoint_url(call.path))
+        let address =
+            if call.path.contains("://") { call.path.to_owned() } else { channel.endpoint_url(call.path) };
+        let url = url::Url::parse(&address)
             .map_err(|_| SendError::Misconfigured("the channel's base URL is not an address"))?;
         if !channel.allow_private && address::names_private_host(&url) {
             return Err(SendError::PrivateAddress);
@@ -257,10 +261,22 @@ impl Route {
         if call.body.is_some() {
             add(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", call.key.expose()))
-            .map_err(|_| SendError::Misconfigured("the key has characters that a header cannot carry"))?;
-        bearer.set_sensitive(true);
-        add(header::AUTHORIZATION, bearer);
+        let unsendable = |_| SendError::Misconfigured("the key has characters that a header cannot carry");
+        let key = call.key.expose();
+        let (name, value) = match call.key_header {
+            Some(name) => {
+                let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+                    SendError::Misconfigured("the provider's file names a key header that is not valid")
+                })?;
+                (name, HeaderValue::from_str(key).map_err(unsendable)?)
+            }
+            None => {
+                (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")).map_err(unsendable)?)
+            }
+        };
+        let mut value = value;
+        value.set_sensitive(true);
+        add(name, value);
         Ok(headers)
     }
 }

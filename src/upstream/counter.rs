@@ -24,7 +24,16 @@ pub async fn read_counter(
     timeouts: EffectiveTimeouts,
 ) -> Option<CounterReading> {
     let (path, _) = provider.counter()?;
-    let call = UpstreamCall { channel, key, timeouts, method: Method::GET, path, body: None, stream: false };
+    let call = UpstreamCall {
+        channel,
+        key,
+        timeouts,
+        method: Method::GET,
+        path,
+        key_header: None,
+        body: None,
+        stream: false,
+    };
     let read = async {
         let mut response = clients.send(call).await.ok()?;
         if response.status() != 200 {

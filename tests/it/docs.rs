@@ -23,6 +23,7 @@ const PAIRS: &[&str] = &[
     "docs/cli",
     "docs/errors",
     "docs/limits",
+    "docs/models",
     "docs/openclaw",
     "docs/performance",
     "docs/pool-file",

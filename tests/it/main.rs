@@ -5,6 +5,7 @@ mod api;
 mod architecture;
 mod cli;
 mod deploy;
+mod discovery;
 mod docs;
 mod fake_upstream;
 mod nginx;

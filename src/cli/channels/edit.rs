@@ -6,18 +6,26 @@ use super::show::tell_channel;
 use crate::{
     cli::{
         Failure,
-        ask::{confirm, value_or_reference},
+        ask::{confirm, secret_text, value_or_reference},
         command::{option, repeated, switch},
         invocation::Invocation,
         options::{Options, on_or_off, option_of, set_limits, whole},
-        output::clean,
-        session::on_folder,
+        output::{clean, complain},
+        session::{Session, on_folder},
     },
+    discovery::{RefreshFailure, refresh, summary},
     i18n::Messages,
-    model::channel::{Channel, Protocol},
+    model::{
+        catalog::Catalog,
+        channel::{Channel, ChannelModel, Protocol},
+        id::ChannelId,
+        key::{PastedKey, parse_pasted},
+    },
     pool::{
         input::{ChannelInput, Fault, Faults, ModelInput, PlainSecret, TimeoutsInput, Upstreams},
-        upkeep::sends_secrets_elsewhere,
+        preset::{self, Gap},
+        rules::{MAX_MODELS, is_model_name, is_price},
+        upkeep::{patient_timeouts, sends_secrets_elsewhere},
     },
     provider::Providers,
     storage::StorageError,
@@ -51,6 +59,11 @@ pub fn flags(m: Messages) -> Vec<Arg> {
     ]
 }
 
+/// Options that only make sense for a new channel.
+pub fn flags_of_add(m: Messages) -> Vec<Arg> {
+    vec![repeated("key", "SOURCE", m.discovery.about_key(), m)]
+}
+
 /// Options that only make sense for a channel that is there already.
 pub fn flags_of_edit(m: Messages) -> Vec<Arg> {
     let h = m.help;
@@ -82,12 +95,107 @@ pub fn add(call: &Invocation) -> Result<(), Failure> {
         redirects: Default::default(),
         limits: Vec::new(),
     };
-    let read = read(call, &mut input);
+    let mut read = read(call, &mut input);
+    let keys = keys_of(call, &mut read);
     on_folder(call, async |session| {
-        let new = checked(&input, None, &session.providers.load(), read, call.m)?;
-        let id = session.db.create_channel(&new).await.map_err(|error| name_taken(error, call.m))?;
+        let (providers, m) = (session.providers.load(), call.m);
+        if !fill_in(&mut input, &keys, &*session.catalog().await?, &providers, &mut read, m) {
+            return Err(Failure::options(read));
+        }
+        let new = checked(&input, None, &providers, read, m)?;
+        let id = session.db.create_channel(&new).await.map_err(|error| name_taken(error, m))?;
+        if !keys.is_empty() {
+            session.db.add_keys(id, &keys).await?;
+            if new.models.is_empty() {
+                offer_listed(session, id).await?;
+            }
+        }
         tell_channel(call, session, &*session.channel_of(id).await?).await
     })
+}
+
+/// The keys of `--key`. A key itself is refused: every user of the machine can read a command line.
+fn keys_of(call: &Invocation, faults: &mut Faults) -> Vec<PastedKey> {
+    let m = call.m;
+    let mut keys = Vec::new();
+    for value in call.all("key").unwrap_or_default() {
+        let text = if value == "-" {
+            secret_text(Some("-"), "", m).map_err(|_| m.discovery.key_on_command_line().to_owned())
+        } else if value.starts_with("env:") || value.starts_with("file:") {
+            value_or_reference(value, m)
+        } else {
+            Err(m.discovery.key_on_command_line().to_owned())
+        };
+        match text {
+            Err(message) => faults.add("--key", message),
+            Ok(text) => {
+                let lines = parse_pasted(&text);
+                if lines.is_empty() || lines.iter().any(|line| line.key.is_err()) {
+                    faults.add("--key", m.channels.paste_nothing());
+                }
+                keys.extend(lines.into_iter().filter_map(|line| {
+                    let secret = line.key.ok()?;
+                    Some(PastedKey { label: line.label, secret, quota_group: None, limits: Vec::new() })
+                }));
+            }
+        }
+    }
+    keys
+}
+
+/// Fills in what no option names and the provider's data know; whether that is enough to go on.
+fn fill_in(
+    input: &mut ChannelInput,
+    keys: &[PastedKey],
+    catalog: &Catalog,
+    providers: &Providers,
+    faults: &mut Faults,
+    m: Messages,
+) -> bool {
+    let typed = preset::Fields {
+        name: input.name.clone(),
+        base_url: input.base_url.clone(),
+        provider: input.provider.clone().unwrap_or_default(),
+        allow_private: input.allow_private,
+    };
+    let is_taken =
+        |name: &str| catalog.channels().any(|entry| entry.channel.name.to_lowercase() == name.to_lowercase());
+    let key = keys.first().map(|key| key.secret.expose());
+    match preset::fill_in(typed, key, providers, is_taken, m) {
+        Ok(filled) => {
+            input.name = filled.name;
+            input.base_url = filled.base_url;
+            input.allow_private = filled.allow_private;
+            input.provider = Some(filled.provider).filter(|provider| !provider.is_empty());
+            return true;
+        }
+        Err(Gap::Provider(message)) => faults.add("--provider", message),
+        Err(Gap::BaseUrl(message)) => faults.add("--base-url", message),
+    }
+    false
+}
+
+/// Offers everything that the upstream of a new channel lists; a list that does not come is told, and changes nothing.
+async fn offer_listed(session: &Session, id: ChannelId) -> Result<(), Failure> {
+    let catalog = session.catalog().await?;
+    let entry = session.channel_of(id).await?;
+    let timeouts = patient_timeouts(&catalog, &entry.channel);
+    let provider = session.providers.load().of(&entry.channel.provider).clone();
+    match refresh(&session.db, &session.clients(), &entry, &provider, timeouts, session.now()).await {
+        Ok(refreshed) => {
+            let usable =
+                |model: &ChannelModel| is_model_name(&model.name) && model.price.is_none_or(is_price);
+            let models: Vec<ChannelModel> =
+                refreshed.fetched.models().into_iter().filter(usable).take(MAX_MODELS).collect();
+            session.db.set_channel_models(id, &models, &entry.channel.redirects).await?;
+        }
+        Err(RefreshFailure::Storage(error)) => return Err(error.into()),
+        Err(RefreshFailure::Fetch(failure)) => {
+            complain(&format!("{} {}", session.m.channels.fetch_failed(), clean(&summary(&failure))));
+        }
+        Err(RefreshFailure::NoKey) => {}
+    }
+    Ok(())
 }
 
 /// `onepool channels edit NAME`.

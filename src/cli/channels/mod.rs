@@ -44,12 +44,14 @@ fn command(m: Messages) -> Command {
                 "add",
                 h.channels_add(),
                 &[
+                    "onepool channels add --provider openrouter --key env:OPENROUTER_API_KEY",
                     "onepool channels add --name Groq --base-url https://api.groq.com/openai/v1 --model llama-3.3-70b-versatile",
                     "onepool channels add --name Local --base-url http://127.0.0.1:11434 --allow-private true --group home",
                 ],
                 m,
             )
             .args(edit::flags(m))
+            .args(edit::flags_of_add(m))
             .arg(json_switch(m))
             .args(folder_flags(m)),
         )

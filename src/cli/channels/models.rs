@@ -10,6 +10,7 @@ use crate::{
         session::{Session, on_folder},
         view,
     },
+    discovery::{RefreshFailure, refresh},
     i18n::Messages,
     model::{
         catalog::ChannelEntry,
@@ -21,7 +22,7 @@ use crate::{
         rules::{DOLLAR_PLACES, MAX_MODELS, is_model_name, is_price},
         upkeep::{merged_models, patient_timeouts},
     },
-    upstream::models::{FetchFailure, fetch_models},
+    upstream::models::FetchFailure,
 };
 
 /// `onepool channels models NAME`.
@@ -72,19 +73,17 @@ async fn fetch(
     session: &Session,
     entry: &ChannelEntry,
 ) -> Result<Vec<ChannelModel>, Failure> {
-    let key = entry.keys.iter().find(|key| key.enabled).or(entry.keys.first());
-    let key = key.ok_or_else(|| Failure::Text(call.m.channels.fetch_no_key().to_owned()))?;
     let timeouts = patient_timeouts(&*session.catalog().await?, &entry.channel);
-    let models = fetch_models(
-        &session.clients(),
-        &entry.channel,
-        session.providers.load().of(&entry.channel.provider),
-        &key.secret,
-        timeouts,
-        session.now(),
-    )
-    .await;
-    let models = models.map_err(|failure| Failure::Text(explain(call.m, &failure)))?;
+    let provider = session.providers.load().of(&entry.channel.provider).clone();
+    let clients = session.clients();
+    let models = match refresh(&session.db, &clients, entry, &provider, timeouts, session.now()).await {
+        Ok(refreshed) => refreshed.fetched.models(),
+        Err(RefreshFailure::NoKey) => {
+            return Err(Failure::Text(call.m.channels.fetch_no_key().to_owned()));
+        }
+        Err(RefreshFailure::Fetch(failure)) => return Err(Failure::Text(explain(call.m, &failure))),
+        Err(RefreshFailure::Storage(error)) => return Err(error.into()),
+    };
     let usable = |model: &ChannelModel| is_model_name(&model.name) && model.price.is_none_or(is_price);
     Ok(models.into_iter().filter(usable).take(MAX_MODELS).collect())
 }

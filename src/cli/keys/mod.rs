@@ -82,13 +82,22 @@ fn command(m: Messages) -> Command {
         .subcommand(simple("disable", h.keys_disable(), &["onepool keys disable 3"]))
         .subcommand(simple("remove", h.keys_remove(), &["onepool keys remove 3 --yes"]).arg(yes_switch(m)))
         .subcommand(
-            simple(
+            verb(
                 "check",
                 h.keys_check(),
-                &["onepool keys check 3", "onepool keys check 3 --model gpt-4o-mini --json"],
+                &[
+                    "onepool keys check 3",
+                    "onepool keys check 3 --model gpt-4o-mini --json",
+                    "onepool keys check --channel Groq",
+                ],
+                m,
             )
-            .arg(option("model", "NAME", m.channels.test_model(), m))
-            .arg(json_switch(m)),
+            .arg(id().required(false))
+            .arg(option("model", "NAME", m.channels.test_model(), m).requires("ID"))
+            .arg(channel_filter().conflicts_with("ID"))
+            .arg(switch("fresh", m.discovery.fresh(), m).conflicts_with("ID"))
+            .arg(json_switch(m))
+            .args(folder_flags(m)),
         )
         .subcommand(
             simple("pause", m.inspect.about_key_pause(), &["onepool keys pause 3 --for 24h"])

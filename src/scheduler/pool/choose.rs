@@ -199,6 +199,37 @@ impl Pool {
         }
     }
 
+    /// Takes one key's lane for a call that is to find out about this very key: whatever rests, and charged to every
+    /// limit like any other. With `only_if_allowed` it is not taken if a limit has no room. `Ok(None)` if the stem has
+    /// no lane of the key: then nothing is known to be charged.
+    pub fn take_key(
+        &mut self,
+        stem: StemId,
+        key: KeyId,
+        cost: Cost,
+        only_if_allowed: bool,
+        now: Now,
+    ) -> Result<Option<Taken>, Why> {
+        let now = self.advance(now);
+        let lanes = &self.stems[stem.0 as usize].lanes;
+        let lane = lanes.iter().copied().find(|&lane| self.lanes[lane as usize].key == key);
+        let Some(lane) = lane else { return Ok(None) };
+        if only_if_allowed && !self.limits_allow(lane, self.cost_at(stem.0, cost), now) {
+            return Err(Why::Limit);
+        }
+        let plan = Plan { tiers: Vec::new() };
+        let ask = Ask {
+            plan: &plan,
+            cost,
+            conversation: None,
+            waited_ms: 0,
+            pace_permille: 0,
+            waiting: 0,
+            random: 0,
+        };
+        Ok(Some(self.take(lane, 0, &ask, now)))
+    }
+
     fn choose_among(&mut self, ask: &Ask<'_>, tried: &Tried, avoid: bool, now: Now) -> Choice {
         let mut wait = Wait::default();
         for (place, tier) in ask.plan.tiers.iter().enumerate() {

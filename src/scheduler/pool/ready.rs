@@ -78,6 +78,23 @@ impl Pool {
         ready
     }
 
+    /// Whether every limit that a call with a lane counts for has room now, whatever rests.
+    pub(super) fn limits_allow(&mut self, lane: u32, cost: Cost, now: Now) -> bool {
+        for place in 0..self.node_places(lane) {
+            let Some(node) = self.node_at(lane, place) else { continue };
+            for at in 0..self.nodes[node as usize].limits.len() {
+                let limit = self.nodes[node as usize].limits[at];
+                let gauge = &mut self.gauges[limit as usize];
+                let amount = cost.of(gauge.metric);
+                let fits = amount == 0 || matches!(gauge.fits(amount, now), Fits::At(at) if at <= now.ms());
+                if !fits {
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
     /// Whether a short limit on calls is known for a lane.
     pub(super) fn is_measured(&self, lane: u32) -> bool {
         self.every_node(lane).any(|node| {

@@ -12,6 +12,7 @@ pub mod confirm;
 pub mod grants;
 pub mod log;
 pub mod login;
+mod models;
 pub mod openclaw;
 pub mod preferences;
 mod routes;
@@ -91,6 +92,7 @@ pub fn router(site: Site) -> Router {
         .merge(routes::router())
         .merge(log::router())
         .merge(login::router())
+        .merge(models::router())
         .merge(openclaw::router())
         .merge(preferences::router())
         .merge(tokens::router())

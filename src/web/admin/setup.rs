@@ -15,7 +15,7 @@ use axum::{
 use super::{
     Shared,
     account::check_new_password,
-    channels::{parse_models, parse_redirects, pasted_keys},
+    channels::{choices, parse_models, parse_redirects, pasted_keys},
     confirm::LEAST_CHARACTERS,
     login::start_session,
     openclaw::pretty,
@@ -34,7 +34,10 @@ use crate::{
         time::UnixMs,
         token::Token,
     },
-    pool::rules,
+    pool::{
+        preset::{self, Gap},
+        rules,
+    },
     storage::{
         Db, StorageError,
         catalog::CatalogStore,
@@ -202,6 +205,8 @@ async fn create_account(
 #[template(path = "pages/setup_channel.html")]
 struct ChannelPage {
     steps: Vec<Step>,
+    provider: String,
+    providers: Vec<(String, String)>,
     name: String,
     base_url: String,
     keys: String,
@@ -213,10 +218,13 @@ struct ChannelPage {
 }
 
 impl ChannelPage {
-    fn new(operator: &Operator, fields: &Fields, errors: FieldErrors) -> Self {
+    fn new(operator: &Operator, store: &CatalogStore, fields: &Fields, errors: FieldErrors) -> Self {
         let c = operator.chrome(Section::None);
+        let provider = fields.text("provider").to_owned();
         Self {
             steps: steps(&c, 2),
+            providers: choices(operator.t(), &store.providers().load(), &provider),
+            provider,
             name: fields.text("name").to_owned(),
             base_url: fields.text("base_url").to_owned(),
             keys: fields.raw("keys").to_owned(),
@@ -229,8 +237,8 @@ impl ChannelPage {
     }
 }
 
-async fn show_channel(operator: Operator) -> Result<Response> {
-    render(&ChannelPage::new(&operator, &Fields::default(), FieldErrors::default()))
+async fn show_channel(State(catalog): State<CatalogStore>, operator: Operator) -> Result<Response> {
+    render(&ChannelPage::new(&operator, &catalog, &Fields::default(), FieldErrors::default()))
 }
 
 async fn create_channel(
@@ -242,15 +250,47 @@ async fn create_channel(
 ) -> Result<Response> {
     let t = operator.t();
     let mut errors = FieldErrors::default();
-    let name = fields.text("name");
+    let (keys, problem) = pasted_keys(t, fields.raw("keys"));
+    let typed = preset::Fields {
+        name: fields.text("name").to_owned(),
+        base_url: fields.text("base_url").trim_end_matches('/').to_owned(),
+        provider: fields.text("provider").to_owned(),
+        allow_private: fields.checked("allow_private"),
+    };
+    let (known, channels) = (catalog.providers().load(), catalog.load());
+    let is_taken = |name: &str| {
+        channels.channels().any(|entry| entry.channel.name.to_lowercase() == name.to_lowercase())
+    };
+    let first_key = keys.first().map(|key| key.secret.expose());
+    let preset::Fields { name, base_url, provider, allow_private } =
+        match preset::fill_in(typed.clone(), first_key, &known, is_taken, t) {
+            Ok(filled) => filled,
+            Err(Gap::Provider(message)) => {
+                errors.add("provider", message);
+                typed
+            }
+            Err(Gap::BaseUrl(message)) => {
+                errors.add("base_url", message);
+                typed
+            }
+        };
+    let (name, base_url) = (name.as_str(), base_url.as_str());
     check_name(&mut errors, name, &operator.visit);
-    let base_url = fields.text("base_url").trim_end_matches('/');
-    let allow_private = fields.checked("allow_private");
     let private = t.setup.base_url_private();
-    if let Err(message) = rules::check_base_url(t, base_url, allow_private, private) {
+    if errors.find("base_url").is_none()
+        && let Err(message) = rules::check_base_url(t, base_url, allow_private, private)
+    {
         errors.add("base_url", message);
     }
-    let (keys, problem) = pasted_keys(t, fields.raw("keys"));
+    let provider = match provider.as_str() {
+        "" => known.proposed(base_url).to_owned(),
+        id => {
+            if let Err(message) = rules::check_provider(t, &known, id) {
+                errors.add("provider", message);
+            }
+            provider
+        }
+    };
     if let Some(problem) = problem {
         errors.add("keys", problem);
     }
@@ -268,21 +308,23 @@ async fn create_channel(
         Vec::new()
     });
     if errors.is_empty() && models.is_empty() {
-        match listed_models(&clients, &catalog, base_url, allow_private, &keys[0], db.now()).await {
+        match listed_models(&clients, &catalog, (base_url, &provider), allow_private, &keys[0], db.now())
+            .await
+        {
             Ok(listed) if listed.is_empty() => errors.add("models", t.setup.models_empty()),
             Ok(listed) => models = listed,
             Err(why) => errors.add("models", t.setup.models_not_fetched(&why)),
         }
     }
     if !errors.is_empty() {
-        let page = ChannelPage::new(&operator, &fields, errors);
+        let page = ChannelPage::new(&operator, &catalog, &fields, errors);
         return render_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     let model_count = models.len();
     let new = NewChannel {
         name: name.to_owned(),
         base_url: base_url.to_owned(),
-        provider: catalog.providers().load().proposed(base_url).to_owned(),
+        provider,
         allow_private,
         models,
         redirects,
@@ -292,7 +334,7 @@ async fn create_channel(
         Ok(channel) => channel,
         Err(StorageError::Taken(_)) => {
             errors.add("name", t.common.field_taken());
-            let page = ChannelPage::new(&operator, &fields, errors);
+            let page = ChannelPage::new(&operator, &catalog, &fields, errors);
             return render_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }
         Err(error) => return Err(error.into()),
@@ -308,7 +350,7 @@ async fn create_channel(
 async fn listed_models(
     clients: &Clients,
     catalog: &CatalogStore,
-    base_url: &str,
+    (base_url, provider): (&str, &str),
     allow_private: bool,
     key: &PastedKey,
     now: UnixMs,
@@ -319,7 +361,7 @@ async fn listed_models(
         name: String::new(),
         base_url: base_url.to_owned(),
         protocol: new.protocol,
-        provider: catalog.providers().load().proposed(base_url).to_owned(),
+        provider: provider.to_owned(),
         plan: None,
         priority: new.priority,
         weight: new.weight,

@@ -250,6 +250,8 @@ pub enum Section {
     None,
     /// Channels and their keys.
     Channels,
+    /// What upstreams list.
+    Models,
     /// Chains.
     Chains,
     /// Tokens.
@@ -301,6 +303,7 @@ impl Chrome {
         let t = &self.t.common;
         [
             (Section::Channels, "/channels", t.nav_channels()),
+            (Section::Models, "/upstream-models", t.nav_models()),
             (Section::Chains, "/chains", t.nav_chains()),
             (Section::Tokens, "/tokens", t.nav_tokens()),
             (Section::Log, "/log", t.nav_log()),

@@ -17,6 +17,7 @@ use super::{
     shapes::{Ended, NamedPageQuery},
 };
 use crate::{
+    discovery::{RefreshFailure, refresh},
     error::Error,
     model::{
         catalog::{Catalog, ChannelEntry},
@@ -35,7 +36,7 @@ use crate::{
     },
     scheduler::rest::{RestBook, Scope},
     storage::channels::NewChannel,
-    upstream::models::{FetchFailure, fetch_models},
+    upstream::models::FetchFailure,
     web::Site,
 };
 
@@ -384,21 +385,14 @@ async fn fetch(asked: Asked<ChannelId, (), Body<FetchInput>>) -> Result<Shown<Fe
     let catalog = site.catalog.load();
     let entry = find(&catalog, asked.path)?;
     let channel = &entry.channel;
-    let Some(key) = entry.keys.iter().find(|key| key.enabled).or(entry.keys.first()) else {
-        let text = "The channel has no key to ask the upstream with; add one first.";
-        return Err(Refusal::new(StatusCode::CONFLICT, "no_key", text));
-    };
     let timeouts = patient_timeouts(&catalog, channel);
-    let listed = fetch_models(
-        &site.clients,
-        channel,
-        &site.catalog.provider_of(channel),
-        &key.secret,
-        timeouts,
-        site.clock.now(),
-    )
-    .await
-    .map_err(|failure| not_fetched(&failure))?;
+    let provider = site.catalog.provider_of(channel);
+    let listed = match refresh(&site.db, &site.clients, &entry, &provider, timeouts, site.clock.now()).await {
+        Ok(refreshed) => refreshed.fetched.models(),
+        Err(RefreshFailure::NoKey) => return Err(no_key()),
+        Err(RefreshFailure::Fetch(failure)) => return Err(not_fetched(&failure)),
+        Err(RefreshFailure::Storage(error)) => return Err(error.into()),
+    };
     let names: HashSet<&str> = listed.iter().map(|model| model.name.as_str()).collect();
     let FetchInput { apply, models: wanted } = &asked.body.0;
     let mut faults = Faults::default();
@@ -438,7 +432,14 @@ async fn fetch(asked: Asked<ChannelId, (), Body<FetchInput>>) -> Result<Shown<Fe
     Ok(Shown(FetchedModels { items, applied: *apply, offered }))
 }
 
-fn not_fetched(failure: &FetchFailure) -> Refusal {
+/// A channel without a key.
+pub(super) fn no_key() -> Refusal {
+    let text = "The channel has no key to ask the upstream with; add one first.";
+    Refusal::new(StatusCode::CONFLICT, "no_key", text)
+}
+
+/// Why an upstream gave no list.
+pub(super) fn not_fetched(failure: &FetchFailure) -> Refusal {
     let status = failure.status.map(|status| format!(" (status {status})")).unwrap_or_default();
     let class = failure.class.map(|class| format!(" {class}:")).unwrap_or_default();
     let text = format!("The upstream gave no list of models{status}:{class} {}", failure.text);

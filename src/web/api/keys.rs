@@ -14,12 +14,13 @@ use super::{
     shapes::{At, Ended, Page, PageQuery},
 };
 use crate::{
+    discovery::proof::{self, Depth, Subject},
     error::Error,
     i18n::Messages,
     model::{
         catalog::{Catalog, ChannelEntry},
         id::{ChannelId, KeyId},
-        key::{CheckStep, Key, KeyCheck, MAX_PASTED_KEYS, PastedKey, parse_pasted},
+        key::{CheckStep, Key, KeyCheck, KeyVerdict, MAX_PASTED_KEYS, PastedKey, parse_pasted},
         secret::Secret,
         usage::OutcomeClass,
     },
@@ -37,7 +38,6 @@ use crate::{
         rest::{Rest, RestBook, Scope},
     },
     storage::keys::{KeyAdded, KeyRow},
-    upstream::check::check_key,
     web::{Site, admin::channels::paste_problem},
 };
 
@@ -59,8 +59,9 @@ pub fn endpoints() -> Vec<Endpoint> {
             .about("Its value is erased; its label stays for the usage log."),
         Endpoint::new(Method::POST, "/api/keys/{id}/check", "Test a key", check)
             .about(
-                "Asks the upstream for its list of models, a small chat completion and a streamed one, which costs a few \
-                 tokens; takes at most some minutes. A key that answers does not rest any longer.",
+                "Asks the upstream for its list of models, the provider about the key where it has an endpoint for that, and for \
+                 a small chat completion and a streamed one, which count against the key's limits and cost a few tokens; \
+                 takes at most some minutes. A key that answers does not rest any longer. `verdict` says what is proved.",
             )
             .example(json!({"model": "llama-3.3-70b-versatile"})),
         Endpoint::new(Method::POST, "/api/keys/{id}/retry", "End every rest and pause of a key", retry)
@@ -147,6 +148,13 @@ pub struct CheckView {
     at: At,
     /// Whether every step passed.
     passed: bool,
+    /// What is proved: `callable` (a call was answered), `known` (the provider knows the key; no call was answered),
+    /// `invalid`, or `not_known`: a limit, a gated model or a fault said nothing about the key.
+    verdict: KeyVerdict,
+    /// The model that was chatted with last.
+    model: Option<String>,
+    /// The account that the provider says the key belongs to.
+    account: Option<String>,
     /// What was tried, in order.
     steps: Vec<StepView>,
 }
@@ -154,7 +162,7 @@ pub struct CheckView {
 /// One step of a key's test.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StepView {
-    /// What was tried: `list`, `chat` or `stream`.
+    /// What was tried: `list`, `key`, `chat` or `stream`.
     kind: StepKind,
     /// Whether the upstream did what was asked.
     ok: bool,
@@ -172,8 +180,10 @@ pub struct StepView {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
-    /// The list of models.
+    /// The list of models, which proves nothing about a key.
     List,
+    /// The provider's endpoint that tells about a key.
+    Key,
     /// A small chat completion.
     Chat,
     /// The same, streamed.
@@ -186,6 +196,7 @@ impl CheckView {
         let step = |step: &CheckStep| StepView {
             kind: match step.kind {
                 CheckKind::List => StepKind::List,
+                CheckKind::Key => StepKind::Key,
                 CheckKind::Chat => StepKind::Chat,
                 CheckKind::Stream => StepKind::Stream,
             },
@@ -195,7 +206,14 @@ impl CheckView {
             text: step.text.clone(),
             class: step.class,
         };
-        Self { at: check.at.into(), passed: check.passed(), steps: check.steps.iter().map(step).collect() }
+        Self {
+            at: check.at.into(),
+            passed: check.passed(),
+            verdict: check.verdict,
+            model: check.model.clone(),
+            account: check.account.clone(),
+            steps: check.steps.iter().map(step).collect(),
+        }
     }
 }
 
@@ -493,30 +511,41 @@ pub struct CheckInput {
     /// The upstream's model to chat with; left out: the channel's first one.
     #[serde(default)]
     model: Option<String>,
+    /// Find out only whether the key is right, as cheaply as possible: by the provider's own word on it if it gives one,
+    /// else by one completion.
+    #[serde(default)]
+    proof: bool,
+    /// Take the last result if it is a proof and less than a day old.
+    #[serde(default)]
+    cached: bool,
 }
 
 async fn check(asked: Asked<KeyId, (), Body<CheckInput>>) -> Result<Shown<CheckView>> {
     let site = &asked.site;
     let catalog = site.catalog.load();
     let (entry, key) = find(&catalog, asked.path)?;
-    let model = asked.body.0.model.or_else(|| models_to_check(&entry.channel).into_iter().next());
+    let input = asked.body.0;
+    let model_given = input.model.clone();
+    let model = model_given.clone().or_else(|| models_to_check(&entry.channel).into_iter().next());
     if model.as_ref().is_some_and(|model| !rules::is_model_name(model)) {
         return Err(Refusal::at("model", "This cannot be a model's name."));
     }
+    if input.cached && model_given.is_none() {
+        let rows = site.db.key_rows(entry.channel.id).await?;
+        let last = rows.into_iter().find(|row| row.id == key.id).and_then(|row| row.last_check);
+        if let Some(check) = last.filter(|check| proof::holds(Some(check), site.clock.now())) {
+            return Ok(Shown(CheckView::of(&check)));
+        }
+    }
+    let (depth, model) = if input.proof { (Depth::Proof, model_given) } else { (Depth::Full, model) };
     let timeouts = patient_timeouts(&catalog, &entry.channel);
-    let check = check_key(
-        &site.clients,
-        &entry.channel,
-        &site.catalog.provider_of(&entry.channel),
-        &key.secret,
-        model.as_deref(),
-        timeouts,
-        &site.clock,
-    )
-    .await;
-    site.db.save_key_check(key.id, &check).await?;
+    let provider = site.catalog.provider_of(&entry.channel);
+    let subject = Subject { entry: &entry, key: &key, provider: &provider, timeouts };
+    let now = site.clock.now();
+    let check = proof::check_key(&site.clients, &site.dispatch, &subject, model.as_deref(), depth, now).await;
+    proof::save(&site.db, &subject, &check).await?;
     if answered(&check) {
-        wake(site.dispatch.lock().rests_mut(), &entry, &key, model.as_deref());
+        wake(site.dispatch.lock().rests_mut(), &entry, &key, check.model.as_deref());
     }
     Ok(Shown(CheckView::of(&check)))
 }

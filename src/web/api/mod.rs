@@ -2,7 +2,7 @@
 //!
 //! - [`endpoint`]: what an endpoint is; its handler's types are also its documentation.
 //! - [`auth`], [`input`], [`refusal`]: who asks, what is sent, and why it is refused.
-//! - One file per noun: `channels`, `keys`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `pool`, `server`,
+//! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `pool`, `server`,
 //!   `account`.
 //! - [`document`] and [`page`]: the OpenAPI document, and the page that shows it.
 
@@ -15,6 +15,7 @@ pub mod document;
 pub mod endpoint;
 pub mod input;
 mod keys;
+pub mod models;
 mod page;
 mod pool;
 pub mod refusal;
@@ -57,6 +58,7 @@ pub fn nouns() -> Vec<Noun> {
     vec![
         noun("Channels", "Upstream endpoints, what they serve and at what price.", channels::endpoints()),
         noun("Keys", "Upstream credentials. Their values can be written, never read.", keys::endpoints()),
+        noun("Discovery", "What upstreams list, and what changed in their lists.", models::endpoints()),
         noun(
             "Rests",
             "What takes no calls now: after a bad answer, or on an operator's word.",

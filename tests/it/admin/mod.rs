@@ -5,6 +5,7 @@ mod capacity;
 mod chains;
 mod channels;
 mod limits;
+mod models;
 mod tokens;
 
 use std::time::Duration;

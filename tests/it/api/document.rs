@@ -120,6 +120,10 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
     ]});
     assert_eq!(api.post("/api/channels/1/keys", keys).await.json()["added"], 2);
     assert_eq!(api.post("/api/keys/1/check", json!({"model": "m"})).await.status, 200);
+    for names in [&["m", "n", "one"][..], &["m", "n", "two"]] {
+        upstream.set_models(names);
+        assert_eq!(api.send(Method::POST, "/api/channels/1/refresh", None).await.status, 200);
+    }
     let quota = json!({"unit": "dollars", "limit": 5, "reset": "day"});
     let token = json!({"name": "t", "value": TOKEN, "quota": quota, "expires_at": "2030-01-01T00:00:00Z"});
     assert_eq!(api.post("/api/tokens", token).await.status, 201);
@@ -147,7 +151,7 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
         assert_eq!(reply.status, 200, "{path}: {}", reply.text());
         assert!(!reply.text().contains(TOKEN), "{path} tells a token's value");
         if let Some(items) = reply.json()["items"].as_array() {
-            assert!(!items.is_empty(), "{path} has nothing to hold against the document");
+            assert!(!items.is_empty(), "{path} has nothing to hold against the document: {}", reply.text());
         }
         read += 1;
     }

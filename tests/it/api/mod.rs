@@ -5,6 +5,7 @@ mod access;
 mod capacity;
 mod chains;
 mod channels;
+mod discovery;
 mod document;
 mod keys;
 mod limits;

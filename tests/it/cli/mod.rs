@@ -1,6 +1,7 @@
 //! The command line as operators and scripts meet it: the real program, a real data folder, with a server and without.
 
 mod chains;
+mod discovery;
 mod output;
 mod running;
 mod simulate;

@@ -2,13 +2,14 @@
 
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
     http::StatusCode,
     response::Response,
 };
 
 use super::{find_channel, paste_problem, validate::ChannelForm};
 use crate::{
+    discovery::{RefreshFailure, refresh},
     error::Result,
     i18n::{Lang, Messages},
     model::{
@@ -17,10 +18,12 @@ use crate::{
         id::ChannelId,
         key::{PastedKey, parse_pasted},
     },
-    pool::upkeep::{patient_timeouts, sends_secrets_elsewhere},
-    provider::{GENERIC, Provider, Providers, Text},
+    pool::{
+        preset::{self, Gap},
+        upkeep::{patient_timeouts, sends_secrets_elsewhere},
+    },
+    provider::{GENERIC, Provider, Providers, Status, Text},
     storage::{StorageError, catalog::CatalogStore, keys::KeyAdded},
-    upstream::models::fetch_models,
     web::{
         Site,
         admin::{
@@ -45,10 +48,37 @@ struct FormPage {
     errors: FieldErrors,
     protocols: Vec<(&'static str, &'static str)>,
     providers: Vec<(String, String)>,
+    /// Providers to begin with, on a new channel.
+    presets: Vec<(String, String)>,
+    /// What is to be known of the chosen one.
+    preset: Option<PresetFacts>,
     plans: Vec<PlanGroup>,
     connect_hint: String,
     first_byte_hint: String,
     idle_hint: String,
+}
+
+/// What an operator should know of a provider before using it.
+struct PresetFacts {
+    name: String,
+    keys_url: String,
+    terms_url: String,
+    texts: Vec<String>,
+}
+
+impl PresetFacts {
+    fn of(t: Messages, provider: &Provider) -> Self {
+        let notes = provider.notes.iter();
+        let clauses = [&provider.terms.several_accounts.text, &provider.terms.prompts.text];
+        let texts = notes.chain(clauses.into_iter().flatten());
+        let keys_url = provider.links.keys.as_ref().or(provider.links.sign_up.as_ref());
+        Self {
+            name: provider_name(t, provider).to_owned(),
+            keys_url: keys_url.cloned().unwrap_or_default(),
+            terms_url: provider.links.terms.clone().unwrap_or_default(),
+            texts: texts.map(|text| in_language(t, text).to_owned()).collect(),
+        }
+    }
 }
 
 /// The plans of a provider to choose from.
@@ -66,6 +96,16 @@ impl FormPage {
         let (t, catalog) = (operator.t(), store.load());
         let known = store.providers().load();
         let (providers, plans) = (choices(t, &known, &form.provider), plan_choices(t, &known, &form.plan));
+        let usable = |provider: &&std::sync::Arc<Provider>| {
+            provider.id != GENERIC && !matches!(provider.status, Status::Retired | Status::Locked)
+        };
+        let name = |provider: &std::sync::Arc<Provider>| {
+            (provider.id.clone(), provider_name(t, provider).to_owned())
+        };
+        let mut presets: Vec<(String, String)> = known.all().filter(usable).map(name).collect();
+        presets.sort_by_key(|(_, name)| name.to_lowercase());
+        let chosen = known.find(&form.provider).filter(|provider| provider.id != GENERIC);
+        let preset = chosen.map(|provider| PresetFacts::of(t, provider));
         let hint = |ms: u32| t.channels.timeout_hint(&t.channels.seconds(&decimal::show(ms.into(), 3)));
         Self {
             c: operator.chrome(Section::Channels),
@@ -77,6 +117,8 @@ impl FormPage {
             confirm: errors.find("password").is_some(),
             errors,
             providers,
+            presets,
+            preset,
             plans,
             protocols: vec![(Protocol::OpenAi.as_str(), t.channels.protocol_openai())],
             connect_hint: hint(catalog.settings.connect_timeout_ms),
@@ -91,6 +133,11 @@ impl FormPage {
         self.back = format!("/channels/{id}");
         self.new = false;
         self
+    }
+
+    /// What may be left empty on a new channel.
+    fn preset_hint(&self) -> &'static str {
+        if self.new { self.c.t.discovery.preset_hint() } else { "" }
     }
 
     /// Whether the rarely used fields should be open, because one of them has a message.
@@ -108,7 +155,11 @@ impl FormPage {
 
 /// The providers to choose from: what the base URL tells, those of the data, and the chosen one if it is not among them
 /// any more.
-fn choices(t: Messages, providers: &Providers, chosen: &str) -> Vec<(String, String)> {
+pub(in crate::web::admin) fn choices(
+    t: Messages,
+    providers: &Providers,
+    chosen: &str,
+) -> Vec<(String, String)> {
     let by_address = (String::new(), t.channels.provider_by_address().to_owned());
     let mut known: Vec<(String, String)> = providers
         .all()
@@ -158,20 +209,74 @@ pub(super) fn provider_name(t: Messages, provider: &Provider) -> &str {
     in_language(t, &provider.name)
 }
 
-/// `GET /channels/new`.
-pub(super) async fn show_new(State(site): State<Site>, operator: Operator) -> Result<Response> {
-    render(&FormPage::new(&operator, &site.catalog, ChannelForm::blank(), FieldErrors::default()))
+/// `GET /channels/new`; `?provider=ID` fills in what that provider's data know.
+pub(super) async fn show_new(
+    State(site): State<Site>,
+    operator: Operator,
+    RawQuery(query): RawQuery,
+) -> Result<Response> {
+    let t = operator.t();
+    let query = Fields::parse(query.unwrap_or_default().as_bytes());
+    let mut form = ChannelForm::blank();
+    if let Some(provider) = site.catalog.providers().load().find(query.text("provider")) {
+        form.provider.clone_from(&provider.id);
+        // What cannot be filled in is asked for.
+        let _asked_for = fill_in_form(t, &site.catalog, &mut form, &[]);
+    }
+    render(&FormPage::new(&operator, &site.catalog, form, FieldErrors::default()))
+}
+
+/// Fills in what was left empty and the provider's data know. Without a provider, the beginning of the first key proposes
+/// one: that is shown before anything is made of it.
+fn fill_in_form(
+    t: Messages,
+    store: &CatalogStore,
+    form: &mut ChannelForm,
+    keys: &[PastedKey],
+) -> Result<(), FieldErrors> {
+    let (providers, catalog) = (store.providers().load(), store.load());
+    let typed = preset::Fields {
+        name: form.name.clone(),
+        base_url: form.base_url.clone(),
+        provider: form.provider.clone(),
+        allow_private: form.allow_private,
+    };
+    let is_taken =
+        |name: &str| catalog.channels().any(|entry| entry.channel.name.to_lowercase() == name.to_lowercase());
+    let key = keys.first().map(|key| key.secret.expose());
+    let mut errors = FieldErrors::default();
+    match preset::fill_in(typed, key, &providers, is_taken, t) {
+        Ok(filled) => {
+            let proposed = form.provider.is_empty() && !filled.provider.is_empty();
+            form.name = filled.name;
+            form.base_url = filled.base_url;
+            form.provider = filled.provider;
+            form.allow_private = filled.allow_private;
+            if proposed {
+                let name = provider_name(t, providers.of(&form.provider)).to_owned();
+                errors.add("provider", t.discovery.provider_by_key(&name));
+            }
+        }
+        Err(Gap::Provider(message)) => errors.add("provider", message),
+        Err(Gap::BaseUrl(message)) => errors.add("base_url", message),
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// `POST /channels/new`.
 pub(super) async fn create(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
     let t = operator.t();
-    let form = ChannelForm::sent(&fields);
+    let mut form = ChannelForm::sent(&fields);
+    let (keys, problem) = pasted_keys(t, &form.keys);
+    if let Err(errors) = fill_in_form(t, &site.catalog, &mut form, &keys) {
+        let page = FormPage::new(&operator, &site.catalog, form, errors);
+        return render_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    }
+    let form = form;
     let refuse = |errors: FieldErrors| {
         let page = FormPage::new(&operator, &site.catalog, form.clone(), errors);
         render_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
     };
-    let (keys, problem) = pasted_keys(t, &form.keys);
     let new = match (form.validate(t, &site.catalog.providers().load(), None), problem) {
         (Ok(new), None) => new,
         (result, problem) => {
@@ -233,20 +338,13 @@ pub(in crate::web::admin) fn pasted_keys(t: Messages, text: &str) -> (Vec<Pasted
 async fn fetch_all(site: &Site, id: ChannelId) -> Result<Option<usize>> {
     let catalog = site.catalog.load();
     let entry = find_channel(&catalog, &id.to_string())?;
-    let Some(key) = entry.keys.first() else { return Ok(None) };
     let timeouts = patient_timeouts(&catalog, &entry.channel);
-    let now = site.clock.now();
-    let Ok(models) = fetch_models(
-        &site.clients,
-        &entry.channel,
-        &site.catalog.provider_of(&entry.channel),
-        &key.secret,
-        timeouts,
-        now,
-    )
-    .await
-    else {
-        return Ok(None);
+    let provider = site.catalog.provider_of(&entry.channel);
+    let refreshed = refresh(&site.db, &site.clients, &entry, &provider, timeouts, site.clock.now()).await;
+    let models = match refreshed {
+        Ok(refreshed) => refreshed.fetched.models(),
+        Err(RefreshFailure::Storage(error)) => return Err(error.into()),
+        Err(RefreshFailure::Fetch(_) | RefreshFailure::NoKey) => return Ok(None),
     };
     let models = &models[..models.len().min(crate::pool::rules::MAX_MODELS)];
     site.db.set_channel_models(id, models, &entry.channel.redirects).await?;

@@ -12,15 +12,15 @@ use super::{
     show::CheckSummary, state,
 };
 use crate::{
+    discovery::proof::{self, Depth, Subject},
     error::{Error, Result},
     i18n::Messages,
     model::{
         catalog::{Catalog, ChannelEntry},
-        key::{CheckKind, CheckStep, Key},
+        key::{CheckKind, CheckStep, Key, KeyVerdict},
     },
     pool::upkeep::{answered, models_to_check, patient_timeouts, wake},
     scheduler::rest::Scope,
-    upstream::check::check_key,
     web::{
         Site,
         admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
@@ -49,6 +49,8 @@ struct KeyPage {
     gauges: Gauges,
     models: Vec<String>,
     check: CheckSummary,
+    verdict: &'static str,
+    account: String,
     steps: Vec<StepRow>,
 }
 
@@ -71,6 +73,7 @@ impl StepRow {
         Self {
             title: match step.kind {
                 CheckKind::List => c.step_list(),
+                CheckKind::Key => c.step_key(),
                 CheckKind::Chat => c.step_chat(),
                 CheckKind::Stream => c.step_stream(),
             },
@@ -85,6 +88,17 @@ impl StepRow {
                 (_, None, None) => c.advice_settings(),
             },
         }
+    }
+}
+
+/// What is proved about a key, in a sentence.
+fn verdict_text(t: Messages, verdict: KeyVerdict) -> &'static str {
+    let d = t.discovery;
+    match verdict {
+        KeyVerdict::Callable => d.verdict_callable(),
+        KeyVerdict::Known => d.verdict_known(),
+        KeyVerdict::Invalid => d.verdict_invalid(),
+        KeyVerdict::NotKnown => d.verdict_not_known(),
     }
 }
 
@@ -140,6 +154,12 @@ async fn page(
             limits: LimitTables::of(t, entry, Some(key), &site.catalog.provider_of(&entry.channel)),
             models,
             check: CheckSummary::of(t, row.last_check.as_ref(), &catalog.zone),
+            verdict: row.last_check.as_ref().map_or("", |check| verdict_text(t, check.verdict)),
+            account: row
+                .last_check
+                .as_ref()
+                .and_then(|check| check.account.as_ref())
+                .map_or_else(String::new, |account| t.discovery.account(account)),
             steps: row
                 .last_check
                 .iter()
@@ -229,7 +249,7 @@ pub(super) async fn test_any(
         entry.keys.iter().find(ready).or(enabled).or(entry.keys.first()).cloned()
     };
     match key {
-        Some(key) => run(&site, &operator, &catalog, &entry, &key, None).await,
+        Some(key) => run(&site, &operator, &catalog, &entry, &key, None, Depth::Full).await,
         None => {
             let back = format!("/channels/{}", entry.channel.id);
             Ok(see_other_with(&back, FlashKind::Bad, operator.t().channels.no_keys_yet()))
@@ -248,7 +268,9 @@ pub(super) async fn test(
     let entry = find_channel(&catalog, &id)?;
     let key = find_key(&entry, &key)?;
     let model = Some(fields.text("model")).filter(|model| crate::pool::rules::is_model_name(model));
-    run(&site, &operator, &catalog, &entry, &key, model).await
+    let depth = if fields.raw("depth") == "proof" { Depth::Proof } else { Depth::Full };
+    let model = model.filter(|_| depth == Depth::Full);
+    run(&site, &operator, &catalog, &entry, &key, model, depth).await
 }
 
 async fn run(
@@ -258,26 +280,27 @@ async fn run(
     entry: &ChannelEntry,
     key: &Key,
     model: Option<&str>,
+    depth: Depth,
 ) -> Result<Response> {
     let t = operator.t().channels;
     let models = models_to_check(&entry.channel);
-    let model = model.or(models.first().map(String::as_str));
+    let model = if depth == Depth::Full { model.or(models.first().map(String::as_str)) } else { model };
     let timeouts = patient_timeouts(catalog, &entry.channel);
-    let check = check_key(
-        &site.clients,
-        &entry.channel,
-        &site.catalog.provider_of(&entry.channel),
-        &key.secret,
-        model,
-        timeouts,
-        &site.clock,
-    )
-    .await;
-    site.db.save_key_check(key.id, &check).await?;
+    let provider = site.catalog.provider_of(&entry.channel);
+    let subject = Subject { entry, key, provider: &provider, timeouts };
+    let check =
+        proof::check_key(&site.clients, &site.dispatch, &subject, model, depth, site.clock.now()).await;
+    proof::save(&site.db, &subject, &check).await?;
     if answered(&check) {
-        wake(site.dispatch.lock().rests_mut(), entry, key, model);
+        wake(site.dispatch.lock().rests_mut(), entry, key, check.model.as_deref());
     }
-    let (kind, text) =
-        if check.passed() { (FlashKind::Ok, t.test_passed()) } else { (FlashKind::Bad, t.test_failed()) };
+    let (kind, text) = match depth {
+        Depth::Full if check.passed() => (FlashKind::Ok, t.test_passed()),
+        Depth::Full => (FlashKind::Bad, t.test_failed()),
+        Depth::Proof => {
+            let good = matches!(check.verdict, KeyVerdict::Callable | KeyVerdict::Known);
+            (if good { FlashKind::Ok } else { FlashKind::Bad }, verdict_text(operator.t(), check.verdict))
+        }
+    };
     Ok(see_other_with(&key_path(entry, key), kind, text))
 }

@@ -16,6 +16,7 @@ use super::{
     validate::{parse_redirects, show_redirects},
 };
 use crate::{
+    discovery::{RefreshFailure, refresh},
     error::Result,
     i18n::Messages,
     model::{
@@ -26,7 +27,6 @@ use crate::{
         rules::{DOLLAR_PLACES, MAX_MODELS, MAX_PRICE_MICROS, is_model_name, is_price},
         upkeep::{merged_models, patient_timeouts},
     },
-    upstream::models::fetch_models,
     web::{
         Site,
         admin::visit::{Chrome, FlashKind, Operator, Section, render, render_with, see_other_with},
@@ -36,6 +36,8 @@ use crate::{
 
 /// Empty rows for new models.
 const SPARE_ROWS: usize = 2;
+/// Longer lists are shown with a search and in pages.
+const MOST_FETCHED: usize = 250;
 const MAX_TOKENS: i64 = 100_000_000;
 
 /// The table of models as it was typed.
@@ -290,19 +292,9 @@ pub(super) async fn fetch(
     let catalog = site.catalog.load();
     let entry = find_channel(&catalog, &id)?;
     let back = format!("/channels/{}", entry.channel.id);
-    let Some(key) = entry.keys.iter().find(|key| key.enabled).or(entry.keys.first()) else {
-        return Ok(see_other_with(&back, FlashKind::Bad, t.channels.fetch_no_key()));
-    };
     let timeouts = patient_timeouts(&catalog, &entry.channel);
-    let fetched = fetch_models(
-        &site.clients,
-        &entry.channel,
-        &site.catalog.provider_of(&entry.channel),
-        &key.secret,
-        timeouts,
-        site.clock.now(),
-    )
-    .await;
+    let provider = site.catalog.provider_of(&entry.channel);
+    let fetched = refresh(&site.db, &site.clients, &entry, &provider, timeouts, site.clock.now()).await;
     let mut fetched_page = FetchedPage {
         c: operator.chrome(Section::Channels),
         title: t.channels.fetch_title(&entry.channel.name),
@@ -311,11 +303,21 @@ pub(super) async fn fetch(
         failed: None,
     };
     match fetched {
-        Ok(models) => {
+        Ok(refreshed) => {
+            let models = refreshed.fetched.models();
+            if models.len() > MOST_FETCHED {
+                let list = format!("/upstream-models?channel={}&show=new", entry.channel.id);
+                return Ok(see_other_with(&list, FlashKind::Ok, t.discovery.refreshed(1, models.len())));
+            }
             fetched_page.rows = fetched_rows(t, &entry.channel, models);
             render(&fetched_page)
         }
-        Err(failure) => {
+        Err(RefreshFailure::NoKey) => {
+            let back = &fetched_page.back;
+            Ok(see_other_with(back, FlashKind::Bad, t.channels.fetch_no_key()))
+        }
+        Err(RefreshFailure::Storage(error)) => Err(error.into()),
+        Err(RefreshFailure::Fetch(failure)) => {
             let status = failure.status.map(|status| t.channels.rest_status(status));
             let class = failure.class.map(|class| state::class_name(t, class));
             let result: Vec<&str> = status.as_deref().into_iter().chain(class).collect();

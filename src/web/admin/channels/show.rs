@@ -26,6 +26,7 @@ use crate::{
     },
     pool::upkeep::models_to_check,
     provider::{GENERIC, Providers},
+    storage::discovery::ModelFilter,
     web::{
         Site,
         admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
@@ -55,6 +56,9 @@ struct ShowPage {
     limits: LimitTables,
     models: ModelsForm,
     messages: Vec<String>,
+    /// How many models of the upstream's list the channel does not offer; empty if there are none.
+    new_models: String,
+    new_models_path: String,
 }
 
 struct KeyLine {
@@ -157,6 +161,8 @@ pub(super) async fn page(
     let gauges = Gauges::of(t, entry, &shared, now, &catalog.zone);
     let has_tightest = !tightest.is_empty();
     let providers = site.catalog.providers().load();
+    let filter = ModelFilter { channel: Some(entry.channel.id), not_offered: true, ..ModelFilter::default() };
+    let (_, new_models) = site.db.discovered_models(&filter, 0, 0).await?;
     let page = {
         let pool = site.dispatch.lock();
         let book = pool.rests();
@@ -195,6 +201,8 @@ pub(super) async fn page(
             paste,
             limits: LimitTables::of(t, entry, None, providers.of(&entry.channel.provider)),
             messages: models.messages(t),
+            new_models: if new_models > 0 { t.discovery.new_models(new_models) } else { String::new() },
+            new_models_path: format!("/upstream-models?channel={}&show=new", entry.channel.id),
             models,
         }
     };

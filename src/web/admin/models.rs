@@ -1,0 +1,406 @@
+//! `/upstream-models`: every model that the upstreams list, what changed, and offering some of them.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{RawQuery, State},
+    response::Response,
+    routing::{get, post},
+};
+
+use crate::{
+    discovery::{RefreshFailure, refresh},
+    error::Result,
+    i18n::Messages,
+    model::{
+        catalog::{Catalog, ChannelEntry},
+        channel::ChannelModel,
+        decimal,
+        id::ChannelId,
+        time::UnixMs,
+    },
+    pool::{
+        rules::{DOLLAR_PLACES, MAX_MODELS, is_model_name, is_price},
+        upkeep::patient_timeouts,
+    },
+    provider::listing::Modality,
+    storage::discovery::{ChangeKind, DiscoveredModel, Discovery, ModelChange, ModelFilter},
+    upstream::models::channel_model,
+    web::{
+        Site,
+        admin::visit::{Chrome, FlashKind, Operator, Section, render, see_other, see_other_with},
+        form::Fields,
+    },
+};
+
+/// The models of a page.
+const PER_PAGE: usize = 100;
+/// The changes of the page, and those of a model that are shown.
+const CHANGES: usize = 30;
+/// The most channels whose state is listed; an operator with more has the filter.
+const MOST_CHANNELS: usize = 50;
+/// The longest name in a table, in characters.
+const MOST_NAME: usize = 120;
+
+/// `/upstream-models` and what its forms do.
+pub fn router() -> Router<Site> {
+    Router::new()
+        .route("/upstream-models", get(show))
+        .route("/upstream-models/refresh", get(to_models).post(refresh_now))
+        .route("/upstream-models/seen", get(to_models).post(seen))
+        .route("/upstream-models/offer", post(offer).get(to_models))
+}
+
+#[derive(Template)]
+#[template(path = "pages/models.html")]
+struct ModelsPage {
+    c: Chrome,
+    q: String,
+    channel: String,
+    channels: Vec<(String, String)>,
+    show: String,
+    shows: Vec<(String, String)>,
+    /// The query that brings back this part of the list.
+    query: String,
+    any: bool,
+    count: String,
+    rows: Vec<Row>,
+    place: String,
+    previous: String,
+    next: String,
+    offerable: bool,
+    states: Vec<ChannelState>,
+    changes: Vec<ChangeRow>,
+    changes_title: String,
+    more_changes: String,
+    looked_at: i64,
+}
+
+/// A model of a channel.
+struct Row {
+    /// The channel's id and the name; what a form sends back.
+    value: String,
+    name: String,
+    channel: String,
+    channel_path: String,
+    badges: Vec<(&'static str, String)>,
+    context: String,
+    output: String,
+    abilities: String,
+    price: String,
+    seen: String,
+    offerable: bool,
+}
+
+/// How the discovery of a channel stands.
+struct ChannelState {
+    name: String,
+    path: String,
+    count: String,
+    asked: String,
+    fault: String,
+    incomplete: bool,
+}
+
+/// A change of a model.
+struct ChangeRow {
+    at: String,
+    class: &'static str,
+    kind: &'static str,
+    name: String,
+    channel: String,
+    details: String,
+}
+
+fn day(at: UnixMs, catalog: &Catalog) -> String {
+    at.zoned(&catalog.zone).strftime("%Y-%m-%d").to_string()
+}
+
+fn minute(at: UnixMs, catalog: &Catalog) -> String {
+    at.zoned(&catalog.zone).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+fn short(name: &str) -> String {
+    if name.chars().count() <= MOST_NAME {
+        return name.to_owned();
+    }
+    name.chars().take(MOST_NAME - 1).chain(['…']).collect()
+}
+
+impl Row {
+    fn of(t: Messages, model: &DiscoveredModel, catalog: &Catalog) -> Self {
+        let d = t.discovery;
+        let facts = &model.facts;
+        let mut badges = Vec::new();
+        if let Some(at) = model.vanished_at {
+            badges.push(("warn", d.gone_since(&day(at, catalog))));
+        } else {
+            badges.push(match model.callable() {
+                Some(true) => ("ok", d.callable().to_owned()),
+                Some(false) => ("warn", d.refused().to_owned()),
+                None => ("", d.listed().to_owned()),
+            });
+        }
+        match facts.free {
+            Some(true) => badges.push(("ok", d.free().to_owned())),
+            Some(false) => badges.push(("", d.paid().to_owned())),
+            None => {}
+        }
+        if model.offered {
+            badges.push(("", d.offered().to_owned()));
+        }
+        let takes = |kind| facts.input.is_some_and(|kinds| kinds.has(kind));
+        let abilities: Vec<&str> = [
+            (facts.tools == Some(true), d.tools()),
+            (facts.reasoning == Some(true), d.reasoning()),
+            (takes(Modality::Image), d.images()),
+            (takes(Modality::Audio), d.audio()),
+            (takes(Modality::Video), d.video()),
+            (takes(Modality::File), d.files()),
+        ]
+        .into_iter()
+        .filter_map(|(has, word)| has.then_some(word))
+        .collect();
+        let count = |value: Option<u32>| value.map_or_else(|| "—".to_owned(), |value| value.to_string());
+        let dollars = |micros| decimal::show(micros, DOLLAR_PLACES);
+        Self {
+            value: format!("{} {}", model.channel_id, facts.id),
+            name: short(&facts.id),
+            channel: model.channel.clone(),
+            channel_path: format!("/channels/{}", model.channel_id),
+            badges,
+            context: count(facts.context_window),
+            output: count(facts.output_limit),
+            abilities: if abilities.is_empty() { "—".to_owned() } else { abilities.join(", ") },
+            price: facts.price.map_or_else(
+                || "—".to_owned(),
+                |price| format!("{} / {}", dollars(price.input), dollars(price.output)),
+            ),
+            seen: d.first_seen(&day(model.first_seen_at, catalog)),
+            offerable: !model.offered && model.vanished_at.is_none() && is_model_name(&facts.id),
+        }
+    }
+}
+
+impl ChangeRow {
+    fn of(t: Messages, change: &ModelChange, catalog: &Catalog) -> Self {
+        let d = t.discovery;
+        let (class, kind) = match change.kind {
+            ChangeKind::Appeared => ("ok", d.appeared()),
+            ChangeKind::Changed => ("", d.changed()),
+            ChangeKind::Vanished => ("warn", d.vanished()),
+        };
+        let fields = change.fields.iter().take(5);
+        let details: Vec<String> =
+            fields.map(|(name, before, after)| format!("{name}: {before} → {after}")).collect();
+        Self {
+            at: minute(change.at, catalog),
+            class,
+            kind,
+            name: short(&change.name),
+            channel: change.channel.clone(),
+            details: details.join(", ").chars().take(300).collect(),
+        }
+    }
+}
+
+fn states(t: Messages, catalog: &Catalog, known: &BTreeMap<ChannelId, Discovery>) -> Vec<ChannelState> {
+    let state = |entry: &std::sync::Arc<ChannelEntry>| {
+        let id = entry.channel.id;
+        let discovery = known.get(&id);
+        let listed = discovery.and_then(|one| one.listed_at.map(|_| one.models));
+        ChannelState {
+            name: entry.channel.name.clone(),
+            path: format!("/upstream-models?channel={id}"),
+            count: listed.map_or_else(|| "—".to_owned(), |count| count.to_string()),
+            asked: discovery
+                .map_or_else(|| t.discovery.never_asked().to_owned(), |one| minute(one.tried_at, catalog)),
+            fault: discovery
+                .and_then(|one| one.fault.as_ref())
+                .map(|fault| fault.chars().take(300).collect())
+                .unwrap_or_default(),
+            incomplete: discovery.is_some_and(|one| one.listed_at.is_some() && !one.complete),
+        }
+    };
+    catalog.channels().take(MOST_CHANNELS).map(state).collect()
+}
+
+fn address(q: &str, channel: &str, show: &str, page: usize) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in [("q", q), ("channel", channel), ("show", show)] {
+        if !value.is_empty() {
+            query.append_pair(name, value);
+        }
+    }
+    if page > 1 {
+        query.append_pair("page", &page.to_string());
+    }
+    query.finish()
+}
+
+async fn show(State(site): State<Site>, operator: Operator, RawQuery(query): RawQuery) -> Result<Response> {
+    let t = operator.t();
+    let d = t.discovery;
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes());
+    let (q, channel, show) = (fields.text("q"), fields.text("channel"), fields.text("show"));
+    let wanted = fields.text("page").parse::<usize>().unwrap_or(1).clamp(1, 100_000);
+    let catalog = site.catalog.load();
+    let filter = ModelFilter {
+        search: q.to_owned(),
+        channel: channel.parse().ok().map(ChannelId),
+        free: matches!(show, "free" | "free-callable"),
+        callable: matches!(show, "callable" | "free-callable"),
+        not_offered: show == "new",
+        gone: show == "gone",
+    };
+    let (models, total) = site.db.discovered_models(&filter, (wanted - 1) * PER_PAGE, PER_PAGE).await?;
+    let known = site.db.discoveries().await?;
+    let looked_at = site.db.models_looked_at(operator.user.id).await?;
+    let (changes, change_count) = site.db.model_changes(looked_at, filter.channel, CHANGES).await?;
+    let pages = total.div_ceil(PER_PAGE).max(1);
+    let rows: Vec<Row> = models.iter().map(|model| Row::of(t, model, &catalog)).collect();
+    let link = |page: usize| format!("/upstream-models?{}", address(q, channel, show, page));
+    let choice = |value: &str, label: &str| (value.to_owned(), label.to_owned());
+    let channels = catalog.channels().map(|entry| (entry.channel.id.to_string(), entry.channel.name.clone()));
+    let page = ModelsPage {
+        c: operator.chrome(Section::Models),
+        q: q.to_owned(),
+        channel: channel.to_owned(),
+        channels: [choice("", t.common.all())].into_iter().chain(channels).collect(),
+        show: show.to_owned(),
+        shows: vec![
+            choice("", d.show_listed()),
+            choice("free", d.show_free()),
+            choice("callable", d.show_callable()),
+            choice("free-callable", d.show_free_callable()),
+            choice("new", d.show_new()),
+            choice("gone", d.show_gone()),
+        ],
+        query: address(q, channel, show, wanted),
+        any: known.values().any(|discovery| discovery.listed_at.is_some()),
+        count: d.count(total),
+        offerable: rows.iter().any(|row| row.offerable),
+        rows,
+        place: d.page_of(wanted, pages),
+        previous: if wanted > 1 { link(wanted.min(pages + 1) - 1) } else { String::new() },
+        next: if wanted < pages { link(wanted + 1) } else { String::new() },
+        states: states(t, &catalog, &known),
+        changes: changes.iter().map(|change| ChangeRow::of(t, change, &catalog)).collect(),
+        changes_title: if looked_at.0 > 0 {
+            d.changes_since(&minute(looked_at, &catalog))
+        } else {
+            d.changes_all().to_owned()
+        },
+        more_changes: match change_count.saturating_sub(changes.len()) {
+            0 => String::new(),
+            more => d.more_changes(more),
+        },
+        // What is noticed after this page was drawn has not been looked at.
+        looked_at: site.clock.now().0,
+    };
+    render(&page)
+}
+
+async fn to_models(_operator: Operator) -> Response {
+    see_other("/upstream-models")
+}
+
+/// `POST /upstream-models/seen`: the changes up to the time at which the page was drawn have been looked at.
+async fn seen(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
+    let now = site.clock.now();
+    let at = fields.text("at").parse().map_or(now, UnixMs).min(now);
+    site.db.set_models_looked_at(operator.user.id, at).await?;
+    Ok(see_other("/upstream-models"))
+}
+
+/// `POST /upstream-models/refresh`: asks the upstream of one channel, or of all that are on, one after the other.
+async fn refresh_now(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
+    let d = operator.t().discovery;
+    let catalog = site.catalog.load();
+    let only = fields.text("channel").parse().ok().map(ChannelId);
+    let is_wanted = |entry: &&std::sync::Arc<ChannelEntry>| match only {
+        Some(id) => entry.channel.id == id,
+        None => entry.channel.enabled && !entry.keys.is_empty(),
+    };
+    let (mut asked, mut models, mut failed) = (0, 0, Vec::new());
+    for entry in catalog.channels().filter(is_wanted) {
+        let timeouts = patient_timeouts(&catalog, &entry.channel);
+        let provider = site.catalog.provider_of(&entry.channel);
+        match refresh(&site.db, &site.clients, entry, &provider, timeouts, site.clock.now()).await {
+            Ok(refreshed) => {
+                asked += 1;
+                models += refreshed.fetched.listing.models.len();
+            }
+            Err(RefreshFailure::Storage(error)) => return Err(error.into()),
+            Err(RefreshFailure::Fetch(_) | RefreshFailure::NoKey) => {
+                failed.push(entry.channel.name.as_str());
+            }
+        }
+    }
+    let mut text = d.refreshed(asked, models);
+    if !failed.is_empty() {
+        let most = 10;
+        let mut names = failed.iter().take(most).copied().collect::<Vec<_>>().join(", ");
+        if failed.len() > most {
+            names.push('…');
+        }
+        text = format!("{text} {}", d.refresh_failed(&names));
+    }
+    let kind = if failed.is_empty() { FlashKind::Ok } else { FlashKind::Bad };
+    let back = format!("/upstream-models?{}", address("", fields.text("channel"), "", 1));
+    Ok(see_other_with(back.trim_end_matches('?'), kind, text))
+}
+
+/// `POST /upstream-models/offer`: the selected models are offered by their channels, beside those that are already.
+async fn offer(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
+    let d = operator.t().discovery;
+    let mut chosen: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+    for (id, name) in fields.all("offer").take(PER_PAGE).filter_map(|value| value.split_once(' ')) {
+        if let Ok(id) = id.parse() {
+            chosen.entry(id).or_default().push(name);
+        }
+    }
+    let _changing = site.admin.changing.lock().await;
+    site.catalog.follow().await?;
+    let catalog = site.catalog.load();
+    let (mut count, mut full) = (0, false);
+    for (id, names) in chosen {
+        let Some(entry) = catalog.channel(ChannelId(id)) else { continue };
+        let mut models: Vec<ChannelModel> = entry.channel.models.clone();
+        let before = models.len();
+        for name in names {
+            if entry.channel.model(name).is_some() || models.iter().any(|model| model.name == name) {
+                continue;
+            }
+            if models.len() >= MAX_MODELS {
+                full = true;
+                break;
+            }
+            let Some(facts) = site.db.find_discovered(entry.channel.id, name).await? else { continue };
+            let mut model = channel_model(&facts);
+            model.price = model.price.filter(|price| is_price(*price));
+            if is_model_name(&model.name) {
+                models.push(model);
+            }
+        }
+        if models.len() > before {
+            count += models.len() - before;
+            site.db.set_channel_models(entry.channel.id, &models, &entry.channel.redirects).await?;
+        }
+    }
+    if count > 0 {
+        site.catalog.reload().await?;
+    }
+    let back = match fields.text("back") {
+        "" => "/upstream-models".to_owned(),
+        query => format!("/upstream-models?{query}"),
+    };
+    let (kind, text) = match (count, full) {
+        (0, false) => (FlashKind::Bad, d.nothing_selected().to_owned()),
+        (_, true) => (FlashKind::Bad, format!("{} {}", d.taken_over(count), d.too_many(MAX_MODELS))),
+        (_, false) => (FlashKind::Ok, d.taken_over(count)),
+    };
+    Ok(see_other_with(&back, kind, text))
+}

@@ -245,6 +245,20 @@ impl Dispatch {
         self.0.serve(&mut state);
     }
 
+    /// Declares what calls of an earlier run were for: a model on another endpoint than chat is otherwise known only once
+    /// somebody asks for it there. Call it before these calls are [replayed](Pool::replay).
+    pub fn recall(&self, sent: &[Sent]) {
+        let mut state = self.0.state();
+        let before = state.other_endpoints.len();
+        for call in sent {
+            let Some((model, endpoint)) = elsewhere(&call.model) else { continue };
+            state.other_endpoints.insert((call.channel, model.into(), endpoint));
+        }
+        if state.other_endpoints.len() > before {
+            self.0.redeclare(&mut state);
+        }
+    }
+
     /// Who serves a call by these steps, of which a plain model is one: each step's tiers by the channels' priority. `most_wait`
     /// is how long the call may wait at all: nobody is refused for whom a lower tier has room, except at a step that is never
     /// left.
@@ -446,16 +460,19 @@ pub fn on_every_endpoint(scope: &Scope) -> Vec<Scope> {
 
 /// The scope of the same model on chat, if a scope is one of a model on another endpoint.
 pub fn on_chat(scope: &Scope) -> Option<Scope> {
-    let chat_name = |name: &str| {
-        let others = Endpoint::ALL.iter().filter(|endpoint| **endpoint != Endpoint::Chat);
-        others.filter_map(|endpoint| name.strip_suffix(&format!(" ({endpoint})"))).next().map(str::to_owned)
-    };
+    let chat_name = |name: &str| elsewhere(name).map(|(model, _)| model.to_owned());
     match scope {
         Scope::ChannelModel(id, name) => Some(Scope::ChannelModel(*id, chat_name(name)?)),
         Scope::KeyModel(id, name) => Some(Scope::KeyModel(*id, chat_name(name)?)),
         Scope::GroupModel(id, group, name) => Some(Scope::GroupModel(*id, group.clone(), chat_name(name)?)),
         _ => None,
     }
+}
+
+/// The model and the endpoint that a name stands for, if it is one of another endpoint than chat.
+fn elsewhere(name: &str) -> Option<(&str, Endpoint)> {
+    let others = Endpoint::ALL.iter().filter(|endpoint| **endpoint != Endpoint::Chat);
+    others.filter_map(|endpoint| Some((name.strip_suffix(&format!(" ({endpoint})"))?, *endpoint))).next()
 }
 
 /// The name under which a model rests. A chat model that knows no embeddings must not rest for chat.

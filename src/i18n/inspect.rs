@@ -132,7 +132,7 @@ texts! {
         back_at(when: &str): "back {when}" / "{when}恢复";
         others: "Not offered there" / "未提供该模型";
         others_count(count: usize): "{count} channels do not offer this model" / "{count} 个渠道不提供此模型";
-        order_hint: "Higher priorities come first. Among equals a channel is drawn by weight, and of it the key that was used longest ago; a tier that is busy is waited for up to two seconds." / "优先级高者先用。同级渠道按权重抽取，再取其中最久未使用的密钥；繁忙的层级最多等待两秒。";
+        order_hint: "Higher priorities come first, and among their keys those in good standing whose quota is the least scarce. Among equals a channel is drawn by weight, and of it the key that was used longest ago; a priority that is busy is waited for up to two seconds." / "优先级高者先用；同级中状况良好、额度最充裕的密钥优先。条件相同的渠道按权重抽取，再取其中最久未使用的密钥；某一优先级繁忙时最多等待两秒。";
         nobody_ready: "No candidate is ready now; a call would wait in line, or be told when to come back." / "当前没有就绪的候选；调用会排队等待，或被告知何时重试。";
         saved_state: "This is what is saved: no server runs on this folder." / "以下为已保存的状态：此目录当前没有服务运行。";
         saved_by_server: "This is what the running server saved within the last second; who waits in line is not in it." / "以下为运行中的服务在一秒内保存的状态；不含正在排队的调用。";

@@ -1,7 +1,7 @@
 //! The usage log.
 
 use super::texts;
-use crate::model::usage::{CallResult, OutcomeClass};
+use crate::model::usage::{CallResult, OutcomeClass, WaitReason};
 
 texts! {
     /// The usage log and one call's page.
@@ -75,6 +75,10 @@ texts! {
         client_address: "Client address" / "客户端地址";
         error_code: "Error code" / "错误代码";
         queue: "Waited for a slot" / "排队等待";
+        waited: "Waited" / "等待";
+        waited_for_limit: "limits were used up" / "限额已用尽";
+        waited_for_rest: "what could serve it rested" / "可用的密钥或模型在休息";
+        waited_for_busy: "calls under way came first" / "等待进行中的调用结束";
         first_token: "First token" / "首字";
         total: "Total" / "总耗时";
         prompt_tokens: "Prompt tokens" / "输入 token";
@@ -130,6 +134,15 @@ impl Log {
             CallResult::Interrupted => self.result_interrupted(),
             CallResult::ClientClosed => self.result_client_closed(),
             CallResult::ShuttingDown => self.result_shutting_down(),
+        }
+    }
+
+    /// What a call waited for, as the reason for its waiting.
+    pub fn wait_reason(&self, reason: WaitReason) -> &'static str {
+        match reason {
+            WaitReason::Limit => self.waited_for_limit(),
+            WaitReason::Rest => self.waited_for_rest(),
+            WaitReason::Busy => self.waited_for_busy(),
         }
     }
 

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::{
     dispatch::{Dispatch, Stage},
     model::{
@@ -16,7 +19,8 @@ use crate::{
 };
 
 /// Why a call is refused before any candidate is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Refused {
     /// No channel that is on offers the model.
     UnknownModel,

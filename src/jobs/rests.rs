@@ -42,6 +42,7 @@ pub async fn load(db: &Db, folder: &Path, dispatch: &Dispatch, crashed: bool) ->
     let rests = db.load_rests().await?;
     let ledger = db.load_ledger().await?;
     let sent = sends::noted(folder);
+    dispatch.recall(sent.as_deref().unwrap_or_default());
     {
         let now = dispatch.now();
         let rests = rests.iter().filter_map(|(scope, rest)| {

@@ -65,7 +65,8 @@ impl SendLog {
         if model.contains(['\n', '\r']) {
             return;
         }
-        let line = format!("{at} {channel} {key} {input_tokens} {tokens} {most_tokens} {units} {model}\n");
+        // On a line of its own, also after one of which a full disk took only a part.
+        let line = format!("\n{at} {channel} {key} {input_tokens} {tokens} {most_tokens} {units} {model}\n");
         let mut open = self.lock();
         if open.bytes >= MAX_BYTES {
             return;
@@ -188,6 +189,10 @@ mod tests {
         assert_eq!(noted(folder.path()), Some(vec![call(1), call(2)]), "it is not saved yet");
         log.forget();
         assert_eq!(noted(folder.path()), Some(vec![call(2)]));
+        // A disk that was full took a part of a line.
+        OpenOptions::new().append(true).open(folder.path().join(NEW)).unwrap().write_all(b"3 1 2").unwrap();
+        log.note(&call(3));
+        assert_eq!(noted(folder.path()), Some(vec![call(2), call(3)]));
         drop(log);
 
         // A crash in the middle of a line, and a second one before anything was saved.

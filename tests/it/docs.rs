@@ -18,6 +18,7 @@ const PAIRS: &[&str] = &[
     "deploy/README",
     "docs/api",
     "docs/backup",
+    "docs/calls",
     "docs/capacity",
     "docs/chains",
     "docs/cli",

@@ -9,6 +9,7 @@ use super::{
     endpoint::{Asked, Endpoint, Query, Shown},
     keys,
     refusal::{Refusal, Result},
+    rests::ScopeKind,
     shapes::{At, Page, PageQuery},
 };
 use crate::{
@@ -48,29 +49,11 @@ pub fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// What kind of thing a limit holds for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HolderKind {
-    /// A channel.
-    Channel,
-    /// A key, for every model.
-    Key,
-    /// The keys of a quota group of a channel, for every model.
-    Group,
-    /// An upstream's model on one key.
-    KeyModel,
-    /// An upstream's model on the keys of a quota group.
-    GroupModel,
-    /// An upstream's model on every key of a channel.
-    ChannelModel,
-}
-
 /// Whom a limit or a rest holds for: its kind, and what names one of that kind.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Holder {
     /// The kind.
-    kind: HolderKind,
+    kind: ScopeKind,
     /// The channel, unless it is a key.
     channel_id: Option<i64>,
     /// The key.
@@ -95,51 +78,23 @@ impl Holder {
             models: Vec::new(),
         };
         match scope {
-            LimitScope::Channel(id) => holder(HolderKind::Channel, Some(id), None),
-            LimitScope::Key(id) => holder(HolderKind::Key, None, Some(id)),
+            LimitScope::Channel(id) => holder(ScopeKind::Channel, Some(id), None),
+            LimitScope::Key(id) => holder(ScopeKind::Key, None, Some(id)),
             LimitScope::Group(id, group) => {
-                Self { group: Some(group.clone()), ..holder(HolderKind::Group, Some(id), None) }
+                Self { group: Some(group.clone()), ..holder(ScopeKind::Group, Some(id), None) }
             }
             LimitScope::KeyModel(id, model) => {
-                Self { model: Some(model.clone()), ..holder(HolderKind::KeyModel, None, Some(id)) }
+                Self { model: Some(model.clone()), ..holder(ScopeKind::KeyModel, None, Some(id)) }
             }
             LimitScope::GroupModel(id, group, model) => Self {
                 group: Some(group.clone()),
                 model: Some(model.clone()),
-                ..holder(HolderKind::GroupModel, Some(id), None)
+                ..holder(ScopeKind::GroupModel, Some(id), None)
             },
             LimitScope::Model(id, model) => {
-                Self { model: Some(model.clone()), ..holder(HolderKind::ChannelModel, Some(id), None) }
+                Self { model: Some(model.clone()), ..holder(ScopeKind::ChannelModel, Some(id), None) }
             }
             LimitScope::Models(whole, models) => Self { models: models.0.clone(), ..Self::of(whole) },
-        }
-    }
-}
-
-/// What a limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Counted {
-    /// Calls.
-    Requests,
-    /// Prompt tokens.
-    InputTokens,
-    /// Prompt and completion tokens.
-    Tokens,
-    /// The provider's own unit.
-    Units,
-    /// Calls at the same time.
-    Concurrency,
-}
-
-impl From<Metric> for Counted {
-    fn from(metric: Metric) -> Self {
-        match metric {
-            Metric::Requests => Self::Requests,
-            Metric::InputTokens => Self::InputTokens,
-            Metric::Tokens => Self::Tokens,
-            Metric::Units => Self::Units,
-            Metric::Concurrency => Self::Concurrency,
         }
     }
 }
@@ -220,7 +175,7 @@ pub struct GaugeView {
     /// Whom it holds for.
     holder: Holder,
     /// What is counted.
-    metric: Counted,
+    metric: Metric,
     /// When it comes back.
     window: Span,
     /// How much is allowed, as far as known.
@@ -242,7 +197,7 @@ impl GaugeView {
     fn of(scope: &LimitScope, reading: &Reading) -> Self {
         Self {
             holder: Holder::of(scope),
-            metric: reading.metric.into(),
+            metric: reading.metric,
             window: Span::of(&reading.window),
             max: reading.max,
             used: reading.used,
@@ -390,9 +345,9 @@ impl OutlookView {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BindingView {
     /// The kind of what each holds for.
-    per: HolderKind,
+    per: ScopeKind,
     /// What is counted.
-    metric: Counted,
+    metric: Metric,
     /// When it comes back.
     window: Span,
     /// How much each allows.
@@ -405,7 +360,7 @@ impl BindingView {
     fn of(binding: &Binding) -> Self {
         Self {
             per: Holder::of(&binding.scope).kind,
-            metric: binding.metric.into(),
+            metric: binding.metric,
             window: Span::of(&binding.window),
             max: binding.max,
             limits: binding.limits,
@@ -460,24 +415,6 @@ pub struct RoutesQuery {
     /// Completion tokens of the call.
     #[schema(minimum = 0, maximum = 100_000_000, default = 500)]
     completion_tokens: Option<i64>,
-}
-
-/// Why a call is refused before any candidate is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RefusedBecause {
-    /// No channel that is on offers the model.
-    UnknownModel,
-    /// The token is switched off.
-    TokenOff,
-    /// The token has ended.
-    TokenEnded,
-    /// The model is not in the token's scope.
-    ModelNotAllowed,
-    /// The token's groups allow none of the channels that offer the model.
-    NoChannel,
-    /// The token's quota counts dollars, and the model has no price.
-    NoPrice,
 }
 
 /// Why a candidate is not tried now.
@@ -552,7 +489,7 @@ pub struct RoutesView {
     /// The public models that the name stands for, in the order in which they are tried.
     steps: Vec<String>,
     /// Why the call is refused whatever the candidates are like; then none has a place.
-    refused: Option<RefusedBecause>,
+    refused: Option<Refused>,
     /// First those that would be tried, in order; then those that are not ready, the soonest first; then the others.
     candidates: Vec<RouteCandidate>,
 }
@@ -576,14 +513,6 @@ async fn routes(asked: Asked<(), Query<RoutesQuery>>) -> Result<Shown<RoutesView
 impl RoutesView {
     /// A report, with sentences in a language.
     pub fn of(report: &RouteReport, t: Messages, now: Now) -> Self {
-        let refused = report.refused.map(|refused| match refused {
-            Refused::UnknownModel => RefusedBecause::UnknownModel,
-            Refused::TokenOff => RefusedBecause::TokenOff,
-            Refused::TokenEnded => RefusedBecause::TokenEnded,
-            Refused::ModelNotAllowed => RefusedBecause::ModelNotAllowed,
-            Refused::NoChannel => RefusedBecause::NoChannel,
-            Refused::NoPrice => RefusedBecause::NoPrice,
-        });
         let view = |candidate: &Candidate| RouteCandidate {
             place: candidate.place,
             step: candidate.step + 1,
@@ -601,7 +530,7 @@ impl RoutesView {
         };
         Self {
             steps: report.steps.clone(),
-            refused,
+            refused: report.refused,
             candidates: report.candidates.iter().map(view).collect(),
         }
     }

@@ -45,15 +45,15 @@ pub fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// What kind of thing rests.
+/// What kind of thing rests, or what a limit holds for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScopeKind {
-    /// A channel: its host does not answer.
+    /// A channel; it rests if its host does not answer.
     Channel,
     /// A key, for every model.
     Key,
-    /// Every key of a quota group of a channel.
+    /// Every key of a quota group of a channel, for every model.
     Group,
     /// An upstream's model on one key.
     KeyModel,

@@ -15,7 +15,7 @@ use crate::{
     model::{
         id::{ChannelId, KeyId, RequestId, TokenId},
         time::UnixMs,
-        usage::{CallResult, Endpoint as Called, OutcomeClass, TokenCounts},
+        usage::{CallResult, Endpoint as Called, OutcomeClass, TokenCounts, WaitReason},
     },
     pool::{
         input::{Decimal, Faults},
@@ -239,7 +239,7 @@ pub struct CallView {
     result: CallResult,
     /// Our code for the error.
     error_code: Option<String>,
-    /// Milliseconds spent waiting for something that rested.
+    /// Milliseconds spent waiting in line, before and between attempts.
     queue_ms: u32,
     /// Milliseconds from arrival to the first content for the client.
     first_token_ms: Option<u32>,
@@ -317,6 +317,10 @@ pub struct AttemptView {
     key: KeyNameView,
     /// The upstream's model.
     model: String,
+    /// Milliseconds that the call waited in line right before it.
+    waited_ms: u32,
+    /// What it waited for; null if it did not.
+    waited_for: Option<WaitReason>,
     /// Milliseconds from the call's arrival to the attempt's start.
     started_ms: u32,
     /// Milliseconds from the attempt's start to the upstream's first content.
@@ -337,6 +341,8 @@ impl AttemptView {
             channel: channel_name(&attempt.channel),
             key: key_name(&attempt.key),
             model: attempt.model.clone(),
+            waited_ms: attempt.waited_ms,
+            waited_for: attempt.waited_for,
             started_ms: attempt.started_ms,
             first_byte_ms: attempt.first_byte_ms,
             duration_ms: attempt.duration_ms,

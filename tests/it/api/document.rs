@@ -111,6 +111,7 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
     let channel = json!({
         "name": "full", "base_url": upstream.base_url(), "allow_private": true, "groups": ["g"], "note": "n",
         "headers": {"X-Secret": "header-value-that-is-secret"}, "timeouts": {"idle_ms": 9000},
+        "limits": [{"max": 40, "window": "1m"}],
         "models": ["n", {"name": "m", "context_window": 8192, "vision": true, "price": {"input": 1, "output": 2}}],
         "redirects": {"smart": ["m", "n"], "one": "m"}, "limits": [{"max": 40, "window": "1m"}],
     });

@@ -1,11 +1,13 @@
 //! The usage log and its sums by script, compared with what the pages show.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Api, assert_refused};
 use crate::support::{
-    app::TestApp,
+    app::{TestApp, eventually},
     upstream::{Fault, Upstream},
 };
 
@@ -76,6 +78,33 @@ async fn calls_are_listed_with_filters_and_pages_and_shown_with_their_attempts()
     assert!(api.page(&format!("/log/{id}")).await.contains("429"));
     for id in ["00000000-0000-0000-0000-000000000000", "nonsense"] {
         assert_refused(&api.send(Method::GET, &format!("/api/usage/{id}"), None).await, 404, "not_found");
+    }
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_says_what_it_waited_for() {
+    let (upstream, api) = (Upstream::start(), Api::start().await);
+    let channel = api.app.channel("u", &upstream, &["upstream-key-0000-alpha"]).await;
+    let limits = json!({"limits": [{"max": 1, "window": "10s"}]});
+    assert_eq!(api.patch(&format!("/api/channels/{channel}"), limits).await.status, 200);
+    api.app.token().await;
+    assert_eq!(api.app.chat(false, "words=3").await.status, 200);
+    let room = async {
+        eventually("a call in line", async || api.app.app.site().dispatch.waiting() == 1).await;
+        api.app.clock.advance(Duration::from_secs(12));
+    };
+    let (reply, ()) = tokio::join!(api.app.chat(false, "words=3"), room);
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    api.app.app.flush_usage().await;
+    let calls = api.get("/api/usage").await;
+    for (place, expected) in [(0, json!("limit")), (1, Value::Null)] {
+        let id = calls["items"][place]["request_id"].as_str().unwrap();
+        let call = api.get(&format!("/api/usage/{id}")).await;
+        let attempt = &call["attempts"][0];
+        assert_eq!(attempt["waited_for"], expected, "{call}");
+        assert!(attempt["waited_ms"].as_u64() <= call["call"]["queue_ms"].as_u64(), "{call}");
+        assert!(attempt["waited_ms"].is_u64(), "{call}");
     }
     api.stop().await;
 }

@@ -272,6 +272,27 @@ async fn a_client_that_hangs_up_while_it_reads_is_no_fault_of_the_upstreams() {
 }
 
 #[tokio::test]
+async fn a_call_that_was_noted_before_a_crash_counts_on_whatever_endpoint_it_was() {
+    for model in ["m", "m (embeddings)"] {
+        let data = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Clock::manual(at("2026-11-20T12:00:00Z"));
+        let app = TestApp::start_in(data, clock.clone(), &NO_WAITING).await;
+        app.token().await;
+        let upstream = Upstream::start();
+        let channel = app.channel("c", &upstream, &["key-1"]).await;
+        limit(&app, channel, Per::Key, Window::Rolling { ms: 3_600_000 }, 1).await;
+        let data = app.stop().await;
+        // As a run leaves it that was killed right after it had sent a call.
+        let line = format!("{} {channel} 1 0 0 0 0 {model}\n", clock.now().0);
+        fs::write(data.path().join("data").join("sends.log"), line).unwrap();
+        let app = TestApp::start_in(data, clock, &NO_WAITING).await;
+        assert_eq!(ask(&app, "m").await.status, 429, "the call on `{model}` used the key's limit up");
+        assert_eq!(upstream.inferences().len(), 0);
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_lost_database_stops_neither_calls_nor_limits() {
     use sqlx::Connection as _;
     let data = Arc::new(tempfile::tempdir().unwrap());

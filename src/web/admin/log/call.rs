@@ -70,6 +70,8 @@ struct AttemptView {
     channel: Label,
     key: Label,
     model: String,
+    /// How long it waited in line right before, and what for; empty if it did not.
+    waited: String,
     started: String,
     first_byte: String,
     duration: String,
@@ -95,6 +97,8 @@ struct CallPage {
     routes_path: String,
     summary: String,
     attempts: Vec<AttemptView>,
+    /// Whether any of them was waited for.
+    waited: bool,
 }
 
 async fn show(
@@ -123,6 +127,7 @@ async fn show(
             .finish(),
         summary: t.log.waterfall_summary(attempts.len(), &duration(t, row.total_ms)),
         attempts: (1..).zip(&attempts).map(|(number, attempt)| view(t, number, attempt)).collect(),
+        waited: attempts.iter().any(|attempt| attempt.waited_ms > 0),
     };
     render(&page)
 }
@@ -171,6 +176,12 @@ fn view(t: Messages, number: usize, attempt: &AttemptRow) -> AttemptView {
         channel: Label::named(&attempt.channel),
         key: Label::key(&attempt.key),
         model: attempt.model.clone(),
+        waited: match attempt.waited_for {
+            Some(reason) if attempt.waited_ms > 0 => {
+                format!("{} · {}", duration(t, attempt.waited_ms), t.log.wait_reason(reason))
+            }
+            _ => String::new(),
+        },
         started: duration(t, attempt.started_ms),
         first_byte: optional_duration(t, attempt.first_byte_ms),
         duration: duration(t, attempt.duration_ms),

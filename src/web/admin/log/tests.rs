@@ -94,6 +94,8 @@ async fn a_calls_page_draws_its_attempts_and_lists_them() {
     {
         assert!(page.text.contains(text), "{text}");
     }
+    let cell = r#"data-l="Waited">4 ms · limits were used up</td>"#;
+    assert_eq!(page.text.matches(cell).count(), 2, "each attempt was waited for");
     assert!(!page.text.contains("style="), "styles in attributes are blocked by the policy");
     assert_eq!(browser.get(&format!("/log/{}", uuid::Uuid::from_u128(8))).await.status, 404);
     assert_eq!(browser.get("/log/nonsense").await.status, 404);

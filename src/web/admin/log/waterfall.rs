@@ -25,7 +25,7 @@ pub struct Bar {
     pub width: u64,
 }
 
-/// A line of the drawing: the time in the queue, or an attempt.
+/// A line of the drawing: a time in line, or an attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line {
     /// What it is.
@@ -67,12 +67,26 @@ impl Waterfall {
             let y = HEAD + LINE * lines.len() as u64;
             lines.push(Line { label, text_y: y + 16, bar_y: y + 22, bars });
         };
-        if row.queue_ms > 0 {
-            let label = format!("{} · {}", t.log.queue(), duration(t, row.queue_ms));
-            add(label, vec![bar("queue", 0, row.queue_ms.into())]);
+        let queued = |ms: u32, reason: &str| {
+            let parts = [t.log.queue(), &duration(t, ms), reason];
+            parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+        };
+        // What is in no attempt's books: the call was refused after it, or left while it waited.
+        let waited = attempts.iter().map(|attempt| attempt.waited_ms).fold(0, u32::saturating_add);
+        let unattended = row.queue_ms.saturating_sub(waited);
+        let last =
+            attempts.iter().map(|attempt| attempt.started_ms.saturating_add(attempt.duration_ms)).max();
+        let is_last = row.total_ms.saturating_sub(last.unwrap_or(0)) >= unattended;
+        if unattended > 0 && !is_last {
+            add(queued(unattended, ""), vec![bar("queue", 0, unattended.into())]);
         }
         for (number, attempt) in (1..).zip(attempts) {
             let start = u64::from(attempt.started_ms);
+            if attempt.waited_ms > 0 {
+                let reason = attempt.waited_for.map_or("", |reason| t.log.wait_reason(reason));
+                let from = start.saturating_sub(attempt.waited_ms.into());
+                add(queued(attempt.waited_ms, reason), vec![bar("queue", from, start)]);
+            }
             let end = start + u64::from(attempt.duration_ms);
             let first = attempt.first_byte_ms.map(|ms| (start + u64::from(ms)).min(end));
             let bars = match first {
@@ -82,6 +96,10 @@ impl Waterfall {
             let class = t.log.class_name(attempt.class);
             let name = super::names::named_text(&attempt.channel.name, attempt.channel.id);
             add(format!("{number}. {name} · {class} · {}", duration(t, attempt.duration_ms)), bars);
+        }
+        if unattended > 0 && is_last {
+            let to = u64::from(row.total_ms);
+            add(queued(unattended, ""), vec![bar("queue", to - u64::from(unattended), to)]);
         }
         let height = HEAD + LINE * lines.len() as u64 + 8;
         Self {
@@ -109,5 +127,68 @@ pub fn class_style(class: OutcomeClass) -> &'static str {
         | OutcomeClass::ClientClosed
         | OutcomeClass::Paused => "warn",
         OutcomeClass::KeyInvalid | OutcomeClass::OutOfCredit | OutcomeClass::HostError => "bad",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        i18n::Lang,
+        model::{id::RequestId, usage::WaitReason},
+        storage::{
+            Db,
+            recording::tests::{open, record},
+            usage_query::fixtures,
+        },
+    };
+
+    /// A call that waited before each of its two attempts, and as long as `unattended_ms` says for none.
+    async fn call(db: &Db, n: u32, second: WaitReason, unattended_ms: u32) -> (UsageRow, Vec<AttemptRow>) {
+        let mut record = record(n);
+        record.attempts[0].waited_ms = 100;
+        record.attempts[0].started_ms = 100;
+        record.attempts[1].waited_ms = 200;
+        record.attempts[1].waited_for = Some(second);
+        record.attempts[1].started_ms = 320;
+        record.queue_ms = 300 + unattended_ms;
+        db.insert_usage(&[record]).await.unwrap();
+        db.usage_find(RequestId(uuid::Uuid::from_u128(n.into()))).await.unwrap().unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_wait_stands_before_its_attempt_with_its_reason_in_both_languages() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        fixtures::names(&db).await;
+        for (n, reason, english, chinese) in [
+            (1, WaitReason::Limit, "limits were used up", "限额已用尽"),
+            (2, WaitReason::Rest, "what could serve it rested", "可用的密钥或模型在休息"),
+            (3, WaitReason::Busy, "calls under way came first", "等待进行中的调用结束"),
+        ] {
+            let (row, attempts) = call(&db, n, reason, 0).await;
+            for (lang, words) in [(Lang::En, english), (Lang::Zh, chinese)] {
+                let lines = Waterfall::new(Messages::of(lang), &row, &attempts).lines;
+                assert_eq!(lines.len(), 4, "{lines:#?}");
+                assert!(lines[2].label.ends_with(&format!(" · {words}")), "{}", lines[2].label);
+                assert!(lines[1].label.starts_with("1. ") && lines[3].label.starts_with("2. "), "{lines:#?}");
+                for (wait, attempt) in [(&lines[0], &lines[1]), (&lines[2], &lines[3])] {
+                    let wait = &wait.bars[0];
+                    assert_eq!((wait.style, wait.x + wait.width), ("queue", attempt.bars[0].x), "{lines:#?}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_led_to_no_attempt_stands_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        fixtures::names(&db).await;
+        let (row, attempts) = call(&db, 1, WaitReason::Limit, 500).await;
+        let lines = Waterfall::new(Messages::of(Lang::En), &row, &attempts).lines;
+        let last = lines.last().unwrap();
+        assert_eq!((lines.len(), last.label.as_str()), (5, "Waited for a slot · 500 ms"));
+        assert_eq!(last.bars[0].x + last.bars[0].width, RIGHT, "{lines:#?}");
     }
 }

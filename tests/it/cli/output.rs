@@ -95,7 +95,7 @@ fn json_is_json_and_never_holds_a_secret() {
         &["chains", "show", "auto", "--json"],
         &["chains", "edit", "auto", "--step", "glm5=500", "--json"],
         &["capacity", "--json"],
-        &["explain", "glm5", "--json"],
+        &["explain", "--json", "glm5"],
         &["tokens", "--json"],
         &["tokens", "list", "--json"],
         &["tokens", "show", "laptop", "--json"],
@@ -212,7 +212,7 @@ fn wrong_words_are_named_in_the_language_of_the_terminal() {
     let folder = Folder::empty();
     for (arguments, english, chinese) in [
         (&["frobnicate"][..], "no command `frobnicate`", "没有命令 `frobnicate`"),
-        (&["channles"], "mean `channels`", "是否想用 `channels`"),
+        (&["channelz"], "mean `channels`", "是否想用 `channels`"),
         (&["channels", "edit", "A", "--wieght", "2"], "no option `--wieght`", "没有选项 `--wieght`"),
         (&["channels", "edit", "A", "--wieght", "2"], "mean `--weight`", "是否想用 `--weight`"),
         (&["apply"], "missing: <FILE|->", "缺少 <FILE|->"),

@@ -369,6 +369,7 @@ pub mod gateway {
             expires_at: None,
             quota: Some(Quota { unit: QuotaUnit::Tokens, limit: 1 << 50, reset: QuotaReset::Never }),
             requests_per_minute: None,
+            weight: 1,
             profile: ClientProfile::Generic,
             note: String::new(),
             enabled: true,

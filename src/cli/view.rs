@@ -245,6 +245,7 @@ pub fn token(row: &TokenRow, now: UnixMs, zone: &jiff::tz::TimeZone) -> Value {
         "spent": token.quota.map(|quota| spent(&quota, row.spent)),
         "quota_resets_at": token.quota.and_then(|quota| quota.reset.period_end(now, zone)).map(at),
         "requests_per_minute": token.requests_per_minute,
+        "weight": token.weight,
         "profile": token.profile,
         "note": input.note,
         "enabled": token.enabled,

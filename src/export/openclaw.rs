@@ -244,6 +244,7 @@ mod tests {
             expires_at: None,
             quota: None,
             requests_per_minute: None,
+            weight: 1,
             profile: ClientProfile::OpenClaw,
             note: String::new(),
             enabled: true,

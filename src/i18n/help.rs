@@ -92,6 +92,7 @@ texts! {
         quota: "How much it may spend: dollars such as 2.50, else a whole number; none: unlimited" / "额度：美元金额（如 2.50），其他单位为整数；不设置表示不限";
         quota_reset: "When the quota starts anew [default: never]" / "额度重置周期 [默认值：never]";
         requests_per_minute: "How many requests it may make in any 60 seconds; none: unlimited" / "任意 60 秒内的请求数上限；不设置表示不限";
+        token_weight: "Its share when calls of several tokens wait for the same keys, 1 to 100 [default: 1]" / "多个令牌的调用等待相同密钥时所占的份额，1 到 100 [默认值：1]";
         profile: "How its client reads errors [default: generic]" / "客户端类型，决定错误的返回方式 [默认值：generic]";
         value_file: "Take over the value in this file, 32 to 128 characters; - is stdin; else one is generated" / "沿用此文件中的值，32 到 128 个字符；- 表示标准输入；不设置则自动生成";
         grace: "How long the present value goes on working, such as 24h [default: it ends at once]" / "现有值继续有效的时间，例如 24h [默认：立即失效]";

@@ -135,6 +135,8 @@ texts! {
         reset_month: "every month" / "每月";
         requests_per_minute: "Requests per minute" / "每分钟请求数";
         requests_per_minute_hint: "In any 60 seconds. Empty: unlimited." / "任意 60 秒内。留空表示不限。";
+        weight: "Weight" / "权重";
+        weight_hint: "When calls of several tokens wait for the same keys: twice the weight, twice the calls. 1 to 100." / "多个令牌的调用等待相同密钥时，权重加倍，得到的调用也加倍。1 到 100。";
         profile: "Client profile" / "客户端类型";
         profile_generic: "Generic" / "通用";
         profile_generic_hint: "Any client that follows OpenAI's conventions, such as the official SDKs." / "任何遵循 OpenAI 约定的客户端，例如官方 SDK。";

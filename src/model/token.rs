@@ -29,6 +29,8 @@ pub struct Token {
     pub quota: Option<Quota>,
     /// How many requests it may make in any 60 seconds.
     pub requests_per_minute: Option<u32>,
+    /// Its share when calls of several tokens wait for the same keys: twice the weight, twice the calls. From 1 to 100.
+    pub weight: u32,
     /// How its client reads errors.
     pub profile: ClientProfile,
     /// The operator's note.

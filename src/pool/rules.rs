@@ -43,6 +43,8 @@ pub const PRIORITIES: RangeInclusive<i64> = -1_000_000..=1_000_000;
 pub const WEIGHTS: RangeInclusive<i64> = 1..=10_000;
 /// What a channel's time limits may be, in milliseconds: a tenth of a second to an hour.
 pub const TIMEOUTS_MS: RangeInclusive<i64> = 100..=3_600_000;
+/// What a token's weight may be.
+pub const TOKEN_WEIGHT: RangeInclusive<i64> = 1..=100;
 /// What a token's requests per minute may be.
 pub const REQUESTS_PER_MINUTE: RangeInclusive<i64> = 1..=1_000_000;
 /// The most limits of a channel.

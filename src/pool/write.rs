@@ -187,6 +187,7 @@ fn token_fields(token: &PoolToken) -> Map<String, Value> {
         expires_at: None,
         quota: None,
         requests_per_minute: None,
+        weight: 1,
         profile: crate::model::token::ClientProfile::Generic,
         note: String::new(),
         enabled: true,

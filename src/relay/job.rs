@@ -154,7 +154,7 @@ impl Relay {
             cost,
             conversation: conversation.map(|number| of_token(number, &token, &model.name)),
             token: token.id,
-            weight: 1,
+            weight: token.weight,
             class,
             arrived: now,
             deadline: now + most_wait,

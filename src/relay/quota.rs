@@ -199,6 +199,7 @@ mod tests {
             expires_at: None,
             quota: None,
             requests_per_minute,
+            weight: 1,
             profile: ClientProfile::Generic,
             note: String::new(),
             enabled: true,

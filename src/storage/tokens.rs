@@ -42,6 +42,8 @@ pub struct NewToken {
     pub quota: Option<Quota>,
     /// How many requests it may make in any 60 seconds.
     pub requests_per_minute: Option<u32>,
+    /// Its share of the calls that wait; see [`Token::weight`].
+    pub weight: u32,
     /// How its client reads errors.
     pub profile: ClientProfile,
     /// The operator's note.
@@ -62,6 +64,7 @@ impl NewToken {
             expires_at: None,
             quota: None,
             requests_per_minute: None,
+            weight: 1,
             profile: ClientProfile::Generic,
             note: String::new(),
             enabled: true,
@@ -80,6 +83,7 @@ impl From<(Token, Secret)> for NewToken {
             expires_at: token.expires_at,
             quota: token.quota,
             requests_per_minute: token.requests_per_minute,
+            weight: token.weight,
             profile: token.profile,
             note: token.note,
             enabled: token.enabled,
@@ -138,7 +142,7 @@ pub struct PreviousValue {
 
 const COLUMNS: &str =
     "SELECT t.id, t.name, t.models, t.channel_groups, t.cidrs, t.expires_at, t.quota_unit, t.quota_limit,
-        t.quota_reset, t.requests_per_minute, t.profile, t.note, t.enabled, t.created_at, v.last4
+        t.quota_reset, t.requests_per_minute, t.weight, t.profile, t.note, t.enabled, t.created_at, v.last4
     FROM tokens t JOIN token_values v ON v.token_id = t.id AND v.valid_until IS NULL
     WHERE t.deleted_at IS NULL";
 
@@ -284,8 +288,8 @@ impl Db {
         let now = self.now();
         let id: i64 = sqlx::query_scalar(
             "INSERT INTO tokens (name, models, channel_groups, cidrs, expires_at, quota_unit, quota_limit, quota_reset,
-                 requests_per_minute, profile, note, enabled, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13) RETURNING id",
+                 requests_per_minute, weight, profile, note, enabled, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) RETURNING id",
         )
         .bind(&token.name)
         .bind(json(&token.models)?)
@@ -296,6 +300,7 @@ impl Db {
         .bind(token.quota.map(|quota| quota.limit))
         .bind(token.quota.map(|quota| quota.reset.as_str()))
         .bind(token.requests_per_minute.map(i64::from))
+        .bind(i64::from(token.weight))
         .bind(token.profile.as_str())
         .bind(&token.note)
         .bind(token.enabled)
@@ -319,8 +324,8 @@ impl Db {
     pub(super) async fn write_token(&self, tx: &mut WriteTransaction, token: &Token) -> StorageResult<()> {
         let done = sqlx::query(
             "UPDATE tokens SET name = $2, models = $3, channel_groups = $4, cidrs = $5, expires_at = $6,
-                 quota_unit = $7, quota_limit = $8, quota_reset = $9, requests_per_minute = $10, profile = $11,
-                 note = $12, enabled = $13, updated_at = $14
+                 quota_unit = $7, quota_limit = $8, quota_reset = $9, requests_per_minute = $10, weight = $11,
+                 profile = $12, note = $13, enabled = $14, updated_at = $15
              WHERE id = $1 AND deleted_at IS NULL",
         )
         .bind(token.id.0)
@@ -333,6 +338,7 @@ impl Db {
         .bind(token.quota.map(|quota| quota.limit))
         .bind(token.quota.map(|quota| quota.reset.as_str()))
         .bind(token.requests_per_minute.map(i64::from))
+        .bind(i64::from(token.weight))
         .bind(token.profile.as_str())
         .bind(&token.note)
         .bind(token.enabled)
@@ -525,6 +531,7 @@ where
         expires_at: row.try_get::<Option<i64>, _>("expires_at")?.map(UnixMs),
         quota,
         requests_per_minute,
+        weight: u32::try_from(row.try_get::<i64, _>("weight")?).map_err(|_| unreadable("weight"))?,
         profile: ClientProfile::from_name(&text("profile")?).ok_or_else(|| unreadable("profile"))?,
         note: text("note")?,
         enabled: row.try_get("enabled")?,

@@ -80,6 +80,7 @@ impl Folder {
             expires_at: None,
             quota: None,
             requests_per_minute: None,
+            weight: 1,
             profile: ClientProfile::Generic,
             note: String::new(),
             enabled: true,

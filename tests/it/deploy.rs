@@ -479,6 +479,7 @@ async fn furnish(container: &Container, base_url: &str) {
         expires_at: None,
         quota: None,
         requests_per_minute: None,
+        weight: 1,
         profile: ClientProfile::Generic,
         note: String::new(),
         enabled: true,

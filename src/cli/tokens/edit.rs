@@ -34,6 +34,7 @@ pub fn flags(m: Messages) -> Vec<Arg> {
         option("quota-unit", "dollars|tokens|requests", f.quota_unit_hint(), m),
         option("quota-reset", "never|day|week|month", h.quota_reset(), m),
         option("requests-per-minute", "NUMBER", h.requests_per_minute(), m),
+        option("weight", "NUMBER", h.token_weight(), m),
         option("profile", "generic|openclaw", h.profile(), m),
         option("note", "TEXT", h.note(), m),
         option("enabled", "true|false", f.enabled_hint(), m),
@@ -51,6 +52,7 @@ pub fn create(call: &Invocation) -> Result<(), Failure> {
             expires_at: None,
             quota: None,
             requests_per_minute: None,
+            weight: 1,
             profile: ClientProfile::Generic,
             note: String::new(),
             enabled: true,
@@ -66,6 +68,7 @@ pub fn create(call: &Invocation) -> Result<(), Failure> {
             expires_at: token.expires_at,
             quota: token.quota,
             requests_per_minute: token.requests_per_minute,
+            weight: token.weight,
             profile: token.profile,
             note: token.note,
             enabled: token.enabled,
@@ -133,6 +136,7 @@ fn read(call: &Invocation, session: &Session, input: &mut TokenInput) -> Faults 
         Ok(at)
     });
     read_quota(&mut options, call, input);
+    options.set("weight", &mut input.weight, |text| whole(text, m));
     options.set("requests-per-minute", &mut input.requests_per_minute, |text| {
         let rate = if text.is_empty() { None } else { Some(whole(text, m)?) };
         Ok(rate)

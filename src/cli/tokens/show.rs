@@ -122,6 +122,7 @@ pub async fn tell_token(call: &Invocation<'_>, session: &Session, id: TokenId) -
             (f.expires_at(), local(token.expires_at)),
             (t.quota(), Cell::text(quota)),
             (f.requests_per_minute(), Cell::text(rate)),
+            (f.weight(), Cell::text(token.weight.to_string())),
             (f.profile(), Cell::text(profile_name(m, token.profile))),
             (m.common.note(), Cell::text(&token.note)),
             (t.last_used(), local(row.last_used_at)),

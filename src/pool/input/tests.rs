@@ -139,20 +139,24 @@ fn every_fault_of_a_channel_is_named_by_its_field() {
 fn a_token_reads_back_as_it_was_written_and_its_faults_are_named() {
     let json = r#"{"name": "t", "models": ["gpt-*"], "groups": ["g"], "cidrs": ["10.1.2.3/8", "192.0.2.1"],
         "expires_at": "2030-01-01T00:00:00Z", "quota": {"unit": "dollars", "limit": 2.5, "reset": "month"},
-        "requests_per_minute": 60, "profile": "openclaw"}"#;
+        "requests_per_minute": 60, "weight": 3, "profile": "openclaw"}"#;
     let input: TokenInput = serde_json::from_str(json).unwrap();
     let token = input.check(None, NOW, t()).unwrap();
+    assert_eq!(token.weight, 3);
     assert_eq!(token.quota.unwrap().limit, 2_500_000);
     let written = TokenInput::of(&token);
     assert_eq!(written.cidrs, ["10.0.0.0/8", "192.0.2.1"]);
     assert_eq!(TokenInput::of(&written.check(Some(&token), NOW, t()).unwrap()), written);
 
     let json = r#"{"name": "", "models": ["a*b"], "cidrs": ["10.0.0.300"], "expires_at": "2020-01-01T00:00:00Z",
-        "quota": {"unit": "tokens", "limit": 1.5}, "requests_per_minute": 0}"#;
+        "quota": {"unit": "tokens", "limit": 1.5}, "requests_per_minute": 0, "weight": 101}"#;
     let wrong: TokenInput = serde_json::from_str(json).unwrap();
     let fields: Vec<String> =
         wrong.check(None, NOW, t()).unwrap_err().0.into_iter().map(|fault| fault.field).collect();
-    assert_eq!(fields, ["name", "models[0]", "cidrs[0]", "expires_at", "quota.limit", "requests_per_minute"]);
+    assert_eq!(
+        fields,
+        ["name", "models[0]", "cidrs[0]", "expires_at", "quota.limit", "requests_per_minute", "weight"]
+    );
 }
 
 /// The faults of limits on a channel of a provider, or on a key of it: fields and messages.

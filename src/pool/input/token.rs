@@ -44,6 +44,10 @@ pub struct TokenInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1_000_000)]
     pub requests_per_minute: Option<i64>,
+    /// Its share when calls of several tokens wait for the same keys: twice the weight, twice the calls.
+    #[serde(default = "one")]
+    #[schema(default = 1, minimum = 1, maximum = 100)]
+    pub weight: i64,
     /// How its client reads errors.
     #[serde(default = "generic")]
     #[schema(default = "generic")]
@@ -55,6 +59,10 @@ pub struct TokenInput {
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub enabled: bool,
+}
+
+fn one() -> i64 {
+    1
 }
 
 fn generic() -> ClientProfile {
@@ -94,6 +102,7 @@ impl TokenInput {
                 reset: quota.reset,
             }),
             requests_per_minute: token.requests_per_minute.map(i64::from),
+            weight: i64::from(token.weight),
             profile: token.profile,
             note: token.note.clone(),
             enabled: token.enabled,
@@ -144,6 +153,7 @@ impl TokenInput {
         let rate = self
             .requests_per_minute
             .map(|rate| faults.take("requests_per_minute", within(t, rate, rules::REQUESTS_PER_MINUTE)));
+        let weight = faults.take("weight", within(t, self.weight, rules::TOKEN_WEIGHT));
         faults.or(Token {
             id: known.map_or(crate::model::id::TokenId(0), |token| token.id),
             name: self.name.clone(),
@@ -154,6 +164,7 @@ impl TokenInput {
             expires_at,
             quota,
             requests_per_minute: rate.and_then(|rate| u32::try_from(rate).ok()),
+            weight: u32::try_from(weight).unwrap_or(1),
             profile: self.profile,
             note: self.note.clone(),
             enabled: self.enabled,

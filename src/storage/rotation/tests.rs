@@ -28,6 +28,7 @@ fn token(name: &str, value: &str) -> NewToken {
         expires_at: None,
         quota: None,
         requests_per_minute: None,
+        weight: 1,
         profile: ClientProfile::Generic,
         note: String::new(),
         enabled: true,

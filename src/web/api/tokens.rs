@@ -95,6 +95,8 @@ pub struct TokenView {
     quota_resets_at: Option<At>,
     /// How many requests it may make in any 60 seconds.
     requests_per_minute: Option<u32>,
+    /// Its share when calls of several tokens wait for the same keys: twice the weight, twice the calls.
+    weight: u32,
     /// How its client reads errors.
     profile: ClientProfile,
     /// A note.
@@ -129,6 +131,7 @@ impl TokenView {
             spent: token.quota.map(|quota| amount(quota.unit, row.spent)),
             quota_resets_at: token.quota.and_then(|quota| quota.reset.period_end(now, zone)).map(At),
             requests_per_minute: token.requests_per_minute,
+            weight: token.weight,
             profile: token.profile,
             note: input.note,
             enabled: token.enabled,

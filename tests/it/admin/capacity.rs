@@ -208,6 +208,7 @@ async fn the_inspector_asks_as_a_token() {
         expires_at: None,
         quota: None,
         requests_per_minute: None,
+        weight: 1,
         profile: ClientProfile::Generic,
         note: String::new(),
         enabled: true,

@@ -212,7 +212,7 @@ fn wrong_words_are_named_in_the_language_of_the_terminal() {
     let folder = Folder::empty();
     for (arguments, english, chinese) in [
         (&["frobnicate"][..], "no command `frobnicate`", "没有命令 `frobnicate`"),
-        (&["channelz"], "mean `channels`", "是否想用 `channels`"),
+        (&["tokns"], "mean `tokens`", "是否想用 `tokens`"),
         (&["channels", "edit", "A", "--wieght", "2"], "no option `--wieght`", "没有选项 `--wieght`"),
         (&["channels", "edit", "A", "--wieght", "2"], "mean `--weight`", "是否想用 `--weight`"),
         (&["apply"], "missing: <FILE|->", "缺少 <FILE|->"),

@@ -12,7 +12,7 @@ use crate::{
         time::UnixMs,
         token::{ClientProfile, Quota, QuotaReset, QuotaUnit, Token},
     },
-    pool::rules::{self, REQUESTS_PER_MINUTE},
+    pool::rules::{self, REQUESTS_PER_MINUTE, TOKEN_WEIGHT},
     storage::tokens::{NewToken, ValueProblem, check_value, new_value},
     web::form::{FieldErrors, Fields},
 };
@@ -38,6 +38,7 @@ pub struct TokenForm {
     pub quota_limit: String,
     pub quota_reset: String,
     pub requests_per_minute: String,
+    pub weight: String,
     pub profile: String,
     pub note: String,
     pub enabled: bool,
@@ -75,6 +76,7 @@ impl TokenForm {
                 .unwrap_or_default(),
             quota_reset: token.quota.map_or(QuotaReset::Month, |quota| quota.reset).as_str().into(),
             requests_per_minute: token.requests_per_minute.map(|rate| rate.to_string()).unwrap_or_default(),
+            weight: token.weight.to_string(),
             profile: token.profile.as_str().into(),
             note: token.note.clone(),
             enabled: token.enabled,
@@ -107,6 +109,7 @@ impl TokenForm {
             quota_limit: text("quota_limit"),
             quota_reset: text("quota_reset"),
             requests_per_minute: text("requests_per_minute"),
+            weight: text("weight"),
             profile: text("profile"),
             note: text("note"),
             enabled: fields.checked("enabled"),
@@ -155,6 +158,7 @@ impl TokenForm {
             expires_at: self.expires_at(known, now, zone, t, errors),
             quota: self.quota(t, errors),
             requests_per_minute: self.requests_per_minute(t, errors),
+            weight: self.weight(t, errors),
             profile: ClientProfile::from_name(&self.profile).unwrap_or(ClientProfile::Generic),
             note: self.note.clone(),
             enabled: self.enabled,
@@ -257,6 +261,21 @@ impl TokenForm {
         }
     }
 
+    fn weight(&self, t: &Messages, errors: &mut FieldErrors) -> u32 {
+        // Forms of scripts from before may leave it out.
+        if self.weight.is_empty() {
+            return 1;
+        }
+        match self.weight.parse::<i64>() {
+            Err(_) => errors.add("weight", t.common.field_not_a_number()),
+            Ok(weight) if !TOKEN_WEIGHT.contains(&weight) => {
+                errors.add("weight", t.common.field_out_of_range(*TOKEN_WEIGHT.start(), *TOKEN_WEIGHT.end()));
+            }
+            Ok(weight) => return u32::try_from(weight).unwrap_or(1),
+        }
+        1
+    }
+
     fn requests_per_minute(&self, t: &Messages, errors: &mut FieldErrors) -> Option<u32> {
         if self.requests_per_minute.is_empty() {
             return None;
@@ -316,6 +335,7 @@ pub fn new_token(token: Token, value: Secret) -> NewToken {
         expires_at: token.expires_at,
         quota: token.quota,
         requests_per_minute: token.requests_per_minute,
+        weight: token.weight,
         profile: token.profile,
         note: token.note,
         enabled: token.enabled,
@@ -411,6 +431,7 @@ mod tests {
             expires_at: Some(UnixMs(1_700_000_012_345)),
             quota: Some(Quota { unit: QuotaUnit::Dollars, limit: 2_500_000, reset: QuotaReset::Week }),
             requests_per_minute: Some(7),
+            weight: 3,
             profile: ClientProfile::OpenClaw,
             note: "n".into(),
             enabled: false,
@@ -423,7 +444,7 @@ mod tests {
         assert_eq!((again.id, again.last4), (token.id, token.last4));
         assert_eq!((again.models, again.groups, again.cidrs), (token.models, token.groups, token.cidrs));
         assert_eq!((again.quota, again.requests_per_minute), (token.quota, token.requests_per_minute));
-        assert_eq!((again.profile, again.enabled), (token.profile, token.enabled));
+        assert_eq!((again.profile, again.enabled, again.weight), (token.profile, token.enabled, 3));
     }
 
     #[test]
@@ -455,5 +476,6 @@ mod tests {
         assert_eq!(message("name=t&value_source=given", "value"), "Please fill this in.");
         assert_eq!(message("name=", "name"), "Please fill this in.");
         assert_ne!(message("name=t&requests_per_minute=0", "requests_per_minute"), "");
+        assert_ne!(message("name=t&weight=101", "weight"), "");
     }
 }

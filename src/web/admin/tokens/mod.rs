@@ -209,6 +209,7 @@ mod tests {
             expires_at: None,
             quota: None,
             requests_per_minute: None,
+            weight: 1,
             profile: ClientProfile::Generic,
             note: String::new(),
             enabled: true,

@@ -255,8 +255,10 @@ fn bytes_per_waiting() -> usize {
         taken.push(grant);
     }
     let before = resident_bytes();
-    for _ in 0..WAITING - 1 {
-        desk.acquire(call_of(&plans, 1, at(1.0)), at(1.0), 0);
+    // Until the next window opens, and a little more.
+    let deadline = UnixMs(at(1.0).steady.0 + 90_000);
+    for _ in 0..WAITING {
+        desk.acquire(Call { deadline, ..call_of(&plans, 1, at(1.0)) }, at(1.0), 0);
     }
     let after = resident_bytes();
     assert_eq!(desk.waiting(), WAITING, "all of them wait");

@@ -20,8 +20,9 @@ use crate::model::{id::TokenId, time::UnixMs};
 /// If the first call in line cannot be served for a reason of its own, so many behind it are looked at.
 const LOOKED_AT: usize = 8;
 
-/// How long it is believed how many calls can be sent.
-const ROOM_MS: i64 = 250;
+/// How long it is believed how many calls can be sent: so long at most, and this part of the time that a call may wait.
+const ROOM_MS: i64 = 1_000;
+const ROOM_PART: i64 = 60;
 
 /// How long a prediction for refused calls of a set holds, in milliseconds.
 const PREDICTION_MS: i64 = 250;
@@ -298,7 +299,7 @@ impl Desk {
     fn room(&mut self, call: &Call, now: Now) -> Option<u64> {
         let until = call.deadline.0 - DEADLINE_SLACK_MS;
         if let Some(known) = self.sets.get(&call.set).and_then(|set| set.room)
-            && now.ms() - known.at < ROOM_MS
+            && now.ms() - known.at < ((until - now.ms()) / ROOM_PART).min(ROOM_MS)
             && (known.until..known.until + 2 * ROOM_MS).contains(&until)
         {
             return known.room.map(|room| room.saturating_sub(known.sent));

@@ -271,11 +271,13 @@ impl Pool {
                 }
                 let least = nodes()
                     .filter_map(|node| {
-                        let sharing = self.nodes[node as usize].lanes.iter().filter(|&&other| {
-                            self.stems[self.lanes[other as usize].stem as usize].channel == entry.channel
-                                && self.lanes[other as usize].stem == lane.stem
-                        });
                         let room = self.least_room(node, until, now)?;
+                        if lane.nodes[..2].contains(&node) {
+                            // Of a model, a key has one lane.
+                            return Some(room);
+                        }
+                        let lanes = self.nodes[node as usize].lanes.iter();
+                        let sharing = lanes.filter(|&&other| self.lanes[other as usize].stem == lane.stem);
                         Some(room.div_ceil((sharing.take(SAMPLE).count() as u64).max(1)))
                     })
                     .min();

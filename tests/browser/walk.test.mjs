@@ -44,6 +44,8 @@ async function send(fields, button, on = page) {
   }
   await press(button, on)
 }
+/** Opens whatever a page has folded away. */
+const unfold = (on = page) => on.locator('main details').evaluateAll((all) => all.forEach((one) => (one.open = true)))
 /** Presses a button and waits for the page that it leads to. */
 const press = (name, on = page) =>
   Promise.all([on.waitForNavigation(), on.getByRole('button', { name, exact: true }).first().click()])
@@ -164,8 +166,7 @@ test('models are fetched from the upstream, and get their prices', async () => {
 
 test('a channel is added with every field, edited and switched; wrong input comes back with a message at the field', async () => {
   await go('/channels/new')
-  await page.locator('summary').first().click()
-  await page.locator('summary').nth(1).click()
+  await unfold()
   const fields = {
     name: '备用 backup', keys: 'key-backup-0001', models: 'backup-walk', redirects: 'smart = backup-walk', weight: '2',
     groups: 'team', headers: 'X-Title: OnePool', connect_s: '2.5', first_byte_s: '1', idle_s: '5', note: 'spare',
@@ -195,7 +196,7 @@ test('a client sees nothing of keys that are limited and of an upstream that sta
     if (await page.getByRole('button', { name: 'Retry all now' }).count()) await press('Retry all now')
     if (fault === 'role_then_hang') {
       await page.goto(`${channel}/edit`)
-      await page.locator('summary').nth(1).click()
+      await unfold()
       await send({ first_byte_s: '1' }, 'Save')
     }
     const texts = await Promise.all([1, 2, 3, 4, 5, 6].map((number) => streamed(openai, 'smart', `${fault}${number}`, 12)))

@@ -83,7 +83,7 @@ pub fn on_or_off(text: &str, m: Messages) -> Result<bool, String> {
 
 /// The option that sets a field of an input: `timeouts.idle_ms` is `--idle-ms`, `models[3].price` is `--model`.
 pub fn option_of(field: &str) -> String {
-    let field = field.strip_prefix("timeouts.").unwrap_or(field);
+    let field = ["timeouts.", "shaping."].into_iter().find_map(|of| field.strip_prefix(of)).unwrap_or(field);
     let first = field.split(['.', '[']).next().unwrap_or(field);
     let name = match first {
         "models" => "model",
@@ -93,6 +93,8 @@ pub fn option_of(field: &str) -> String {
         "redirects" => "redirect",
         "cidrs" => "cidr",
         "limits" => "limit",
+        "fixes" => "fix",
+        "response_cache_s" => "response_cache",
         "secret" => "file",
         other => other,
     };

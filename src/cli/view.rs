@@ -109,6 +109,7 @@ pub fn channel(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> Value {
         "models": input.models,
         "redirects": input.redirects,
         "limits": input.limits,
+        "shaping": input.shaping,
         "state": state.name(),
         "keys": {
             "total": entry.keys.len(),

@@ -230,6 +230,7 @@ mod tests {
             models,
             redirects: Vec::new(),
             limits: Vec::new(),
+            shaping: Default::default(),
         }
     }
 

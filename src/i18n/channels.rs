@@ -95,6 +95,11 @@ texts! {
         timeout_hint(default: &str): "Empty: {default}, the server's default." / "留空则使用服务器默认值 {default}。";
         allow_private: "The upstream may be on a private or loopback address" / "允许上游位于私有或回环地址";
         allow_private_hint: "Needed for a model server on this machine or in the local network; leave it off for vendors on the internet." / "本机或局域网内的模型服务需要开启；互联网服务商请保持关闭。";
+        shaping: "Requests: fixes, cache of answers" / "请求：修正、响应缓存";
+        fixes: "Fixes of requests" / "请求修正";
+        fixes_hint: "Only what shall differ from the provider's file; one per line: ID=on or ID=off, such as cache-control=on. The ids are in docs/fixes.md." / "只需填写与提供商文件不同的部分，每行一个：名称=on 或 名称=off，例如 cache-control=on。可用名称见 docs/fixes.zh-CN.md。";
+        response_cache_s: "Cache of answers, seconds" / "响应缓存时长（秒）";
+        response_cache_hint: "OpenRouter only: equal requests are answered from its cache for so long. Empty: only as clients ask." / "仅限 OpenRouter：在此时长内，相同的请求由其缓存应答。留空则仅按客户端的要求。";
         note_hint: "For operators only." / "仅管理员可见。";
         enabled_label: "Switched on: takes calls" / "启用：接收调用";
 

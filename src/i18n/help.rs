@@ -31,6 +31,8 @@ texts! {
         remove_model: "A model that is no longer offered; may be repeated" / "不再提供的模型；可重复";
         redirect: "A public name and the upstream model behind it; may be repeated; replaces the list" / "公开名称及其对应的上游模型；可重复；会替换整个列表";
         declared_limit: "What the upstream allows: AMOUNT [WHAT][/WINDOW] [per WHOM] [models=A,B] [insist], such as '40 requests/1m per key', '1000/day@Asia/Shanghai per group models=*:free' or '4 at once per key'; may be repeated; replaces the list" / "上游允许的限额：数量 [计量对象][/窗口] [per 适用对象] [models=A,B] [insist]，例如 '40 requests/1m per key'、'1000/day@Asia/Shanghai per group models=*:free' 或 '4 at once per key'；可重复；会替换整个列表";
+        channel_fix: "Switch a fix of requests on or off for this channel, such as cache-control=on; may be repeated; replaces the list" / "为该渠道开启或关闭一项请求修正，例如 cache-control=on；可重复；会替换整个列表";
+        response_cache: "How many seconds the upstream shall keep answers for equal requests (OpenRouter only); empty: only as clients ask" / "上游缓存相同请求的响应多少秒（仅限 OpenRouter）；留空则仅按客户端的要求";
         no_limits: "Declare no limits any more" / "清除所有已声明的限额";
         header: "A header for every upstream request; a secret value as env:NAME or file:PATH; may be repeated" / "附加到每个上游请求的请求头；机密值写成 env:NAME 或 file:PATH；可重复";
         remove_header: "A header that is no longer added; may be repeated" / "不再附加的请求头；可重复";

@@ -1,6 +1,6 @@
 //! Channels: upstream endpoints, what they serve, and at what price.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +72,23 @@ pub struct Channel {
     pub redirects: Vec<Redirect>,
     /// What the operator says that it may do, in the order in which it was said; keys may have more.
     pub limits: Vec<Limit>,
+    /// How its requests are shaped.
+    pub shaping: Shaping,
+}
+
+/// How a channel's requests are shaped, beside what its provider's file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shaping {
+    /// Fixes of requests that are switched on or off for this channel, by their ids in the provider's file or in that of
+    /// `generic`, such as `cache-control`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fixes: BTreeMap<String, bool>,
+    /// How many seconds the upstream shall keep answers for equal requests, from 1 to 86,400; left out: no longer than the
+    /// client asks for. Only for providers that have such a cache (OpenRouter).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 86_400)]
+    pub response_cache_s: Option<u32>,
 }
 
 impl Channel {

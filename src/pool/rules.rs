@@ -9,13 +9,15 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use crate::{
     i18n::Messages,
     model::{
-        channel::Price,
+        channel::{Price, Shaping},
         decimal,
         token::{Quota, QuotaReset, QuotaUnit},
     },
     provider::{Provider, Providers},
     upstream::address,
 };
+
+use super::input::Fault;
 
 /// The most characters of a channel's or token's name, of a key's label and of a quota group.
 pub const MAX_NAME_CHARS: usize = 100;
@@ -169,6 +171,53 @@ pub fn check_plan(t: Messages, provider: &Provider, plan: &str) -> Result<(), St
     } else {
         Err(t.pool.plan_unknown(&provider.id, &shortened(plan), &known.join(", ")))
     }
+}
+
+/// The switches of a channel's fixes as operators write them: `cache-control=on`.
+pub fn shown_fixes(shaping: &Shaping) -> Vec<String> {
+    let word = |on: &bool| if *on { "on" } else { "off" };
+    shaping.fixes.iter().map(|(id, on)| format!("{id}={}", word(on))).collect()
+}
+
+/// The most fixes that are switched on or off for a channel.
+const MAX_SWITCHES: usize = 100;
+/// For how many seconds an upstream may be asked to keep answers
+/// (<https://openrouter.ai/docs/guides/features/response-caching>).
+pub const RESPONSE_CACHE_S: std::ops::RangeInclusive<i64> = 1..=86_400;
+
+/// What is wrong with how a channel's requests shall be shaped: places and messages. What `kept` says already is believed;
+/// without a provider every fix is.
+pub fn check_shaping(
+    t: Messages,
+    provider: Option<&Provider>,
+    kept: Option<&Shaping>,
+    shaping: &Shaping,
+) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut add = |field: String, message: String| faults.push(Fault { field, message });
+    if shaping.fixes.len() > MAX_SWITCHES {
+        add("shaping.fixes".into(), t.pool.too_many_fixes(MAX_SWITCHES));
+    }
+    for id in shaping.fixes.keys().take(MAX_SWITCHES) {
+        let known = kept.is_some_and(|kept| kept.fixes.contains_key(id))
+            || provider.is_none_or(|provider| provider.has_fix(id));
+        if let Some(provider) = provider.filter(|_| !known) {
+            let all: Vec<&str> = provider.fixes().map(|rule| rule.id.as_str()).collect();
+            let message = t.pool.fix_unknown(&provider.id, &shortened(id), &all.join(", "));
+            add(format!("shaping.fixes.{id}"), message);
+        }
+    }
+    if let Some(seconds) = shaping.response_cache_s {
+        let (field, range) = ("shaping.response_cache_s".to_owned(), RESPONSE_CACHE_S);
+        if !range.contains(&seconds.into()) {
+            add(field, t.common.field_out_of_range(*range.start(), *range.end()));
+        } else if kept.is_none_or(|kept| kept.response_cache_s.is_none())
+            && let Some(provider) = provider.filter(|provider| !provider.response_cache)
+        {
+            add(field, t.pool.no_response_cache(&provider.id));
+        }
+    }
+    faults
 }
 
 /// Whether a text can be the name of a channel's group.

@@ -10,4 +10,5 @@ pub mod error_body;
 pub mod estimate;
 mod json;
 pub mod openai;
+pub mod shape;
 pub mod sse;

@@ -6,6 +6,7 @@ use super::{
         AmountHint, Condition, CounterData, File, HeaderData, Hint, LimitData, LimitHint, RefusalData, Scope,
         WindowData,
     },
+    fixes,
     observe::plausible,
     preset,
 };
@@ -42,6 +43,7 @@ pub(super) fn check(file: &File) -> Result<(), Vec<(String, String)>> {
         faults.counter(counter);
     }
     faults.found.extend(preset::faults(file));
+    faults.found.extend(fixes::faults(file));
     if faults.found.is_empty() { Ok(()) } else { Err(faults.found) }
 }
 
@@ -299,7 +301,7 @@ impl Faults<'_> {
     }
 }
 
-fn is_id(id: &str) -> bool {
+pub(super) fn is_id(id: &str) -> bool {
     (1..=40).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }

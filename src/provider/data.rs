@@ -6,7 +6,10 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::preset::{FreeRule, KeyCheck, KnownModel, Links, ListSource, Terms};
+use super::{
+    fixes::FixRule,
+    preset::{FreeRule, KeyCheck, KnownModel, Links, ListSource, Terms},
+};
 use crate::model::{
     limit::{CalendarUnit, Metric, Models, Period, Reservation},
     usage::OutcomeClass,
@@ -179,6 +182,11 @@ pub(super) struct File {
     pub refusals: Option<Vec<RefusalData>>,
     /// Where a key is told what it has used.
     pub counter: Option<CounterData>,
+    /// Whether it keeps answers for equal requests when headers ask for it, as OpenRouter does
+    /// (<https://openrouter.ai/docs/guides/features/response-caching>).
+    pub response_cache: Option<bool>,
+    /// What its requests need otherwise than OpenAI has it, in the order in which it is made; see `fixes.rs`.
+    pub fixes: Option<Vec<FixRule>>,
     /// Where models are listed, and how.
     pub list: Option<ListSource>,
     /// How a key is proved.

@@ -12,6 +12,7 @@ use super::{
         Auth, CounterData, File, HeaderData, LimitData, Plan, QuotaOwner, RefusalData, RejectedCalls, Status,
         Text,
     },
+    fixes::{self, FixRule},
     preset::{FreeRule, KeyCheck, KnownModel, Links, ListSource, Terms},
 };
 use crate::model::limit::Reservation;
@@ -90,12 +91,17 @@ pub struct Provider {
     pub terms: Terms,
     /// Models as public material describes them.
     pub models: Vec<KnownModel>,
+    /// Whether it keeps answers for equal requests when OpenRouter's headers ask for it.
+    pub response_cache: bool,
     pub(super) calendar: Option<Calendar>,
     pub(super) limits: Vec<LimitData>,
     pub(super) quoted_headers: Option<String>,
     pub(super) headers: Vec<HeaderData>,
     pub(super) refusals: Vec<RefusalData>,
     pub(super) counter: Option<CounterData>,
+    pub(super) fixes: Vec<FixRule>,
+    /// Rules that any server may need; off, unless an operator switches them on.
+    pub(super) fixes_of_any: Vec<FixRule>,
 }
 
 impl Provider {
@@ -156,10 +162,17 @@ impl Providers {
                 Err(fault) => faults.push(fault),
             }
         }
+        let for_any: Vec<FixRule> = match read.get(GENERIC) {
+            Some((_, generic)) => generic.fixes.clone().unwrap_or_default(),
+            None => Vec::new(),
+        };
         let mut all = BTreeMap::new();
         for (id, (name, file)) in read {
             match build(file) {
-                Ok(provider) => {
+                Ok(mut provider) => {
+                    if provider.id != GENERIC {
+                        provider.fixes_of_any = fixes::of_any(&for_any, &provider.fixes);
+                    }
                     all.insert(id, Arc::new(provider));
                 }
                 Err(found) => faults.extend(found.into_iter().map(|(place, message)| DataFault {
@@ -278,6 +291,8 @@ fn over(base: File, file: File) -> File {
         headers: file.headers.or(base.headers),
         refusals: file.refusals.or(base.refusals),
         counter: file.counter.or(base.counter),
+        response_cache: file.response_cache.or(base.response_cache),
+        fixes: file.fixes.or(base.fixes),
         list: file.list.or(base.list),
         key_check: file.key_check.or(base.key_check),
         free: file.free.or(base.free),
@@ -312,6 +327,9 @@ fn build(file: File) -> Result<Provider, Vec<(String, String)>> {
         headers: file.headers.unwrap_or_default(),
         refusals: file.refusals.unwrap_or_default(),
         counter: file.counter,
+        response_cache: file.response_cache.unwrap_or(false),
+        fixes: file.fixes.unwrap_or_default(),
+        fixes_of_any: Vec::new(),
         list: file.list.unwrap_or_default(),
         key_check: file.key_check.unwrap_or_default(),
         free: file.free,

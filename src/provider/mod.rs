@@ -10,7 +10,8 @@
 //!
 //! A provider answers four questions: what is allowed for a model ([`Provider::limits_for`]), what an answer's headers
 //! say is left ([`Provider::observe`]), what a refusal means ([`Provider::judge`]), and when a day or a month begins
-//! anew ([`Provider::reset_at`]); and of some a key can ask what it has used ([`Provider::counter`]). What it says is advice: nothing here counts or waits. Data that is wrong, and headers
+//! anew ([`Provider::reset_at`]); and of some a key can ask what it has used ([`Provider::counter`]). What requests need
+//! otherwise than OpenAI has it is in [`Provider::fixes_for`]. What it says is advice: nothing here counts or waits. Data that is wrong, and headers
 //! that are wrong, may close a limit too early; they never open one.
 
 mod calendar;
@@ -18,6 +19,7 @@ mod check;
 mod counter;
 mod data;
 mod fields;
+mod fixes;
 mod judge;
 mod limits;
 pub mod listing;
@@ -30,6 +32,7 @@ mod text;
 pub use counter::CounterReading;
 pub use data::{Auth, Confidence, Plan, QuotaOwner, RejectedCalls, Scope, Status, Text};
 pub use fields::Fields;
+pub use fixes::FixRule;
 pub use judge::Verdict;
 pub use limits::DeclaredLimit;
 pub use load::{DataFault, GENERIC, MAX_FILE_BYTES, MAX_FILES, Provider, Providers};

@@ -14,6 +14,7 @@ use super::{
     collect::{Body, read_whole},
     ending::Ending,
     job::{Job, Source, Target},
+    outgoing::Remedies,
     stream::push_frame,
     ticket::Ticket,
 };
@@ -37,7 +38,8 @@ use crate::{
     upstream::{
         client::{SendError, UpstreamCall, UpstreamResponse},
         outcome::{
-            Answered, Outcome, classify, classify_bad_answer, classify_in_band, sanitized_client_error,
+            Answered, Outcome, RejectedField, classify, classify_bad_answer, classify_in_band,
+            rejected_fields, sanitized_client_error,
         },
     },
 };
@@ -88,14 +90,13 @@ pub(super) struct Beginning {
 pub(super) enum Failure {
     /// Try elsewhere.
     Elsewhere { outcome: Outcome, status: Option<u16>, timeout: bool },
-    /// The request itself is refused.
-    Refused { outcome: Outcome, ending: Ending },
-    /// Only `stream_options`, which we added, was refused.
-    StreamOptions { status: u16 },
+    /// The request itself is refused; perhaps only for fields that can be left out.
+    Refused { outcome: Outcome, ending: Ending, rejected: Vec<RejectedField> },
 }
 
 impl Relay {
-    /// One attempt, and its entry in the books. An upstream that refuses `stream_options` is asked again without.
+    /// One attempt, and its entry in the books. An upstream that refuses fields which it does not know is asked again
+    /// without; if that helped, they are not sent there again.
     pub(super) async fn attempt(
         &self,
         job: &Job,
@@ -105,12 +106,16 @@ impl Relay {
         let Source { target, permit } = source;
         let target = &*target;
         let (channel, model) = (&target.route.channel.channel, &target.route.upstream_model);
+        let place = (channel.id, model.clone(), job.endpoint);
+        let known = self.rejections.known(&place, Instant::now());
+        let mut remedies = Remedies::new(known);
         loop {
-            let ask_usage = job.envelope.stream && self.takes_stream_options(channel.id, model);
+            let outgoing = self.outgoing(job, target, &remedies);
             ticket.begin_attempt(target);
+            ticket.leaves_out(outgoing.dropped);
             let started = Instant::now();
             permit.sent();
-            let mut found = self.try_target(job, target, permit, ask_usage).await;
+            let mut found = self.try_target(job, target, permit, outgoing.body).await;
             let limit = job.catalog.timeouts(channel).first_byte;
             if let Err(Failure::Elsewhere { outcome, timeout: true, .. }) = &mut found
                 && Instant::now() >= job.deadline
@@ -120,14 +125,19 @@ impl Relay {
                 *outcome = host_error(RestScope::Request, "too little time was left of the call's deadline");
             }
             match &mut found {
-                Ok(_) => ticket.first_content(200),
-                Err(Failure::StreamOptions { status }) => {
-                    let why = "400: stream_options is not supported; asked again without";
-                    ticket.end_attempt(OutcomeClass::ClientError, Some(*status), why);
-                    self.refuses_stream_options(channel.id, model);
+                Ok(_) => {
+                    ticket.first_content(200);
+                    self.rejections.remember(&place, std::mem::take(&mut remedies.tried), Instant::now());
+                }
+                Err(Failure::Refused { ending: Ending::Refused { status, .. }, rejected, .. })
+                    if remedies.learn(rejected) =>
+                {
+                    let names: Vec<&str> = rejected.iter().map(|field| field.name.as_str()).collect();
+                    let why = format!("{status}: {} not supported; asked again without", names.join(", "));
+                    ticket.end_attempt(OutcomeClass::ClientError, Some(*status), &why);
                     continue;
                 }
-                Err(Failure::Refused { outcome, ending }) => {
+                Err(Failure::Refused { outcome, ending, .. }) => {
                     let status = match ending {
                         Ending::Refused { status, .. } => Some(*status),
                         _ => None,
@@ -147,7 +157,7 @@ impl Relay {
         job: &Job,
         target: &Target,
         permit: &Permit,
-        ask_usage: bool,
+        outgoing: Bytes,
     ) -> Result<Found, Failure> {
         let channel = &target.route.channel.channel;
         let timeouts = job.catalog.timeouts(channel);
@@ -159,7 +169,7 @@ impl Relay {
             method: Method::POST,
             path: job.endpoint.path(),
             key_header: None,
-            body: Some(job.envelope.patched(&target.route.upstream_model, ask_usage)),
+            body: Some(outgoing.clone()),
             stream: job.envelope.stream,
         };
         let mut response =
@@ -170,7 +180,7 @@ impl Relay {
         let provider = self.parts.catalog.provider_of(channel);
         permit.answered(accepted, &provider.observe(find, self.parts.clock.now()));
         if !accepted {
-            return Err(self.refusal(job, target, response, ask_usage).await);
+            return Err(self.refusal(target, response, &outgoing).await);
         }
         if job.envelope.stream {
             response.forget_headers();
@@ -308,10 +318,9 @@ impl Relay {
     /// Reads and classifies an answer with a status of failure.
     async fn refusal(
         &self,
-        job: &Job,
         target: &Target,
         mut response: UpstreamResponse,
-        asked_usage: bool,
+        sent: &[u8],
     ) -> Failure {
         let status = response.status();
         let body = tokio::time::timeout(ERROR_BODY_WAIT, response.read_prefix(MAX_ERROR_BYTES))
@@ -329,13 +338,10 @@ impl Relay {
         if !outcome.pass_through {
             return Failure::Elsewhere { outcome, status: Some(status), timeout: false };
         }
-        let added = asked_usage && !job.envelope.include_usage;
-        if added && String::from_utf8_lossy(&body).contains("stream_options") {
-            return Failure::StreamOptions { status };
-        }
+        let rejected = rejected_fields(&body, sent);
         let text = sanitized_client_error(status, &body, &target.secrets());
         let ending = Ending::Refused { status, message: text.message, param: text.param, code: text.code };
-        Failure::Refused { outcome, ending }
+        Failure::Refused { outcome, ending, rejected }
     }
 }
 
@@ -362,7 +368,7 @@ fn in_band(error: &InBandError, provider: &Provider, now: UnixMs, secrets: &[&Se
         let text = sanitized_client_error(400, &error.raw, secrets);
         let ending =
             Ending::Refused { status: 400, message: text.message, param: text.param, code: text.code };
-        return Failure::Refused { outcome, ending };
+        return Failure::Refused { outcome, ending, rejected: Vec::new() };
     }
     Failure::Elsewhere { outcome, status: Some(200), timeout: false }
 }

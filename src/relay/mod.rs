@@ -12,18 +12,15 @@ mod attempt;
 mod collect;
 pub mod ending;
 mod job;
+mod outgoing;
 pub mod quota;
 pub mod recorder;
+mod rejections;
 mod search;
 mod stream;
 mod ticket;
 
-use std::{
-    collections::HashSet,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
@@ -34,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     dispatch::Dispatch,
     model::{
-        id::{ChannelId, RequestId},
+        id::RequestId,
         time::{Clock, UnixMs},
         token::{ClientProfile, Token},
         usage::Endpoint,
@@ -48,6 +45,7 @@ use ending::Ending;
 use job::{Job, Source};
 use quota::{RateState, TokenMeters};
 use recorder::Recorder;
+use rejections::Rejections;
 use ticket::Ticket;
 
 /// What the relay works with.
@@ -73,8 +71,8 @@ pub struct Parts {
 /// Relays calls. Shared by all of them.
 pub struct Relay {
     parts: Parts,
-    /// Upstream models that refuse `stream_options`, so that it is not sent there again.
-    without_stream_options: Mutex<HashSet<(ChannelId, Arc<str>)>>,
+    /// What upstream models refuse, so that it is not sent there again.
+    rejections: Rejections,
 }
 
 /// A client's call whose token was accepted.
@@ -127,7 +125,7 @@ type Search = BoxFuture<'static, (Result<(Found, Source), Ending>, Job, Ticket)>
 impl Relay {
     /// A relay with nothing under way.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, without_stream_options: Mutex::default() }
+        Self { parts, rejections: Rejections::default() }
     }
 
     /// Serves a call. Whatever happens, one usage row is written, also if the future or the answer's body is dropped
@@ -209,16 +207,6 @@ impl Relay {
     /// The time between two keep-alives.
     fn keepalive_every(&self) -> Duration {
         Duration::from_millis(self.parts.catalog.load().settings.keepalive_every_ms.into())
-    }
-
-    fn takes_stream_options(&self, channel: ChannelId, model: &Arc<str>) -> bool {
-        let refusing = self.without_stream_options.lock().unwrap_or_else(PoisonError::into_inner);
-        !refusing.contains(&(channel, model.clone()))
-    }
-
-    fn refuses_stream_options(&self, channel: ChannelId, model: &Arc<str>) {
-        let mut refusing = self.without_stream_options.lock().unwrap_or_else(PoisonError::into_inner);
-        refusing.insert((channel, model.clone()));
     }
 }
 

@@ -97,7 +97,6 @@ impl Relay {
                     }
                     failures.note(rested.map(|(_, until)| until), &outcome, status, timeout);
                 }
-                Err(Failure::StreamOptions { .. }) => {}
             }
             // The deadline in line bounds the waiting, not the attempts.
             call.deadline = call.deadline + began.elapsed();

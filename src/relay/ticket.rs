@@ -42,6 +42,8 @@ pub(super) struct Ticket {
     price: Option<Price>,
     /// Whether content of an answer has been found.
     answered: bool,
+    /// The client's fields that the present attempt leaves out.
+    dropped: Vec<String>,
 }
 
 struct OpenAttempt {
@@ -91,6 +93,7 @@ impl Ticket {
             wait: None,
             price: None,
             answered: false,
+            dropped: Vec::new(),
         }
     }
 
@@ -152,6 +155,11 @@ impl Ticket {
             record.key_id = Some(target.key.id);
             record.served_model = Some(target.route.upstream_model.to_string());
         }
+    }
+
+    /// Notes which of the client's fields the attempt leaves out.
+    pub fn leaves_out(&mut self, dropped: Vec<String>) {
+        self.dropped = dropped;
     }
 
     /// Notes the first real content of the attempt that is under way.
@@ -268,6 +276,9 @@ impl Ticket {
         }
         if let Some(model) = &record.served_model {
             set("x-onepool-model", model.clone());
+        }
+        if !self.dropped.is_empty() {
+            set("x-onepool-dropped", self.dropped.join(", "));
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Db, StorageError, StorageResult, WriteTransaction, limits::write_limits, on};
 use crate::model::{
-    channel::{Channel, ChannelModel, Price, Protocol, Redirect, Timeouts},
+    channel::{Channel, ChannelModel, Price, Protocol, Redirect, Shaping, Timeouts},
     id::ChannelId,
     key::Key,
     limit::Limit,
@@ -49,6 +49,8 @@ pub struct NewChannel {
     pub redirects: Vec<Redirect>,
     /// Its limits; [checked](crate::model::limit::Rule::check_all).
     pub limits: Vec<Limit>,
+    /// How its requests are shaped.
+    pub shaping: Shaping,
 }
 
 impl Default for NewChannel {
@@ -71,6 +73,7 @@ impl Default for NewChannel {
             models: Vec::new(),
             redirects: Vec::new(),
             limits: Vec::new(),
+            shaping: Shaping::default(),
         }
     }
 }
@@ -97,6 +100,7 @@ impl NewChannel {
             models: self.models,
             redirects: self.redirects,
             limits: self.limits,
+            shaping: self.shaping,
         }
     }
 }
@@ -122,6 +126,7 @@ impl From<&Channel> for NewChannel {
             models: channel.models,
             redirects: channel.redirects,
             limits: channel.limits,
+            shaping: channel.shaping,
         }
     }
 }
@@ -145,6 +150,7 @@ struct ChannelRow {
     allow_private: bool,
     note: String,
     enabled: bool,
+    shaping: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -337,8 +343,9 @@ impl Db {
         let changed = sqlx::query(
             "UPDATE channels SET name = $1, base_url = $2, protocol = $3, priority = $4, weight = $5,
                  channel_groups = $6, headers_sealed = $7, proxy_sealed = $8, connect_ms = $9, first_byte_ms = $10,
-                 idle_ms = $11, allow_private = $12, note = $13, enabled = $14, updated_at = $15, provider = $16, plan = $17
-             WHERE id = $18 AND deleted_at IS NULL",
+                 idle_ms = $11, allow_private = $12, note = $13, enabled = $14, updated_at = $15, provider = $16, plan = $17,
+                 shaping = $18
+             WHERE id = $19 AND deleted_at IS NULL",
         )
         .bind(&new.name)
         .bind(&new.base_url)
@@ -357,6 +364,7 @@ impl Db {
         .bind(self.now().0)
         .bind(&new.provider)
         .bind(&new.plan)
+        .bind(json(&new.shaping)?)
         .bind(id.0)
         .execute(&mut **tx)
         .await
@@ -373,7 +381,8 @@ impl Db {
         let rows: Vec<ChannelRow> = on!(self.read, |pool| {
             sqlx::query_as(
                 "SELECT id, name, base_url, protocol, provider, plan, priority, weight, channel_groups, headers_sealed,
-                     proxy_sealed, connect_ms, first_byte_ms, idle_ms, allow_private, note, enabled
+                     proxy_sealed, connect_ms, first_byte_ms, idle_ms, allow_private, note, enabled,
+                     shaping
                  FROM channels WHERE deleted_at IS NULL AND ($1 IS NULL OR id = $1) ORDER BY id",
             )
             .bind(only)
@@ -453,6 +462,7 @@ impl Db {
             models,
             redirects,
             limits,
+            shaping: serde_json::from_str(&row.shaping).map_err(|_| unreadable("shaping"))?,
         })
     }
 }

@@ -56,6 +56,8 @@ pub fn flags(m: Messages) -> Vec<Arg> {
         repeated("redirect", "PUBLIC=UPSTREAM", h.redirect(), m),
         repeated("limit", "LIMIT", h.declared_limit(), m),
         switch("no-limits", h.no_limits(), m).conflicts_with("limit"),
+        repeated("fix", "ID=on|off", h.channel_fix(), m),
+        option("response-cache", "SECONDS", h.response_cache(), m),
     ]
 }
 
@@ -94,6 +96,7 @@ pub fn add(call: &Invocation) -> Result<(), Failure> {
         models: Vec::new(),
         redirects: Default::default(),
         limits: Vec::new(),
+        shaping: Default::default(),
     };
     let mut read = read(call, &mut input);
     let keys = keys_of(call, &mut read);
@@ -331,5 +334,17 @@ fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
         Ok(redirects)
     });
     set_limits(&mut options, call, &mut input.limits);
+    options.set_list("fix", &mut input.shaping.fixes, |switches| {
+        let read = |text: &String| match text.split_once('=') {
+            Some((id, "on")) => Ok((id.to_owned(), true)),
+            Some((id, "off")) => Ok((id.to_owned(), false)),
+            _ => Err(m.pool.fix_shape().to_owned()),
+        };
+        switches.iter().map(read).collect()
+    });
+    options.set("response-cache", &mut input.shaping.response_cache_s, |text| {
+        // What does not fit is out of the range, which is told with the range.
+        Ok(optional(text)?.map(|seconds: i64| u32::try_from(seconds).unwrap_or(0)))
+    });
     options.faults
 }

@@ -12,7 +12,7 @@ use crate::{
     },
     i18n::Messages,
     model::{catalog::ChannelEntry, time::UnixMs},
-    pool::{input::LimitInput, upkeep::concerns_channel},
+    pool::{input::LimitInput, rules, upkeep::concerns_channel},
     scheduler::rest::{Rest, RestBook, Scope},
 };
 
@@ -131,6 +131,8 @@ pub async fn tell_channel(
         (m.terminal.first_byte_limit(), Cell::text(or_default(channel.timeouts.first_byte_ms))),
         (m.terminal.idle_limit(), Cell::text(or_default(channel.timeouts.idle_ms))),
         (c.private_addresses(), Cell::text(yes_no(channel.allow_private))),
+        (c.fixes(), Cell::text(rules::shown_fixes(&channel.shaping).join(", "))),
+        (c.response_cache_s(), Cell::text(channel.shaping.response_cache_s.map_or(String::new(), |s| s.to_string()))),
         (m.common.note(), Cell::text(&channel.note)),
     ]);
     let rests = rests_of(entry, &book, now);

@@ -60,6 +60,7 @@ fn catalog(keys: &[(i64, Option<&str>)], limits: Vec<Rule>) -> Catalog {
         models: vec![model("a:free"), model("b")],
         redirects: vec![],
         limits: limits_of(None),
+        shaping: Default::default(),
     };
     let keys = keys.iter().map(|(id, group)| Key {
         id: KeyId(*id),

@@ -119,6 +119,7 @@ mod tests {
                 .collect(),
             redirects: Vec::new(),
             limits: Vec::new(),
+            shaping: Default::default(),
         }
     }
 

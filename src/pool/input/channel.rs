@@ -9,7 +9,7 @@ use super::{Decimal, Faults, LimitInput, Limited, PlainSecret, check_limits, wit
 use crate::{
     i18n::Messages,
     model::{
-        channel::{Channel, ChannelModel, Price, Protocol, Redirect, Timeouts},
+        channel::{Channel, ChannelModel, Price, Protocol, Redirect, Shaping, Timeouts},
         decimal,
         secret::Secret,
     },
@@ -76,6 +76,13 @@ pub struct ChannelInput {
     /// kind is declared here.
     #[serde(default)]
     pub limits: Vec<LimitInput>,
+    /// How its requests are shaped, beside what the provider's file says.
+    #[serde(default, skip_serializing_if = "is_plain")]
+    pub shaping: Shaping,
+}
+
+fn is_plain(shaping: &Shaping) -> bool {
+    *shaping == Shaping::default()
 }
 
 fn one() -> i64 {
@@ -287,6 +294,7 @@ impl ChannelInput {
             models: channel.models.iter().map(ModelInput::of).collect(),
             redirects,
             limits: channel.limits.iter().map(LimitInput::of).collect(),
+            shaping: channel.shaping.clone(),
         }
     }
 
@@ -326,6 +334,8 @@ impl ChannelInput {
         let calendar = providers.filter(|_| !provider.is_empty()).map(|providers| providers.of(&provider));
         let of = Limited { key: false, provider: calendar.map(|provider| &**provider) };
         let limits = check_limits(&self.limits, of, "", t, &mut faults);
+        let kept = known.map(|channel| &channel.shaping);
+        faults.0.extend(rules::check_shaping(t, calendar.map(|provider| &**provider), kept, &self.shaping));
         faults.or(NewChannel {
             name: self.name.clone(),
             base_url,
@@ -344,6 +354,7 @@ impl ChannelInput {
             models,
             redirects,
             limits,
+            shaping: self.shaping.clone(),
         })
     }
 

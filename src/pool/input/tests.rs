@@ -35,7 +35,7 @@ const FULL: &str = r#"{
     "groups": ["g"], "headers": {"X-Title": "mine"}, "proxy": "socks5://user:pass@127.0.0.1:1080",
     "timeouts": {"idle_ms": 5000}, "allow_private": true, "note": "n", "enabled": false,
     "models": ["a", {"name": "b", "context_window": 8192, "price": {"input": 0.15, "output": "0.6"}}],
-    "redirects": {"one": "a", "two": ["a", "b"]}
+    "redirects": {"one": "a", "two": ["a", "b"]}, "shaping": {"fixes": {"cache-control": true}, "response_cache_s": 300}
 }"#;
 
 #[test]

@@ -3,6 +3,7 @@
 mod bounds;
 mod calendar;
 mod dialects;
+mod fixes;
 mod limits;
 mod overrides;
 mod presets;

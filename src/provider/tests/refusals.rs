@@ -129,6 +129,13 @@ const NVIDIA: &[Case] = &[
     ),
     case(
         "nvidia",
+        400,
+        r#"{"object":"error","message":"\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set","code":400}"#,
+        "no-tools",
+        (ModelUnavailable, Request),
+    ),
+    case(
+        "nvidia",
         500,
         r#"{"detail":"failed to decode json body: invalid type"}"#,
         "bad-json",

@@ -375,6 +375,7 @@ async fn listed_models(
         models: Vec::new(),
         redirects: Vec::new(),
         limits: Vec::new(),
+        shaping: Default::default(),
     };
     let limits = catalog.load().timeouts(&channel);
     let timeouts = EffectiveTimeouts {

@@ -21,7 +21,7 @@ use crate::{
     error::Error,
     model::{
         catalog::{Catalog, ChannelEntry},
-        channel::{Channel, ChannelModel, Protocol},
+        channel::{Channel, ChannelModel, Protocol, Shaping},
         id::ChannelId,
         secret::Secret,
         time::UnixMs,
@@ -127,6 +127,8 @@ pub struct ChannelView {
     redirects: BTreeMap<String, Upstreams>,
     /// The limits that are declared on it.
     limits: Vec<LimitInput>,
+    /// How its requests are shaped, beside what the provider's file says.
+    shaping: Shaping,
     /// Whether it takes calls now, and if not, why.
     state: ChannelState,
     /// Its keys.
@@ -210,6 +212,7 @@ impl ChannelView {
             models: input.models,
             redirects: input.redirects,
             limits: input.limits,
+            shaping: input.shaping,
             state,
             keys: KeyCounts { total: entry.keys.len(), enabled: enabled.len(), available },
         }

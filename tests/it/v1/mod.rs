@@ -4,6 +4,7 @@ mod chains;
 mod drain;
 mod envelope;
 mod faults;
+mod fixes;
 mod limits;
 mod models;
 mod network;

@@ -151,6 +151,11 @@ impl FormPage {
             .iter()
             .any(|field| self.errors.find(field).is_some())
     }
+
+    /// The same for the fields of requests.
+    fn shaping_open(&self) -> bool {
+        ["fixes", "response_cache_s"].iter().any(|field| self.errors.find(field).is_some())
+    }
 }
 
 /// The providers to choose from: what the base URL tells, those of the data, and the chosen one if it is not among them

@@ -24,7 +24,7 @@ use crate::{
         decimal,
         key::KeyCheck,
     },
-    pool::upkeep::models_to_check,
+    pool::{rules, upkeep::models_to_check},
     provider::{GENERIC, Providers},
     storage::discovery::ModelFilter,
     web::{
@@ -241,6 +241,13 @@ fn facts(t: Messages, entry: &ChannelEntry, providers: &Providers) -> Vec<(&'sta
     }
     if channel.allow_private {
         facts.push((c.private_addresses(), c.allowed().to_owned()));
+    }
+    let fixes = rules::shown_fixes(&channel.shaping);
+    if !fixes.is_empty() {
+        facts.push((c.fixes(), fixes.join(", ")));
+    }
+    if let Some(seconds) = channel.shaping.response_cache_s {
+        facts.push((c.response_cache_s(), seconds.to_string()));
     }
     let timeouts = &channel.timeouts;
     for (term, ms) in [

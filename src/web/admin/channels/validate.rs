@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use crate::{
     i18n::Messages,
     model::{
-        channel::{Channel, ChannelModel, Protocol, Redirect, Timeouts},
+        channel::{Channel, ChannelModel, Protocol, Redirect, Shaping, Timeouts},
         decimal,
         secret::Secret,
     },
     pool::rules::{
         self, HeaderProblem, MAX_HEADERS, MAX_MODELS, MAX_REDIRECTS, PRIORITIES, TIMEOUTS_MS, WEIGHTS,
     },
-    provider::Providers,
+    provider::{Provider, Providers},
     storage::channels::NewChannel,
     web::form::{FieldErrors, Fields},
 };
@@ -40,6 +40,9 @@ pub(super) struct ChannelForm {
     pub connect_s: String,
     pub first_byte_s: String,
     pub idle_s: String,
+    /// Fixes that are switched, one per line.
+    pub fixes: String,
+    pub response_cache_s: String,
     pub allow_private: bool,
     pub note: String,
     pub enabled: bool,
@@ -88,6 +91,11 @@ impl ChannelForm {
             connect_s: seconds(channel.timeouts.connect_ms),
             first_byte_s: seconds(channel.timeouts.first_byte_ms),
             idle_s: seconds(channel.timeouts.idle_ms),
+            fixes: rules::shown_fixes(&channel.shaping).join("\n"),
+            response_cache_s: channel
+                .shaping
+                .response_cache_s
+                .map_or_else(String::new, |seconds| seconds.to_string()),
             allow_private: channel.allow_private,
             note: channel.note.clone(),
             enabled: channel.enabled,
@@ -115,6 +123,8 @@ impl ChannelForm {
             connect_s: text("connect_s"),
             first_byte_s: text("first_byte_s"),
             idle_s: text("idle_s"),
+            fixes: text("fixes"),
+            response_cache_s: text("response_cache_s"),
             allow_private: fields.checked("allow_private"),
             note: text("note"),
             enabled: fields.checked("enabled"),
@@ -171,6 +181,7 @@ impl ChannelForm {
             first_byte_ms: or_note(&mut errors, "first_byte_s", parse_seconds(t, &self.first_byte_s)),
             idle_ms: or_note(&mut errors, "idle_s", parse_seconds(t, &self.idle_s)),
         };
+        let shaping = self.checked_shaping(t, providers.of(provider), existing, &mut errors);
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -193,7 +204,39 @@ impl ChannelForm {
             redirects,
             // They have a page of their own.
             limits: existing.map(|channel| channel.limits.clone()).unwrap_or_default(),
+            shaping,
         })
+    }
+
+    fn checked_shaping(
+        &self,
+        t: Messages,
+        provider: &Provider,
+        existing: Option<&Channel>,
+        errors: &mut FieldErrors,
+    ) -> Shaping {
+        let mut shaping = Shaping::default();
+        for line in self.fixes.split(['\n', '\r', ',', '，']).map(str::trim).filter(|line| !line.is_empty()) {
+            match line.split_once('=').map(|(id, word)| (id.trim(), word.trim())) {
+                Some((id, "on")) => shaping.fixes.insert(id.to_owned(), true),
+                Some((id, "off")) => shaping.fixes.insert(id.to_owned(), false),
+                _ => {
+                    errors.add("fixes", t.pool.fix_shape());
+                    None
+                }
+            };
+        }
+        if !self.response_cache_s.is_empty() {
+            let range = rules::RESPONSE_CACHE_S;
+            let seconds = whole_number(t, errors, "response_cache_s", &self.response_cache_s, range);
+            shaping.response_cache_s = u32::try_from(seconds).ok();
+        }
+        let kept = existing.map(|channel| &channel.shaping);
+        for fault in rules::check_shaping(t, Some(provider), kept, &shaping) {
+            let of_cache = fault.field == "shaping.response_cache_s";
+            errors.add(if of_cache { "response_cache_s" } else { "fixes" }, fault.message);
+        }
+        shaping
     }
 
     fn checked_plan(

@@ -97,6 +97,7 @@ struct Books {
     all: Option<Fault>,
     models_list: Option<Fault>,
     recorded: Option<Recorded>,
+    rejected_fields: Vec<(String, Reply)>,
     pages: BTreeMap<String, Reply>,
     calls: Vec<Call>,
     first_index: usize,
@@ -221,6 +222,15 @@ impl Upstream {
         self.shared.books().recorded = Some(Recorded { key, model, reply });
     }
 
+    /// Calls whose body has this field are refused with a vendor's recorded JSON; status 200 takes that back.
+    pub fn reject_field(&self, field: &str, status: u16, body: &str) {
+        let rejected = &mut self.shared.books().rejected_fields;
+        rejected.retain(|(known, _)| known != field);
+        if status != 200 {
+            rejected.push((field.to_owned(), Reply::new(status, "application/json", body)));
+        }
+    }
+
     /// Calls for this model are answered like this, with these headers.
     pub fn answer_with_headers(&self, model: &str, headers: &[(&str, &str)]) {
         let body = r#"{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"pong"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}"#;
@@ -321,7 +331,11 @@ impl Books {
         index.checked_sub(self.first_index).and_then(|place| self.calls.get_mut(place))
     }
 
-    fn recorded_for(&self, key: Option<&str>, model: &str) -> Option<Reply> {
+    fn recorded_for(&self, key: Option<&str>, model: &str, body: &Value) -> Option<Reply> {
+        let rejected = self.rejected_fields.iter().find(|(field, _)| !body[field].is_null());
+        if let Some((_, reply)) = rejected {
+            return Some(reply.clone());
+        }
         let recorded = self.recorded.as_ref()?;
         let meant = recorded.key.as_deref().is_none_or(|its| key == Some(its))
             && recorded.model.as_deref().is_none_or(|its| model == its);
@@ -450,7 +464,7 @@ async fn serve_request(
         let now = Instant::now();
         // A fault comes before the books of the keys: a broken vendor refuses nobody.
         let admitted = match (kind, fault) {
-            (Some(_), None) => match books.recorded_for(key.as_deref(), &model) {
+            (Some(_), None) => match books.recorded_for(key.as_deref(), &model, &body) {
                 Some(reply) => Err(reply),
                 None => books.vendor.begin(key.as_deref(), &model, now),
             },

@@ -9,7 +9,7 @@ use crate::model::usage::Endpoint;
 
 use super::{
     estimate::{TextMeter, read_string},
-    json::{entries, quoted, span},
+    json::{entries, quoted, says_something, span},
 };
 
 /// The longest model name that is accepted, in characters.
@@ -73,12 +73,34 @@ pub struct Envelope {
     /// How many answers are generated: the larger of `n` and, for legacy completions, `best_of`, each 1 to
     /// [`MAX_CHOICES`]; and as many for every prompt of a legacy completion.
     pub choices: u32,
+    /// What it asks of the model beside its text.
+    pub needs: Needs,
     body: Bytes,
     model_span: Range<usize>,
     session_span: Option<Range<usize>>,
     user_span: Option<Range<usize>>,
     usage_patch: Option<UsagePatch>,
     texts: Vec<(Range<usize>, TextKind)>,
+}
+
+/// What a request asks of a model beside its text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// That it calls tools.
+    pub tools: bool,
+    /// That its answer follows a JSON schema.
+    pub schema: bool,
+    /// That it reasons.
+    pub reasoning: bool,
+}
+
+/// What a request's messages hold beside text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Media {
+    /// Images.
+    pub images: bool,
+    /// Sound.
+    pub audio: bool,
 }
 
 /// Where to write what, so that a stream reports its usage.
@@ -155,6 +177,7 @@ impl Envelope {
             include_usage,
             max_tokens: newer.max(older),
             choices,
+            needs: read.needs,
             model_span,
             session_span: read.session.map(|value| span(text, value.get())),
             user_span: read.user.map(|value| span(text, value.get())),
@@ -194,11 +217,16 @@ impl Envelope {
     /// An estimate of the prompt in tokens: messages, prompt or input, and the definitions of tools and schemas. An image
     /// or a file costs a fixed amount, whatever its size. One pass over the body's text; not remembered.
     pub fn prompt_estimate(&self) -> u64 {
-        let mut meter = TextMeter::default();
+        self.prompt_measure().0
+    }
+
+    /// The same, and what the messages hold beside text, in the same pass.
+    pub fn prompt_measure(&self) -> (u64, Media) {
+        let (mut meter, mut media) = (TextMeter::default(), Media::default());
         for (range, kind) in &self.texts {
-            count(&self.body[range.clone()], *kind, &mut meter);
+            count(&self.body[range.clone()], *kind, &mut meter, &mut media);
         }
-        meter.tokens()
+        (meter.tokens(), media)
     }
 
     /// The body for an upstream: `model` replaced, and with `ask_usage` a stream's `stream_options.include_usage` set to
@@ -245,6 +273,7 @@ struct Fields<'a> {
     schemas: Vec<&'a RawValue>,
     session: Option<&'a RawValue>,
     user: Option<&'a RawValue>,
+    needs: Needs,
 }
 
 impl<'a> Fields<'a> {
@@ -271,7 +300,17 @@ impl<'a> Fields<'a> {
                 return Ok(());
             }
             "tools" | "functions" | "response_format" => {
+                if key == "response_format" {
+                    self.needs.schema |= value.get().contains("\"json_schema\"");
+                } else {
+                    self.needs.tools |= says_something(value);
+                }
                 self.schemas.push(value);
+                return Ok(());
+            }
+            "reasoning_effort" | "reasoning" => {
+                let off = ["\"none\"", "\"minimal\"", "false"].iter().any(|word| value.get().contains(word));
+                self.needs.reasoning |= says_something(value) && !off;
                 return Ok(());
             }
             // Some servers match keys without regard to case and would take this one for the real one.
@@ -439,7 +478,7 @@ fn depth(json: &[u8]) -> usize {
 }
 
 /// Adds what a piece of valid JSON is worth.
-fn count(json: &[u8], kind: TextKind, meter: &mut TextMeter) {
+fn count(json: &[u8], kind: TextKind, meter: &mut TextMeter, media: &mut Media) {
     if kind == TextKind::Schema {
         let mut at = 0;
         while let Some(byte) = json.get(at) {
@@ -471,6 +510,7 @@ fn count(json: &[u8], kind: TextKind, meter: &mut TextMeter) {
                     key = string;
                 } else if kind == TextKind::Messages && is_medium(key, string) {
                     meter.add_tokens(IMAGE_TOKENS);
+                    note_medium(key, string, media);
                 } else {
                     meter.add_string(measured);
                 }
@@ -506,6 +546,16 @@ fn is_medium(key: &[u8], string: &[u8]) -> bool {
         b"url" | b"image_url" if start.starts_with(b"http") => true,
         b"data" | b"file_data" => string.len() >= 256 && !start.contains(&b' '),
         _ => start.starts_with(b"data:") && start.windows(8).any(|part| part == b";base64,"),
+    }
+}
+
+/// Notes what a medium is; a file is neither.
+fn note_medium(key: &[u8], string: &[u8], media: &mut Media) {
+    let is_a = |kind: &[u8]| string.starts_with(kind);
+    if is_a(b"data:audio/") || key == b"data" && !is_a(b"data:") {
+        media.audio = true;
+    } else if is_a(b"data:image/") || is_a(b"http") || matches!(key, b"url" | b"image_url") {
+        media.images = true;
     }
 }
 

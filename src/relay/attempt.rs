@@ -15,6 +15,7 @@ use super::{
     ending::Ending,
     job::{Job, Source, Target},
     outgoing::Remedies,
+    response_cache,
     stream::push_frame,
     ticket::Ticket,
 };
@@ -36,7 +37,7 @@ use crate::{
     provider::Provider,
     scheduler::rest::RestScope,
     upstream::{
-        client::{SendError, UpstreamCall, UpstreamResponse},
+        client::{Extra, SendError, UpstreamCall, UpstreamResponse},
         outcome::{
             Answered, Outcome, RejectedField, classify, classify_bad_answer, classify_in_band,
             rejected_fields, sanitized_client_error,
@@ -115,7 +116,7 @@ impl Relay {
             ticket.leaves_out(outgoing.dropped);
             let started = Instant::now();
             permit.sent();
-            let mut found = self.try_target(job, target, permit, outgoing.body).await;
+            let mut found = self.try_target(job, target, permit, outgoing.body, ticket).await;
             let limit = job.catalog.timeouts(channel).first_byte;
             if let Err(Failure::Elsewhere { outcome, timeout: true, .. }) = &mut found
                 && Instant::now() >= job.deadline
@@ -158,6 +159,7 @@ impl Relay {
         target: &Target,
         permit: &Permit,
         outgoing: Bytes,
+        ticket: &mut Ticket,
     ) -> Result<Found, Failure> {
         let channel = &target.route.channel.channel;
         let timeouts = job.catalog.timeouts(channel);
@@ -172,12 +174,19 @@ impl Relay {
             body: Some(outgoing.clone()),
             stream: job.envelope.stream,
         };
-        let mut response =
-            before(first_by, self.parts.clients.send(call)).await?.map_err(|error| broken(&error))?;
+        let provider = self.parts.catalog.provider_of(channel);
+        let headers =
+            if provider.response_cache { response_cache::for_channel(&job.cache, channel) } else { Vec::new() };
+        let extra = Extra { headers };
+        let mut response = before(first_by, self.parts.clients.send_with(call, extra))
+            .await?
+            .map_err(|error| broken(&error))?;
         let status = response.status();
         let accepted = (200..300).contains(&status) && status != 204;
         let find = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let provider = self.parts.catalog.provider_of(channel);
+        if provider.response_cache {
+            ticket.tells_of_cache(response_cache::told(response.headers()));
+        }
         permit.answered(accepted, &provider.observe(find, self.parts.clock.now()));
         if !accepted {
             return Err(self.refusal(target, response, &outgoing).await);

@@ -12,6 +12,7 @@ use super::{
     Call, Relay,
     ending::Ending,
     quota::{OverLimit, RateState},
+    response_cache,
     ticket::Ticket,
 };
 use crate::{
@@ -55,6 +56,8 @@ pub(super) struct Job {
     pub call: desk::Call,
     /// When the first content must be there; the time in line moves it.
     pub deadline: Instant,
+    /// What the client says of an upstream's cache of answers.
+    pub cache: response_cache::Headers,
     prompt_tokens: u64,
 }
 
@@ -104,7 +107,7 @@ impl Relay {
         ticket: &mut Ticket,
     ) -> Result<(Job, Option<RateState>), Ending> {
         self.open()?;
-        let Call { token, endpoint, body, at, arrived, session, class, .. } = call;
+        let Call { token, endpoint, body, at, arrived, session, class, cache, .. } = call;
         let envelope = Envelope::read(endpoint, body).map_err(|error| Ending::BadRequest {
             message: error.message,
             param: error.param.map(str::to_owned),
@@ -125,9 +128,10 @@ impl Relay {
             spill_ms: step.spill_ms,
         });
         let stages: Vec<Stage<'_>> = stages.collect();
-        let routes: Vec<&Route> = stages.iter().flat_map(|stage| stage.routes.iter().copied()).collect();
         let rate = self.parts.meters.count_request(&token, at).map_err(over_limit)?;
-        let prompt_tokens = envelope.prompt_estimate();
+        let (prompt_tokens, media) = envelope.prompt_measure();
+        let stages = self.steer(stages, &envelope, media, prompt_tokens)?;
+        let routes: Vec<&Route> = stages.iter().flat_map(|stage| stage.routes.iter().copied()).collect();
         if let Some(quota) = token.quota {
             if routes.is_empty() {
                 return Err(Ending::NoPrice { model: envelope.model });
@@ -147,12 +151,19 @@ impl Relay {
         // With one key there is no other to go to.
         let cached = prompt_tokens >= CACHED_FROM || session.is_some() || envelope.names_conversation();
         let conversation = if keys > 1 && cached { envelope.conversation(session.as_deref()) } else { None };
+        let conversation = conversation.map(|number| of_token(number, &token, &model.name));
+        // An upstream's cache belongs to a key, so equal requests go to the same one, whoever sends them.
+        let keeps = |route: &&Route| route.channel.channel.shaping.response_cache_s.is_some();
+        let kept = || stages.iter().flat_map(|stage| &stage.routes).any(keeps);
+        let from_cache = keys > 1 && response_cache::turned_on(&cache).unwrap_or_else(kept);
+        let number = || response_cache::number(envelope.body(), &model.name);
+        let conversation = if from_cache { Some(number()) } else { conversation };
         let now = self.parts.dispatch.now().steady;
         let call = desk::Call {
             plan,
             set,
             cost,
-            conversation: conversation.map(|number| of_token(number, &token, &model.name)),
+            conversation,
             token: token.id,
             weight: token.weight,
             class,
@@ -163,7 +174,7 @@ impl Relay {
         };
         let public_model = model.name.clone();
         let deadline = arrived + Duration::from_secs(settings.first_content_deadline_s.into());
-        let job = Job { catalog, token, endpoint, envelope, public_model, call, deadline, prompt_tokens };
+        let job = Job { catalog, token, endpoint, envelope, public_model, call, deadline, cache, prompt_tokens };
         Ok((job, rate))
     }
 }

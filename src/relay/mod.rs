@@ -9,6 +9,7 @@
 //! Nothing here knows that HTML exists.
 
 mod attempt;
+mod capable;
 mod collect;
 pub mod ending;
 mod job;
@@ -16,6 +17,7 @@ mod outgoing;
 pub mod quota;
 pub mod recorder;
 mod rejections;
+pub mod response_cache;
 mod search;
 mod stream;
 mod ticket;
@@ -99,6 +101,8 @@ pub struct Call {
     pub session: Option<String>,
     /// Whether somebody waits for the answer.
     pub class: Class,
+    /// What its headers say of an upstream's cache of answers.
+    pub cache: response_cache::Headers,
 }
 
 /// What goes back to the client.
@@ -244,6 +248,7 @@ async fn whole_answer(whole: attempt::Whole, source: Source, job: Job, mut ticke
 fn headers(job: &Job, ticket: &Ticket, content_type: &'static str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.extend(ticket.cache_told().iter().cloned());
     if job.catalog.settings.diagnostic_headers {
         ticket.diagnose(&mut headers, &job.catalog);
     }

@@ -18,9 +18,9 @@ use crate::{
         usage::{OutcomeClass, WaitReason},
     },
     scheduler::{
-        desk::Refusal,
+        desk::{self, Refusal},
         limit::Cost,
-        pool::{Fault, Why},
+        pool::{Fault, Tried, Why},
         rest::Report,
     },
     upstream::outcome::Outcome,
@@ -48,6 +48,19 @@ impl Relay {
         &self,
         job: &mut Job,
         ticket: &mut Ticket,
+    ) -> Result<(Found, Source), Ending> {
+        // A model that reads more was looked for because the prompt was too long; if that fails as well, this is why.
+        let mut too_long = None;
+        let found = self.find_content_or(job, ticket, &mut too_long).await;
+        found.map_err(|ending| too_long.unwrap_or(ending))
+    }
+
+    /// The same; puts into `too_long` how the call ends if only its length is to blame.
+    async fn find_content_or(
+        &self,
+        job: &mut Job,
+        ticket: &mut Ticket,
+        too_long: &mut Option<Ending>,
     ) -> Result<(Found, Source), Ending> {
         let dispatch = &self.parts.dispatch;
         dispatch.earn_retry();
@@ -82,8 +95,18 @@ impl Relay {
                 Ok(found) => return Ok((found, source)),
                 Err(Failure::Refused { ending, .. }) => {
                     // The key did its part.
-                    source.permit.settle(Some(Cost::default()));
-                    return Err(ending);
+                    let Source { target, permit } = source;
+                    permit.settle(Some(Cost::default()));
+                    let larger = if is_too_long(&ending) { self.larger(job, &target) } else { None };
+                    let Some(larger) = larger else { return Err(ending) };
+                    *too_long = Some(ending);
+                    call = desk::Call {
+                        plan: larger.plan,
+                        set: larger.set,
+                        tried: Tried::default(),
+                        place: None,
+                        ..call
+                    };
                 }
                 Err(Failure::Elsewhere { outcome, status, timeout }) => {
                     let rested = source.permit.fail(&fault_of(&outcome, status), &mut call.tried);
@@ -102,6 +125,11 @@ impl Relay {
             call.deadline = call.deadline + began.elapsed();
         }
     }
+}
+
+/// Whether a refusal says that the prompt is longer than the model's context.
+fn is_too_long(ending: &Ending) -> bool {
+    matches!(ending, Ending::Refused { code: Some(code), .. } if code == "context_length_exceeded")
 }
 
 /// What a call waited for, as its row has it.

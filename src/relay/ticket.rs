@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
-use super::{Call, ending::Ending, job::Target, quota::Reservation, recorder::Recorder};
+use super::{Call, ending::Ending, job::Target, quota::Reservation, recorder::Recorder, response_cache};
 use crate::{
     model::{
         catalog::Catalog,
@@ -44,6 +44,8 @@ pub(super) struct Ticket {
     answered: bool,
     /// The client's fields that the present attempt leaves out.
     dropped: Vec<String>,
+    /// What the upstream says of its cache of answers.
+    cache_told: response_cache::Headers,
 }
 
 struct OpenAttempt {
@@ -94,6 +96,7 @@ impl Ticket {
             price: None,
             answered: false,
             dropped: Vec::new(),
+            cache_told: Vec::new(),
         }
     }
 
@@ -162,6 +165,16 @@ impl Ticket {
         self.dropped = dropped;
     }
 
+    /// Notes what the upstream says of its cache of answers.
+    pub fn tells_of_cache(&mut self, told: response_cache::Headers) {
+        self.cache_told = told;
+    }
+
+    /// What the upstream said of its cache of answers.
+    pub fn cache_told(&self) -> &response_cache::Headers {
+        &self.cache_told
+    }
+
     /// Notes the first real content of the attempt that is under way.
     pub fn first_content(&mut self, status: u16) {
         self.answered = true;
@@ -193,6 +206,8 @@ impl Ticket {
 
     /// Books the usage of an answer: the upstream's, else our estimate of both sides.
     pub fn book(&mut self, usage: Option<TokenCounts>, prompt_estimate: u64, output_estimate: u64) {
+        // An answer out of a cache took nothing, whatever its usage says or does not say.
+        let usage = if response_cache::is_hit(&self.cache_told) { Some(TokenCounts::default()) } else { usage };
         let Some(record) = &mut self.record else { return };
         record.estimated = usage.is_none();
         record.tokens = usage.unwrap_or(TokenCounts {

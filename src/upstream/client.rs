@@ -53,6 +53,13 @@ pub struct UpstreamCall<'a> {
     pub stream: bool,
 }
 
+/// What a request has beside what those of chat have.
+#[derive(Debug, Default)]
+pub struct Extra {
+    /// Further headers; what the operator has set for the channel counts more.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
 /// Why an upstream gave no answer, or broke off. The text is for the operator's log; it holds no URL and no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
@@ -138,8 +145,20 @@ impl Clients {
     ///
     /// Dropping the future cancels the request. There is no limit on the time until the headers: the caller's own.
     pub async fn send(&self, call: UpstreamCall<'_>) -> Result<UpstreamResponse, SendError> {
+        self.send_with(call, Extra::default()).await
+    }
+
+    /// The same for a request that has more than those of chat.
+    pub async fn send_with(
+        &self,
+        call: UpstreamCall<'_>,
+        extra: Extra,
+    ) -> Result<UpstreamResponse, SendError> {
         let route = self.route(&call)?;
-        let headers = route.headers(&call)?;
+        let mut headers = route.headers(&call)?;
+        for (name, value) in extra.headers {
+            headers.entry(name).or_insert(value);
+        }
         let (status, headers, body) = match &route.client {
             Client::Direct(client) => {
                 let mut request = Request::new(Full::new(call.body.unwrap_or_default()));

@@ -23,6 +23,7 @@ const PAIRS: &[&str] = &[
     "docs/chains",
     "docs/cli",
     "docs/errors",
+    "docs/fixes",
     "docs/limits",
     "docs/models",
     "docs/openclaw",

@@ -33,7 +33,7 @@ use super::{Site, client::ClientAddress, face};
 use crate::{
     error::Error,
     model::{id::RequestId, token::ClientProfile, usage::Endpoint},
-    relay::{Answer, AnswerBody, Call, Relay, ending::Told, error_answer},
+    relay::{Answer, AnswerBody, Call, Relay, ending::Told, error_answer, response_cache},
     scheduler::queue::Class,
 };
 
@@ -110,6 +110,7 @@ async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
         client_kind: client_kind::of(&parts.headers),
         trace_id: client_kind::trace_id(&parts.headers),
         session: client_kind::session(&parts.headers),
+        cache: response_cache::asked(&parts.headers),
         class: if client_kind::is_batch(&parts.headers) { Class::Batch } else { Class::Interactive },
     };
     let relay: Arc<Relay> = site.relay.clone();

@@ -127,6 +127,7 @@ impl Browser {
             models: models.collect(),
             redirects: Vec::new(),
             limits: Vec::new(),
+            shaping: Default::default(),
         };
         self.app.site().db.create_channel(&channel).await.unwrap();
         self.app.site().catalog.reload().await.unwrap();

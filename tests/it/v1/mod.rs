@@ -1,5 +1,6 @@
 //! The endpoints of clients.
 
+mod capabilities;
 mod chains;
 mod drain;
 mod envelope;
@@ -8,6 +9,7 @@ mod fixes;
 mod limits;
 mod models;
 mod network;
+mod openrouter;
 mod providers;
 mod queue;
 mod quotas;

@@ -1,0 +1,210 @@
+//! Which routes can take what a call needs: tools, images, sound, a schema, reasoning, and room for its prompt.
+
+use super::{
+    Relay,
+    ending::Ending,
+    job::{Job, Target},
+};
+use crate::{
+    dispatch::{PlannedCall, Stage},
+    model::{catalog::Route, usage::Endpoint},
+    protocol::envelope::{Envelope, Media},
+    provider::{Provider, listing::Modality},
+};
+
+/// Prompts shorter than this fit every model of which nobody says how much it reads.
+const FITS_EVERYWHERE: u64 = 8000;
+
+/// Something that a call needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Tools,
+    Images,
+    Audio,
+    Schema,
+    Reasoning,
+    Room,
+}
+
+/// Whether a route takes what a call needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Takes {
+    Yes,
+    Unknown,
+    No,
+}
+
+/// What is known of a route's model.
+#[derive(Debug, Clone, Copy, Default)]
+struct Known {
+    tools: Option<bool>,
+    images: Option<bool>,
+    audio: Option<bool>,
+    schema: Option<bool>,
+    reasoning: Option<bool>,
+    window: Option<u32>,
+}
+
+impl Known {
+    /// What the operator or the upstream's list says, else what the provider's file does.
+    fn of(route: &Route, provider: &Provider) -> Self {
+        let own = &route.model;
+        let listed = provider.models.iter().find(|model| *model.id == *route.upstream_model);
+        let reads = |modality: Modality| {
+            listed.and_then(|model| model.input.as_ref()).map(|input| input.contains(&modality))
+        };
+        Self {
+            tools: own.tools.or(listed.and_then(|model| model.tools)),
+            images: own.vision.or(reads(Modality::Image)),
+            audio: reads(Modality::Audio),
+            schema: None,
+            reasoning: own.reasoning.or(listed.and_then(|model| model.reasoning)),
+            window: own.context_window.or(listed.and_then(|model| model.context_window)),
+        }
+    }
+
+    fn takes(&self, need: Need, prompt_tokens: u64) -> Takes {
+        let said = match need {
+            Need::Tools => self.tools,
+            Need::Images => self.images,
+            Need::Audio => self.audio,
+            Need::Schema => self.schema,
+            Need::Reasoning => self.reasoning,
+            Need::Room => match self.window.map(u64::from) {
+                Some(window) if prompt_tokens <= window => Some(true),
+                // The estimate may be too high by a third, and only what surely does not fit is left out.
+                Some(window) => (prompt_tokens - prompt_tokens / 4 > window).then_some(false),
+                None => (prompt_tokens <= FITS_EVERYWHERE).then_some(true),
+            },
+        };
+        match said {
+            Some(true) => Takes::Yes,
+            None => Takes::Unknown,
+            Some(false) => Takes::No,
+        }
+    }
+}
+
+/// What a call needs; nothing but room for most.
+fn needs(envelope: &Envelope, media: Media) -> Vec<Need> {
+    if envelope.endpoint == Endpoint::Embeddings {
+        return Vec::new();
+    }
+    let asks = [
+        (envelope.needs.tools, Need::Tools),
+        (media.images, Need::Images),
+        (media.audio, Need::Audio),
+        (envelope.needs.schema, Need::Schema),
+        (envelope.needs.reasoning, Need::Reasoning),
+        (true, Need::Room),
+    ];
+    asks.into_iter().filter(|(asked, _)| *asked).map(|(_, need)| need).collect()
+}
+
+impl Relay {
+    /// Leaves out the routes that are known not to take what a call needs. Of each step those that are known to take it come
+    /// first; the others are looked at without a wait when none of these has room.
+    ///
+    /// # Errors
+    /// No route takes it: the ending names what is missing.
+    pub(super) fn steer<'a>(
+        &self,
+        stages: Vec<Stage<'a>>,
+        envelope: &Envelope,
+        media: Media,
+        prompt_tokens: u64,
+    ) -> Result<Vec<Stage<'a>>, Ending> {
+        let needs = needs(envelope, media);
+        let judge = |route: &Route| {
+            let provider = self.parts.catalog.provider_of(&route.channel.channel);
+            let known = Known::of(route, &provider);
+            needs
+                .iter()
+                .map(|need| (known.takes(*need, prompt_tokens), *need))
+                .max_by_key(|(takes, _)| *takes)
+                .map_or((Takes::Yes, Need::Room, None), |(takes, need)| (takes, need, known.window))
+        };
+        let mut steered = Vec::with_capacity(stages.len());
+        let (mut missing, mut largest) = (None, None);
+        let mut any = false;
+        for Stage { routes, spill_ms } in stages {
+            let (mut known, mut unknown) = (Vec::new(), Vec::new());
+            for route in routes {
+                let (takes, need, window) = judge(route);
+                match takes {
+                    Takes::Yes => known.push(route),
+                    Takes::Unknown => unknown.push(route),
+                    Takes::No => {
+                        missing.get_or_insert(need);
+                        if need == Need::Room {
+                            missing = Some(need);
+                            largest = largest.max(window);
+                        }
+                    }
+                }
+            }
+            any |= !known.is_empty() || !unknown.is_empty();
+            match (known.is_empty(), unknown.is_empty()) {
+                (_, true) => steered.push(Stage { routes: known, spill_ms }),
+                (true, false) => steered.push(Stage { routes: unknown, spill_ms }),
+                (false, false) => {
+                    steered.push(Stage { routes: known, spill_ms: Some(0) });
+                    steered.push(Stage { routes: unknown, spill_ms });
+                }
+            }
+        }
+        match missing.filter(|_| !any) {
+            Some(need) => Err(refusal(need, &envelope.model, largest, prompt_tokens)),
+            None => Ok(steered),
+        }
+    }
+
+    /// Who else may serve a call that was too long for a model: those that are known to read more, in their order.
+    pub(super) fn larger(&self, job: &Job, failed: &Target) -> Option<PlannedCall> {
+        let window = |route: &Route| {
+            let provider = self.parts.catalog.provider_of(&route.channel.channel);
+            Known::of(route, &provider).window.map(u64::from)
+        };
+        let floor = window(&failed.route).unwrap_or_default().max(job.prompt_tokens());
+        let model = job.catalog.model(&job.public_model)?;
+        let fits = |route: &&Route| {
+            route.bar(&job.token).is_none() && window(route).is_some_and(|window| window > floor)
+        };
+        let stages: Vec<Stage<'_>> = model
+            .steps
+            .iter()
+            .map(|step| Stage { routes: step.routes.iter().filter(fits).collect(), spill_ms: step.spill_ms })
+            .filter(|stage| !stage.routes.is_empty())
+            .collect();
+        let most_wait = job.call.deadline.since(job.call.arrived);
+        (!stages.is_empty())
+            .then(|| self.parts.dispatch.plan(&stages, job.endpoint, job.call.class, most_wait))
+    }
+}
+
+/// OpenAI's words for what a model does not take.
+fn refusal(need: Need, model: &str, window: Option<u32>, prompt_tokens: u64) -> Ending {
+    let lacking = |what: &str, param: &str| Ending::BadRequest {
+        message: format!(
+            "The model `{model}` does not {what}; ask for one that does, as GET /v1/models lists them."
+        ),
+        param: Some(param.to_owned()),
+    };
+    match need {
+        Need::Tools => lacking("call tools", "tools"),
+        Need::Images => lacking("take images", "messages"),
+        Need::Audio => lacking("take audio", "messages"),
+        Need::Schema => lacking("answer by a JSON schema", "response_format"),
+        Need::Reasoning => lacking("reason", "reasoning_effort"),
+        Need::Room => Ending::Refused {
+            status: 400,
+            message: format!(
+                "This model's maximum context length is {} tokens. However, your messages resulted in about \
+                 {prompt_tokens} tokens. Please reduce the length of the messages.",
+                window.unwrap_or_default()
+            ),
+            param: Some("messages".to_owned()),
+            code: Some("context_length_exceeded".to_owned()),
+        },
+    }
+}

@@ -115,6 +115,14 @@ impl Relay {
         prompt_tokens: u64,
     ) -> Result<Vec<Stage<'a>>, Ending> {
         let needs = needs(envelope, media);
+        // Most calls: short, and text alone. A look at what operators and lists say of the models is enough.
+        let has_room = |route: &&Route| {
+            route.model.context_window.is_none_or(|window| prompt_tokens <= window.into())
+        };
+        let is_plain = needs.iter().all(|need| *need == Need::Room) && prompt_tokens <= FITS_EVERYWHERE;
+        if is_plain && stages.iter().flat_map(|stage| &stage.routes).all(has_room) {
+            return Ok(stages);
+        }
         let judge = |route: &Route| {
             let provider = self.parts.catalog.provider_of(&route.channel.channel);
             let known = Known::of(route, &provider);

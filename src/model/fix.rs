@@ -1,6 +1,6 @@
 //! Fixes of a request body: what an upstream wants otherwise than OpenAI has it.
 //!
-//! A provider's file lists them as data ([`crate::provider`]); [`crate::protocol::shape`] carries them out.
+//! A provider's file lists them as data; the wire formats' `shape` carries them out.
 
 use serde::Deserialize;
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};
-use onepool::model::secret::Secret;
+use onepool::{model::secret::Secret, storage::channels::NewChannel};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -272,7 +272,8 @@ async fn a_body_above_the_limit_is_a_413_that_the_client_can_read() {
     let app = TestApp::start_with(&[("MAX_BODY_MB", "1")]).await;
     let upstream = Upstream::start();
     app.token().await;
-    app.channel("c", &upstream, &["key-1"]).await;
+    let any_length = |channel: &mut NewChannel| channel.models[0].context_window = None;
+    app.channel_with("c", &upstream.base_url(), &["key-1"], any_length).await;
     let fits = app.chat(false, &"x".repeat(1_000_000)).await;
     assert_eq!(fits.status, 200);
     for bytes in [1_100_000, 8_000_000] {

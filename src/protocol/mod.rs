@@ -8,6 +8,8 @@ mod conversation;
 pub mod envelope;
 pub mod error_body;
 pub mod estimate;
+pub mod form;
 mod json;
+pub mod multipart;
 pub mod openai;
 pub mod sse;

@@ -21,9 +21,9 @@ use super::{
     load::{GENERIC, Provider},
 };
 use crate::model::{
+    endpoint::Endpoint,
     fix::{Fix, KEPT_FIELDS, Rename, When},
     limit::Models,
-    usage::Endpoint,
 };
 
 /// The most rules of a file.

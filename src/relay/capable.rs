@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     dispatch::{PlannedCall, Stage},
-    model::{catalog::Route, usage::Endpoint},
+    model::catalog::Route,
     protocol::envelope::{Envelope, Media},
     provider::{Provider, listing::Modality},
 };
@@ -87,7 +87,7 @@ impl Known {
 
 /// What a call needs; nothing but room for most.
 fn needs(envelope: &Envelope, media: Media) -> Vec<Need> {
-    if envelope.endpoint == Endpoint::Embeddings {
+    if !envelope.endpoint.shape().generates {
         return Vec::new();
     }
     let asks = [
@@ -116,9 +116,8 @@ impl Relay {
     ) -> Result<Vec<Stage<'a>>, Ending> {
         let needs = needs(envelope, media);
         // Most calls: short, and text alone. A look at what operators and lists say of the models is enough.
-        let has_room = |route: &&Route| {
-            route.model.context_window.is_none_or(|window| prompt_tokens <= window.into())
-        };
+        let has_room =
+            |route: &&Route| route.model.context_window.is_none_or(|window| prompt_tokens <= window.into());
         let is_plain = needs.iter().all(|need| *need == Need::Room) && prompt_tokens <= FITS_EVERYWHERE;
         if is_plain && stages.iter().flat_map(|stage| &stage.routes).all(has_room) {
             return Ok(stages);

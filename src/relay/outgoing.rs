@@ -60,11 +60,15 @@ impl Relay {
     /// The body for a candidate: its name of the model, what its provider's file and the channel's operator say, and
     /// without what it was seen to refuse.
     pub(super) fn outgoing(&self, job: &Job, target: &Target, remedies: &Remedies) -> Outgoing {
+        if job.upload.is_some() {
+            // A form goes out as it came.
+            return Outgoing { body: Bytes::new(), dropped: Vec::new() };
+        }
         let channel = &target.route.channel.channel;
         let model = &target.route.upstream_model;
         let drops_usage =
             |fix: &Fix| matches!(fix, Fix::Drop(names) if names.iter().any(|name| name == USAGE_OPTION));
-        let ask_usage = job.envelope.stream && !remedies.all().any(drops_usage);
+        let ask_usage = job.envelope.stream && job.has_stream_options() && !remedies.all().any(drops_usage);
         let body = job.envelope.patched(model, ask_usage);
         let provider = self.parts.catalog.provider_of(channel);
         let rules = provider.fixes_for(model, job.endpoint, job.envelope.stream, &channel.shaping.fixes);

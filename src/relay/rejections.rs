@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::model::{fix::Fix, id::ChannelId, usage::Endpoint};
+use crate::model::{endpoint::Endpoint, fix::Fix, id::ChannelId};
 
 /// Where a field was refused.
 pub(super) type Place = (ChannelId, Arc<str>, Endpoint);

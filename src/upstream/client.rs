@@ -9,12 +9,17 @@ mod proxied;
 
 use std::{
     collections::HashMap,
+    io,
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 
@@ -53,11 +58,29 @@ pub struct UpstreamCall<'a> {
     pub stream: bool,
 }
 
+/// A form with files, as a request's body.
+pub struct FormBody {
+    /// Its type, with the boundary.
+    pub content_type: String,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Its bytes.
+    pub pieces: BoxStream<'static, io::Result<Bytes>>,
+}
+
 /// What a request has beside what those of chat have.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Extra {
-    /// Further headers; what the operator has set for the channel counts more.
+    /// Further headers.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether the bare key goes in `x-api-key`.
+    pub bare_key: bool,
+    /// Whether the key does not go in `Authorization: Bearer`.
+    pub no_bearer: bool,
+    /// Whether the answer may be of any type, not only JSON or events.
+    pub accepts_any: bool,
+    /// The body, in place of the call's.
+    pub form: Option<FormBody>,
 }
 
 /// Why an upstream gave no answer, or broke off. The text is for the operator's log; it holds no URL and no secret.
@@ -145,7 +168,10 @@ impl Clients {
     ///
     /// Dropping the future cancels the request. There is no limit on the time until the headers: the caller's own.
     pub async fn send(&self, call: UpstreamCall<'_>) -> Result<UpstreamResponse, SendError> {
-        self.send_with(call, Extra::default()).await
+        let route = self.route(&call)?;
+        let headers = route.headers(&call)?;
+        let body = RequestBody::Whole(Full::new(call.body.unwrap_or_default()));
+        self.send_on(&route, headers, call.method, body).await
     }
 
     /// The same for a request that has more than those of chat.
@@ -156,13 +182,45 @@ impl Clients {
     ) -> Result<UpstreamResponse, SendError> {
         let route = self.route(&call)?;
         let mut headers = route.headers(&call)?;
+        if extra.no_bearer && !route.headers.contains_key(header::AUTHORIZATION) {
+            headers.remove(header::AUTHORIZATION);
+        }
+        if extra.accepts_any && !call.stream && !route.headers.contains_key(header::ACCEPT) {
+            headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        }
+        // What the operator has set for the channel counts more than what is usual or what a client sends.
+        if extra.bare_key {
+            let mut value = HeaderValue::from_str(call.key.expose()).map_err(unsendable)?;
+            value.set_sensitive(true);
+            headers.entry("x-api-key").or_insert(value);
+        }
         for (name, value) in extra.headers {
             headers.entry(name).or_insert(value);
         }
+        let body = match extra.form {
+            None => RequestBody::Whole(Full::new(call.body.unwrap_or_default())),
+            Some(form) => {
+                let content_type = HeaderValue::from_str(&form.content_type)
+                    .map_err(|_| SendError::Misconfigured("the form has no valid type"))?;
+                headers.insert(header::CONTENT_TYPE, content_type);
+                headers.insert(header::CONTENT_LENGTH, form.length.into());
+                RequestBody::Form { left: form.length, pieces: form.pieces }
+            }
+        };
+        self.send_on(&route, headers, call.method, body).await
+    }
+
+    async fn send_on(
+        &self,
+        route: &Route,
+        headers: HeaderMap,
+        method: Method,
+        body: RequestBody,
+    ) -> Result<UpstreamResponse, SendError> {
         let (status, headers, body) = match &route.client {
             Client::Direct(client) => {
-                let mut request = Request::new(Full::new(call.body.unwrap_or_default()));
-                *request.method_mut() = call.method;
+                let mut request = Request::new(body);
+                *request.method_mut() = method;
                 *request.uri_mut() = route.uri.clone();
                 *request.headers_mut() = headers;
                 let response = client.send(request).await.map_err(|error| {
@@ -173,10 +231,16 @@ impl Clients {
                 (head.status, head.headers, Body::Direct(body))
             }
             Client::Proxied(client) => {
-                let mut request = client.request(call.method, route.uri.to_string()).headers(headers);
-                if let Some(body) = call.body {
-                    request = request.body(body);
-                }
+                let request = client.request(method, route.uri.to_string()).headers(headers);
+                let request = match body {
+                    RequestBody::Whole(body) if body.is_end_stream() => request,
+                    // It is in memory: nothing is waited for.
+                    RequestBody::Whole(body) => {
+                        let Ok(body) = body.collect().await;
+                        request.body(body.to_bytes())
+                    }
+                    RequestBody::Form { pieces, .. } => request.body(reqwest::Body::wrap_stream(pieces)),
+                };
                 let mut response = request.send().await.map_err(|error| proxied::describe(&error))?;
                 let headers = std::mem::take(response.headers_mut());
                 (response.status(), headers, Body::Proxied(response))
@@ -280,7 +344,6 @@ impl Route {
         if call.body.is_some() {
             add(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let unsendable = |_| SendError::Misconfigured("the key has characters that a header cannot carry");
         let key = call.key.expose();
         let (name, value) = match call.key_header {
             Some(name) => {
@@ -300,6 +363,10 @@ impl Route {
     }
 }
 
+fn unsendable(_: http::header::InvalidHeaderValue) -> SendError {
+    SendError::Misconfigured("the key has characters that a header cannot carry")
+}
+
 fn common_headers(channel: &Channel) -> Result<HeaderMap, SendError> {
     let mut headers = HeaderMap::new();
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -315,6 +382,50 @@ fn common_headers(channel: &Channel) -> Result<HeaderMap, SendError> {
         headers.insert(name, value);
     }
     Ok(headers)
+}
+
+/// A request's body.
+enum RequestBody {
+    /// In memory.
+    Whole(Full<Bytes>),
+    /// Read as it is sent.
+    Form { left: u64, pieces: BoxStream<'static, io::Result<Bytes>> },
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<http_body::Frame<Bytes>>>> {
+        match self.get_mut() {
+            Self::Whole(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+            Self::Form { left, pieces } => pieces.as_mut().poll_next(cx).map(|piece| {
+                Some(piece?.map(|piece| {
+                    *left = left.saturating_sub(piece.len() as u64);
+                    http_body::Frame::data(piece)
+                }))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Form { left, .. } => *left == 0,
+        }
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Form { left, .. } => http_body::SizeHint::with_exact(*left),
+        }
+    }
 }
 
 /// How far a request had come when it failed.
@@ -421,6 +532,12 @@ impl UpstreamResponse {
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// How long the body is as it is given on, if the upstream says so.
+    pub fn length(&self) -> Option<u64> {
+        let length = self.headers.get(header::CONTENT_LENGTH).filter(|_| self.inflate.is_none())?;
+        length.to_str().ok()?.parse().ok()
     }
 
     /// Forgets the headers. They are slices of the buffer that they were read into, which would otherwise stay for as long as

@@ -1,3 +1,5 @@
+//! Each fix on bodies as clients write them, odd ones and arbitrary ones.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

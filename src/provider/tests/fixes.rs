@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::{DataFault, Providers};
-use crate::model::{fix::Fix, usage::Endpoint};
+use crate::model::{endpoint::Endpoint, fix::Fix};
 
 fn ids(provider: &str, model: &str, stream: bool, switches: &[(&str, bool)]) -> Vec<String> {
     let providers = Providers::embedded();

@@ -6,8 +6,10 @@
 pub mod auth;
 mod body;
 mod client_kind;
+mod form;
 mod models;
 mod openclaw_export;
+mod unserved;
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -32,7 +34,11 @@ use self::auth::Refused;
 use super::{Site, client::ClientAddress, face};
 use crate::{
     error::Error,
-    model::{id::RequestId, token::ClientProfile, usage::Endpoint},
+    model::{
+        endpoint::{Endpoint, RequestBody},
+        id::RequestId,
+        token::ClientProfile,
+    },
     relay::{Answer, AnswerBody, Call, Relay, ending::Told, error_answer, response_cache},
     scheduler::queue::Class,
 };
@@ -52,6 +58,7 @@ pub fn router(site: Site) -> Router {
             .route(&format!("{prefix}/models"), get(models::index))
             .route(&format!("{prefix}/models/"), get(models::index))
             .route(&format!("{prefix}/models/{{*id}}"), get(models::show));
+        router = unserved::add(router, prefix);
     }
     let cors = CorsLayer::new()
         .allow_origin(Any)
@@ -99,11 +106,12 @@ async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.extensions);
     let client = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
-    let call = |token, body| Call {
+    let call = |token, body, form| Call {
         request_id,
         token,
         endpoint,
         body,
+        form,
         at,
         arrived,
         client_address: client.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
@@ -112,6 +120,7 @@ async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
         session: client_kind::session(&parts.headers),
         cache: response_cache::asked(&parts.headers),
         class: if client_kind::is_batch(&parts.headers) { Class::Batch } else { Class::Interactive },
+        passed: client_kind::passed(endpoint, &parts.headers),
     };
     let relay: Arc<Relay> = site.relay.clone();
     let token = match auth::token(&parts, &site.catalog.load(), at) {
@@ -119,14 +128,23 @@ async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
         Err(Refused { ending, token }) => {
             body::discard(body, &parts.headers, site.config.max_body_bytes).await;
             return into_response(match token {
-                Some(token) => relay.turn_away(call(token, Bytes::new()), &ending).await,
-                None => error_answer(&ending.told(ClientProfile::Generic), request_id),
+                Some(token) => relay.turn_away(call(token, Bytes::new(), None), &ending).await,
+                None => error_answer(&ending.told(ClientProfile::Generic), Some(endpoint), request_id),
             });
         }
     };
-    into_response(match body::read(body, &parts.headers, site.config.max_body_bytes).await {
-        Ok(body) => relay.serve(call(token, body)).await,
-        Err(ending) => relay.turn_away(call(token, Bytes::new()), &ending).await,
+    let limit = site.config.max_body_bytes;
+    if endpoint.shape().body == RequestBody::Form {
+        let limit = usize::try_from(endpoint.shape().max_form_bytes).unwrap_or(limit).min(limit);
+        let read = form::read(body, &parts.headers, endpoint, limit, relay.uploads(), request_id);
+        return into_response(match Box::pin(read).await {
+            Ok(form) => relay.serve(call(token, Bytes::new(), Some(form))).await,
+            Err(ending) => relay.turn_away(call(token, Bytes::new(), None), &ending).await,
+        });
+    }
+    into_response(match body::read(body, &parts.headers, limit).await {
+        Ok(body) => relay.serve(call(token, body, None)).await,
+        Err(ending) => relay.turn_away(call(token, Bytes::new(), None), &ending).await,
     })
 }
 
@@ -138,6 +156,7 @@ fn into_response(answer: Answer) -> Response {
     let body = match answer.body {
         AnswerBody::Whole(bytes) => Body::from(bytes),
         AnswerBody::Events(events) => Body::from_stream(events.map(Ok::<_, std::convert::Infallible>)),
+        AnswerBody::Bytes(pieces) => Body::from_stream(pieces),
     };
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = Response::new(body);
@@ -177,7 +196,7 @@ fn drawn(mut response: Response, request_id: RequestId) -> Response {
         retry_after: None,
         should_retry: None,
     };
-    let drawn = into_response(error_answer(&told, request_id));
+    let drawn = into_response(error_answer(&told, None, request_id));
     let (parts, body) = drawn.into_parts();
     response.headers_mut().extend(parts.headers.into_iter().filter_map(|(name, value)| Some((name?, value))));
     *response.body_mut() = body;

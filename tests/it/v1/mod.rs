@@ -3,6 +3,7 @@
 mod capabilities;
 mod chains;
 mod drain;
+mod endpoints;
 mod envelope;
 mod faults;
 mod fixes;

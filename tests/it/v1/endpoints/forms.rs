@@ -33,9 +33,12 @@ fn left_over(app: &TestApp) -> usize {
 #[tokio::test]
 async fn a_file_of_any_size_arrives_whole_under_the_upstreams_model() {
     let (app, upstream) = serving_all().await;
-    for (length, path) in
-        [(1, TRANSCRIPTIONS), (600_000, TRANSCRIPTIONS), (5_000_000, "/audio/translations/"), (600_001, TRANSCRIPTIONS)]
-    {
+    for (length, path) in [
+        (1, TRANSCRIPTIONS),
+        (600_000, TRANSCRIPTIONS),
+        (5_000_000, "/audio/translations/"),
+        (600_001, TRANSCRIPTIONS),
+    ] {
         let form = Form::new().part("file", file(length)).text("model", "public").text("language", "de");
         let reply = send(&app, path, form).await;
         assert_eq!((reply.status, &reply.json()["text"]), (200, &json!("heard abc")), "{}", reply.text());
@@ -139,7 +142,8 @@ async fn a_form_that_is_wrong_is_refused_with_the_field_before_anybody_is_asked(
         assert_eq!((reply.status, &reply.json()["error"]["param"]), (400, &json!(param)), "{}", reply.text());
         assert_eq!(reply.json()["error"]["type"], "invalid_request_error");
     }
-    let unknown = send(&app, TRANSCRIPTIONS, Form::new().text("model", "nobody").part("file", file(10))).await;
+    let unknown =
+        send(&app, TRANSCRIPTIONS, Form::new().text("model", "nobody").part("file", file(10))).await;
     assert_eq!((unknown.status, unknown.code().as_str()), (404, "model_not_found"));
     let raw = async |content_type: &str, body: &'static str| {
         let request = app.request(reqwest::Method::POST, TRANSCRIPTIONS).header("content-type", content_type);
@@ -154,7 +158,11 @@ async fn a_form_that_is_wrong_is_refused_with_the_field_before_anybody_is_asked(
         ("multipart/form-data; boundary=b", "--b--\r\n"),
     ] {
         let reply = raw(content_type, body).await;
-        assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!("invalid_request_error")), "{body}");
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["code"]),
+            (400, &json!("invalid_request_error")),
+            "{body}"
+        );
     }
     assert!(upstream.inferences().is_empty());
     assert_eq!(left_over(&app), 0);
@@ -173,10 +181,8 @@ async fn a_form_that_is_too_large_is_a_413_and_a_disk_that_takes_nothing_a_507()
     // Without a length, it is found out on the way.
     let stream = futures_util::stream::iter((0..40).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 100_000])));
     let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n";
-    let body = futures_util::StreamExt::chain(
-        futures_util::stream::iter([Ok(head.as_bytes().to_vec())]),
-        stream,
-    );
+    let body =
+        futures_util::StreamExt::chain(futures_util::stream::iter([Ok(head.as_bytes().to_vec())]), stream);
     let request = app
         .request(reqwest::Method::POST, TRANSCRIPTIONS)
         .header("content-type", "multipart/form-data; boundary=b")
@@ -190,7 +196,12 @@ async fn a_form_that_is_too_large_is_a_413_and_a_disk_that_takes_nothing_a_507()
     std::fs::remove_dir(&folder).unwrap();
     std::fs::write(&folder, "").unwrap();
     let refused = send(&app, TRANSCRIPTIONS, form(1_500_000)).await;
-    assert_eq!((refused.status, refused.code().as_str()), (507, "insufficient_storage"), "{}", refused.text());
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (507, "insufficient_storage"),
+        "{}",
+        refused.text()
+    );
     assert_eq!(refused.header("x-should-retry"), Some("false"));
     assert_eq!(send(&app, TRANSCRIPTIONS, form(100_000)).await.status, 200, "small ones need no disk");
     let codes: Vec<Value> = app.rows().await.iter().map(|row| row["code"].clone()).collect();

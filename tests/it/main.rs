@@ -11,6 +11,7 @@ mod fake_upstream;
 mod nginx;
 mod pool_file;
 mod process;
+mod recipes;
 mod start;
 mod support;
 mod v1;

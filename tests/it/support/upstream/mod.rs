@@ -97,6 +97,7 @@ struct Books {
     all: Option<Fault>,
     models_list: Option<Fault>,
     recorded: Option<Recorded>,
+    day: Option<vendor::Day>,
     pages: BTreeMap<String, Reply>,
     calls: Vec<Call>,
     first_index: usize,
@@ -225,6 +226,11 @@ impl Upstream {
     pub fn answer_with_headers(&self, model: &str, headers: &[(&str, &str)]) {
         let body = r#"{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"pong"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}"#;
         self.refuse_as_recorded(None, Some(model), 200, headers, body);
+    }
+
+    /// From now on calls are answered by the books of this day.
+    pub fn begin_day(&self, day: vendor::Day) {
+        self.shared.books().day = Some(day);
     }
 
     /// What a GET of a path is answered with.
@@ -452,7 +458,10 @@ async fn serve_request(
         let admitted = match (kind, fault) {
             (Some(_), None) => match books.recorded_for(key.as_deref(), &model) {
                 Some(reply) => Err(reply),
-                None => books.vendor.begin(key.as_deref(), &model, now),
+                None => match &mut books.day {
+                    Some(day) => Err(day.answer(&model)),
+                    None => books.vendor.begin(key.as_deref(), &model, now),
+                },
             },
             (_, Some(_)) => Ok(()),
             (None, None) if is_models_list(&request) => Err(books

@@ -11,6 +11,7 @@ pub mod id;
 pub mod key;
 pub mod limit;
 pub mod printable;
+pub mod probe;
 pub mod recording;
 pub mod secret;
 pub mod settings;

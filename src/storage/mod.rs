@@ -22,6 +22,7 @@ pub mod limits;
 mod migrate;
 pub mod password;
 pub mod pool;
+pub mod probes;
 pub mod providers;
 pub mod recording;
 pub mod restore;

@@ -12,6 +12,7 @@ pub mod key;
 pub mod limit;
 pub mod managed;
 pub mod printable;
+pub mod probe;
 pub mod recording;
 pub mod secret;
 pub mod settings;

@@ -23,6 +23,7 @@ pub mod limits;
 mod migrate;
 pub mod password;
 pub mod pool;
+pub mod probes;
 pub mod providers;
 pub mod ranking;
 pub mod ranking_files;

@@ -101,7 +101,8 @@ impl Parts {
         Ok(())
     }
 
-    async fn rebuild(&self) -> StorageResult<Rebuilt> {
+    /// Builds the chains, and reloads the catalog if steps changed.
+    pub async fn rebuild(&self) -> StorageResult<Rebuilt> {
         let snapshot = self.catalog.load();
         let sources = Sources {
             db: &self.db,
@@ -124,7 +125,7 @@ impl Parts {
 
     /// Asks some dead models with one call each. What no probe may ask comes back on trial. Says whether something was
     /// heard, so that the chains are worth another look.
-    async fn ask_dead(&self, dead: &BTreeSet<(ChannelId, String)>) -> StorageResult<bool> {
+    pub async fn ask_dead(&self, dead: &BTreeSet<(ChannelId, String)>) -> StorageResult<bool> {
         let snapshot = self.catalog.load();
         let percent = snapshot.settings.probe_quota_percent;
         let (db, clients, dispatch, clock) = (&self.db, &self.clients, &self.dispatch, &self.clock);

@@ -317,6 +317,3 @@ fn build(chain: &ManagedChain, gathered: &Gathered, before: &[ManagedStep], most
         idle_pins: built.idle_pins,
     }
 }
-
-#[cfg(test)]
-mod tests;

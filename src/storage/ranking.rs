@@ -779,3 +779,6 @@ impl Day {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,0 @@
-//! How chains are built from what a database holds.

@@ -29,6 +29,7 @@ const PAIRS: &[&str] = &[
     "docs/performance",
     "docs/pool-file",
     "docs/providers",
+    "docs/ranking",
     "docs/settings",
     "docs/simulate",
     "docs/usage-log",

@@ -7,7 +7,8 @@
 //! main, cli -> app -> web, jobs -> relay, pool -> dispatch, storage, upstream -> protocol, scheduler, provider -> model, error
 //!              i18n (cli, web, jobs, pool, config)    export (cli, web, jobs)    config (app, cli, web)
 //!              inspect (cli, web) -> dispatch
-//!              ranking (storage, pool, jobs, web, cli), which names provider
+//!              selection (jobs, web, cli) -> dispatch, storage
+//!              ranking (storage, selection, pool, jobs, web, cli), which names provider
 //! ```
 
 pub mod app;
@@ -27,6 +28,7 @@ pub mod provider;
 pub mod ranking;
 pub mod relay;
 pub mod scheduler;
+pub mod selection;
 pub mod storage;
 pub mod upstream;
 pub mod web;

@@ -30,6 +30,7 @@ const PAIRS: &[&str] = &[
     "docs/pool-file",
     "docs/providers",
     "docs/recipes",
+    "docs/ranking",
     "docs/settings",
     "docs/simulate",
     "docs/usage-log",

@@ -132,6 +132,8 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
     upstream.fail_next([Some(Fault::RateLimitedSeconds)]);
     let chain = json!({"name": "c", "steps": ["m", {"model": "gone", "spill_ms": "never"}]});
     assert_eq!(api.post("/api/chains", chain).await.status, 201);
+    let name = json!({"name": "n", "model": "m"});
+    assert_eq!(api.post("/api/ranking/names", name).await.status, 201);
     let call = api.app.chat(true, "words=3").await;
     assert_eq!(call.status, 200);
     api.app.app.flush_usage().await;
@@ -142,7 +144,11 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
         if method != Method::GET {
             continue;
         }
-        let id = if path.starts_with("/api/usage/") { request_id.as_str() } else { "1" };
+        let id = match path.as_str() {
+            usage if usage.starts_with("/api/usage/") => request_id.as_str(),
+            managed if managed.starts_with("/api/managed-chains/") => "auto",
+            _ => "1",
+        };
         let query = match path.as_str() {
             "/api/openclaw" => "?token_id=1",
             "/api/routes" => "?model=m",

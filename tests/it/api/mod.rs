@@ -10,6 +10,7 @@ mod document;
 mod keys;
 mod limits;
 mod pool;
+mod ranking;
 mod schema;
 mod server;
 mod tokens;

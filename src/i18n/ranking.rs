@@ -156,6 +156,8 @@ texts! {
         names_intro: "Providers call the same model by different names. Names that stand for the same model are one model here: it takes one place in a chain, on all of its channels." / "同一模型在不同提供商处可能有不同名称。在此归为同一模型的名称只占一个名次，并使用其全部渠道。";
         names_hint: "Letter case, prices such as “:free” and the prefixes of known vendors never keep names apart; those need no entry." / "大小写、“:free” 之类的价格后缀以及已知厂商的前缀不会造成区分，无需添加。";
         other_name: "Name at a provider" / "提供商处的名称";
+        at_provider: "Provider" / "提供商";
+        any_provider: "at any provider" / "任何提供商";
         stands_for: "Stands for" / "对应的模型";
         add_name: "Add" / "添加";
         name_added(name: &str, model: &str): "{name} is {model} from now on." / "{name} 现在视为 {model}。";

@@ -93,12 +93,23 @@ const pages = [
   }, 422],
   ['channel-models-fetched', '/channels/1', async (page) => submit(page, 'form[action$="/models/fetch"]')],
   ['channel-models-not-fetched', '/channels/5', async (page) => submit(page, 'form[action$="/models/fetch"]'), 502],
+  ['channel-limits', '/channels/1/limits'],
+  ['channel-limits-none', '/channels/2/limits'],
+  ['channel-limits-invalid', '/channels/1/limits', async (page) => {
+    await page.locator('input[name="amount"]').nth(2).fill('many')
+    await page.locator('input[name="window"]').first().fill('sometimes')
+    await submit(page, 'form[action$="/limits"]')
+  }, 422],
   ['channel-delete', '/channels/3/delete'],
   ['key', '/channels/2/keys/6'],
   ['key-paused', '/channels/1/keys/2'],
   ['key-limited', '/channels/1/keys/3'],
   ['key-tested', '/channels/2/keys/5'],
+  ['key-limits', '/channels/1/keys/1/limits'],
   ['key-delete', '/channels/2/keys/5/delete'],
+  ['models', '/upstream-models'],
+  ['models-new', '/upstream-models?show=new'],
+  ['models-nothing', '/upstream-models?q=nobody'],
   ['chains', '/chains'],
   ['chain', '/chains/1'],
   ['chain-nested', '/chains/2'],

@@ -76,6 +76,15 @@ export async function startWorld({ calls = 300 } = {}) {
       redirects: fields.redirects.join('\n'),
     })
   }
+  // Limits of a channel and of one of its keys, wide enough for all calls.
+  await operator.post('/channels/1/limits', {
+    amount: ['4000', '100000'], metric: ['requests', 'tokens'], window: ['1m', 'day'], zone: ['', 'Asia/Shanghai'],
+    per: ['key', 'group'], models: ['', 'llama-*, openai/*'], insist: ['0'],
+  })
+  await operator.post('/channels/1/keys/1/limits', {
+    amount: ['50'], metric: ['concurrency'], window: [''], zone: [''], per: ['key'], models: [''],
+  })
+  await operator.post('/upstream-models/refresh')
   await operator.post('/chains/new', {
     name: 'best', enabled: 'true', model: ['smart', 'Qwen/Qwen3-8B', 'retired-model'], spill: ['500', '', 'never'],
   })

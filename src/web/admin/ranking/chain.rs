@@ -1,0 +1,313 @@
+//! `/ranking`: a managed chain as it stands, what is left out of it and why, and what its operator wants of it.
+
+use askama::Template;
+use axum::{
+    extract::{RawQuery, State},
+    http::StatusCode,
+    response::Response,
+};
+
+use super::{
+    Tab, rebuild_chains,
+    rows::{LeftRow, ModelRow, Words, left_out, models},
+    tabs,
+};
+use crate::{
+    error::Result,
+    i18n::Messages,
+    model::chain::folded,
+    ranking::{
+        chain::{Chain, Purpose, Reason},
+        identity::Identity,
+        score::Component,
+    },
+    web::{
+        Site,
+        admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other_with},
+        form::{FieldErrors, Fields},
+        format::Moment,
+        ranking::{component, purpose as about, reason},
+    },
+};
+
+/// The models of a page.
+const PER_PAGE: usize = 20;
+/// The offers that are left out on a page.
+const LEFT_PER_PAGE: usize = 25;
+
+#[derive(Template)]
+#[template(path = "pages/ranking/chain.html")]
+struct ChainPage {
+    c: Chrome,
+    tabs: Vec<Tab>,
+    name: &'static str,
+    about: &'static str,
+    state_class: &'static str,
+    state: &'static str,
+    size: String,
+    built: Option<Moment>,
+    /// Where the chain is that was made by hand and has this name; empty if there is none.
+    hand_made: String,
+    form: ChainForm,
+    idle: Vec<String>,
+    any: bool,
+    /// Whether there are more models than a page has.
+    many: bool,
+    legend: Vec<(&'static str, &'static str, &'static str)>,
+    filter: String,
+    own_path: String,
+    rows: Vec<ModelRow>,
+    place: String,
+    previous: String,
+    next: String,
+    left_total: usize,
+    reasons: Vec<ReasonPill>,
+    why: &'static str,
+    out: String,
+    left: Vec<LeftRow>,
+    left_place: String,
+    left_previous: String,
+    left_next: String,
+    left_note: String,
+}
+
+/// What the forms of the page hold.
+struct ChainForm {
+    enabled: bool,
+    free_only: bool,
+    most_models: String,
+    pin: String,
+    errors: FieldErrors,
+}
+
+/// A reason and how many offers it leaves out.
+struct ReasonPill {
+    label: &'static str,
+    count: usize,
+    /// Where those are listed; empty if they are counted alone.
+    href: String,
+    current: bool,
+}
+
+/// Which part of the page is asked for.
+struct View {
+    purpose: Purpose,
+    filter: String,
+    page: usize,
+    why: Option<Reason>,
+    out: String,
+    left_page: usize,
+}
+
+impl View {
+    fn read(fields: &Fields) -> Self {
+        let page = |name: &str| fields.text(name).parse::<usize>().unwrap_or(1).clamp(1, 100_000);
+        Self {
+            purpose: purpose_of(fields),
+            filter: fields.text("q").to_owned(),
+            page: page("page"),
+            why: Reason::from_name(fields.text("why")),
+            out: fields.text("out").to_owned(),
+            left_page: page("left"),
+        }
+    }
+
+    /// The view with nothing searched.
+    fn of(purpose: Purpose) -> Self {
+        Self { purpose, filter: String::new(), page: 1, why: None, out: String::new(), left_page: 1 }
+    }
+
+    /// The address of a page of the chain's models.
+    fn models_page(&self, page: usize) -> String {
+        self.address(page, self.why, &self.out, self.left_page)
+    }
+
+    /// The address of a page of what is left out.
+    fn left_page(&self, why: Option<Reason>, out: &str, page: usize) -> String {
+        format!("{}#left-out", self.address(self.page, why, out, page))
+    }
+
+    fn address(&self, page: usize, why: Option<Reason>, out: &str, left_page: usize) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("chain", self.purpose.as_str());
+        let (page, left_page) = (page.to_string(), left_page.to_string());
+        let pairs = [
+            ("q", self.filter.as_str()),
+            ("page", if page == "1" { "" } else { &page }),
+            ("why", why.map_or("", Reason::as_str)),
+            ("out", out),
+            ("left", if left_page == "1" { "" } else { &left_page }),
+        ];
+        query.extend_pairs(pairs.into_iter().filter(|(_, value)| !value.is_empty()));
+        format!("/ranking?{}", query.finish())
+    }
+}
+
+/// The chain that a form or an address names; `auto` if it names none.
+fn purpose_of(fields: &Fields) -> Purpose {
+    Purpose::from_name(fields.text("chain")).unwrap_or(Purpose::Auto)
+}
+
+/// A part of a list: the items of the page, its number within bounds, and how many pages there are.
+fn part<T>(items: Vec<T>, page: usize, size: usize) -> (Vec<T>, usize, usize) {
+    let pages = items.len().div_ceil(size).max(1);
+    let page = page.min(pages);
+    (items.into_iter().skip((page - 1) * size).take(size).collect(), page, pages)
+}
+
+/// The links to the pages before and after this one; empty where there is none.
+fn neighbours(page: usize, pages: usize, link: impl Fn(usize) -> String) -> (String, String) {
+    let some = |is: bool, page: usize| if is { link(page) } else { String::new() };
+    (some(page > 1, page.saturating_sub(1)), some(page < pages, page + 1))
+}
+
+/// Draws the page. A form that came back with messages stands in the place of what is saved.
+async fn draw(
+    site: &Site,
+    operator: &Operator,
+    view: &View,
+    typed: Option<ChainForm>,
+) -> Result<Response> {
+    let t = operator.t();
+    let r = t.ranking;
+    let purpose = view.purpose;
+    let name = purpose.as_str();
+    let now = site.clock.now();
+    let catalog = site.catalog.load();
+    let ranked = ranking(&site.db, &catalog, &site.dispatch, purpose, now).await?;
+    let (wanted, chain) = (&ranked.wanted, &ranked.chain);
+    let words = Words { t, catalog: &catalog, benchmarks: &ranked.benchmarks, purpose, days: DAYS };
+    let status = if typed.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let form = typed.unwrap_or_else(|| ChainForm {
+        enabled: wanted.enabled,
+        free_only: wanted.free_only,
+        most_models: wanted.most_models.to_string(),
+        pin: String::new(),
+        errors: FieldErrors::default(),
+    });
+
+    let found = models(chain, &view.filter.to_lowercase());
+    let (shown, page, pages) = part(found, view.page, PER_PAGE);
+    let (previous, next) = neighbours(page, pages, |page| view.models_page(page));
+    let out = view.out.to_lowercase();
+    let (left, left_page, left_pages) =
+        part(left_out(chain, view.why, &out), view.left_page, LEFT_PER_PAGE);
+    let (left_previous, left_next) =
+        neighbours(left_page, left_pages, |page| view.left_page(view.why, &view.out, page));
+    let mut channels: Vec<_> = chain.steps.iter().map(|step| step.channel).collect();
+    channels.sort_unstable();
+    channels.dedup();
+    let all_models = models(chain, "").len();
+    let hand_made = catalog.chains().find(|chain| folded(&chain.name) == name);
+    let (state_class, state) =
+        if wanted.enabled { ("ok", r.chain_on()) } else { ("", r.chain_off()) };
+    let page = ChainPage {
+        c: operator.chrome(Section::Ranking),
+        tabs: tabs(t, name),
+        name,
+        about: about(t, purpose),
+        state_class,
+        state,
+        size: r.chain_models(all_models, channels.len()),
+        built: wanted.built_at.map(|at| Moment::new(t, at, now, &catalog.zone)),
+        hand_made: hand_made.map(|chain| format!("/chains/{}", chain.id)).unwrap_or_default(),
+        form,
+        idle: chain.idle_pins.iter().map(ToString::to_string).collect(),
+        any: !chain.steps.is_empty(),
+        many: all_models > PER_PAGE,
+        legend: legend(t),
+        filter: view.filter.clone(),
+        own_path: View::of(purpose).models_page(1),
+        rows: shown.into_iter().filter_map(|steps| ModelRow::of(&words, steps)).collect(),
+        place: t.discovery.page_of(page, pages),
+        previous,
+        next,
+        left_total: chain.left_out_counts.values().sum(),
+        reasons: reasons(t, chain, view),
+        why: view.why.map_or("", Reason::as_str),
+        out: view.out.clone(),
+        left: left.into_iter().map(|one| LeftRow::of(t, one, &catalog)).collect(),
+        left_place: t.discovery.page_of(left_page, left_pages),
+        left_previous,
+        left_next,
+        left_note: left_note(t, chain),
+    };
+    render_with(status, &page)
+}
+
+/// Class, name and meaning of each component.
+fn legend(t: Messages) -> Vec<(&'static str, &'static str, &'static str)> {
+    let one = |part: &Component| {
+        let (name, about) = component(t, *part);
+        (part.as_str(), name, about)
+    };
+    Component::ALL.iter().map(one).collect()
+}
+
+fn reasons(t: Messages, chain: &Chain, view: &View) -> Vec<ReasonPill> {
+    let listed = |why: Reason| chain.left_out.iter().any(|one| one.reason == why);
+    let any = ReasonPill {
+        label: t.ranking.any_reason(),
+        count: chain.left_out_counts.values().sum(),
+        href: view.left_page(None, &view.out, 1),
+        current: view.why.is_none(),
+    };
+    let of = |(why, count): (&Reason, &usize)| ReasonPill {
+        label: reason(t, *why),
+        count: *count,
+        href: if listed(*why) { view.left_page(Some(*why), &view.out, 1) } else { String::new() },
+        current: view.why == Some(*why),
+    };
+    std::iter::once(any).chain(chain.left_out_counts.iter().map(of)).collect()
+}
+
+/// What is counted and not listed, in a sentence.
+fn left_note(t: Messages, chain: &Chain) -> String {
+    let beyond = chain.left_out_counts.get(&Reason::BeyondLimit).copied().unwrap_or_default();
+    let total: usize = chain.left_out_counts.values().sum();
+    let notes = [
+        (beyond > 0, t.ranking.left_out_not_listed().to_owned()),
+        (total - beyond > chain.left_out.len(), t.ranking.left_out_shown(chain.left_out.len())),
+    ];
+    let notes: Vec<String> = notes.into_iter().filter_map(|(holds, note)| holds.then_some(note)).collect();
+    notes.join(" ")
+}
+
+/// `GET /ranking`.
+pub(super) async fn show(
+    State(site): State<Site>,
+    operator: Operator,
+    RawQuery(query): RawQuery,
+) -> Result<Response> {
+    let fields = Fields::parse(query.unwrap_or_default().as_bytes());
+    draw(&site, &operator, &View::read(&fields), None).await
+}
+
+/// `POST /ranking/wishes`: whether the chain is managed, with free models only, and how many.
+pub(super) async fn save(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
+    let t = operator.t();
+    let purpose = purpose_of(&fields);
+    let (enabled, free_only) = (fields.checked("enabled"), fields.checked("free_only"));
+    let most_models = fields.text("most_models").parse().ok().filter(|most| (1..=MOST_MODELS).contains(most));
+    let Some(most_models) = most_models else {
+        let mut errors = FieldErrors::default();
+        errors.add("most_models", t.common.field_out_of_range(1, MOST_MODELS as i64));
+        let most_models = fields.text("most_models").to_owned();
+        let form = ChainForm { enabled, free_only, most_models, pin: String::new(), errors };
+        return draw(&site, &operator, &View::of(purpose), Some(form)).await;
+    };
+    site.db.set_managed_wishes(purpose, enabled, free_only, most_models).await?;
+    rebuild_chains(&site).await?;
+    Ok(see_other_with(&View::of(purpose).models_page(1), FlashKind::Ok, t.ranking.wishes_saved()))
+}
+
+/// `POST /ranking/rebuild`.
+pub(super) async fn rebuild_now(
+    State(site): State<Site>,
+    operator: Operator,
+    fields: Fields,
+) -> Result<Response> {
+    rebuild_chains(&site).await?;
+    let back = View::of(purpose_of(&fields)).models_page(1);
+    Ok(see_other_with(&back, FlashKind::Ok, operator.t().ranking.rebuilt_all()))
+}

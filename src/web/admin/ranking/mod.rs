@@ -1,0 +1,48 @@
+//! The pages of the ranking: managed chains with the reasons for their order, weights, and names of models.
+
+mod chain;
+mod names;
+mod rows;
+mod weights;
+
+use axum::{
+    Router,
+    routing::{get, post},
+};
+
+use crate::{error::Result, i18n::Messages, ranking::chain::Purpose, web::Site};
+
+/// `/ranking` and below.
+pub fn router() -> Router<Site> {
+    Router::new()
+        .route("/ranking", get(chain::show))
+        .route("/ranking/wishes", post(chain::save).get(chain::to_chain))
+        .route("/ranking/pin", post(chain::pin).get(chain::to_chain))
+        .route("/ranking/rebuild", post(chain::rebuild_now).get(chain::to_chain))
+        .route("/ranking/weights", get(weights::show).post(weights::save))
+        .route("/ranking/names", get(names::show).post(names::add))
+        .route("/ranking/names/remove", post(names::remove).get(names::to_names))
+}
+
+/// One of the ranking's pages.
+struct Tab {
+    href: String,
+    label: String,
+    current: bool,
+}
+
+/// All of the ranking's pages: a managed chain has its name, the others are `weights` and `names`.
+fn tabs(t: Messages, current: &str) -> Vec<Tab> {
+    let chain = |purpose: &Purpose| {
+        let name = purpose.as_str();
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("chain", name).finish();
+        Tab { href: format!("/ranking?{query}"), label: name.to_owned(), current: name == current }
+    };
+    let other = |name: &str, label: &str| Tab {
+        href: format!("/ranking/{name}"),
+        label: label.to_owned(),
+        current: name == current,
+    };
+    let others = [other("weights", t.ranking.weights()), other("names", t.ranking.names())];
+    Purpose::ALL.iter().map(chain).chain(others).collect()
+}

@@ -17,6 +17,7 @@ texts! {
         chain_off: "off" / "停用";
         chain_off_hint: "Off: clients cannot ask for this name. This is what the chain would be." / "已停用：客户端无法请求此名称。以下是启用后的顺序。";
         hand_made: "A chain of this name was made by hand. It stays as it is, and calls go to it; delete or rename it to have it managed." / "已有手工建立的同名回退链，它保持不变，调用仍由它处理；删除或改名后才会由排名自动管理。";
+        channels_model: "A channel offers a model of this name. Calls for it go there, and not to this chain." / "已有渠道提供同名模型，对该名称的调用会发往该渠道，而不是此回退链。";
         hand_made_link: "To the chain" / "查看该回退链";
         not_built: "This chain has not been built yet." / "此回退链尚未建立。";
         built_at(when: &str): "Built {when}" / "建立于 {when}";
@@ -54,7 +55,8 @@ texts! {
         pin_model(model: &str): "Pin {model}" / "将 {model} 置顶";
         unpin_model(model: &str): "Unpin {model}" / "取消 {model} 的置顶";
         to_top_model(model: &str): "Move {model} to the top" / "将 {model} 移到首位";
-        was_pinned(model: &str, chain: &str): "{model} is at the top of {chain}." / "{model} 已位于 {chain} 的首位。";
+        was_put_first(model: &str, chain: &str): "{model} is at the top of {chain}." / "{model} 已位于 {chain} 的首位。";
+        was_pinned(model: &str, chain: &str): "{model} is pinned in {chain}." / "已将 {model} 置顶于 {chain}。";
         was_unpinned(model: &str, chain: &str): "{model} is no longer pinned in {chain}." / "已取消 {model} 在 {chain} 中的置顶。";
         was_not_pinned(model: &str, chain: &str): "{model} was not pinned in {chain}." / "{model} 在 {chain} 中未置顶。";
         nothing_pinned(chain: &str): "Nothing is pinned in {chain}." / "{chain} 中没有置顶的模型。";
@@ -168,6 +170,7 @@ texts! {
         from_operator: "yours" / "自定义";
         no_names: "No name fits." / "没有符合条件的名称。";
         name_wrong: "A name has 1 to 200 characters, and no blanks." / "名称为 1 到 200 个字符，不含空格。";
+        too_many_names(most: usize): "There are {most} names already; remove one first." / "已有 {most} 个名称，请先移除一个。";
         name_same: "These are the same name already." / "这两个名称已视为同一模型。";
         name_count(count: usize): "{count} names" / "{count} 个名称";
 

@@ -48,6 +48,8 @@ struct ChainPage {
     built: Option<Moment>,
     /// Where the chain is that was made by hand and has this name; empty if there is none.
     hand_made: String,
+    /// Whether a channel has a model of this name.
+    hidden: bool,
     form: ChainForm,
     idle: Vec<String>,
     any: bool,
@@ -198,7 +200,7 @@ async fn draw(
     channels.sort_unstable();
     channels.dedup();
     let all_models = models(chain, "").len();
-    let hand_made = catalog.chains().find(|chain| folded(&chain.name) == name);
+    let hand_made = catalog.chains().find(|chain| chain.enabled && folded(&chain.name) == name);
     let (state_class, state) =
         if wanted.enabled { ("ok", r.chain_on()) } else { ("", r.chain_off()) };
     let page = ChainPage {
@@ -210,6 +212,7 @@ async fn draw(
         state,
         size: r.chain_models(all_models, channels.len()),
         built: wanted.built_at.map(|at| Moment::new(t, at, now, &catalog.zone)),
+        hidden: catalog.offered().any(|model| model.to_lowercase() == name),
         hand_made: hand_made.map(|chain| format!("/chains/{}", chain.id)).unwrap_or_default(),
         form,
         idle: chain.idle_pins.iter().map(ToString::to_string).collect(),
@@ -291,12 +294,13 @@ pub(super) async fn save(State(site): State<Site>, operator: Operator, fields: F
     let most_models = fields.text("most_models").parse().ok().filter(|most| (1..=MOST_MODELS).contains(most));
     let Some(most_models) = most_models else {
         let mut errors = FieldErrors::default();
-        errors.add("most_models", t.common.field_out_of_range(1, MOST_MODELS as i64));
+        errors.add("most_models", t.common.field_out_of_range(1, MOST_MODELS.into()));
         let most_models = fields.text("most_models").to_owned();
         let form = ChainForm { enabled, free_only, most_models, pin: String::new(), errors };
         return draw(&site, &operator, &View::of(purpose), Some(form)).await;
     };
-    site.db.set_managed_wishes(purpose, enabled, free_only, most_models).await?;
+    let Some(saved) = managed(&site, purpose).await? else { return Err(Error::NotFound) };
+    site.db.update_managed_chain(&ManagedChain { enabled, free_only, most_models, ..saved }).await?;
     rebuild_chains(&site).await?;
     Ok(see_other_with(&View::of(purpose).models_page(1), FlashKind::Ok, t.ranking.wishes_saved()))
 }
@@ -310,4 +314,65 @@ pub(super) async fn rebuild_now(
     rebuild_chains(&site).await?;
     let back = View::of(purpose_of(&fields)).models_page(1);
     Ok(see_other_with(&back, FlashKind::Ok, operator.t().ranking.rebuilt_all()))
+}
+
+/// A managed chain as it is set.
+async fn managed(site: &Site, purpose: Purpose) -> Result<Option<ManagedChain>> {
+    Ok(site.db.managed_chains().await?.into_iter().find(|chain| chain.purpose == purpose))
+}
+
+/// `GET` of an address that only takes forms, as after a login.
+pub(super) async fn to_chain(_operator: Operator) -> Response {
+    see_other("/ranking")
+}
+
+/// `POST /ranking/pin`: `act` is `pin` (behind the other pins), `top` or `unpin`; `model` any name that a provider has for it.
+pub(super) async fn pin(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
+    let t = operator.t();
+    let r = t.ranking;
+    let purpose = purpose_of(&fields);
+    let typed = fields.text("model");
+    let _changing = site.admin.changing.lock().await;
+    let Some(mut saved) = managed(&site, purpose).await? else { return Err(Error::NotFound) };
+    let pinned = Identity::new(typed);
+    let text = if fields.text("act") == "unpin" {
+        let before = saved.pins.len();
+        saved.pins.retain(|pin| *pin != pinned);
+        let said = if saved.pins.len() < before { r.was_unpinned(typed, purpose.as_str()) } else { r.was_not_pinned(typed, purpose.as_str()) };
+        said
+    } else {
+        let found = if saved.pins.contains(&pinned) { Ok(pinned) } else { find_model(&site, purpose, typed).await? };
+        let model = match found {
+            Ok(model) if saved.pins.contains(&model) || saved.pins.len() < MOST_PINS => model,
+            refused => {
+                let message = match refused {
+                    Ok(_) => r.too_many_pins(MOST_PINS),
+                    Err(_) if typed.is_empty() => t.common.field_required().to_owned(),
+                    Err(near) => not_found(t, typed, &near),
+                };
+                let mut errors = FieldErrors::default();
+                errors.add("model", message);
+                let form = ChainForm {
+                    enabled: saved.enabled,
+                    free_only: saved.free_only,
+                    most_models: saved.most_models.to_string(),
+                    pin: typed.to_owned(),
+                    errors,
+                };
+                return draw(&site, &operator, &View::of(purpose), Some(form)).await;
+            }
+        };
+        saved.pins.retain(|pin| *pin != model);
+        let text = if fields.text("act") == "pin" {
+            saved.pins.push(model.clone());
+            r.was_pinned(&short(model.as_str()), purpose.as_str())
+        } else {
+            saved.pins.insert(0, model.clone());
+            r.was_put_first(&short(model.as_str()), purpose.as_str())
+        };
+        text
+    };
+    site.db.update_managed_chain(&saved).await?;
+    rebuild_chains(&site).await?;
+    Ok(see_other_with(&View::of(purpose).models_page(1), FlashKind::Ok, text))
 }

@@ -35,6 +35,10 @@ texts! {
 
         // The chain as it stands.
         chain_models(models: usize, channels: usize): "{models} models on {channels} channels" / "{models} 个模型，分布于 {channels} 个渠道";
+        next_in_line: "next in line" / "候补";
+        next_in_line_hint: "Behind the last model of the chain: no call goes there by this chain." / "排在回退链最后一个模型之后：此链的调用不会发往这里。";
+        all_failing: "All that fits fails now. It stays in the chain, since an empty chain would refuse every call." / "所有符合条件的模型目前都在失败。为避免拒绝所有调用，它们仍保留在回退链中。";
+        bad_files: "These files of names and figures cannot be used; what was in force before stays so:" / "以下名称或评测数据文件无法使用，之前的内容继续有效：";
         place: "Place" / "名次";
         model: "Model" / "模型";
         channels: "Channels" / "渠道";
@@ -136,8 +140,7 @@ texts! {
         left_out: "Left out" / "未列入的模型";
         left_out_none: "Nothing is left out." / "没有未列入的模型。";
         left_out_count(count: usize): "{count} offers" / "{count} 项";
-        left_out_shown(most: usize): "The first {most} are listed here; all of them are counted." / "此处列出前 {most} 项，计数包含全部。";
-        left_out_not_listed: "Models behind the last place are counted, and not listed." / "排在上限之后的模型只计数，不列出。";
+        left_out_listed(listed: usize, total: usize): "{listed} of {total} are listed here. What is merely listed by an upstream, and not free, is on the page Models." / "此处列出 {total} 项中的 {listed} 项。仅由上游列出且非免费的模型见“模型”页面。";
         reason: "Why" / "原因";
         any_reason: "Any reason" / "全部原因";
         no_keys: "no key may call it" / "没有可用密钥";
@@ -151,6 +154,7 @@ texts! {
         vision_unknown: "nothing says that it takes images" / "无法确认支持图像";
         no_tools: "calls no tools" / "不支持工具调用";
         beyond_limit: "behind the last place" / "排在数量上限之后";
+        dead_since(since: &str, retry: &str): "since {since}; asked again from {retry} on" / "自 {since}；{retry} 起重新尝试";
         twice: "offered twice by the same channel" / "同一渠道重复提供";
 
         // Names.

@@ -76,6 +76,19 @@ pub fn name_kind(t: Messages, kind: NameKind) -> Option<(&'static str, &'static 
     }
 }
 
+/// That nobody has a model of this name, and the names that look alike.
+pub fn no_such_model(t: Messages, name: &str, near: &[String]) -> String {
+    let text = t.ranking.no_such_model(name);
+    if near.is_empty() {
+        return text;
+    }
+    let between = match t.lang {
+        Lang::En => (" ", ", "),
+        Lang::Zh => ("", "、"),
+    };
+    format!("{text}{}{}", between.0, t.ranking.near_names(&near.join(between.1)))
+}
+
 /// Why a component has its points, in words, and the address of whoever says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Because {

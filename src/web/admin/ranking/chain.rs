@@ -8,27 +8,46 @@ use axum::{
 };
 
 use super::{
-    Tab, rebuild_chains,
-    rows::{LeftRow, ModelRow, Words, left_out, models},
-    tabs,
+    Tab, neighbours, part, rebuild_chains,
+    rows::{LeftRow, ModelRow, Words, left_out, models, short},
+    sources, tabs,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     i18n::Messages,
-    model::chain::folded,
+    model::{chain::folded, time::UnixMs},
     ranking::{
-        chain::{Chain, Purpose, Reason},
+        chain::{Purpose, Reason},
         identity::Identity,
+        liveness::Cause,
         score::Component,
     },
+    selection::{Ranking, find_model, ranking},
+    storage::ranking::{MOST_MODELS, MOST_PINS, ManagedChain},
     web::{
         Site,
-        admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other_with},
+        admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
         form::{FieldErrors, Fields},
         format::Moment,
-        ranking::{component, purpose as about, reason},
+        ranking::{component, no_such_model, purpose as about, reason},
     },
 };
+
+/// Reasons as addresses name them.
+const REASONS: [(&str, Reason); 12] = [
+    ("no-keys", Reason::NoKeys),
+    ("failing", Reason::Dead(Cause::Failing)),
+    ("gone", Reason::Dead(Cause::Gone)),
+    ("unlisted", Reason::Dead(Cause::Unlisted)),
+    ("no-text", Reason::NoText),
+    ("paid", Reason::Paid),
+    ("price-unknown", Reason::PriceUnknown),
+    ("no-vision", Reason::NoVision),
+    ("vision-unknown", Reason::VisionUnknown),
+    ("no-tools", Reason::NoTools),
+    ("beyond-limit", Reason::BeyondLimit),
+    ("twice", Reason::Twice),
+];
 
 /// The models of a page.
 const PER_PAGE: usize = 20;
@@ -55,7 +74,8 @@ struct ChainPage {
     any: bool,
     /// Whether there are more models than a page has.
     many: bool,
-    legend: Vec<(&'static str, &'static str, &'static str)>,
+    legend: Vec<(&'static str, String, &'static str)>,
+    all_failing: bool,
     filter: String,
     own_path: String,
     rows: Vec<ModelRow>,
@@ -108,7 +128,7 @@ impl View {
             purpose: purpose_of(fields),
             filter: fields.text("q").to_owned(),
             page: page("page"),
-            why: Reason::from_name(fields.text("why")),
+            why: REASONS.iter().find(|(word, _)| *word == fields.text("why")).map(|(_, why)| *why),
             out: fields.text("out").to_owned(),
             left_page: page("left"),
         }
@@ -136,7 +156,7 @@ impl View {
         let pairs = [
             ("q", self.filter.as_str()),
             ("page", if page == "1" { "" } else { &page }),
-            ("why", why.map_or("", Reason::as_str)),
+            ("why", word_of(why)),
             ("out", out),
             ("left", if left_page == "1" { "" } else { &left_page }),
         ];
@@ -150,17 +170,9 @@ fn purpose_of(fields: &Fields) -> Purpose {
     Purpose::from_name(fields.text("chain")).unwrap_or(Purpose::Auto)
 }
 
-/// A part of a list: the items of the page, its number within bounds, and how many pages there are.
-fn part<T>(items: Vec<T>, page: usize, size: usize) -> (Vec<T>, usize, usize) {
-    let pages = items.len().div_ceil(size).max(1);
-    let page = page.min(pages);
-    (items.into_iter().skip((page - 1) * size).take(size).collect(), page, pages)
-}
-
-/// The links to the pages before and after this one; empty where there is none.
-fn neighbours(page: usize, pages: usize, link: impl Fn(usize) -> String) -> (String, String) {
-    let some = |is: bool, page: usize| if is { link(page) } else { String::new() };
-    (some(page > 1, page.saturating_sub(1)), some(page < pages, page + 1))
+/// The word for a reason in addresses; empty for none.
+fn word_of(why: Option<Reason>) -> &'static str {
+    REASONS.iter().find(|(_, one)| Some(*one) == why).map_or("", |(word, _)| word)
 }
 
 /// Draws the page. A form that came back with messages stands in the place of what is saved.
@@ -176,9 +188,9 @@ async fn draw(
     let name = purpose.as_str();
     let now = site.clock.now();
     let catalog = site.catalog.load();
-    let ranked = ranking(&site.db, &catalog, &site.dispatch, purpose, now).await?;
-    let (wanted, chain) = (&ranked.wanted, &ranked.chain);
-    let words = Words { t, catalog: &catalog, benchmarks: &ranked.benchmarks, purpose, days: DAYS };
+    let Some(ranked) = ranking(sources(site, &catalog), purpose).await? else { return Err(Error::NotFound) };
+    let wanted = &ranked.chain;
+    let words = Words { t, benchmarks: &ranked.tables.benchmarks, purpose };
     let status = if typed.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let form = typed.unwrap_or_else(|| ChainForm {
         enabled: wanted.enabled,
@@ -188,18 +200,19 @@ async fn draw(
         errors: FieldErrors::default(),
     });
 
-    let found = models(chain, &view.filter.to_lowercase());
+    let found = models(&ranked, &view.filter.to_lowercase());
     let (shown, page, pages) = part(found, view.page, PER_PAGE);
     let (previous, next) = neighbours(page, pages, |page| view.models_page(page));
     let out = view.out.to_lowercase();
     let (left, left_page, left_pages) =
-        part(left_out(chain, view.why, &out), view.left_page, LEFT_PER_PAGE);
+        part(left_out(&ranked, view.why, &out), view.left_page, LEFT_PER_PAGE);
     let (left_previous, left_next) =
         neighbours(left_page, left_pages, |page| view.left_page(view.why, &view.out, page));
-    let mut channels: Vec<_> = chain.steps.iter().map(|step| step.channel).collect();
+    let of_chain = || ranked.models.iter().filter(|model| model.in_chain);
+    let mut channels: Vec<_> = of_chain().flat_map(|model| &model.offers).map(|offer| offer.channel).collect();
     channels.sort_unstable();
     channels.dedup();
-    let all_models = models(chain, "").len();
+    let minute = |at: UnixMs| at.zoned(&catalog.zone).strftime("%Y-%m-%d %H:%M").to_string();
     let hand_made = catalog.chains().find(|chain| chain.enabled && folded(&chain.name) == name);
     let (state_class, state) =
         if wanted.enabled { ("ok", r.chain_on()) } else { ("", r.chain_off()) };
@@ -210,48 +223,49 @@ async fn draw(
         about: about(t, purpose),
         state_class,
         state,
-        size: r.chain_models(all_models, channels.len()),
+        size: r.chain_models(of_chain().count(), channels.len()),
         built: wanted.built_at.map(|at| Moment::new(t, at, now, &catalog.zone)),
         hidden: catalog.offered().any(|model| model.to_lowercase() == name),
         hand_made: hand_made.map(|chain| format!("/chains/{}", chain.id)).unwrap_or_default(),
         form,
-        idle: chain.idle_pins.iter().map(ToString::to_string).collect(),
-        any: !chain.steps.is_empty(),
-        many: all_models > PER_PAGE,
-        legend: legend(t),
+        idle: ranked.idle_pins.iter().map(ToString::to_string).collect(),
+        any: !ranked.models.is_empty(),
+        many: ranked.models.len() > PER_PAGE,
+        legend: legend(t, &ranked),
+        all_failing: ranked.all_failing,
         filter: view.filter.clone(),
         own_path: View::of(purpose).models_page(1),
         rows: shown.into_iter().filter_map(|steps| ModelRow::of(&words, steps)).collect(),
         place: t.discovery.page_of(page, pages),
         previous,
         next,
-        left_total: chain.left_out_counts.values().sum(),
-        reasons: reasons(t, chain, view),
-        why: view.why.map_or("", Reason::as_str),
+        left_total: ranked.left_out_counts.values().sum(),
+        reasons: reasons(t, &ranked, view),
+        why: word_of(view.why),
         out: view.out.clone(),
-        left: left.into_iter().map(|one| LeftRow::of(t, one, &catalog)).collect(),
+        left: left.into_iter().map(|one| LeftRow::of(t, one, minute)).collect(),
         left_place: t.discovery.page_of(left_page, left_pages),
         left_previous,
         left_next,
-        left_note: left_note(t, chain),
+        left_note: left_note(t, &ranked),
     };
     render_with(status, &page)
 }
 
-/// Class, name and meaning of each component.
-fn legend(t: Messages) -> Vec<(&'static str, &'static str, &'static str)> {
+/// Class, name with weight, and meaning of each component.
+fn legend(t: Messages, ranked: &Ranking) -> Vec<(&'static str, String, &'static str)> {
     let one = |part: &Component| {
         let (name, about) = component(t, *part);
-        (part.as_str(), name, about)
+        (part.as_str(), format!("{name} × {}", ranked.weights.of(*part)), about)
     };
     Component::ALL.iter().map(one).collect()
 }
 
-fn reasons(t: Messages, chain: &Chain, view: &View) -> Vec<ReasonPill> {
-    let listed = |why: Reason| chain.left_out.iter().any(|one| one.reason == why);
+fn reasons(t: Messages, ranked: &Ranking, view: &View) -> Vec<ReasonPill> {
+    let listed = |why: Reason| ranked.left_out.iter().any(|one| one.reason == why);
     let any = ReasonPill {
         label: t.ranking.any_reason(),
-        count: chain.left_out_counts.values().sum(),
+        count: ranked.left_out_counts.values().sum(),
         href: view.left_page(None, &view.out, 1),
         current: view.why.is_none(),
     };
@@ -261,19 +275,13 @@ fn reasons(t: Messages, chain: &Chain, view: &View) -> Vec<ReasonPill> {
         href: if listed(*why) { view.left_page(Some(*why), &view.out, 1) } else { String::new() },
         current: view.why == Some(*why),
     };
-    std::iter::once(any).chain(chain.left_out_counts.iter().map(of)).collect()
+    std::iter::once(any).chain(ranked.left_out_counts.iter().map(of)).collect()
 }
 
-/// What is counted and not listed, in a sentence.
-fn left_note(t: Messages, chain: &Chain) -> String {
-    let beyond = chain.left_out_counts.get(&Reason::BeyondLimit).copied().unwrap_or_default();
-    let total: usize = chain.left_out_counts.values().sum();
-    let notes = [
-        (beyond > 0, t.ranking.left_out_not_listed().to_owned()),
-        (total - beyond > chain.left_out.len(), t.ranking.left_out_shown(chain.left_out.len())),
-    ];
-    let notes: Vec<String> = notes.into_iter().filter_map(|(holds, note)| holds.then_some(note)).collect();
-    notes.join(" ")
+/// That not all that is left out is listed, in a sentence; empty if all is.
+fn left_note(t: Messages, ranked: &Ranking) -> String {
+    let (listed, total) = (ranked.left_out.len(), ranked.left_out_counts.values().sum());
+    if listed < total { t.ranking.left_out_listed(listed, total) } else { String::new() }
 }
 
 /// `GET /ranking`.
@@ -338,17 +346,17 @@ pub(super) async fn pin(State(site): State<Site>, operator: Operator, fields: Fi
     let text = if fields.text("act") == "unpin" {
         let before = saved.pins.len();
         saved.pins.retain(|pin| *pin != pinned);
-        let said = if saved.pins.len() < before { r.was_unpinned(typed, purpose.as_str()) } else { r.was_not_pinned(typed, purpose.as_str()) };
-        said
+        let (model, chain) = (short(typed), purpose.as_str());
+        if saved.pins.len() < before { r.was_unpinned(&model, chain) } else { r.was_not_pinned(&model, chain) }
     } else {
-        let found = if saved.pins.contains(&pinned) { Ok(pinned) } else { find_model(&site, purpose, typed).await? };
+        let found = if saved.pins.contains(&pinned) { Ok(pinned) } else { find_model(sources(&site, &site.catalog.load()), typed).await? };
         let model = match found {
             Ok(model) if saved.pins.contains(&model) || saved.pins.len() < MOST_PINS => model,
             refused => {
                 let message = match refused {
                     Ok(_) => r.too_many_pins(MOST_PINS),
                     Err(_) if typed.is_empty() => t.common.field_required().to_owned(),
-                    Err(near) => not_found(t, typed, &near),
+                    Err(near) => no_such_model(t, &short(typed), &near),
                 };
                 let mut errors = FieldErrors::default();
                 errors.add("model", message);
@@ -363,14 +371,13 @@ pub(super) async fn pin(State(site): State<Site>, operator: Operator, fields: Fi
             }
         };
         saved.pins.retain(|pin| *pin != model);
-        let text = if fields.text("act") == "pin" {
+        if fields.text("act") == "pin" {
             saved.pins.push(model.clone());
             r.was_pinned(&short(model.as_str()), purpose.as_str())
         } else {
             saved.pins.insert(0, model.clone());
             r.was_put_first(&short(model.as_str()), purpose.as_str())
-        };
-        text
+        }
     };
     site.db.update_managed_chain(&saved).await?;
     rebuild_chains(&site).await?;

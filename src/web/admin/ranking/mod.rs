@@ -10,7 +10,14 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{error::Result, i18n::Messages, ranking::chain::Purpose, web::Site};
+use crate::{
+    error::Result,
+    i18n::Messages,
+    model::catalog::Catalog,
+    ranking::chain::Purpose,
+    selection::{Sources, rebuild},
+    web::Site,
+};
 
 /// `/ranking` and below.
 pub fn router() -> Router<Site> {
@@ -45,4 +52,35 @@ fn tabs(t: Messages, current: &str) -> Vec<Tab> {
     };
     let others = [other("weights", t.ranking.weights()), other("names", t.ranking.names())];
     Purpose::ALL.iter().map(chain).chain(others).collect()
+}
+
+/// What a ranking is made from.
+fn sources<'a>(site: &'a Site, catalog: &'a Catalog) -> Sources<'a> {
+    Sources {
+        db: &site.db,
+        catalog,
+        providers: site.catalog.providers(),
+        dispatch: Some(&site.dispatch),
+        now: site.clock.now(),
+    }
+}
+
+/// Builds every managed chain anew, as after a change of what is wanted.
+async fn rebuild_chains(site: &Site) -> Result<()> {
+    let catalog = site.catalog.load();
+    rebuild(sources(site, &catalog)).await?;
+    Ok(site.catalog.reload().await?)
+}
+
+/// A part of a list: the items of the page, its number within bounds, and how many pages there are.
+fn part<T>(items: Vec<T>, page: usize, size: usize) -> (Vec<T>, usize, usize) {
+    let pages = items.len().div_ceil(size).max(1);
+    let page = page.min(pages);
+    (items.into_iter().skip((page - 1) * size).take(size).collect(), page, pages)
+}
+
+/// The links to the pages before and after this one; empty where there is none.
+fn neighbours(page: usize, pages: usize, link: impl Fn(usize) -> String) -> (String, String) {
+    let some = |is: bool, page: usize| if is { link(page) } else { String::new() };
+    (some(page > 1, page.saturating_sub(1)), some(page < pages, page + 1))
 }

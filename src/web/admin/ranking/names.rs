@@ -10,12 +10,13 @@ use axum::{
 use super::{Tab, neighbours, part, rebuild_chains, rows::short, tabs};
 use crate::{
     error::Result,
+    i18n::Messages,
     provider::Providers,
     ranking::identity::{Identities, Identity, OwnName, is_model_name},
     storage::{StorageError, ranking::MOST_NAMES},
     web::{
         Site,
-        admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
+        admin::{channels::provider_name, visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with}},
         form::{FieldErrors, Fields},
     },
 };
@@ -33,6 +34,8 @@ struct NamesPage {
     providers: Vec<(String, String)>,
     identity: String,
     errors: FieldErrors,
+    /// What is wrong with the operator's files of names and figures.
+    faults: Vec<String>,
     filter: String,
     count: String,
     rows: Vec<NameRow>,
@@ -74,7 +77,7 @@ impl NameForm {
     /// What the form describes, unless it notes what is wrong.
     fn check(
         &mut self,
-        t: crate::i18n::Messages,
+        t: Messages,
         providers: &Providers,
         identities: &Identities,
     ) -> Option<OwnName> {
@@ -101,9 +104,9 @@ impl NameForm {
 
 async fn draw(site: &Site, operator: &Operator, query: &Fields, form: NameForm) -> Result<Response> {
     let t = operator.t();
-    let providers = site.catalog.providers();
+    let providers = site.catalog.providers().load();
     let mut choices: Vec<(String, String)> =
-        providers.all().map(|one| (one.id.clone(), super::super::channels::provider_name(t, one).to_owned())).collect();
+        providers.all().map(|one| (one.id.clone(), provider_name(t, one).to_owned())).collect();
     choices.sort_by_key(|(_, name)| name.to_lowercase());
     let name_of = |id: &str| match id {
         "" => t.ranking.any_provider().to_owned(),
@@ -120,8 +123,9 @@ async fn draw(site: &Site, operator: &Operator, query: &Fields, form: NameForm) 
             own: true,
         }
     });
-    let identities = Identities::embedded();
-    let bundled = identities.names().map(|(name, identity)| NameRow {
+    let files = site.catalog.providers().ranking();
+    let tables = files.load();
+    let bundled = tables.identities.names().map(|(name, identity)| NameRow {
         name: name.to_owned(),
         provider: String::new(),
         provider_name: name_of(""),
@@ -150,6 +154,7 @@ async fn draw(site: &Site, operator: &Operator, query: &Fields, form: NameForm) 
         providers: std::iter::once(any).chain(choices).collect(),
         identity: form.identity,
         errors: form.errors,
+        faults: files.faults().iter().map(ToString::to_string).collect(),
         filter,
         count,
         rows,
@@ -175,8 +180,9 @@ pub(super) async fn add(State(site): State<Site>, operator: Operator, fields: Fi
     let t = operator.t();
     let mut form = NameForm::read(&fields);
     let own = site.db.own_model_names().await?;
-    let identities = Identities::embedded().with_own(&own);
-    let Some(joined) = form.check(t, &site.catalog.providers(), &identities) else {
+    let tables = site.catalog.providers().ranking().load();
+    let identities = tables.identities.clone().with_own(&own);
+    let Some(joined) = form.check(t, &site.catalog.providers().load(), &identities) else {
         return draw(&site, &operator, &Fields::default(), form).await;
     };
     match site.db.join_model_name(&joined).await {

@@ -2,12 +2,14 @@
 
 use crate::{
     i18n::Messages,
-    model::catalog::Catalog,
+    model::time::UnixMs,
     ranking::{
         benchmark::Benchmarks,
-        chain::{Chain, LeftOut, Purpose, Reason, Step},
+        chain::{Purpose, Reason},
         score::{Component, Score, Weights},
     },
+    selection::{LeftOutOffer, RankedModel, RankedOffer, Ranking},
+    storage::ranking::DAYS,
     web::{
         format::NOTHING,
         ranking::{Because, because, component, name_kind, reason},
@@ -29,6 +31,8 @@ pub(super) struct ModelRow {
     /// Its identity.
     pub model: String,
     pub pinned: bool,
+    /// Whether it is in the chain; else it stands behind the last one.
+    pub in_chain: bool,
     /// Whether it stands at the head.
     pub first: bool,
     /// A word and a sentence if the name is no model of its own.
@@ -78,16 +82,15 @@ pub(super) struct LeftRow {
     pub channel: String,
     pub channel_path: String,
     pub reason: &'static str,
+    /// Of a dead one: since when, and when it is asked again.
+    pub since: String,
 }
 
 /// What a chain's explanation needs beside the chain.
 pub(super) struct Words<'a> {
     pub t: Messages,
-    pub catalog: &'a Catalog,
     pub benchmarks: &'a Benchmarks,
     pub purpose: Purpose,
-    /// Measurements are of so many days.
-    pub days: i64,
 }
 
 /// The pieces of a bar for a score.
@@ -124,42 +127,40 @@ fn has(text: &str, part: &str) -> bool {
     part.is_empty() || text.to_lowercase().contains(part)
 }
 
-/// The models of a chain, each with its steps, best channel first, of which the model or an upstream's name has `part` (in lower case).
-pub(super) fn models<'a>(chain: &'a Chain, part: &str) -> Vec<&'a [Step]> {
-    let fits = |steps: &&[Step]| {
-        steps.iter().any(|step| has(step.model.as_str(), part) || has(&step.upstream_model, part))
+/// The models of a ranking of which the model or an upstream's name has `part` (in lower case).
+pub(super) fn models<'a>(ranking: &'a Ranking, part: &str) -> Vec<&'a RankedModel> {
+    let fits = |model: &&RankedModel| {
+        has(model.model.as_str(), part) || model.offers.iter().any(|offer| has(&offer.upstream_model, part))
     };
-    chain.steps.chunk_by(|one, other| one.place == other.place).filter(fits).collect()
+    ranking.models.iter().filter(fits).collect()
 }
 
 /// What is left out for this reason, or for any, and has `part` (in lower case) in a name.
-pub(super) fn left_out<'a>(chain: &'a Chain, why: Option<Reason>, part: &str) -> Vec<&'a LeftOut> {
-    let fits = |one: &&LeftOut| {
+pub(super) fn left_out<'a>(ranking: &'a Ranking, why: Option<Reason>, part: &str) -> Vec<&'a LeftOutOffer> {
+    let fits = |one: &&LeftOutOffer| {
         why.is_none_or(|why| why == one.reason)
             && (has(&one.upstream_model, part) || has(one.model.as_str(), part))
     };
-    chain.left_out.iter().filter(fits).collect()
+    ranking.left_out.iter().filter(fits).collect()
 }
 
 impl ModelRow {
-    /// A model at all of its channels; `steps` has one at least, the best one first.
-    pub fn of(words: &Words<'_>, steps: &[Step]) -> Option<Self> {
-        let best = steps.first()?;
+    /// A model at all of its channels; `None` if it has none.
+    pub fn of(words: &Words<'_>, model: &RankedModel) -> Option<Self> {
+        let offers = &model.offers;
+        let best = offers.first()?;
         let r = words.t.ranking;
-        let told = |step: &Step| {
-            let name = words.catalog.channel(step.channel).map_or(NOTHING, |entry| &entry.channel.name);
-            format!("{} ({})", short(name), r.keys(step.keys))
-        };
-        let named = steps.iter().take(NAMED).map(told).collect::<Vec<_>>().join(" · ");
-        let served = match steps.len().saturating_sub(NAMED) {
+        let told = |offer: &RankedOffer| format!("{} ({})", short(&offer.channel_name), r.keys(offer.keys));
+        let named = offers.iter().take(NAMED).map(told).collect::<Vec<_>>().join(" · ");
+        let served = match offers.len().saturating_sub(NAMED) {
             0 => named,
             more => format!("{named} · {}", r.more_channels(more)),
         };
-        let rest = steps.get(EXPLAINED..).unwrap_or_default();
+        let rest = offers.get(EXPLAINED..).unwrap_or_default();
         let mut more: Vec<String> = rest
             .iter()
             .take(SCORED)
-            .map(|step| format!("{}: {}", told(step), step.score.points))
+            .map(|offer| format!("{}: {}", told(offer), offer.score.points))
             .collect();
         if rest.len() > SCORED {
             more.push(r.more_channels(rest.len() - SCORED));
@@ -171,44 +172,42 @@ impl ModelRow {
             .map(|part| format!("{} {}", component(words.t, part.component).0, part.contribution));
         let score = r.score_of(best.score.points);
         Some(Self {
-            place: best.place + 1,
-            model: best.model.to_string(),
-            pinned: best.pinned,
-            first: best.place == 0,
+            place: model.place + 1,
+            model: model.model.to_string(),
+            pinned: model.pinned,
+            in_chain: model.in_chain,
+            first: model.place == 0 && model.pinned,
             kind: name_kind(words.t, best.kind),
             served,
             points: best.score.points,
             bar: score_bar(&best.score),
             label: format!("{score}: {}", parts.collect::<Vec<_>>().join(", ")),
-            channels: steps.iter().take(EXPLAINED).map(|step| ChannelRow::of(words, step)).collect(),
+            channels: offers.iter().take(EXPLAINED).map(|offer| ChannelRow::of(words, model, offer)).collect(),
             more: more.join(" · "),
         })
     }
 }
 
 impl ChannelRow {
-    fn of(words: &Words<'_>, step: &Step) -> Self {
+    fn of(words: &Words<'_>, model: &RankedModel, offer: &RankedOffer) -> Self {
         let t = words.t;
-        let parts = step.score.parts.iter().map(|part| PartRow {
+        let parts = offer.score.parts.iter().map(|part| PartRow {
             class: part.component.as_str(),
             name: component(t, part.component).0,
             points: part.points.map_or_else(|| NOTHING.to_owned(), |points| points.to_string()),
             contribution: part.contribution,
-            because: because(t, part, &step.score.evidence, words.purpose, words.benchmarks, words.days),
+            because: because(t, part, &offer.score.evidence, words.purpose, words.benchmarks, DAYS),
         });
         Self {
-            path: format!("/channels/{}", step.channel),
-            name: words
-                .catalog
-                .channel(step.channel)
-                .map_or_else(|| NOTHING.to_owned(), |entry| short(&entry.channel.name)),
-            keys: t.ranking.keys(step.keys),
-            called: if step.upstream_model == step.model.as_str() {
+            path: format!("/channels/{}", offer.channel),
+            name: short(&offer.channel_name),
+            keys: t.ranking.keys(offer.keys),
+            called: if offer.upstream_model == model.model.as_str() {
                 String::new()
             } else {
-                t.ranking.called(&short(&step.upstream_model))
+                t.ranking.called(&short(&offer.upstream_model))
             },
-            score: t.ranking.score_of(step.score.points),
+            score: t.ranking.score_of(offer.score.points),
             parts: parts.collect(),
         }
     }
@@ -216,14 +215,15 @@ impl ChannelRow {
 
 impl LeftRow {
     /// An offer that is left out.
-    pub fn of(t: Messages, one: &LeftOut, catalog: &Catalog) -> Self {
+    pub fn of(t: Messages, one: &LeftOutOffer, minute: impl Fn(UnixMs) -> String) -> Self {
         Self {
             model: short(&one.upstream_model),
-            channel: catalog
-                .channel(one.channel)
-                .map_or_else(|| NOTHING.to_owned(), |entry| short(&entry.channel.name)),
+            channel: short(&one.channel_name),
             channel_path: format!("/channels/{}", one.channel),
             reason: reason(t, one.reason),
+            since: one.dead_since.map_or_else(String::new, |(since, retry)| {
+                t.ranking.dead_since(&minute(since), &minute(retry))
+            }),
         }
     }
 }

@@ -142,7 +142,7 @@ pub(super) async fn save(State(site): State<Site>, operator: Operator, fields: F
         let saved = site.db.ranking_weights().await?;
         return render_with(StatusCode::UNPROCESSABLE_ENTITY, &page(&operator, saved, typed(&fields), errors));
     };
-    site.db.set_ranking_weights(weights).await?;
+    site.db.set_ranking_weights(&weights).await?;
     super::rebuild_chains(&site).await?;
     Ok(see_other_with("/ranking/weights", FlashKind::Ok, t.ranking.weights_saved()))
 }

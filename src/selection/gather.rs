@@ -154,6 +154,21 @@ impl Gathered {
         offers
     }
 
+    /// The dead models that could be in a chain, and that a probe may ask.
+    pub fn to_probe(&self, chain: &ManagedChain, now: UnixMs) -> Vec<(ChannelId, String)> {
+        let mut found = Vec::new();
+        for (channel, models) in &self.offers {
+            for (model, own) in models.iter().filter(|(_, own)| own.keys > 0 && own.liveness.wants_probe(now)) {
+                let provider = &own.entry.channel.provider;
+                let is_pinned = || chain.pins.contains(&self.identities.identify(provider, model).identity);
+                if own.free == Some(true) || !chain.free_only || is_pinned() {
+                    found.push((*channel, model.clone()));
+                }
+            }
+        }
+        found
+    }
+
     /// Models that are no offers, by reason.
     pub fn passed_over(&self) -> [(Reason, usize); 2] {
         [(Reason::Paid, self.passed_over.0), (Reason::PriceUnknown, self.passed_over.1)]

@@ -7,7 +7,10 @@
 mod find;
 mod gather;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     dispatch::Dispatch,
@@ -58,6 +61,8 @@ pub struct Rebuilt {
     pub chains: Vec<RebuiltChain>,
     /// Models that died or returned since the last time.
     pub turns: Vec<TurnOf>,
+    /// Dead models that could be in a chain, and that a probe may ask whether they still are, by channel and name.
+    pub to_probe: BTreeSet<(ChannelId, String)>,
 }
 
 impl Rebuilt {
@@ -178,10 +183,11 @@ pub struct LeftOutOffer {
 pub async fn rebuild(sources: Sources<'_>) -> StorageResult<Rebuilt> {
     let db = sources.db;
     let turns = db.note_model_signs(sources.now).await?;
+    db.forget_old_model_signs(sources.now).await?;
     let chains = db.managed_chains().await?;
     let mut saved: BTreeMap<Purpose, Vec<ManagedStep>> = db.all_managed_steps().await?.into_iter().collect();
     let gathered = Gathered::of(sources, &chains).await?;
-    let mut rebuilt = Rebuilt { chains: Vec::new(), turns };
+    let mut rebuilt = Rebuilt { chains: Vec::new(), turns, to_probe: BTreeSet::new() };
     for chain in &chains {
         let before = saved.remove(&chain.purpose).unwrap_or_default();
         let mut steps = Vec::new();
@@ -190,6 +196,7 @@ pub async fn rebuild(sources: Sources<'_>) -> StorageResult<Rebuilt> {
             let most = usize::from(chain.most_models) + SPARES;
             let built = build(chain, &gathered, &before, most);
             all_failing = built.all_failing;
+            rebuilt.to_probe.extend(gathered.to_probe(chain, sources.now));
             steps = built.steps.iter().filter_map(|step| gathered.step(step, chain.most_models)).collect();
         }
         let changed = db.save_managed_steps(chain.purpose, &steps).await?;

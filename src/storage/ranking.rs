@@ -380,18 +380,34 @@ impl Db {
         Ok(turns.first().map(|turn| turn.turn))
     }
 
-    /// Reads the part of the usage log that has not been read, for measurements and signs of life; then the lists that
-    /// came since. Forgets what is too old. Says which models left or returned. At most 50,000 calls are read; the rest
-    /// waits for the next time.
-    pub async fn note_model_signs(&self, now: UnixMs) -> StorageResult<Vec<TurnOf>> {
-        let mut turns = Vec::new();
-        for _ in 0..TURNS {
-            match self.read_calls(now).await? {
-                Some(more) => turns.extend(more),
-                None => break,
-            }
+    /// Brings a dead model back that no probe may ask; see [`Liveness::release`]. Says whether it is back.
+    pub async fn release_model(&self, channel: ChannelId, model: &str, now: UnixMs) -> StorageResult<bool> {
+        let mut tx = self.begin().await?;
+        let row: Option<HealthRow> = sqlx::query_as(AssertSqlSafe(format!(
+            "{HEALTH} WHERE channel_id = $1 AND model = $2"
+        )))
+        .bind(channel.0)
+        .bind(model)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(row) = row else { return Ok(false) };
+        let (_, mut health) = row.health()?;
+        if !health.liveness.release(now) {
+            return Ok(false);
         }
-        turns.extend(self.read_lists(now).await?);
+        sqlx::query("UPDATE model_health SET liveness = $3, noted_at = $4 WHERE channel_id = $1 AND model = $2")
+            .bind(channel.0)
+            .bind(model)
+            .bind(to_json(&health.liveness, "what speaks against a model")?)
+            .bind(now.0)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Forgets measurements and signs that are too old to count.
+    pub async fn forget_old_model_signs(&self, now: UnixMs) -> StorageResult<()> {
         let mut tx = self.begin().await?;
         sqlx::query("DELETE FROM model_days WHERE day <= $1")
             .bind(day_of(now) - DAYS)
@@ -401,7 +417,20 @@ impl Db {
             .bind(now.0 - REMEMBERED_MS)
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Reads the part of the usage log that has not been read, for measurements and signs of life; then the lists that
+    /// came since. Says which models left or returned. At most 50,000 calls are read; the rest waits for the next time.
+    pub async fn note_model_signs(&self, now: UnixMs) -> StorageResult<Vec<TurnOf>> {
+        let mut turns = Vec::new();
+        for _ in 0..TURNS {
+            match self.read_calls(now).await? {
+                Some(more) => turns.extend(more),
+                None => break,
+            }
+        }
+        turns.extend(self.read_lists(now).await?);
         Ok(turns)
     }
 

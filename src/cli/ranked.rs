@@ -50,10 +50,8 @@ fn switch_command(m: Messages) -> Command {
         "onepool switch qwen/qwen3-coder:free --chain auto:coding",
         "onepool switch --unpin",
     ];
-    let model = Arg::new("MODEL")
-        .value_name("MODEL")
-        .help(t.about_model())
-        .help_heading(m.cli.heading_arguments());
+    let model =
+        Arg::new("MODEL").value_name("MODEL").help(t.about_model()).help_heading(m.cli.heading_arguments());
     verb(SWITCH.name, t.about_switch(), examples, m)
         .arg(model)
         .arg(chain_option(m))
@@ -102,7 +100,8 @@ fn run_list(call: &Invocation) -> Result<(), Failure> {
         let shown: Vec<&RankedModel> = ranked.models.iter().take(limit).collect();
         let answers = session.db.last_answers(session.now()).await?;
         let last = |model: &&RankedModel| {
-            let of = |offer: &RankedOffer| answers.get(&(offer.channel, offer.upstream_model.clone())).copied();
+            let of =
+                |offer: &RankedOffer| answers.get(&(offer.channel, offer.upstream_model.clone())).copied();
             model.offers.iter().filter_map(of).max()
         };
         let answered: Vec<Option<UnixMs>> = shown.iter().map(last).collect();
@@ -143,8 +142,11 @@ fn table(m: Messages, session: &Session, models: &[&RankedModel], answered: &[Op
             Some(false) => m.common.no(),
             None => "?",
         };
-        let channels: Vec<String> =
-            model.offers.iter().map(|offer| format!("{} ({})", offer.channel_name, t.keys(offer.keys))).collect();
+        let channels: Vec<String> = model
+            .offers
+            .iter()
+            .map(|offer| format!("{} ({})", offer.channel_name, t.keys(offer.keys)))
+            .collect();
         let mut state = Vec::new();
         state.extend(model.pinned.then(|| t.pinned()));
         state.extend((!model.in_chain).then(|| t.next_in_line()));
@@ -155,7 +157,9 @@ fn table(m: Messages, session: &Session, models: &[&RankedModel], answered: &[Op
             Cell::number(best.map(|best| best.score.points.to_string()).unwrap_or_default()),
             Cell::text(first_of(&channels, "", m)),
             Cell::number(
-                best.and_then(|best| best.facts.context_window).map(|window| count(window.into())).unwrap_or_default(),
+                best.and_then(|best| best.facts.context_window)
+                    .map(|window| count(window.into()))
+                    .unwrap_or_default(),
             ),
             Cell::text(format!(
                 "{} / {}",

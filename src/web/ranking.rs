@@ -113,10 +113,9 @@ pub fn because(
         Component::Capability => match &evidence.capability {
             Known::Figure(figure) => {
                 source = Some(figure.source.clone());
-                let name =
-                    benchmarks.find(&figure.benchmark).map_or(figure.benchmark.as_str(), |benchmark| {
-                        in_language(t, &benchmark.name)
-                    });
+                let name = benchmarks
+                    .find(&figure.benchmark)
+                    .map_or(figure.benchmark.as_str(), |benchmark| in_language(t, &benchmark.name));
                 let mut text = r.published(name, &figure.value.to_string(), &figure.as_of.to_string());
                 let measure = purpose.measure();
                 let notes = [
@@ -190,11 +189,7 @@ mod tests {
         let t = Messages::of(lang);
         let score = score(evidence, &Weights::default());
         let benchmarks = Benchmarks::embedded();
-        score
-            .parts
-            .iter()
-            .map(|part| because(t, part, &score.evidence, purpose, &benchmarks, 7))
-            .collect()
+        score.parts.iter().map(|part| because(t, part, &score.evidence, purpose, &benchmarks, 7)).collect()
     }
 
     fn texts(because: &[Because]) -> Vec<&str> {

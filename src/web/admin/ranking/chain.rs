@@ -176,12 +176,7 @@ fn word_of(why: Option<Reason>) -> &'static str {
 }
 
 /// Draws the page. A form that came back with messages stands in the place of what is saved.
-async fn draw(
-    site: &Site,
-    operator: &Operator,
-    view: &View,
-    typed: Option<ChainForm>,
-) -> Result<Response> {
+async fn draw(site: &Site, operator: &Operator, view: &View, typed: Option<ChainForm>) -> Result<Response> {
     let t = operator.t();
     let r = t.ranking;
     let purpose = view.purpose;
@@ -209,13 +204,13 @@ async fn draw(
     let (left_previous, left_next) =
         neighbours(left_page, left_pages, |page| view.left_page(view.why, &view.out, page));
     let of_chain = || ranked.models.iter().filter(|model| model.in_chain);
-    let mut channels: Vec<_> = of_chain().flat_map(|model| &model.offers).map(|offer| offer.channel).collect();
+    let mut channels: Vec<_> =
+        of_chain().flat_map(|model| &model.offers).map(|offer| offer.channel).collect();
     channels.sort_unstable();
     channels.dedup();
     let minute = |at: UnixMs| at.zoned(&catalog.zone).strftime("%Y-%m-%d %H:%M").to_string();
     let hand_made = catalog.chains().find(|chain| chain.enabled && folded(&chain.name) == name);
-    let (state_class, state) =
-        if wanted.enabled { ("ok", r.chain_on()) } else { ("", r.chain_off()) };
+    let (state_class, state) = if wanted.enabled { ("ok", r.chain_on()) } else { ("", r.chain_off()) };
     let page = ChainPage {
         c: operator.chrome(Section::Ranking),
         tabs: tabs(t, name),
@@ -347,9 +342,17 @@ pub(super) async fn pin(State(site): State<Site>, operator: Operator, fields: Fi
         let before = saved.pins.len();
         saved.pins.retain(|pin| *pin != pinned);
         let (model, chain) = (short(typed), purpose.as_str());
-        if saved.pins.len() < before { r.was_unpinned(&model, chain) } else { r.was_not_pinned(&model, chain) }
+        if saved.pins.len() < before {
+            r.was_unpinned(&model, chain)
+        } else {
+            r.was_not_pinned(&model, chain)
+        }
     } else {
-        let found = if saved.pins.contains(&pinned) { Ok(pinned) } else { find_model(sources(&site, &site.catalog.load()), typed).await? };
+        let found = if saved.pins.contains(&pinned) {
+            Ok(pinned)
+        } else {
+            find_model(sources(&site, &site.catalog.load()), typed).await?
+        };
         let model = match found {
             Ok(model) if saved.pins.contains(&model) || saved.pins.len() < MOST_PINS => model,
             refused => {

@@ -16,7 +16,10 @@ use crate::{
     storage::{StorageError, ranking::MOST_NAMES},
     web::{
         Site,
-        admin::{channels::provider_name, visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with}},
+        admin::{
+            channels::provider_name,
+            visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
+        },
         form::{FieldErrors, Fields},
     },
 };
@@ -75,12 +78,7 @@ impl NameForm {
     }
 
     /// What the form describes, unless it notes what is wrong.
-    fn check(
-        &mut self,
-        t: Messages,
-        providers: &Providers,
-        identities: &Identities,
-    ) -> Option<OwnName> {
+    fn check(&mut self, t: Messages, providers: &Providers, identities: &Identities) -> Option<OwnName> {
         for (field, text) in [("name", &self.name), ("identity", &self.identity)] {
             if !is_model_name(text) {
                 self.errors.add(field, t.ranking.name_wrong());
@@ -110,7 +108,9 @@ async fn draw(site: &Site, operator: &Operator, query: &Fields, form: NameForm) 
     choices.sort_by_key(|(_, name)| name.to_lowercase());
     let name_of = |id: &str| match id {
         "" => t.ranking.any_provider().to_owned(),
-        id => choices.iter().find(|(one, _)| one == id).map_or_else(|| id.to_owned(), |(_, name)| name.clone()),
+        id => {
+            choices.iter().find(|(one, _)| one == id).map_or_else(|| id.to_owned(), |(_, name)| name.clone())
+        }
     };
     let own = site.db.own_model_names().await?;
     let own = own.into_iter().map(|one| {

@@ -182,7 +182,11 @@ impl ModelRow {
             points: best.score.points,
             bar: score_bar(&best.score),
             label: format!("{score}: {}", parts.collect::<Vec<_>>().join(", ")),
-            channels: offers.iter().take(EXPLAINED).map(|offer| ChannelRow::of(words, model, offer)).collect(),
+            channels: offers
+                .iter()
+                .take(EXPLAINED)
+                .map(|offer| ChannelRow::of(words, model, offer))
+                .collect(),
             more: more.join(" · "),
         })
     }

@@ -1,13 +1,13 @@
 //! `/ranking/weights`: how much each component of a score counts.
 
 use askama::Template;
-use axum::{
-    extract::State,
-    http::StatusCode,
-    response::Response,
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 
-use super::{Tab, rows::{Piece, weights_bar}, tabs};
+use super::{
+    Tab,
+    rows::{Piece, weights_bar},
+    tabs,
+};
 use crate::{
     error::Result,
     i18n::Messages,
@@ -140,7 +140,10 @@ pub(super) async fn save(State(site): State<Site>, operator: Operator, fields: F
     };
     let Some(weights) = weights else {
         let saved = site.db.ranking_weights().await?;
-        return render_with(StatusCode::UNPROCESSABLE_ENTITY, &page(&operator, saved, typed(&fields), errors));
+        return render_with(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &page(&operator, saved, typed(&fields), errors),
+        );
     };
     site.db.set_ranking_weights(&weights).await?;
     super::rebuild_chains(&site).await?;
@@ -166,7 +169,9 @@ mod tests {
         for component in Component::ALL {
             assert!(wrong.find(component.as_str()).is_some(), "{component}");
         }
-        assert!(faults("capability=101&reliability=0&speed=0&context=0&quota=1").find("capability").is_some());
+        assert!(
+            faults("capability=101&reliability=0&speed=0&context=0&quota=1").find("capability").is_some()
+        );
         assert!(faults("capability=0&reliability=0&speed=0&context=0&quota=0").find("weights").is_some());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`endpoint`]: what an endpoint is; its handler's types are also its documentation.
 //! - [`auth`], [`input`], [`refusal`]: who asks, what is sent, and why it is refused.
-//! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `pool`, `server`,
+//! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `ranking`, `tokens`, `usage`, `settings`, `pool`, `server`,
 //!   `account`.
 //! - [`document`] and [`page`]: the OpenAPI document, and the page that shows it.
 
@@ -18,6 +18,7 @@ mod keys;
 pub mod models;
 mod page;
 mod pool;
+pub mod ranking;
 pub mod refusal;
 mod rests;
 mod server;
@@ -70,6 +71,11 @@ pub fn nouns() -> Vec<Noun> {
             capacity::endpoints(),
         ),
         noun("Chains", "Virtual models: ordered lists of models, made by hand.", chains::endpoints()),
+        noun(
+            "Managed chains",
+            "Virtual models that are built from a ranking: `auto` and its kin.",
+            ranking::endpoints(),
+        ),
         noun("Tokens", "What clients present, and what they may do with it.", tokens::endpoints()),
         noun("Usage", "The log of calls, and sums of it.", usage::endpoints()),
         noun("Settings", "The server's settings.", settings::endpoints()),

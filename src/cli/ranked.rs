@@ -14,10 +14,10 @@ use crate::{
     dispatch::Dispatch,
     i18n::Messages,
     model::{catalog::Catalog, time::UnixMs},
-    ranking::{chain::Purpose, identity::Identity},
+    ranking::{benchmark::Benchmarks, chain::Purpose, identity::Identity},
     selection::{RankedModel, RankedOffer, Ranking, Sources, find_model, ranking_if, rebuild},
     storage::ranking::{MOST_PINS, ManagedChain},
-    web::{format::count, ranking::no_such_model},
+    web::{api::ranking::RankedModelView, format::count, ranking::no_such_model},
 };
 
 /// `onepool list`.
@@ -105,8 +105,10 @@ fn run_list(call: &Invocation) -> Result<(), Failure> {
             model.offers.iter().filter_map(of).max()
         };
         let answered: Vec<Option<UnixMs>> = shown.iter().map(last).collect();
-        let items: Vec<Value> =
-            shown.iter().zip(&answered).map(|(model, answered)| as_json(model, *answered)).collect();
+        let benchmarks = &ranked.tables.benchmarks;
+        let items =
+            shown.iter().zip(&answered).map(|(model, answered)| as_json(model, benchmarks, *answered));
+        let items = items.collect::<Result<Vec<Value>, Failure>>()?;
         let whole = json!({ "chain": purpose.as_str(), "enabled": ranked.chain.enabled, "items": items,
             "total": ranked.models.len() });
         tell(call, &whole, || {
@@ -173,27 +175,12 @@ fn table(m: Messages, session: &Session, models: &[&RankedModel], answered: &[Op
     table
 }
 
-fn as_json(model: &RankedModel, answered: Option<UnixMs>) -> Value {
-    let offers: Vec<Value> = model
-        .offers
-        .iter()
-        .map(|offer| {
-            json!({ "channel": offer.channel_name, "provider": offer.provider, "upstream_model": offer.upstream_model,
-                "keys": offer.keys, "offered": offer.offered, "free": offer.free, "score": offer.score.points,
-                "context_window": offer.facts.context_window, "tools": offer.facts.tools,
-                "vision": offer.facts.vision })
-        })
-        .collect();
-    let parts: Option<Vec<Value>> = model.score().map(|score| {
-        let part = |part: &crate::ranking::score::Part| {
-            json!({ "component": part.component, "points": part.points, "counted": part.counted,
-                "weight": part.weight, "contribution": part.contribution })
-        };
-        score.parts.iter().map(part).collect()
-    });
-    json!({ "place": model.place + 1, "model": model.model, "in_chain": model.in_chain, "pinned": model.pinned,
-        "score": model.score().map(|score| score.points), "parts": parts, "keys": model.keys(), "offers": offers,
-        "last_answered_at": answered.map(at) })
+/// A model as the admin API has it, and when it answered last.
+fn as_json(model: &RankedModel, benchmarks: &Benchmarks, answered: Option<UnixMs>) -> Result<Value, Failure> {
+    let view = RankedModelView::of(model.clone(), benchmarks);
+    let mut json = serde_json::to_value(view).map_err(|error| Failure::Text(error.to_string()))?;
+    json["last_answered_at"] = json!(answered.map(at));
+    Ok(json)
 }
 
 fn run_switch(call: &Invocation) -> Result<(), Failure> {

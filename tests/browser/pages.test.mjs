@@ -110,6 +110,36 @@ const pages = [
   ['models', '/upstream-models'],
   ['models-new', '/upstream-models?show=new'],
   ['models-nothing', '/upstream-models?q=nobody'],
+  ['ranking', '/ranking'],
+  ['ranking-open', '/ranking?chain=auto', async (page) => {
+    for (const details of (await page.locator('main details').all()).slice(0, 3)) {
+      await details.evaluate((one) => { one.open = true })
+    }
+  }],
+  ['ranking-coding', '/ranking?chain=auto:coding&q=llama'],
+  ['ranking-vision-off', '/ranking?chain=auto:vision'],
+  ['ranking-fast', '/ranking?chain=auto:fast'],
+  ['ranking-left-out', '/ranking?chain=auto:fast&why=price_unknown&out=gpt'],
+  ['ranking-pin-unknown', '/ranking', async (page) => {
+    await page.fill('#model', 'llama3.3 70b verstile')
+    await submit(page, '#model')
+  }, 422],
+  ['ranking-wishes-invalid', '/ranking', async (page) => {
+    await page.fill('#most_models', 'many')
+    await submit(page, '#most_models')
+  }, 422],
+  ['ranking-weights', '/ranking/weights'],
+  ['ranking-weights-invalid', '/ranking/weights', async (page) => {
+    await page.fill('#capability', '101')
+    await page.fill('#speed', 'fast')
+    await submit(page, '#capability')
+  }, 422],
+  ['ranking-names', '/ranking/names'],
+  ['ranking-names-nothing', '/ranking/names?q=nobody'],
+  ['ranking-names-invalid', '/ranking/names', async (page) => {
+    await page.fill('#name', 'two words')
+    await submit(page, '#name')
+  }, 422],
   ['chains', '/chains'],
   ['chain', '/chains/1'],
   ['chain-nested', '/chains/2'],

@@ -19,7 +19,6 @@ use crate::{
     ranking::{
         chain::{Purpose, Reason},
         identity::Identity,
-        liveness::Cause,
         score::Component,
     },
     selection::{Ranking, find_model, ranking},
@@ -27,27 +26,12 @@ use crate::{
     web::{
         Site,
         admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
+        api::ranking::reason_name,
         form::{FieldErrors, Fields},
         format::Moment,
         ranking::{component, no_such_model, purpose as about, reason},
     },
 };
-
-/// Reasons as addresses name them.
-const REASONS: [(&str, Reason); 12] = [
-    ("no-keys", Reason::NoKeys),
-    ("failing", Reason::Dead(Cause::Failing)),
-    ("gone", Reason::Dead(Cause::Gone)),
-    ("unlisted", Reason::Dead(Cause::Unlisted)),
-    ("no-text", Reason::NoText),
-    ("paid", Reason::Paid),
-    ("price-unknown", Reason::PriceUnknown),
-    ("no-vision", Reason::NoVision),
-    ("vision-unknown", Reason::VisionUnknown),
-    ("no-tools", Reason::NoTools),
-    ("beyond-limit", Reason::BeyondLimit),
-    ("twice", Reason::Twice),
-];
 
 /// The models of a page.
 const PER_PAGE: usize = 20;
@@ -84,7 +68,7 @@ struct ChainPage {
     next: String,
     left_total: usize,
     reasons: Vec<ReasonPill>,
-    why: &'static str,
+    why: String,
     out: String,
     left: Vec<LeftRow>,
     left_place: String,
@@ -116,7 +100,8 @@ struct View {
     purpose: Purpose,
     filter: String,
     page: usize,
-    why: Option<Reason>,
+    /// The name of a reason; empty for any.
+    why: String,
     out: String,
     left_page: usize,
 }
@@ -128,7 +113,7 @@ impl View {
             purpose: purpose_of(fields),
             filter: fields.text("q").to_owned(),
             page: page("page"),
-            why: REASONS.iter().find(|(word, _)| *word == fields.text("why")).map(|(_, why)| *why),
+            why: fields.text("why").to_owned(),
             out: fields.text("out").to_owned(),
             left_page: page("left"),
         }
@@ -136,27 +121,27 @@ impl View {
 
     /// The view with nothing searched.
     fn of(purpose: Purpose) -> Self {
-        Self { purpose, filter: String::new(), page: 1, why: None, out: String::new(), left_page: 1 }
+        Self { purpose, filter: String::new(), page: 1, why: String::new(), out: String::new(), left_page: 1 }
     }
 
     /// The address of a page of the chain's models.
     fn models_page(&self, page: usize) -> String {
-        self.address(page, self.why, &self.out, self.left_page)
+        self.address(page, &self.why, &self.out, self.left_page)
     }
 
     /// The address of a page of what is left out.
-    fn left_page(&self, why: Option<Reason>, out: &str, page: usize) -> String {
+    fn left_page(&self, why: &str, out: &str, page: usize) -> String {
         format!("{}#left-out", self.address(self.page, why, out, page))
     }
 
-    fn address(&self, page: usize, why: Option<Reason>, out: &str, left_page: usize) -> String {
+    fn address(&self, page: usize, why: &str, out: &str, left_page: usize) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("chain", self.purpose.as_str());
         let (page, left_page) = (page.to_string(), left_page.to_string());
         let pairs = [
             ("q", self.filter.as_str()),
             ("page", if page == "1" { "" } else { &page }),
-            ("why", word_of(why)),
+            ("why", why),
             ("out", out),
             ("left", if left_page == "1" { "" } else { &left_page }),
         ];
@@ -168,11 +153,6 @@ impl View {
 /// The chain that a form or an address names; `auto` if it names none.
 fn purpose_of(fields: &Fields) -> Purpose {
     Purpose::from_name(fields.text("chain")).unwrap_or(Purpose::Auto)
-}
-
-/// The word for a reason in addresses; empty for none.
-fn word_of(why: Option<Reason>) -> &'static str {
-    REASONS.iter().find(|(_, one)| Some(*one) == why).map_or("", |(word, _)| word)
 }
 
 /// Draws the page. A form that came back with messages stands in the place of what is saved.
@@ -199,10 +179,10 @@ async fn draw(site: &Site, operator: &Operator, view: &View, typed: Option<Chain
     let (shown, page, pages) = part(found, view.page, PER_PAGE);
     let (previous, next) = neighbours(page, pages, |page| view.models_page(page));
     let out = view.out.to_lowercase();
-    let (left, left_page, left_pages) =
-        part(left_out(&ranked, view.why, &out), view.left_page, LEFT_PER_PAGE);
+    let why = ranked.left_out_counts.keys().copied().find(|why| reason_name(*why) == view.why);
+    let (left, left_page, left_pages) = part(left_out(&ranked, why, &out), view.left_page, LEFT_PER_PAGE);
     let (left_previous, left_next) =
-        neighbours(left_page, left_pages, |page| view.left_page(view.why, &view.out, page));
+        neighbours(left_page, left_pages, |page| view.left_page(&view.why, &view.out, page));
     let of_chain = || ranked.models.iter().filter(|model| model.in_chain);
     let mut channels: Vec<_> =
         of_chain().flat_map(|model| &model.offers).map(|offer| offer.channel).collect();
@@ -236,7 +216,7 @@ async fn draw(site: &Site, operator: &Operator, view: &View, typed: Option<Chain
         next,
         left_total: ranked.left_out_counts.values().sum(),
         reasons: reasons(t, &ranked, view),
-        why: word_of(view.why),
+        why: view.why.clone(),
         out: view.out.clone(),
         left: left.into_iter().map(|one| LeftRow::of(t, one, minute)).collect(),
         left_place: t.discovery.page_of(left_page, left_pages),
@@ -261,16 +241,17 @@ fn reasons(t: Messages, ranked: &Ranking, view: &View) -> Vec<ReasonPill> {
     let any = ReasonPill {
         label: t.ranking.any_reason(),
         count: ranked.left_out_counts.values().sum(),
-        href: view.left_page(None, &view.out, 1),
-        current: view.why.is_none(),
+        href: view.left_page("", &view.out, 1),
+        current: view.why.is_empty(),
     };
     let of = |(why, count): (&Reason, &usize)| ReasonPill {
         label: reason(t, *why),
         count: *count,
-        href: if listed(*why) { view.left_page(Some(*why), &view.out, 1) } else { String::new() },
-        current: view.why == Some(*why),
+        href: if listed(*why) { view.left_page(reason_name(*why), &view.out, 1) } else { String::new() },
+        current: view.why == reason_name(*why),
     };
-    std::iter::once(any).chain(ranked.left_out_counts.iter().map(of)).collect()
+    let counts = ranked.left_out_counts.iter().filter(|(_, count)| **count > 0);
+    std::iter::once(any).chain(counts.map(of)).collect()
 }
 
 /// That not all that is left out is listed, in a sentence; empty if all is.

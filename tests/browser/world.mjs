@@ -120,8 +120,10 @@ export async function startWorld({ calls = 300 } = {}) {
     await response.text()
   })
   // The ranking of all models, paid ones included, after their calls: with a pin, an idle one, weights and names of the operator.
+  await operator.post('/ranking/pin', { chain: 'auto:fast', model: 'kimi-k2', act: 'pin' })
   await operator.post('/ranking/names', { name: 'deepseek-chat', provider: '', identity: 'deepseek-v3.2' })
-  await operator.post('/ranking/names', { name: 'kimi-k2', provider: 'moonshot', identity: 'kimi-k2-instruct' })
+  await operator.post('/ranking/names', { name: 'kimi-latest', provider: 'moonshot', identity: 'kimi-k2-instruct' })
+  await operator.post('/ranking/names', { name: 'kimi-k2', provider: '', identity: 'kimi-k2-instruct' })
   await operator.post('/ranking/weights', { capability: '40', reliability: '30', speed: '15', context: '10', quota: '5' })
   for (const chain of ['auto', 'auto:coding']) {
     await operator.post('/ranking/wishes', { chain, enabled: 'true', most_models: '5' })

@@ -29,6 +29,7 @@ mod openclaw;
 mod options;
 mod output;
 mod pause;
+mod ranked;
 mod restore;
 mod rotate_key;
 mod serve;
@@ -60,6 +61,8 @@ static COMMANDS: &[Entry] = &[
     keys::ENTRY,
     models::ENTRY,
     models::REFRESH,
+    ranked::LIST,
+    ranked::SWITCH,
     chains::ENTRY,
     tokens::ENTRY,
     usage::ENTRY,

@@ -10,6 +10,7 @@ texts! {
         nav_label: "Main" / "主导航";
         nav_channels: "Channels" / "渠道";
         nav_models: "Models" / "模型";
+        nav_ranking: "Ranking" / "模型排名";
         nav_chains: "Chains" / "回退链";
         nav_tokens: "Tokens" / "令牌";
         nav_log: "Usage log" / "用量日志";

@@ -205,6 +205,12 @@ impl Identities {
         of(bare, NameKind::Model)
     }
 
+    /// The names of the table, in lower case and in their order, each with the model that it stands for; without those that
+    /// operators have joined.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &Identity)> {
+        self.names.iter().map(|(name, identity)| (name.as_str(), identity))
+    }
+
     /// A name in lower case without the prefixes and suffixes that say nothing about the model.
     fn bare<'a>(&self, name: &'a str) -> &'a str {
         let mut bare = name;

@@ -4,6 +4,7 @@
 //! A model can be a step if its channel offers it, or if the channel's upstream lists it as free, whether the channel
 //! offers it or not. Start reading at [`rebuild`]; [`ranking`] tells the same order with its reasons.
 
+mod find;
 mod gather;
 
 use std::{
@@ -27,6 +28,7 @@ use crate::{
         ranking_files::Tables,
     },
 };
+pub use find::find_model;
 use gather::Gathered;
 
 /// So many models behind the last one of a chain have their limits watched, so that it is known what is left of them
@@ -212,8 +214,20 @@ pub async fn rebuild(sources: Sources<'_>) -> StorageResult<Rebuilt> {
 /// The order of a chain's models as it would be now, with reasons; also of one that is off. Nothing is saved. `None` if
 /// there is no such chain, which a database of this version never lacks.
 pub async fn ranking(sources: Sources<'_>, purpose: Purpose) -> StorageResult<Option<Ranking>> {
+    ranking_if(sources, purpose, None).await
+}
+
+/// The same as if the chain took free models only (`Some(true)`), or others as well (`Some(false)`).
+pub async fn ranking_if(
+    sources: Sources<'_>,
+    purpose: Purpose,
+    free_only: Option<bool>,
+) -> StorageResult<Option<Ranking>> {
     let chains = sources.db.managed_chains().await?;
-    let Some(chain) = chains.iter().find(|chain| chain.purpose == purpose).cloned() else { return Ok(None) };
+    let Some(mut chain) = chains.iter().find(|chain| chain.purpose == purpose).cloned() else {
+        return Ok(None);
+    };
+    chain.free_only = free_only.unwrap_or(chain.free_only);
     let saved = sources.db.all_managed_steps().await?;
     let before =
         saved.into_iter().find(|(other, _)| *other == purpose).map(|(_, steps)| steps).unwrap_or_default();

@@ -18,6 +18,7 @@ mod first_account;
 pub mod first_call;
 pub mod folder;
 pub mod keys;
+mod last_answers;
 pub mod ledger;
 pub mod limits;
 mod migrate;

@@ -33,7 +33,7 @@ pub const MOST_PINS: usize = 100;
 pub const MOST_NAMES: usize = 2000;
 
 /// How many days of measurements count, today included.
-const DAYS: i64 = 7;
+pub const DAYS: i64 = 7;
 const DAY_MS: i64 = 86_400_000;
 /// How many rows of the usage log are read at a time, and how often in a row.
 const ROWS: i64 = 1000;

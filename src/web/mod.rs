@@ -20,6 +20,7 @@ pub mod health;
 pub mod limits;
 pub mod listen;
 pub mod public_url;
+pub mod ranking;
 pub mod setup_gate;
 pub mod v1;
 

@@ -15,6 +15,7 @@ pub mod login;
 mod models;
 pub mod openclaw;
 pub mod preferences;
+pub mod ranking;
 mod routes;
 pub mod settings;
 pub mod setup;
@@ -95,6 +96,7 @@ pub fn router(site: Site) -> Router {
         .merge(models::router())
         .merge(openclaw::router())
         .merge(preferences::router())
+        .merge(ranking::router())
         .merge(tokens::router())
         .merge(setup::router())
         .merge(account::router())

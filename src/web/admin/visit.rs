@@ -252,6 +252,8 @@ pub enum Section {
     Channels,
     /// What upstreams list.
     Models,
+    /// The managed chains.
+    Ranking,
     /// Chains.
     Chains,
     /// Tokens.
@@ -304,6 +306,7 @@ impl Chrome {
         [
             (Section::Channels, "/channels", t.nav_channels()),
             (Section::Models, "/upstream-models", t.nav_models()),
+            (Section::Ranking, "/ranking", t.nav_ranking()),
             (Section::Chains, "/chains", t.nav_chains()),
             (Section::Tokens, "/tokens", t.nav_tokens()),
             (Section::Log, "/log", t.nav_log()),

@@ -437,7 +437,8 @@ impl OfferView {
 }
 
 impl RankedModelView {
-    fn of(model: RankedModel, benchmarks: &Benchmarks) -> Self {
+    /// A model of a ranking that was made with these benchmarks.
+    pub fn of(model: RankedModel, benchmarks: &Benchmarks) -> Self {
         let score = model.score();
         let known = score.map_or(&Known::Unchecked, |score| &score.evidence.capability);
         Self {

@@ -3,6 +3,7 @@
 mod chains;
 mod discovery;
 mod output;
+mod ranking;
 mod running;
 mod simulate;
 mod values;

@@ -205,7 +205,7 @@ pub(super) fn in_language(t: Messages, text: &Text) -> &str {
 }
 
 /// A provider's name in the language of the page.
-pub(super) fn provider_name(t: Messages, provider: &Provider) -> &str {
+pub(in crate::web::admin) fn provider_name(t: Messages, provider: &Provider) -> &str {
     in_language(t, &provider.name)
 }
 

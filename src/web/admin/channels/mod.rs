@@ -17,7 +17,7 @@ mod show;
 mod state;
 mod validate;
 
-pub(in crate::web::admin) use form::{choices, pasted_keys};
+pub(in crate::web::admin) use form::{choices, pasted_keys, provider_name};
 pub(in crate::web::admin) use validate::{parse_models, parse_redirects};
 
 use std::sync::Arc;

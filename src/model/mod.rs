@@ -10,6 +10,7 @@ pub mod decimal;
 pub mod id;
 pub mod key;
 pub mod limit;
+pub mod managed;
 pub mod printable;
 pub mod probe;
 pub mod recording;

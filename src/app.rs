@@ -239,6 +239,19 @@ impl App {
                 tasks.stopping(),
             ),
         );
+        tasks.spawn(
+            "probes",
+            jobs::probes::run(
+                jobs::probes::Parts {
+                    db: db.clone(),
+                    catalog: catalog.clone(),
+                    clients: clients.clone(),
+                    dispatch: dispatch.clone(),
+                    clock: clock.clone(),
+                },
+                tasks.stopping(),
+            ),
+        );
         let relay = Arc::new(Relay::new(relay::Parts {
             catalog: catalog.clone(),
             clients: clients.clone(),

@@ -20,6 +20,7 @@ mod login;
 mod openclaw;
 mod pool;
 pub mod pool_file;
+pub mod probes;
 mod settings;
 mod setup;
 pub mod simulate;
@@ -164,6 +165,8 @@ pub struct Messages {
     pub limits: limits::Limits,
     /// Pool files: what is wrong with them, plans, and what the export says.
     pub pool_file: pool_file::PoolFile,
+    /// What models can do.
+    pub probes: probes::Probes,
     /// Simulations.
     pub simulate: simulate::Simulate,
     /// What the pool can do, what is left of limits, and where calls go.
@@ -199,6 +202,7 @@ impl Messages {
             pool: pool::Pool(lang),
             limits: limits::Limits(lang),
             pool_file: pool_file::PoolFile(lang),
+            probes: probes::Probes(lang),
             simulate: simulate::Simulate(lang),
             inspect: inspect::Inspect(lang),
             log: log::Log(lang),

@@ -109,6 +109,8 @@ pub struct Probed {
     pub results: Vec<ProbeResult>,
     /// The calls that were made.
     pub calls: Vec<Charged>,
+    /// What each call's answer was taken for.
+    pub classes: Vec<OutcomeClass>,
     /// Signs of life or of death, of each call that gave one.
     pub signs: Vec<Sign>,
     /// Why something was not asked.
@@ -203,6 +205,7 @@ impl Prober<'_> {
                         break;
                     }
                 };
+                probed.classes.push(asked.class);
                 probed.signs.extend(match (asked.class, asked.fault) {
                     (OutcomeClass::Success, _) => Some(Sign::Answered),
                     (_, Some(ModelFault::Failed)) => Some(Sign::Failed),
@@ -257,12 +260,20 @@ impl Prober<'_> {
         if answered || probed.signs.contains(&Sign::Refused) {
             self.db.note_model_answer(channel, subject.model, answered, now).await?;
         }
-        // The last call tells; those before it were part of the same finding out.
-        let sign = probed.signs.last().copied();
-        if let Some(sign) = sign {
-            self.db.note_model_sign(channel, subject.model, sign, now).await?;
-        }
         Ok(probed)
+    }
+
+    /// Takes note of what the calls say of the model's life, for the chains. Whoever asks dead models does so himself.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn note_life(&self, subject: &Subject<'_>, probed: &Probed) -> StorageResult<()> {
+        // The last call tells; those before it were part of the same finding out.
+        if let Some(sign) = probed.signs.last() {
+            let (channel, now) = (subject.entry.channel.id, self.clock.now());
+            self.db.note_model_sign(channel, subject.model, *sign, now).await?;
+        }
+        Ok(())
     }
 
     fn result(&self, subject: &Subject<'_>, kind: ProbeKind) -> ProbeResult {

@@ -5,5 +5,6 @@ pub mod counters;
 pub mod discovery;
 pub mod follow;
 pub mod probes;
+pub mod ranking;
 pub mod rests;
 pub mod retention;

@@ -1,5 +1,5 @@
-//! Finds out by itself what managed chains need to know of models: whether one that left is back, and whether those that stand
-//! in a chain can do what they are taken for.
+//! Finds out by itself what managed chains need to know of their models: whether they stream, call tools and see images.
+//! Models that left the chains are asked when those are built ([`ranking`](super::ranking)).
 //!
 //! Few models at a time, each at most once in the time that is set, and never more of a daily quota than the probes' share.
 //! What the calls of clients have shown is taken over first, and not asked again.
@@ -31,9 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(10 * 60);
 const TRAFFIC_AT_FIRST: Duration = Duration::from_secs(7 * 86_400);
 const TRAFFIC: Duration = Duration::from_secs(3600);
 
-/// The most models that are probed at a look: those that may have returned, and those of which something is unknown.
-const MOST_DEAD: usize = 5;
-const MOST_UNKNOWN: usize = 2;
+/// The most models that are probed at a look.
+const MOST_MODELS: usize = 2;
 
 /// What chains need to know. Reasoning shows by the way.
 const NEEDED: [ProbeKind; 3] = [ProbeKind::Stream, ProbeKind::Tools, ProbeKind::Vision];
@@ -95,34 +94,20 @@ pub async fn look(parts: &Parts) -> StorageResult<usize> {
     let percent = snapshot.settings.probe_quota_percent;
     let prober = Prober { db, clients, dispatch, clock, percent };
     let mut asked = 0;
-    for (wanted, most) in
-        [(dead(db, clock.now()).await?, MOST_DEAD), (unknown(parts, every).await?, MOST_UNKNOWN)]
-    {
-        let mut of_these = 0;
-        for (channel, model, kinds) in wanted {
-            if of_these >= most {
-                break;
-            }
-            let Some(entry) = snapshot.channel(channel).filter(|entry| entry.channel.enabled) else {
-                continue;
-            };
-            let provider = catalog.provider_of(&entry.channel);
-            let timeouts = patient_timeouts(&snapshot, &entry.channel);
-            let subject = Subject { entry, provider: &provider, model: &model, timeouts };
-            let probed = prober.probe(&subject, &kinds, rand::random()).await?;
-            // One that is held back by a limit stands in nobody's way.
-            of_these += usize::from(!probed.calls.is_empty());
+    for (channel, model, kinds) in unknown(parts, every).await? {
+        if asked >= MOST_MODELS {
+            break;
         }
-        asked += of_these;
+        let Some(entry) = snapshot.channel(channel).filter(|entry| entry.channel.enabled) else { continue };
+        let provider = catalog.provider_of(&entry.channel);
+        let timeouts = patient_timeouts(&snapshot, &entry.channel);
+        let subject = Subject { entry, provider: &provider, model: &model, timeouts };
+        let probed = prober.probe(&subject, &kinds, rand::random()).await?;
+        prober.note_life(&subject, &probed).await?;
+        // One that is held back by a limit stands in nobody's way.
+        asked += usize::from(!probed.calls.is_empty());
     }
     Ok(asked)
-}
-
-/// The models that left their chains and may be asked again.
-async fn dead(db: &Db, now: UnixMs) -> StorageResult<Vec<Wanted>> {
-    let health = db.model_health().await?;
-    let due = health.into_iter().filter(|(_, health)| health.liveness.wants_probe(now));
-    Ok(due.map(|((channel, model), _)| (channel, model, vec![ProbeKind::Stream])).collect())
 }
 
 /// The models of the managed chains of which something is unknown, those in front first.

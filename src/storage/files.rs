@@ -75,7 +75,8 @@ impl Folder {
         for Listed(name, ..) in listed {
             let mut text = String::new();
             let most = MAX_FILE_BYTES as u64 + 1;
-            match File::open(self.path.join(name)).and_then(|file| file.take(most).read_to_string(&mut text)) {
+            match File::open(self.path.join(name)).and_then(|file| file.take(most).read_to_string(&mut text))
+            {
                 Ok(_) => files.push((name.clone(), text)),
                 Err(error) => faults.push(self.fault(name, &error)),
             }

@@ -5,16 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{Db, StorageError, StorageResult, WriteTransaction, on};
 use crate::{
     model::{
-        id::ChannelId,
+        id::{ChannelId, KeyId},
+        key::{KeyCheck, KeyVerdict},
         managed::{ManagedStep, ManagedSteps},
         time::UnixMs,
         usage::{Endpoint, ModelFault, OutcomeClass},
     },
+    provider::listing::ModelFacts,
     ranking::{
         chain::Purpose,
         identity::{Identity, OwnName},
@@ -308,6 +310,62 @@ impl Db {
         Ok(rows.into_iter().map(MeasuredRow::measured).collect())
     }
 
+    /// What lists say of the models that could be steps: those that cost nothing, and those that their channel offers; also
+    /// some that a list lacks since a short time.
+    pub async fn models_to_rank(&self, now: UnixMs) -> StorageResult<Vec<(ChannelId, ModelFacts)>> {
+        let rows: Vec<(i64, String)> = on!(self.read, |pool| {
+            sqlx::query_as(
+                "SELECT m.channel_id, m.facts FROM discovered_models m
+                 JOIN channels c ON c.id = m.channel_id AND c.deleted_at IS NULL AND c.enabled
+                 WHERE (m.vanished_at IS NULL OR m.vanished_at >= $1) AND (m.free OR EXISTS
+                     (SELECT 1 FROM channel_models o WHERE o.channel_id = m.channel_id AND o.name = m.name))",
+            )
+            .bind(now.0 - VANISHED_MS)
+            .fetch_all(pool)
+        })?;
+        let facts = |(channel, facts): (i64, String)| {
+            let facts =
+                serde_json::from_str(&facts).map_err(|error| unreadable("a discovered model", &error))?;
+            Ok((ChannelId(channel), facts))
+        };
+        rows.into_iter().map(facts).collect()
+    }
+
+    /// The models that lists have besides, by channel and name: not free, and not offered.
+    pub async fn models_passed_over(&self) -> StorageResult<Vec<Place>> {
+        let rows: Vec<(i64, String)> = on!(self.read, |pool| {
+            sqlx::query_as(AssertSqlSafe(format!("SELECT m.channel_id, m.name {PASSED_OVER}")))
+                .fetch_all(pool)
+        })?;
+        Ok(rows.into_iter().map(|(channel, name)| (ChannelId(channel), name)).collect())
+    }
+
+    /// How many of them cost something, and how many do not say.
+    pub async fn count_passed_over(&self) -> StorageResult<(usize, usize)> {
+        let (paid, silent): (i64, i64) = on!(self.read, |pool| {
+            sqlx::query_as(AssertSqlSafe(format!(
+                "SELECT COUNT(m.free), COUNT(*) - COUNT(m.free) {PASSED_OVER}"
+            )))
+            .fetch_one(pool)
+        })?;
+        Ok((usize::try_from(paid).unwrap_or_default(), usize::try_from(silent).unwrap_or_default()))
+    }
+
+    /// The keys that their last test found to be refused.
+    pub async fn refused_keys(&self) -> StorageResult<Vec<KeyId>> {
+        let rows: Vec<(i64, String)> = on!(self.read, |pool| {
+            sqlx::query_as(
+                "SELECT id, last_check FROM keys
+                 WHERE deleted_at IS NULL AND last_check LIKE '%\"verdict\":\"invalid\"%'",
+            )
+            .fetch_all(pool)
+        })?;
+        let is_refused = |check: &str| {
+            serde_json::from_str::<KeyCheck>(check).is_ok_and(|check| check.verdict == KeyVerdict::Invalid)
+        };
+        Ok(rows.into_iter().filter(|(_, check)| is_refused(check)).map(|(id, _)| KeyId(id)).collect())
+    }
+
     /// Takes note of one sign of a model at a channel, from a probe; says what came of it.
     pub async fn note_model_sign(
         &self,
@@ -322,18 +380,34 @@ impl Db {
         Ok(turns.first().map(|turn| turn.turn))
     }
 
-    /// Reads the part of the usage log that has not been read, for measurements and signs of life; then the lists that
-    /// came since. Forgets what is too old. Says which models left or returned. At most 50,000 calls are read; the rest
-    /// waits for the next time.
-    pub async fn note_model_signs(&self, now: UnixMs) -> StorageResult<Vec<TurnOf>> {
-        let mut turns = Vec::new();
-        for _ in 0..TURNS {
-            match self.read_calls(now).await? {
-                Some(more) => turns.extend(more),
-                None => break,
-            }
+    /// Brings a dead model back that no probe may ask; see [`Liveness::release`]. Says whether it is back.
+    pub async fn release_model(&self, channel: ChannelId, model: &str, now: UnixMs) -> StorageResult<bool> {
+        let mut tx = self.begin().await?;
+        let row: Option<HealthRow> = sqlx::query_as(AssertSqlSafe(format!(
+            "{HEALTH} WHERE channel_id = $1 AND model = $2"
+        )))
+        .bind(channel.0)
+        .bind(model)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(row) = row else { return Ok(false) };
+        let (_, mut health) = row.health()?;
+        if !health.liveness.release(now) {
+            return Ok(false);
         }
-        turns.extend(self.read_lists(now).await?);
+        sqlx::query("UPDATE model_health SET liveness = $3, noted_at = $4 WHERE channel_id = $1 AND model = $2")
+            .bind(channel.0)
+            .bind(model)
+            .bind(to_json(&health.liveness, "what speaks against a model")?)
+            .bind(now.0)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Forgets measurements and signs that are too old to count.
+    pub async fn forget_old_model_signs(&self, now: UnixMs) -> StorageResult<()> {
         let mut tx = self.begin().await?;
         sqlx::query("DELETE FROM model_days WHERE day <= $1")
             .bind(day_of(now) - DAYS)
@@ -343,7 +417,20 @@ impl Db {
             .bind(now.0 - REMEMBERED_MS)
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Reads the part of the usage log that has not been read, for measurements and signs of life; then the lists that
+    /// came since. Says which models left or returned. At most 50,000 calls are read; the rest waits for the next time.
+    pub async fn note_model_signs(&self, now: UnixMs) -> StorageResult<Vec<TurnOf>> {
+        let mut turns = Vec::new();
+        for _ in 0..TURNS {
+            match self.read_calls(now).await? {
+                Some(more) => turns.extend(more),
+                None => break,
+            }
+        }
+        turns.extend(self.read_lists(now).await?);
         Ok(turns)
     }
 
@@ -481,6 +568,11 @@ impl Db {
     }
 }
 
+const PASSED_OVER: &str = "FROM discovered_models m
+    JOIN channels c ON c.id = m.channel_id AND c.deleted_at IS NULL AND c.enabled
+    WHERE m.vanished_at IS NULL AND m.free IS NOT TRUE AND NOT EXISTS
+        (SELECT 1 FROM channel_models o WHERE o.channel_id = m.channel_id AND o.name = m.name)";
+
 const HEALTH: &str = "SELECT channel_id, model, liveness, noted_at FROM model_health";
 
 /// Takes note of signs in their order; what is alive again without a trace is forgotten.
@@ -534,9 +626,8 @@ async fn note_signs(
 }
 
 async fn living_channels(tx: &mut WriteTransaction) -> StorageResult<BTreeSet<ChannelId>> {
-    let ids: Vec<i64> = sqlx::query_scalar("SELECT id FROM channels WHERE deleted_at IS NULL")
-        .fetch_all(&mut **tx)
-        .await?;
+    let ids: Vec<i64> =
+        sqlx::query_scalar("SELECT id FROM channels WHERE deleted_at IS NULL").fetch_all(&mut **tx).await?;
     Ok(ids.into_iter().map(ChannelId).collect())
 }
 
@@ -650,7 +741,8 @@ impl CallRow {
             (_, Some(ModelFault::Gone)) => Sign::Refused,
             (_, None) => return None,
         };
-        let passed_ms = self.started_ms.unwrap_or_default().saturating_add(self.duration_ms.unwrap_or_default());
+        let passed_ms =
+            self.started_ms.unwrap_or_default().saturating_add(self.duration_ms.unwrap_or_default());
         let at = UnixMs(self.at.saturating_add(passed_ms));
         Some((ChannelId(self.channel_id?), self.model.as_deref()?, sign, at))
     }
@@ -687,4 +779,3 @@ impl Day {
         }
     }
 }
-

@@ -123,7 +123,9 @@ fn tables(files: &[(String, String)]) -> Result<Tables, Vec<DataFault>> {
         .map(|(name, _)| DataFault {
             file: name.clone(),
             place: "the file".into(),
-            message: format!("begin its name with `{IDENTITIES}` or `{BENCHMARKS}`, which says what it holds"),
+            message: format!(
+                "begin its name with `{IDENTITIES}` or `{BENCHMARKS}`, which says what it holds"
+            ),
         })
         .collect();
     let identities = Identities::with_overrides(&of(IDENTITIES)).map_err(|more| faults.extend(more)).ok();
@@ -158,7 +160,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = RankingFiles::open(folder.path());
         assert_eq!(identity(&files, "house-model"), "house-model");
-        write(folder.path(), "identities-own.json", r#"{"models": [{"id": "big", "names": ["house-model"]}]}"#);
+        write(
+            folder.path(),
+            "identities-own.json",
+            r#"{"models": [{"id": "big", "names": ["house-model"]}]}"#,
+        );
         write(
             folder.path(),
             "benchmarks.json",

@@ -227,6 +227,7 @@ async fn probe(asked: Asked<(), (), Body<ProbeInput>>) -> Result<Shown<ProbedVie
     };
     let subject = Subject { entry: &entry, provider: &provider, model: &input.model, timeouts };
     let probed = prober.probe(&subject, &kinds, rand::random()).await?;
+    prober.note_life(&subject, &probed).await?;
     let mut results = probed.results;
     results.extend(
         known.into_iter().filter(|result| wanted.contains(&result.kind) && !kinds.contains(&result.kind)),

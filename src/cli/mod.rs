@@ -31,6 +31,7 @@ mod output;
 mod pause;
 mod restore;
 mod rotate_key;
+mod scan;
 mod serve;
 mod session;
 mod simulate;
@@ -60,6 +61,7 @@ static COMMANDS: &[Entry] = &[
     keys::ENTRY,
     models::ENTRY,
     models::REFRESH,
+    scan::ENTRY,
     chains::ENTRY,
     tokens::ENTRY,
     usage::ENTRY,

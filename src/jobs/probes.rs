@@ -17,7 +17,7 @@ use crate::{
     model::{
         id::ChannelId,
         probe::{ProbeKind, ProbeResult, ProbeSource},
-        time::{Clock, UnixMs},
+        time::Clock,
     },
     pool::upkeep::patient_timeouts,
     storage::{Db, StorageResult, catalog::CatalogStore},
@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::settings::RuntimeSettings,
+        model::{settings::RuntimeSettings, time::UnixMs},
         storage::{channels::NewChannel, providers::ProviderStore, recording::tests::open},
     };
 

@@ -57,7 +57,7 @@ pub async fn run(parts: Parts, stopping: CancellationToken) {
     let mut since = TRAFFIC_AT_FIRST;
     loop {
         tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = parts.clock.sleep_until(parts.clock.steady() + LOOK_EVERY) => {}
             () = stopping.cancelled() => return,
         }
         let look = async {
@@ -151,14 +151,6 @@ mod tests {
         storage::{channels::NewChannel, providers::ProviderStore, recording::tests::open},
     };
 
-    /// The time that the paused clock of the runtime has gone on.
-    async fn after(duration: Duration, work: impl Future<Output = ()>) {
-        tokio::select! {
-            () = work => {}
-            () = tokio::time::sleep(duration) => {}
-        }
-    }
-
     #[tokio::test]
     async fn nothing_is_looked_at_when_a_server_starts_and_something_ten_minutes_later() {
         let folder = tempfile::tempdir().unwrap();
@@ -191,21 +183,21 @@ mod tests {
             source: ProbeSource::Probe,
         };
         db.save_probes(&[old]).await.unwrap();
-        let stopping = CancellationToken::new();
         let dispatch = Dispatch::new(clock.clone());
-        let parts = Parts { db: db.clone(), catalog, clients: Clients::new(), dispatch, clock };
-        let job = async {
-            tokio::time::pause();
-            let mut job = std::pin::pin!(run(parts, stopping));
-            after(LOOK_EVERY - Duration::from_secs(1), &mut job).await;
-            tokio::time::resume();
-            assert_eq!(db.probes(None).await.unwrap().len(), 1);
-            tokio::time::pause();
-            after(Duration::from_secs(2), &mut job).await;
-            tokio::time::resume();
-            after(Duration::from_millis(500), &mut job).await;
+        let parts =
+            Parts { db: db.clone(), catalog, clients: Clients::new(), dispatch, clock: clock.clone() };
+        let mut job = std::pin::pin!(run(parts, CancellationToken::new()));
+        let mut go_on = async |time: Duration| {
+            clock.advance(time);
+            tokio::select! {
+                () = &mut job => {}
+                () = tokio::time::sleep(Duration::from_millis(300)) => {}
+            }
+            db.probes(None).await.unwrap().len()
         };
-        job.await;
-        assert_eq!(db.probes(None).await.unwrap().len(), 0);
+        // The job begins to wait at its first turn.
+        assert_eq!(go_on(Duration::ZERO).await, 1);
+        assert_eq!(go_on(LOOK_EVERY - Duration::from_secs(1)).await, 1);
+        assert_eq!(go_on(Duration::from_secs(2)).await, 0);
     }
 }

@@ -99,6 +99,7 @@ struct Books {
     models_list: Option<Fault>,
     recorded: Option<Recorded>,
     pages: BTreeMap<String, Reply>,
+    list: Option<Reply>,
     skills: BTreeMap<String, skill::Skills>,
     calls: Vec<Call>,
     first_index: usize,
@@ -232,6 +233,11 @@ impl Upstream {
     /// What a model can do; of others every request is answered with text.
     pub fn set_skills(&self, model: &str, skills: skill::Skills) {
         self.shared.books().skills.insert(model.to_owned(), skills);
+    }
+
+    /// What the list of models is, whatever the query.
+    pub fn set_list(&self, body: &Value) {
+        self.shared.books().list = Some(Reply::json(200, body));
     }
 
     /// What a GET of a path is answered with.
@@ -465,7 +471,7 @@ async fn serve_request(
             (None, None) if is_models_list(&request) => Err(books
                 .vendor
                 .check_key(key.as_deref())
-                .map_or_else(|refusal| refusal, |()| books.vendor.list())),
+                .map_or_else(|refusal| refusal, |()| books.list.clone().unwrap_or_else(|| books.vendor.list()))),
             (None, None) if request.path.starts_with("/redirected/") => {
                 Err(Reply::json(200, &serde_json::json!({"redirected": true})))
             }

@@ -240,6 +240,19 @@ impl App {
             ),
         );
         tasks.spawn(
+            "probes",
+            jobs::probes::run(
+                jobs::probes::Parts {
+                    db: db.clone(),
+                    catalog: catalog.clone(),
+                    clients: clients.clone(),
+                    dispatch: dispatch.clone(),
+                    clock: clock.clone(),
+                },
+                tasks.stopping(),
+            ),
+        );
+        tasks.spawn(
             "ranking",
             jobs::ranking::run(
                 jobs::ranking::Parts {

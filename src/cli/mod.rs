@@ -32,6 +32,7 @@ mod pause;
 mod ranked;
 mod restore;
 mod rotate_key;
+mod scan;
 mod serve;
 mod session;
 mod simulate;
@@ -63,6 +64,7 @@ static COMMANDS: &[Entry] = &[
     models::REFRESH,
     ranked::LIST,
     ranked::SWITCH,
+    scan::ENTRY,
     chains::ENTRY,
     tokens::ENTRY,
     usage::ENTRY,

@@ -4,6 +4,7 @@
 
 pub mod probe;
 pub mod proof;
+pub mod scan;
 
 use crate::{
     model::{catalog::ChannelEntry, channel::EffectiveTimeouts, key::Key, time::UnixMs},

@@ -15,12 +15,13 @@ use crate::{
         key::Key,
         probe::{ProbeCall, ProbeKind, ProbeResult, ProbeSource, ProbeVerdict},
         time::{Clock, UnixMs},
-        usage::OutcomeClass,
+        usage::{ModelFault, OutcomeClass},
     },
     provider::{
         Provider,
         listing::{Modality, ModelFacts},
     },
+    ranking::liveness::Sign,
     scheduler::{
         gauge::Reading,
         limit::{Cost, LimitScope, Metric},
@@ -108,8 +109,10 @@ pub struct Probed {
     pub results: Vec<ProbeResult>,
     /// The calls that were made.
     pub calls: Vec<Charged>,
-    /// What each call's answer was taken for: signs of life or of death.
+    /// What each call's answer was taken for.
     pub classes: Vec<OutcomeClass>,
+    /// Signs of life or of death, of each call that gave one.
+    pub signs: Vec<Sign>,
     /// Why something was not asked.
     pub held_back: Option<HeldBack>,
 }
@@ -203,6 +206,12 @@ impl Prober<'_> {
                     }
                 };
                 probed.classes.push(asked.class);
+                probed.signs.extend(match (asked.class, asked.fault) {
+                    (OutcomeClass::Success, _) => Some(Sign::Answered),
+                    (_, Some(ModelFault::Failed)) => Some(Sign::Failed),
+                    (_, Some(ModelFault::Gone)) => Some(Sign::Refused),
+                    (_, None) => None,
+                });
                 result.duration_ms = result.duration_ms.saturating_add(asked.duration_ms);
                 reasoned = match (reasoned, asked.reasoned) {
                     (Some(true), _) | (_, Some(true)) => Some(true),
@@ -247,11 +256,24 @@ impl Prober<'_> {
             probed.results.iter().filter(|result| result.duration_ms > 0).cloned().collect();
         self.db.save_probes(&told).await?;
         let channel = subject.entry.channel.id;
-        let answered = probed.classes.contains(&OutcomeClass::Success);
-        if answered || probed.classes.contains(&OutcomeClass::ModelUnavailable) {
+        let answered = probed.signs.contains(&Sign::Answered);
+        if answered || probed.signs.contains(&Sign::Refused) {
             self.db.note_model_answer(channel, subject.model, answered, now).await?;
         }
         Ok(probed)
+    }
+
+    /// Takes note of what the calls say of the model's life, for the chains. Whoever asks dead models does so himself.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn note_life(&self, subject: &Subject<'_>, probed: &Probed) -> StorageResult<()> {
+        // The last call tells; those before it were part of the same finding out.
+        if let Some(sign) = probed.signs.last() {
+            let (channel, now) = (subject.entry.channel.id, self.clock.now());
+            self.db.note_model_sign(channel, subject.model, *sign, now).await?;
+        }
+        Ok(())
     }
 
     fn result(&self, subject: &Subject<'_>, kind: ProbeKind) -> ProbeResult {

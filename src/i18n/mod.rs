@@ -21,6 +21,7 @@ mod openclaw;
 mod pool;
 pub mod pool_file;
 mod ranking;
+pub mod probes;
 mod settings;
 mod setup;
 pub mod simulate;
@@ -167,6 +168,8 @@ pub struct Messages {
     pub pool_file: pool_file::PoolFile,
     /// Ranking and the managed chains.
     pub ranking: ranking::Ranking,
+    /// What models can do.
+    pub probes: probes::Probes,
     /// Simulations.
     pub simulate: simulate::Simulate,
     /// What the pool can do, what is left of limits, and where calls go.
@@ -203,6 +206,7 @@ impl Messages {
             limits: limits::Limits(lang),
             pool_file: pool_file::PoolFile(lang),
             ranking: ranking::Ranking(lang),
+            probes: probes::Probes(lang),
             simulate: simulate::Simulate(lang),
             inspect: inspect::Inspect(lang),
             log: log::Log(lang),

@@ -22,7 +22,7 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("import", "error model protocol scheduler provider storage"),
     ("dispatch", "error model scheduler provider"),
     ("inspect", "error model scheduler provider dispatch"),
-    ("discovery", "error model provider scheduler storage upstream dispatch pool"),
+    ("discovery", "error model provider ranking scheduler storage upstream dispatch pool"),
     ("selection", "error model provider ranking scheduler storage dispatch"),
     ("relay", "error model protocol scheduler provider storage upstream dispatch"),
     ("pool", "error model protocol scheduler provider ranking storage upstream i18n"),

@@ -10,6 +10,7 @@ mod docs;
 mod fake_upstream;
 mod nginx;
 mod pool_file;
+mod probes;
 mod process;
 mod recipes;
 mod start;

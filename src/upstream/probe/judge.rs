@@ -154,6 +154,27 @@ pub fn judge_empty(question: Question, dialect: Dialect) -> Finding {
     }
 }
 
+/// A text without a name, wherever that stands as a whole.
+fn without_name(text: &str, name: &str) -> String {
+    if name.is_empty() {
+        return text.to_owned();
+    }
+    let mut rest = text;
+    let mut words = String::with_capacity(text.len());
+    let is_part =
+        |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || letter == '_');
+    while let Some(at) = rest.find(name) {
+        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+        words.push_str(before);
+        if is_part(words.chars().next_back()) || is_part(after.chars().next()) {
+            words.push_str(name);
+        }
+        rest = after;
+    }
+    words.push_str(rest);
+    words
+}
+
 /// What a refusal shows. A limit, a wrong key or a fault on the way say nothing about the model, nor does a text that only
 /// names it.
 pub fn judge_refusal(
@@ -165,7 +186,7 @@ pub fn judge_refusal(
     detail: &str,
 ) -> Finding {
     let unclear = || shows(ProbeVerdict::Unclear, detail);
-    let words = detail.to_lowercase().replace(&model.to_lowercase(), "");
+    let words = without_name(&detail.to_lowercase(), &model.to_lowercase());
     let says = |texts: &[&str]| texts.iter().any(|text| words.contains(text));
     match class {
         OutcomeClass::ClientError | OutcomeClass::Ambiguous | OutcomeClass::HostError => {}

@@ -23,7 +23,7 @@ use crate::{
         probe::ProbeVerdict,
         secret::Secret,
         time::UnixMs,
-        usage::{Endpoint, OutcomeClass, TokenCounts},
+        usage::{Endpoint, ModelFault, OutcomeClass, TokenCounts},
     },
     protocol::{
         error_body::MAX_ERROR_BYTES,
@@ -40,6 +40,8 @@ pub use question::{COST, Dialect, Picture, Question};
 
 /// A probe's answer has some kilobytes; what is larger is not an answer to it.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
+/// Silence of this time speaks against a model.
+const LONG: Duration = Duration::from_secs(30);
 /// Of fewer tokens, or in less time, no speed can be told.
 const LEAST_TOKENS: u64 = 16;
 const LEAST_MS: u128 = 50;
@@ -68,6 +70,8 @@ pub struct Asked {
     pub finding: Finding,
     /// What the answer was taken for: [`OutcomeClass::Success`] if it was one, whatever it shows.
     pub class: OutcomeClass,
+    /// What the answer says against the model.
+    pub fault: Option<ModelFault>,
     /// Whether the model reasoned; `None` if there was no answer to tell.
     pub reasoned: Option<bool>,
     /// What it took, if the upstream says.
@@ -83,14 +87,18 @@ pub struct Asked {
 }
 
 impl Asked {
-    fn refused(outcome: &Outcome, finding: Finding) -> Self {
-        Self { class: outcome.class, ..Self::new(finding) }
+    fn refused(status: Option<u16>, outcome: &Outcome, finding: Finding) -> Self {
+        // A model that cannot do what was asked is there all the same.
+        let is_unclear = matches!(finding, Finding::Shows(ProbeVerdict::Unclear, _));
+        let fault = outcome.model_fault(status).filter(|_| is_unclear);
+        Self { class: outcome.class, fault, ..Self::new(finding) }
     }
 
     fn new(finding: Finding) -> Self {
         Self {
             finding,
             class: OutcomeClass::Success,
+            fault: None,
             reasoned: None,
             usage: None,
             duration_ms: 0,
@@ -102,7 +110,9 @@ impl Asked {
 
     fn unsent(failure: FetchFailure) -> Self {
         let finding = Finding::Shows(ProbeVerdict::Unclear, failure.text);
-        Self { class: failure.class.unwrap_or(OutcomeClass::HostError), ..Self::new(finding) }
+        let class = failure.class.unwrap_or(OutcomeClass::HostError);
+        let fault = (failure.class == Some(OutcomeClass::HostError)).then_some(ModelFault::Failed);
+        Self { class, fault, ..Self::new(finding) }
     }
 }
 
@@ -116,7 +126,12 @@ impl Asker<'_> {
         let call = self.call(model, question, dialect, deadline, &mut observed);
         let mut asked = match timeout_at(deadline, call).await {
             Ok(asked) => asked,
-            Err(_) => Asked::unsent(FetchFailure::late(self.timeouts.first_byte)),
+            Err(_) => {
+                let late = Asked::unsent(FetchFailure::late(self.timeouts.first_byte));
+                // A model that is slow is no dead one.
+                let fault = late.fault.filter(|_| self.timeouts.first_byte >= LONG);
+                Asked { fault, ..late }
+            }
         };
         asked.duration_ms = ms(started.elapsed()).max(1);
         asked.observed = observed;
@@ -164,7 +179,7 @@ impl Asker<'_> {
             let outcome = classify(&answered);
             let finding =
                 judge_refusal(question, dialect, model, Some(status), outcome.class, &outcome.detail);
-            return Asked::refused(&outcome, finding);
+            return Asked::refused(Some(status), &outcome, finding);
         }
         let content_type = response.headers().get(http::header::CONTENT_TYPE);
         let is_stream = content_type
@@ -192,7 +207,7 @@ impl Asking<'_> {
     fn refused(&self, status: Option<u16>, outcome: &Outcome) -> Asked {
         let Self { question, dialect, model, .. } = *self;
         let finding = judge_refusal(question, dialect, model, status, outcome.class, &outcome.detail);
-        Asked::refused(outcome, finding)
+        Asked::refused(status, outcome, finding)
     }
 
     async fn read_answer(&self, response: &mut UpstreamResponse) -> Asked {
@@ -294,7 +309,8 @@ impl Asking<'_> {
                 |broken| format!("no content came: {broken}"),
             );
             let finding = Finding::Shows(ProbeVerdict::Unclear, detail);
-            return Asked { class: OutcomeClass::HostError, ..Asked::new(finding) };
+            let fault = Some(ModelFault::Failed);
+            return Asked { class: OutcomeClass::HostError, fault, ..Asked::new(finding) };
         };
         let tokens = usage.map_or(reader.output_estimate(), |usage| usage.completion);
         let span = (last - first).as_millis();

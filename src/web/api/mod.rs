@@ -3,6 +3,7 @@
 //! - [`endpoint`]: what an endpoint is; its handler's types are also its documentation.
 //! - [`auth`], [`input`], [`refusal`]: who asks, what is sent, and why it is refused.
 //! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `ranking`, `tokens`, `usage`, `settings`, `pool`, `server`,
+//! - One file per noun: `channels`, `keys`, `models`, `probes`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `pool`, `server`,
 //!   `account`.
 //! - [`document`] and [`page`]: the OpenAPI document, and the page that shows it.
 
@@ -19,6 +20,7 @@ pub mod models;
 mod page;
 mod pool;
 pub mod ranking;
+pub mod probes;
 pub mod refusal;
 mod rests;
 mod server;
@@ -60,6 +62,7 @@ pub fn nouns() -> Vec<Noun> {
         noun("Channels", "Upstream endpoints, what they serve and at what price.", channels::endpoints()),
         noun("Keys", "Upstream credentials. Their values can be written, never read.", keys::endpoints()),
         noun("Discovery", "What upstreams list, and what changed in their lists.", models::endpoints()),
+        noun("Probes", "What models can do, as probes and real calls have shown.", probes::endpoints()),
         noun(
             "Rests",
             "What takes no calls now: after a bad answer, or on an operator's word.",

@@ -125,6 +125,8 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
         upstream.set_models(names);
         assert_eq!(api.send(Method::POST, "/api/channels/1/refresh", None).await.status, 200);
     }
+    let probe = json!({"channel_id": 1, "model": "m", "kinds": ["stream"]});
+    assert_eq!(api.post("/api/probes", probe).await.json()["items"][0]["verdict"], "ok");
     let quota = json!({"unit": "dollars", "limit": 5, "reset": "day"});
     let token = json!({"name": "t", "value": TOKEN, "quota": quota, "expires_at": "2030-01-01T00:00:00Z"});
     assert_eq!(api.post("/api/tokens", token).await.status, 201);

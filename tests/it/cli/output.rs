@@ -113,6 +113,7 @@ fn json_is_json_and_never_holds_a_secret() {
         &["models", "--changes", "--json"],
         &["list", "--all", "--json"],
         &["switch", "--json", "m"],
+        &["scan", "--no-probe", "--json"],
     ];
     let mut seen: BTreeSet<String> = REVEALING.iter().map(|name| (*name).to_owned()).collect();
     for arguments in [&[&edit[..]], sweep].concat() {

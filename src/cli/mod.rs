@@ -29,10 +29,12 @@ mod openclaw;
 mod options;
 mod output;
 mod pause;
+mod progress;
 mod restore;
 mod rotate_key;
 mod serve;
 mod session;
+mod setup;
 mod simulate;
 mod status;
 mod tokens;
@@ -55,6 +57,8 @@ use invocation::Invocation;
 /// Every command, in the order of `--help`.
 static COMMANDS: &[Entry] = &[
     serve::ENTRY,
+    setup::ENTRY,
+    setup::AUTO,
     status::ENTRY,
     channels::ENTRY,
     keys::ENTRY,

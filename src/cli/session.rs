@@ -21,7 +21,7 @@ use crate::{
     storage::{
         Db, StorageError,
         catalog::CatalogStore,
-        folder::{Claim, DataFolder},
+        folder::{Claim, DataFolder, FolderError},
         providers::ProviderStore,
         vault::Vault,
     },
@@ -59,6 +59,24 @@ pub fn on_folder(
         let result = work(&session).await;
         session.db.close().await;
         result
+    })
+}
+
+/// Makes the data folder and the database that the settings name, if there is none yet; says whether it did. No server
+/// starts on it meanwhile.
+pub fn make_folder(call: &Invocation) -> Result<bool, Failure> {
+    let config = call.config()?;
+    runtime(call.m.cli)?.block_on(async {
+        match DataFolder::existing(&config.data_dir) {
+            Ok(_) => Ok(false),
+            Err(FolderError::NoDatabase { .. }) => {
+                if let Some(made) = super::apply::open(&config, true).await? {
+                    made.db.close().await;
+                }
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
+        }
     })
 }
 

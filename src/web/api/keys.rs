@@ -543,7 +543,9 @@ async fn check(asked: Asked<KeyId, (), Body<CheckInput>>) -> Result<Shown<CheckV
     let subject = Subject { entry: &entry, key: &key, provider: &provider, timeouts };
     let now = site.clock.now();
     let check = proof::check_key(&site.clients, &site.dispatch, &subject, model.as_deref(), depth, now).await;
-    proof::save(&site.db, &subject, &check).await?;
+    if proof::save(&site.db, &subject, &check).await?.is_some() {
+        site.catalog.reload().await?;
+    }
     if answered(&check) {
         wake(site.dispatch.lock().rests_mut(), &entry, &key, check.model.as_deref());
     }

@@ -27,6 +27,7 @@ pub mod provider;
 pub mod ranking;
 pub mod relay;
 pub mod scheduler;
+pub mod selection;
 pub mod storage;
 pub mod upstream;
 pub mod web;

@@ -1,8 +1,9 @@
-//! What upstreams have to offer: their models ([`refresh`]), which keys they take ([`proof`]), and whose those are
-//! ([`accounts`]). The job, the pages, the
+//! What upstreams have to offer: their models ([`refresh`]), which keys they take ([`proof`]) and whose those are
+//! ([`accounts`]), and what models can do ([`probe`]). The job, the pages, the
 //! admin API and the commands ask by the same functions.
 
 pub mod accounts;
+pub mod probe;
 pub mod proof;
 
 use crate::{

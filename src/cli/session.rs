@@ -188,6 +188,24 @@ impl Session {
         Ok((dispatch, if running { t.saved_by_server() } else { t.saved_state() }))
     }
 
+    /// The chains that are on, each with its models in order: managed ones first, then those made by hand.
+    pub async fn chain_models(&self) -> Result<Vec<(String, Vec<String>)>, Failure> {
+        let mut chains = Vec::new();
+        for chain in self.db.managed_steps().await? {
+            let mut models: Vec<String> = Vec::new();
+            for step in chain.steps.into_iter().filter(|step| !step.spare) {
+                if !models.contains(&step.identity) {
+                    models.push(step.identity);
+                }
+            }
+            chains.push((chain.name, models));
+        }
+        let own = self.db.chains().await?.into_iter().filter(|chain| chain.enabled);
+        chains
+            .extend(own.map(|chain| (chain.name, chain.steps.into_iter().map(|step| step.model).collect())));
+        Ok(chains)
+    }
+
     /// The network to vendors.
     pub fn clients(&self) -> Clients {
         // Fails if a provider is installed already; that one does as well.

@@ -84,6 +84,7 @@ texts! {
         day_left: "Next 24 hours" / "未来 24 小时";
         calls_left: "Calls left" / "剩余调用";
         good_keys: "Good keys" / "可用密钥";
+        more_channels(more: usize): "and {more} more; --json has all" / "另有 {more} 个；可用 --json 查看全部";
         quota_hint(freshness: &str): "Calls of usual size that the known limits leave, of what they allow at most. {freshness}" / "按常规大小估算的剩余调用数及上限（仅按已知限额）。{freshness}";
         wizard_rest: "Name, address, models" / "名称、地址、模型";
         more_fields: "Everything else: name, address, models, network" / "其他选项：名称、地址、模型、网络";

@@ -8,6 +8,7 @@ use crate::{
     cli::{
         keys::{Filled, Placed, counts, filled_text, table, verdict_text},
         output::{Cell, Look, Table, clean},
+        status::chain_line,
         view,
     },
     i18n::Messages,
@@ -179,14 +180,9 @@ pub fn after_keys(report: &Report, m: Messages) -> String {
     if !lines.is_empty() {
         parts.push(lines.join("\n"));
     }
-    let chain = |(name, steps): &(String, Vec<String>)| {
-        let first: Vec<&str> = steps.iter().take(MOST_STEPS).map(String::as_str).collect();
-        let more =
-            if steps.len() > MOST_STEPS { t.more_steps(steps.len() - MOST_STEPS) } else { String::new() };
-        clean(&format!("{name}: {}{more}", first.join(" → "))).into_owned()
-    };
     if !report.chains.is_empty() {
-        let chains: Vec<String> = report.chains.iter().map(chain).collect();
+        let chains: Vec<String> =
+            report.chains.iter().map(|chain| chain_line(chain, MOST_STEPS, m)).collect();
         parts.push(format!("{}\n{}", m.chains.title(), chains.join("\n")));
     }
     if let Some(token) = &report.token {

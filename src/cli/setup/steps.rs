@@ -34,6 +34,7 @@ use crate::{
         rules::{MAX_NAME_CHARS, check_length},
         upkeep::patient_timeouts,
     },
+    selection::{self, Sources},
     storage::{
         folder::{Claim, DataFolder},
         tokens::{NewToken, new_value},
@@ -78,7 +79,7 @@ pub async fn run(
     }
     let channels: Vec<ChannelId> = filled.iter().map(|filled| filled.id).collect();
     let hints = account_texts(session, &channels).await?;
-    let chains = chains(session).await?;
+    let chains = chains(session, quiet).await?;
     let (token, value) = match token_in_use(call, session).await? {
         Some(token) => (token, None),
         None => make_token(session, name, profile).await?,
@@ -218,8 +219,19 @@ async fn make_token(
     Ok((session.token(name).await?, Some(value)))
 }
 
-/// The chains that are there, each with its first models.
-async fn chains(session: &Session) -> Result<Vec<(String, Vec<String>)>, Failure> {
-    let chains = session.db.chains().await?.into_iter().filter(|chain| chain.enabled);
-    Ok(chains.map(|chain| (chain.name, chain.steps.into_iter().map(|step| step.model).collect())).collect())
+/// Has the managed chains built anew of what is known now; gives all chains, each with its models.
+async fn chains(session: &Session, quiet: bool) -> Result<Vec<(String, Vec<String>)>, Failure> {
+    let progress = Progress::begin(session.m.onboarding.step_chains(), 1, quiet);
+    let catalog = session.catalog().await?;
+    let (dispatch, _) = session.dispatch(&catalog).await?;
+    let sources = Sources {
+        db: &session.db,
+        catalog: &catalog,
+        providers: &session.providers,
+        dispatch: Some(&dispatch),
+        now: session.now(),
+    };
+    selection::rebuild(sources).await?;
+    progress.step("");
+    session.chain_models().await
 }

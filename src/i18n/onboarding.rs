@@ -27,7 +27,7 @@ texts! {
         key_prompt: "Key (not shown):" / "密钥（不显示）：";
         key_in_history: "A key was given on the command line: it stands in the shell's history now. Next time give env:NAME, file:PATH or -, or no key at all to be asked for it." / "密钥出现在命令行中，现已留在 shell 历史里。下次请使用 env:变量名、file:路径或 -，或不写密钥，程序会提示输入。";
         not_recognised: "its form does not tell the provider; give --provider ID or --channel NAME" / "无法从格式判断提供商；请指定 --provider 或 --channel";
-        recognised_several(names: &str): "keys like this belong to {names}; give one of them" / "此类密钥可能属于 {names}；请指定其中之一";
+        recognised_several(names: &str, ids: &str): "keys like this belong to {names}; give --provider with one of: {ids}" / "此类密钥可能属于 {names}；请用 --provider 指定其中之一：{ids}";
         channel_gone: "the channel is not there any more" / "该渠道已不存在";
         channel_first(why: &str, example: &str): "{why} Make the channel first: {example} --base-url URL" / "{why} 请先创建渠道：{example} --base-url 地址";
         channel_new(name: &str): "{name} (new)" / "{name}（新建）";

@@ -66,11 +66,9 @@ impl Goal {
             [one] => Self::Provider((*one).clone()),
             [] => Self::Unknown(m.onboarding.not_recognised().to_owned()),
             several => {
-                let names: Vec<String> = several
-                    .iter()
-                    .map(|provider| format!("{} (--provider {})", name_of(provider, m.lang), provider.id))
-                    .collect();
-                Self::Unknown(m.onboarding.recognised_several(&names.join(", ")))
+                let names: Vec<&str> = several.iter().map(|provider| name_of(provider, m.lang)).collect();
+                let ids: Vec<&str> = several.iter().map(|provider| provider.id.as_str()).collect();
+                Self::Unknown(m.onboarding.recognised_several(&names.join(", "), &ids.join(", ")))
             }
         }
     }
@@ -103,6 +101,8 @@ pub struct Placed {
     pub channel_id: Option<ChannelId>,
     /// Whether the channel is made for it.
     pub new_channel: bool,
+    /// The quota group that the operator gave.
+    pub group: Option<String>,
     /// What became of it.
     pub fate: Fate,
     /// Its id.
@@ -142,6 +142,7 @@ pub fn plan(
             channel: None,
             channel_id: None,
             new_channel: false,
+            group: arrival.group.clone(),
             fate: Fate::Added,
             key: None,
             told: None,
@@ -368,7 +369,7 @@ impl Placed {
             "result": self.word(),
             "key_id": self.key,
             "account": told.and_then(|told| told.check.account.clone()),
-            "quota_group": told.and_then(|told| told.group.clone()),
+            "quota_group": told.and_then(|told| told.group.clone()).or_else(|| self.group.clone()),
             "verdict": told.map(|told| told.check.verdict),
             "message": match &self.fate { Fate::Refused(why) => Some(why), _ => None },
         })

@@ -25,7 +25,7 @@ use crate::{
     },
     export::openclaw::{ApiKey, KEY_VARIABLE, for_token},
     model::{
-        catalog::ChannelEntry,
+        catalog::{Catalog, ChannelEntry},
         id::{ChannelId, KeyId},
         key::{Key, KeyCheck, KeyVerdict},
         token::{ClientProfile, Token},
@@ -90,7 +90,7 @@ pub async fn run(
         Some(value) => ApiKey::Literal(value.expose()),
         None => ApiKey::Environment(KEY_VARIABLE),
     };
-    let snippet = for_token(&catalog, &token, &url, key, &[]);
+    let snippet = for_token(&catalog, &token, &url, key, &chosen(&chains, &catalog, &token));
     let serving = match DataFolder::existing(&session.config.data_dir)?.claim() {
         Claim::Server(address) => Serving::Runs(address),
         _ => Serving::Stands,
@@ -234,4 +234,14 @@ async fn chains(session: &Session, quiet: bool) -> Result<Vec<(String, Vec<Strin
     selection::rebuild(sources).await?;
     progress.step("");
     session.chain_models().await
+}
+
+/// The models for a client to begin with: the chains that stand for something, `auto` first; without any, everything.
+fn chosen(chains: &[(String, Vec<String>)], catalog: &Catalog, token: &Token) -> Vec<String> {
+    let usable = |name: &str| {
+        let folded = name.to_lowercase();
+        catalog.models_for(token).any(|model| model.name.to_lowercase() == folded)
+    };
+    let full = chains.iter().filter(|(name, models)| !models.is_empty() && usable(name));
+    full.map(|(name, _)| name.clone()).collect()
 }

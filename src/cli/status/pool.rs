@@ -202,9 +202,10 @@ impl PoolState {
                         return Cell::number("");
                     }
                     let shown = |number| limits::calls(m, &row.outlook, number);
+                    // A day's quota that comes back within the next 24 hours counts twice; its size tells nothing then.
                     let text = match (shown(left), shown(most)) {
-                        (left, most) if left == most => left,
-                        (left, most) => format!("{left} / {most}"),
+                        (left_text, most_text) if left >= most || left_text == most_text => left_text,
+                        (left_text, most_text) => format!("{left_text} / {most_text}"),
                     };
                     Cell::number(text).look(if left == 0 && row.outlook.unknown == 0 {
                         Look::Doubtful

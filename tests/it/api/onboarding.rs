@@ -76,7 +76,10 @@ async fn what_two_fields_do_not_tell_is_asked_for_at_its_field() {
     assert_eq!(fields(&account), ["base_url"]);
     let odd = json!({"provider": "deepseek", "keys": [{"secret": "x"}, {"secrte": "long-enough-0000"}], "wieght": 2});
     let odd = fields(&api.post("/api/channels", odd).await);
-    assert!(odd.contains(&"wieght".to_owned()) && odd.iter().any(|field| field.starts_with("keys[1]")), "{odd:?}");
+    assert!(
+        odd.contains(&"wieght".to_owned()) && odd.iter().any(|field| field.starts_with("keys[1]")),
+        "{odd:?}"
+    );
     let short = api.post("/api/channels", json!({"provider": "deepseek", "keys": [{"secret": "x"}]})).await;
     assert_eq!(fields(&short), ["keys[0].secret"]);
     assert_eq!(api.get("/api/channels").await["items"], json!([]), "nothing was made");
@@ -89,7 +92,8 @@ async fn what_two_fields_do_not_tell_is_asked_for_at_its_field() {
 async fn the_form_asks_for_provider_and_key_and_shows_what_is_to_be_known() {
     let (api, _upstream) = start().await;
     let page = api.page("/channels/new?provider=openrouter").await;
-    for text in ["Get a key of OpenRouter", "Terms of use", "Several accounts", "Prompts", "as of 2026-11-20"] {
+    for text in ["Get a key of OpenRouter", "Terms of use", "Several accounts", "Prompts", "as of 2026-11-20"]
+    {
         assert!(page.contains(text), "{text}: {page}");
     }
     let folded = page.find("Everything else").unwrap();
@@ -104,11 +108,12 @@ async fn the_form_asks_for_provider_and_key_and_shows_what_is_to_be_known() {
         ("enabled", "true"),
     ];
     let made = api.form("/channels/new", &sent).await;
-    assert_eq!(made.status, 303, "{}", made.text());
+    assert!(made.status == 200 && made.text().contains("was added"), "{}", made.text());
     let channel = api.get("/api/channels/1").await;
     assert_eq!((&channel["name"], &channel["models"]), (&json!("DeepSeek"), &json!(["a", "b"])));
     assert_eq!(api.get("/api/keys/1").await["quota_group"], "my account");
-    let pasted = api.form("/channels/1/keys", &[("keys", "sk-second-key-1111"), ("group", "my account")]).await;
+    let pasted =
+        api.form("/channels/1/keys", &[("keys", "sk-second-key-1111"), ("group", "my account")]).await;
     assert_eq!(pasted.status, 200);
     assert!(pasted.text().contains("2 keys belong to one account (my account)"), "{}", pasted.text());
     api.stop().await;
@@ -120,7 +125,7 @@ async fn the_first_steps_take_a_key_alone() {
     let page = api.page("/setup/channel?provider=openrouter").await;
     assert!(page.contains("Get a key of OpenRouter") && page.contains("name=\"account\""), "{page}");
     let made = api.form("/setup/channel", &[("keys", KEY)]).await;
-    assert_eq!((made.status, made.header("location")), (303, Some("/setup/token")), "{}", made.text());
+    assert!(made.status == 200 && made.text().contains("Who may call?"), "{}", made.text());
     let key = api.get("/api/keys/1").await;
     assert_eq!((&key["quota_group"], &key["grouped_by_provider"]), (&json!("user_1"), &json!(true)));
     let unclear = api.form("/setup/channel", &[("keys", "sk-upstream-key-0000")]).await;

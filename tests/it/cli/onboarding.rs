@@ -16,7 +16,10 @@ use crate::support::upstream::{KeyRules, KeyState, Upstream};
 fn provider_at(folder: &Folder, id: &str, upstream: &Upstream) {
     let providers = folder.data.path().join("providers");
     fs::create_dir_all(&providers).unwrap();
-    let file = json!({ "id": id, "base_urls": [upstream.base_url()] });
+    let mut file = json!({ "id": id, "base_urls": [upstream.base_url()] });
+    if id == "openrouter" {
+        file["list"] = json!({ "url": "catalogue", "shape": "openrouter", "needs_key": false });
+    }
     fs::write(providers.join(format!("{id}.json")), file.to_string()).unwrap();
 }
 
@@ -25,7 +28,7 @@ fn openrouter(account: &str) -> Upstream {
     let upstream = Upstream::start();
     upstream.set_page("/v1/key", &json!({"data": {"creator_user_id": account, "is_free_tier": true}}));
     upstream.set_page(
-        "/v1/models",
+        "/v1/catalogue",
         &json!({"data": [
             {"id": "acme/good:free", "context_length": 131_072, "pricing": {"prompt": "0", "completion": "0"}},
             {"id": "acme/dear", "context_length": 131_072, "pricing": {"prompt": "0.1", "completion": "0.2"}},
@@ -92,7 +95,11 @@ fn a_key_that_may_be_of_several_providers_is_refused_with_their_names_and_added_
     let key = "sk-0123456789abcdef0123456789abcdef";
     let unclear = folder.with_input(key, &["keys", "add"]);
     assert_eq!(unclear.code, Some(1));
-    assert!(unclear.out.contains("--provider deepseek") && unclear.out.contains("Moonshot"), "{unclear:?}");
+    assert!(
+        unclear.out.contains("--provider with one of: dashscope, deepseek")
+            && unclear.out.contains("Moonshot"),
+        "{unclear:?}"
+    );
     assert!(!unclear.out.contains(key) && !unclear.err.contains(key));
     let unknown = folder.with_input("0123456789abcdef", &["keys", "add"]);
     assert!(unknown.code == Some(1) && unknown.out.contains("--provider"), "{unknown:?}");
@@ -242,7 +249,7 @@ fn status_tells_keys_quotas_chains_and_health() {
     folder.run_with(&["auto"], &[("NVIDIA_API_KEY", NVIDIA_KEY)]).ok();
     let status = folder.run(&["status", "--json"]).json();
     let quota = &status["quota"][0];
-    assert_eq!((&quota["channel"], &quota["keys"]["good"]), (&json!("NVIDIA"), &json!(1)), "{status}");
+    assert_eq!((&quota["channel"], &quota["keys"]["good"]), (&json!("NVIDIA NIM"), &json!(1)), "{status}");
     assert_eq!(quota["next_minute"]["at_most"], 40, "{status}");
     assert_eq!((&status["problems"], &status["keys"]["good"]), (&json!([]), &json!(1)), "{status}");
     assert!(status["chains"].as_array().unwrap().iter().any(|chain| chain["name"] == "auto"), "{status}");

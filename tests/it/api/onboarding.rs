@@ -108,7 +108,7 @@ async fn the_form_asks_for_provider_and_key_and_shows_what_is_to_be_known() {
         ("enabled", "true"),
     ];
     let made = api.form("/channels/new", &sent).await;
-    assert!(made.status == 200 && made.text().contains("was added"), "{}", made.text());
+    assert!(made.status == 200 && made.text().contains("<h1>DeepSeek</h1>"), "{}", made.text());
     let channel = api.get("/api/channels/1").await;
     assert_eq!((&channel["name"], &channel["models"]), (&json!("DeepSeek"), &json!(["a", "b"])));
     assert_eq!(api.get("/api/keys/1").await["quota_group"], "my account");

@@ -30,11 +30,13 @@ mod options;
 mod output;
 mod pause;
 mod ranked;
+mod progress;
 mod restore;
 mod rotate_key;
 mod scan;
 mod serve;
 mod session;
+mod setup;
 mod simulate;
 mod status;
 mod tokens;
@@ -57,6 +59,8 @@ use invocation::Invocation;
 /// Every command, in the order of `--help`.
 static COMMANDS: &[Entry] = &[
     serve::ENTRY,
+    setup::ENTRY,
+    setup::AUTO,
     status::ENTRY,
     channels::ENTRY,
     keys::ENTRY,

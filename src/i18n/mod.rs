@@ -17,6 +17,7 @@ pub mod inspect;
 mod limits;
 pub mod log;
 mod login;
+mod onboarding;
 mod openclaw;
 mod pool;
 pub mod pool_file;
@@ -142,6 +143,8 @@ pub struct Messages {
     pub tokens: tokens::Tokens,
     /// The form of a token.
     pub token_form: tokens::TokenForm,
+    /// The first steps on the command line, where keys belong, and whose they are.
+    pub onboarding: onboarding::Onboarding,
     /// The OpenClaw page.
     pub openclaw: openclaw::OpenClaw,
     /// What upstreams list, and which keys they take.
@@ -196,6 +199,7 @@ impl Messages {
             settings: settings::Settings(lang),
             tokens: tokens::Tokens(lang),
             token_form: tokens::TokenForm(lang),
+            onboarding: onboarding::Onboarding(lang),
             openclaw: openclaw::OpenClaw(lang),
             discovery: discovery::Discovery(lang),
             cli: cli::Cli(lang),

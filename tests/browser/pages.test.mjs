@@ -66,10 +66,12 @@ const pages = [
   ['channel', '/channels/1'],
   ['channel-paid', '/channels/3'],
   ['channel-new', '/channels/new'],
+  ['channel-new-preset', '/channels/new?provider=openrouter'],
   ['channel-edit-open', '/channels/1/edit', async (page) => {
     for (const details of await page.locator('main details').all()) await details.evaluate((one) => { one.open = true })
   }],
   ['channel-invalid', '/channels/new', async (page) => {
+    for (const details of await page.locator('main details').all()) await details.evaluate((one) => { one.open = true })
     await page.fill('#name', '通义 千问')
     await page.fill('#base_url', 'ftp://dashscope.example/v1?x=1')
     await page.fill('#redirects', 'no arrow here')
@@ -225,6 +227,9 @@ const pages = [
     }
   }],
   ['setup-channel', '/setup/channel'],
+  ['setup-channel-preset', '/setup/channel?provider=modelscope', async (page) => {
+    for (const details of await page.locator('main details').all()) await details.evaluate((one) => { one.open = true })
+  }],
   ['setup-token', '/setup/token'],
   ['setup-waiting', '/setup/waiting?token=4'],
   ['setup-called', '/setup/waiting?token=1'],

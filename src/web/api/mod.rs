@@ -17,6 +17,7 @@ pub mod endpoint;
 pub mod input;
 mod keys;
 pub mod models;
+mod new_channel;
 mod page;
 mod pool;
 pub mod ranking;

@@ -9,6 +9,7 @@ mod discovery;
 mod document;
 mod keys;
 mod limits;
+mod onboarding;
 mod pool;
 mod ranking;
 mod schema;

@@ -2,6 +2,7 @@
 
 mod chains;
 mod discovery;
+mod onboarding;
 mod output;
 mod ranking;
 mod running;

@@ -79,6 +79,7 @@ fn json_is_json_and_never_holds_a_secret() {
     ];
     let sweep: &[&[&str]] = &[
         &["status", "--json"],
+        &["auto", "--json"],
         &["channels", "--json"],
         &["channels", "list", "--json"],
         &["channels", "show", "Groq", "--json"],

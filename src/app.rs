@@ -18,7 +18,7 @@ use crate::{
     config::{self, Config},
     dispatch::Dispatch,
     i18n::Messages,
-    jobs,
+    jobs::{self, vitals::LifeSigns},
     model::{secret::Secret, time::Clock},
     pool::{self, apply::ApplyError, load::Document},
     relay::{
@@ -88,6 +88,7 @@ pub enum StartError {
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+    signs: LifeSigns,
 }
 
 impl Tasks {
@@ -98,14 +99,23 @@ impl Tasks {
         name: &'static str,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
+        let signs = self.signs.clone();
+        signs.began(name);
         self.tracker.spawn(async move {
-            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+            let died = AssertUnwindSafe(task).catch_unwind().await.is_err();
+            signs.ended(name, died);
+            if died {
                 tracing::error!(
                     task = name,
                     "a background task panicked and no longer runs; restart the server"
                 );
             }
         })
+    }
+
+    /// Which tasks there are, and which of them died.
+    pub fn signs(&self) -> LifeSigns {
+        self.signs.clone()
     }
 
     /// Cancelled once no connection is left: time to finish.
@@ -202,7 +212,17 @@ impl App {
         tasks.spawn("rests", jobs::rests::run(db.clone(), dispatch.clone(), sends, tasks.stopping()));
         tasks.spawn(
             "follow",
-            jobs::follow::run(db.clone(), catalog.clone(), dispatch.clone(), tasks.stopping()),
+            jobs::follow::run(
+                db.clone(),
+                catalog.clone(),
+                dispatch.clone(),
+                tasks.signs(),
+                tasks.stopping(),
+            ),
+        );
+        tasks.spawn(
+            "vitals",
+            jobs::vitals::run(folder.clone(), dispatch.clone(), tasks.signs(), tasks.stopping()),
         );
         let retention = catalog.clone();
         tasks.spawn(

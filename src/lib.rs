@@ -7,6 +7,7 @@
 //! main, cli -> app -> web, jobs -> relay, pool -> dispatch, storage, upstream -> protocol, scheduler, provider -> model, error
 //!              i18n (cli, web, jobs, pool, config)    export (cli, web, jobs)    config (app, cli, web)
 //!              inspect (cli, web) -> dispatch
+//!              repair (cli, web) -> jobs, relay, discovery, pool, dispatch, storage, upstream, config, i18n
 //!              ranking (storage, pool, jobs, web, cli), which names provider
 //! ```
 
@@ -26,6 +27,7 @@ pub mod protocol;
 pub mod provider;
 pub mod ranking;
 pub mod relay;
+pub mod repair;
 pub mod scheduler;
 pub mod storage;
 pub mod upstream;

@@ -20,6 +20,7 @@ mod login;
 mod openclaw;
 mod pool;
 pub mod pool_file;
+pub mod repair;
 mod settings;
 mod setup;
 pub mod simulate;
@@ -168,6 +169,8 @@ pub struct Messages {
     pub simulate: simulate::Simulate,
     /// What the pool can do, what is left of limits, and where calls go.
     pub inspect: inspect::Inspect,
+    /// Repairs and the Health page.
+    pub repair: repair::Repair,
     /// The usage log.
     pub log: log::Log,
     /// The usage page.
@@ -201,6 +204,7 @@ impl Messages {
             pool_file: pool_file::PoolFile(lang),
             simulate: simulate::Simulate(lang),
             inspect: inspect::Inspect(lang),
+            repair: repair::Repair(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),
         }

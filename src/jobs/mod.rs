@@ -6,3 +6,4 @@ pub mod discovery;
 pub mod follow;
 pub mod rests;
 pub mod retention;
+pub mod vitals;

@@ -19,6 +19,7 @@ pub mod folder;
 pub mod keys;
 pub mod ledger;
 pub mod limits;
+pub mod maintenance;
 mod migrate;
 pub mod password;
 pub mod pool;
@@ -41,7 +42,9 @@ use std::path::{Path, PathBuf};
 
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{
+        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    },
 };
 
 pub use check::Contents;
@@ -199,6 +202,8 @@ impl Db {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(std::time::Duration::from_secs(5))
             .foreign_keys(true)
+            // Counts for a database that is made now; an older one keeps its mode.
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
             .pragma("journal_size_limit", "67108864")
             .pragma("temp_store", "MEMORY");
         let write = SqlitePoolOptions::new()

@@ -26,6 +26,7 @@ use crate::{
         quota::TokenMeters,
         recorder::{self, Recorder},
     },
+    repair,
     storage::{
         self, Db, OpenError, StorageError,
         catalog::CatalogStore,
@@ -269,6 +270,26 @@ impl App {
             draining: drain.started.clone(),
             drained: drain.deadline.clone(),
         }));
+        let place = repair::Place {
+            config: config.clone(),
+            folder: folder.clone(),
+            db: db.clone(),
+            catalog: catalog.clone(),
+            dispatch: dispatch.clone(),
+            clients: clients.clone(),
+            clock: clock.clone(),
+            side: repair::Side::Server(tasks.signs()),
+        };
+        let repairing = tasks.clone();
+        let repairs = repair::desk::Repairs::new(
+            place,
+            Box::new(move |repair| {
+                let stopping = repairing.stopping();
+                repairing.spawn("repair", async move {
+                    stopping.run_until_cancelled(repair).await;
+                });
+            }),
+        );
         let (backed_up, journal) = (db.clone(), folder.journal());
         let site = Site {
             config: config.clone(),
@@ -289,6 +310,7 @@ impl App {
                     let (db, journal) = (backed_up.clone(), journal.clone());
                     Box::pin(async move { recorder::backup::make(&db, &journal, &target).await })
                 })),
+                repairs: Some(repairs),
                 ..admin::Shared::default()
             }),
             drain: drain.clone(),

@@ -29,6 +29,7 @@ mod openclaw;
 mod options;
 mod output;
 mod pause;
+mod repair;
 mod restore;
 mod rotate_key;
 mod serve;
@@ -69,6 +70,7 @@ static COMMANDS: &[Entry] = &[
     apply::ENTRY,
     export::ENTRY,
     simulate::ENTRY,
+    repair::ENTRY,
     backup::ENTRY,
     restore::ENTRY,
     admin::ENTRY,

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::BoxFuture;
+
 use super::{Event, Finding, Options, Place, Report, Step, run};
 use crate::model::time::UnixMs;
 
@@ -85,6 +87,46 @@ impl Desk {
         }
         self.state().last = Some(report);
         drop(turn);
+    }
+}
+
+/// Runs something in the background until it is done or the server stops.
+pub type Spawn = Box<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>;
+
+/// The repairs of a server: what begins one, and what shows how far it is.
+pub struct Repairs {
+    desk: Desk,
+    place: Place,
+    spawn: Spawn,
+}
+
+impl Repairs {
+    /// The repairs of the server that `place` describes.
+    pub fn new(place: Place, spawn: Spawn) -> Self {
+        Self { desk: Desk::default(), place, spawn }
+    }
+
+    /// What a repair works on.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The repair that runs, if one does.
+    pub fn running(&self) -> Option<Running> {
+        self.desk.running()
+    }
+
+    /// The last report, of this server or of a command.
+    pub async fn last(&self) -> Option<Report> {
+        self.desk.last(&self.place).await
+    }
+
+    /// Begins a repair in the background; says whether it did, which it does not while another one runs.
+    pub fn begin(&self, options: Options) -> bool {
+        let Some(turn) = self.desk.take_turn(&options, self.place.clock.now()) else { return false };
+        let (desk, place) = (self.desk.clone(), self.place.clone());
+        (self.spawn)(Box::pin(async move { desk.run(turn, &place, &options).await }));
+        true
     }
 }
 

@@ -9,7 +9,7 @@ mod configuration;
 pub mod desk;
 mod keys;
 mod machine;
-pub mod openclaw;
+mod openclaw;
 mod reload;
 mod server;
 mod space;
@@ -32,6 +32,8 @@ use crate::{
     storage::{Db, StorageError, StorageResult, catalog::CatalogStore, folder::DataFolder},
     upstream::client::Clients,
 };
+
+pub use openclaw::find as find_openclaw;
 
 /// The longest text of a finding, in characters; what others say may be long.
 const MOST_CHARACTERS: usize = 700;

@@ -19,6 +19,7 @@ pub mod models;
 mod page;
 mod pool;
 pub mod refusal;
+mod repair;
 mod rests;
 mod server;
 mod settings;
@@ -75,6 +76,7 @@ pub fn nouns() -> Vec<Noun> {
         noun("Settings", "The server's settings.", settings::endpoints()),
         noun("Pool", "The pool as a whole: declared, exported, backed up.", pool::endpoints()),
         noun("Server", "The server as a whole.", server::endpoints()),
+        noun("Repair", "Looking after the installation, and what that found.", repair::endpoints()),
         noun("Account", "The account that the access token belongs to.", account::endpoints()),
     ]
 }

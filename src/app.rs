@@ -260,6 +260,19 @@ impl App {
                 tasks.stopping(),
             ),
         );
+        tasks.spawn(
+            "ranking",
+            jobs::ranking::run(
+                jobs::ranking::Parts {
+                    db: db.clone(),
+                    catalog: catalog.clone(),
+                    dispatch: dispatch.clone(),
+                    clients: clients.clone(),
+                    clock: clock.clone(),
+                },
+                tasks.stopping(),
+            ),
+        );
         let relay = Arc::new(Relay::new(relay::Parts {
             catalog: catalog.clone(),
             clients: clients.clone(),

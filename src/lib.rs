@@ -29,6 +29,7 @@ pub mod ranking;
 pub mod relay;
 pub mod repair;
 pub mod scheduler;
+pub mod selection;
 pub mod storage;
 pub mod upstream;
 pub mod web;

@@ -1,6 +1,8 @@
-//! What upstreams have to offer: their models ([`refresh`]), and which keys they take ([`proof`]). The job, the pages, the
+//! What upstreams have to offer: their models ([`refresh`]), which keys they take ([`proof`]), and what models
+//! can do ([`probe`]). The job, the pages, the
 //! admin API and the commands ask by the same functions.
 
+pub mod probe;
 pub mod proof;
 
 use crate::{

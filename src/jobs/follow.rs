@@ -15,7 +15,7 @@ use crate::{
 /// How often the version counter is read: one row, a few microseconds. A command's change counts within a second.
 const EVERY: Duration = Duration::from_millis(400);
 
-/// Reads the version counter and looks at the provider files for ever; when somebody has changed something, builds a new
+/// Reads the version counter and looks at the provider and ranking files for ever; when somebody has changed something, builds a new
 /// catalog, and begins and ends the rests that a command wants. A database that does not answer is tried again; what the
 /// server knows stays in force.
 pub async fn run(
@@ -31,7 +31,11 @@ pub async fn run(
     loop {
         let providers = catalog.providers().clone();
         // Listing a folder takes microseconds, but it may be on a network.
-        match tokio::task::spawn_blocking(move || providers.follow()).await {
+        let look = move || {
+            providers.ranking().follow();
+            providers.follow()
+        };
+        match tokio::task::spawn_blocking(look).await {
             Ok(true) => catalog.providers_changed().await,
             Ok(false) => {}
             Err(_) => tracing::error!("looking for changed provider files panicked"),

@@ -4,6 +4,7 @@ pub mod backups;
 pub mod counters;
 pub mod discovery;
 pub mod follow;
+pub mod ranking;
 pub mod rests;
 pub mod retention;
 pub mod vitals;

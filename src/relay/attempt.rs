@@ -22,7 +22,7 @@ use crate::{
     model::{
         secret::Secret,
         time::UnixMs,
-        usage::{Endpoint, OutcomeClass, TokenCounts},
+        usage::{Endpoint, ModelFault, OutcomeClass, TokenCounts},
     },
     protocol::{
         error_body::MAX_ERROR_BYTES,
@@ -135,6 +135,7 @@ impl Relay {
                     ticket.end_attempt(outcome.class, status, &outcome.detail);
                 }
                 Err(Failure::Elsewhere { outcome, status, .. }) => {
+                    ticket.blame_model(model_fault(outcome, *status));
                     ticket.end_attempt(outcome.class, *status, &outcome.detail);
                 }
             }
@@ -343,6 +344,21 @@ fn answer_limit(endpoint: Endpoint) -> usize {
     match endpoint {
         Endpoint::Embeddings => MAX_EMBEDDINGS_BYTES,
         _ => MAX_ANSWER_BYTES,
+    }
+}
+
+/// What a bad answer says against the model. What fits only this request, or came of too little time, says nothing.
+fn model_fault(outcome: &Outcome, status: Option<u16>) -> Option<ModelFault> {
+    let of_request = outcome.scope == RestScope::Request;
+    match outcome.class {
+        OutcomeClass::ModelUnavailable if of_request => None,
+        OutcomeClass::ModelUnavailable if outcome.permanent || matches!(status, Some(404 | 410)) => {
+            Some(ModelFault::Gone)
+        }
+        OutcomeClass::ModelUnavailable => Some(ModelFault::Failed),
+        OutcomeClass::HostError if of_request && status.is_none() => None,
+        OutcomeClass::HostError => Some(ModelFault::Failed),
+        _ => None,
     }
 }
 

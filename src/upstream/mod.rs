@@ -3,7 +3,8 @@
 //! - [`client`]: sends one request; small, so that the HTTP library can be exchanged.
 //! - [`address`]: which addresses an upstream may be on.
 //! - [`outcome`]: what an upstream's refusal means; pure.
-//! - [`models`]: which models an upstream serves; [`check`]: whether a key works; [`counter`]: what it has used.
+//! - [`models`]: which models an upstream serves; [`check`]: whether a key works; [`counter`]: what it has used;
+//!   [`probe`]: what a model can do.
 
 pub mod address;
 pub mod check;
@@ -13,3 +14,4 @@ pub mod counter;
 mod inflate;
 pub mod models;
 pub mod outcome;
+pub mod probe;

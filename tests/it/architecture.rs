@@ -23,27 +23,28 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("dispatch", "error model scheduler provider"),
     ("inspect", "error model scheduler provider dispatch"),
     ("discovery", "error model provider scheduler storage upstream dispatch pool"),
+    ("selection", "error model provider ranking scheduler storage dispatch"),
     ("relay", "error model protocol scheduler provider storage upstream dispatch"),
     ("pool", "error model protocol scheduler provider ranking storage upstream i18n"),
     (
         "jobs",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery relay i18n export import pool",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection relay i18n export import pool",
     ),
     (
         "repair",
-        "error model scheduler storage upstream dispatch discovery relay i18n config pool jobs",
+        "error model scheduler storage upstream dispatch discovery selection relay i18n config pool jobs",
     ),
     (
         "web",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery inspect relay i18n export import config pool repair",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool repair",
     ),
     (
         "app",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery inspect relay i18n export import config pool jobs repair web",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool jobs repair web",
     ),
     (
         "cli",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery inspect relay i18n export import config pool jobs repair web app",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool jobs repair web app",
     ),
 ];
 

@@ -25,7 +25,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use capacity::{Binding, Calls, Capacity, Outlook};
+pub use capacity::{Binding, Calls, Capacity, Left, Outlook};
 pub use choose::{Ask, Choice, Plan, Taken, Tier, Tried, Why};
 pub use explain::{Obstacle, Standing};
 pub use settle::{Fault, Held, Told};

@@ -1,0 +1,1 @@
+//! How chains are built from what a database holds.

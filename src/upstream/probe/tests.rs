@@ -1,0 +1,1 @@
+//! What answers and refusals show.

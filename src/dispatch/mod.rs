@@ -384,7 +384,6 @@ impl Dispatch {
         Ok(taken.map(|taken| Permit { dispatch, taken, cost, sent: false, used: None }))
     }
 
-<<<<<<< HEAD
     /// The calls that have been under way for longer than `longest`.
     pub fn stuck(&self, longest: Duration) -> Vec<Held> {
         let oldest = self.now().steady - longest;
@@ -404,7 +403,8 @@ impl Dispatch {
             pool.cancel(held.slot, true, None, now);
         }
         stuck
-=======
+    }
+
     /// Has the limits of a channel count also for a model that it does not offer, so that a test of it is charged like any
     /// call. Clients are not sent there.
     pub fn know(&self, channel: ChannelId, model: &str) {
@@ -417,7 +417,6 @@ impl Dispatch {
             self.0.redeclare(&mut state);
             self.0.serve(&mut state);
         }
->>>>>>> rank
     }
 
     /// Notes a client's call, which earns a part of a retry.

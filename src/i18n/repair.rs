@@ -181,8 +181,13 @@ texts! {
         no_backups_wanted: "No backups are made by the clock; `BACKUP_EVERY_HOURS` switches them on." / "未启用自动备份；可通过 `BACKUP_EVERY_HOURS` 启用。";
 
         // Chains.
-        no_chains: "No chain is switched on." / "没有启用的回退链。";
-        chains_fine: "Every step of every chain is served." / "所有回退链的每一步都有渠道提供。";
+        managed_fine: "The managed chains hold the best models that answer." / "自动维护的回退链包含当前可用的最佳模型。";
+        chain_rebuilt(chain: &str, models: usize): "The managed chain {chain} was built anew; it has {models} models now." / "自动维护的回退链 {chain} 已重建，现有 {models} 个模型。";
+        chain_outdated(chain: &str): "The managed chain {chain} would get other models, or another order." / "自动维护的回退链 {chain} 的模型或顺序将会改变。";
+        chain_failing(chain: &str): "Every model of the managed chain {chain} fails at present." / "自动维护的回退链 {chain} 中的所有模型目前均失败。";
+        chain_failing_remedy: "Add a key or a channel; the step “Keys and models” says what is wrong with those that there are." / "请添加密钥或渠道；“密钥与模型”步骤会说明现有密钥和模型的问题。";
+        no_chains: "No chain made by hand is switched on." / "没有启用的手动回退链。";
+        chains_fine: "Every step of every chain made by hand is served." / "所有手动回退链的每一步都有渠道提供。";
         chain_dead(chain: &str): "Nobody serves any step of the chain {chain}." / "回退链 {chain} 的所有步骤都没有渠道提供。";
         step_unserved(chain: &str, model: &str): "Nobody serves the step {model} of the chain {chain}; calls pass it by." / "回退链 {chain} 的步骤 {model} 没有渠道提供；调用会跳过它。";
         step_without_keys(chain: &str, model: &str): "The step {model} of the chain {chain} has no key that is on." / "回退链 {chain} 的步骤 {model} 没有启用的密钥。";

@@ -1,18 +1,21 @@
-//! Step 5: chains without dead models. Chains that a person made are never changed: what is wrong with them is told.
+//! Step 5: chains without dead models. The managed ones are built anew. Chains that a person made are never changed: what is
+//! wrong with them is told.
 
 use std::collections::BTreeSet;
 
 use super::{Notes, Place};
 use crate::{
     model::{catalog::Catalog, chain::Chain, id::ChannelId},
+    selection::{self, Sources},
     storage::{StorageResult, discovery::ModelFilter},
 };
 
 /// The most models that upstreams list no more, of which is known which they are.
 const MOST_GONE: usize = 10_000;
 
-/// Looks through every chain that is on.
+/// Builds the managed chains anew, and looks through the others that are on.
 pub async fn rebuild(place: &Place, notes: &mut Notes<'_>) -> StorageResult<()> {
+    managed(place, notes).await?;
     let catalog = place.catalog.load();
     let gone = gone(place).await?;
     let (mut any, mut fine) = (false, true);
@@ -24,6 +27,56 @@ pub async fn rebuild(place: &Place, notes: &mut Notes<'_>) -> StorageResult<()> 
         notes.ok("no_chains", |t| t.no_chains());
     } else if fine {
         notes.ok("chains_fine", |t| t.chains_fine());
+    }
+    Ok(())
+}
+
+/// Builds the managed chains anew, or tells which of them would change.
+async fn managed(place: &Place, notes: &mut Notes<'_>) -> StorageResult<()> {
+    let catalog = place.catalog.load();
+    let sources = Sources {
+        db: &place.db,
+        catalog: &catalog,
+        providers: place.catalog.providers(),
+        dispatch: Some(&place.dispatch),
+        now: place.clock.now(),
+    };
+    let mut fine = true;
+    if notes.dry_run {
+        for (purpose, saved) in place.db.all_managed_steps().await? {
+            let Some(ranking) = selection::ranking(sources, purpose).await? else { continue };
+            if !ranking.chain.enabled {
+                continue;
+            }
+            let mut before: Vec<&str> =
+                saved.iter().filter(|step| !step.spare).map(|step| step.identity.as_str()).collect();
+            before.dedup();
+            let models = ranking.models.iter().filter(|model| model.in_chain);
+            if !models.map(|model| model.model.as_str()).eq(before) {
+                fine = false;
+                let name = purpose.to_string();
+                notes.would_fix("chain_outdated", |t| t.chain_outdated(&name));
+            }
+        }
+    } else {
+        let rebuilt = selection::rebuild(sources).await?;
+        if rebuilt.changed() {
+            place.catalog.reload().await?;
+        }
+        for chain in &rebuilt.chains {
+            let name = chain.purpose.to_string();
+            if chain.changed && chain.before != chain.models {
+                fine = false;
+                notes.fixed("chain_rebuilt", |t| t.chain_rebuilt(&name, chain.models.len()));
+            }
+            if chain.all_failing {
+                fine = false;
+                notes.needs_you("chain_failing", |t| t.chain_failing(&name), |t| t.chain_failing_remedy());
+            }
+        }
+    }
+    if fine {
+        notes.ok("managed_fine", |t| t.managed_fine());
     }
     Ok(())
 }

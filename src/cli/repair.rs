@@ -121,8 +121,7 @@ async fn place(session: &Session) -> Result<Place, Failure> {
     let config = session.config.clone();
     let settings = std::sync::Arc::new(move |saved: &_| config.runtime(saved));
     let zone = session.config.zone.clone();
-    let catalog =
-        CatalogStore::open(session.db.clone(), settings, zone, session.providers.clone()).await?;
+    let catalog = CatalogStore::open(session.db.clone(), settings, zone, session.providers.clone()).await?;
     let (dispatch, _) = session.dispatch(&catalog.load()).await?;
     let folder = DataFolder::existing(&session.config.data_dir)?;
     Ok(Place {

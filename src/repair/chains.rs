@@ -109,7 +109,8 @@ fn one(
     let no_keys: Vec<&str> = resolved
         .iter()
         .filter(|step| {
-            let has_key = |route: &crate::model::catalog::Route| route.channel.keys.iter().any(|key| key.enabled);
+            let has_key =
+                |route: &crate::model::catalog::Route| route.channel.keys.iter().any(|key| key.enabled);
             !step.routes.iter().any(has_key)
         })
         .map(|step| step.model.as_str())

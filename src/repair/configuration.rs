@@ -92,6 +92,10 @@ pub fn providers(place: &Place, notes: &mut Notes<'_>) {
     }
     for fault in faults.iter().take(MOST_FAULTS) {
         let text = fault.to_string();
-        notes.needs_you("provider_file_wrong", |t| t.provider_file_wrong(&text), |t| t.provider_file_remedy());
+        notes.needs_you(
+            "provider_file_wrong",
+            |t| t.provider_file_wrong(&text),
+            |t| t.provider_file_remedy(),
+        );
     }
 }

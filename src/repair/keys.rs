@@ -63,13 +63,8 @@ pub async fn prove(place: &Place, notes: &mut Notes<'_>) -> StorageResult<()> {
         }
     };
     let in_chains = in_chains(&catalog);
-    let mut course = Course {
-        calls: MOST_CALLS,
-        until: Instant::now() + LONGEST,
-        believed: 0,
-        left: 0,
-        resting: 0,
-    };
+    let mut course =
+        Course { calls: MOST_CALLS, until: Instant::now() + LONGEST, believed: 0, left: 0, resting: 0 };
     let mut any = false;
     for entry in catalog.channels().filter(|entry| entry.channel.enabled) {
         let rows = place.db.key_rows(entry.channel.id).await?;
@@ -168,8 +163,7 @@ async fn one_key(
     let timeouts = patient_timeouts(catalog, &entry.channel);
     let subject = Subject { entry, key, provider: &provider, timeouts };
     let now = place.clock.now();
-    let check =
-        proof::check_key(&place.clients, &place.dispatch, &subject, None, Depth::Proof, now).await;
+    let check = proof::check_key(&place.clients, &place.dispatch, &subject, None, Depth::Proof, now).await;
     course.calls = course.calls.saturating_sub(proof::charged(&check).max(1));
     save(place, &subject, &check).await?;
     match check.verdict {
@@ -303,17 +297,11 @@ fn is_waiting(place: &Place, entry: &ChannelEntry, key: &Key, model: Option<&str
 }
 
 /// Ends what keeps a key that has just answered from calls; says how many rests.
-async fn wake(
-    place: &Place,
-    entry: &ChannelEntry,
-    key: &Key,
-    model: Option<&str>,
-) -> StorageResult<usize> {
+async fn wake(place: &Place, entry: &ChannelEntry, key: &Key, model: Option<&str>) -> StorageResult<usize> {
     let now = place.dispatch.now().steady;
     let over: Vec<Scope> = {
         let pool = place.dispatch.lock();
-        let is_over =
-            |scope: &Scope| pool.rests().active(scope, now).is_some_and(|rest| !rest.is_pause());
+        let is_over = |scope: &Scope| pool.rests().active(scope, now).is_some_and(|rest| !rest.is_pause());
         scopes(entry, key, model).into_iter().filter(is_over).collect()
     };
     end_rests(place, over.iter()).await?;
@@ -335,8 +323,7 @@ async fn charge(place: &Place, subject: &Subject<'_>, check: &KeyCheck) -> Stora
         input_tokens: proof::COST.input_tokens,
         tokens: proof::COST.tokens,
     };
-    let wish =
-        serde_json::to_string(&wish).map_err(|error| StorageError::Unreadable(error.to_string()))?;
+    let wish = serde_json::to_string(&wish).map_err(|error| StorageError::Unreadable(error.to_string()))?;
     for _ in 0..proof::charged(check) {
         place.db.leave_wish(&wish).await?;
     }

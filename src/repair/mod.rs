@@ -279,11 +279,7 @@ impl Notes<'_> {
 /// Takes the wanted steps, one after the other, and tells each finding as it is made. A step that fails is a finding; the
 /// others follow. With a damaged database nothing is done that would write to it. Dropping the future ends it between two
 /// acts, each of which is whole.
-pub async fn run(
-    place: &Place,
-    options: &Options,
-    on: &mut (dyn FnMut(Event<'_>) + Send),
-) -> Report {
+pub async fn run(place: &Place, options: &Options, on: &mut (dyn FnMut(Event<'_>) + Send)) -> Report {
     let began_at = place.clock.now();
     let mut notes = Notes { step: Step::Server, dry_run: options.dry_run, findings: Vec::new(), on };
     let mut sound = true;
@@ -304,12 +300,7 @@ pub async fn run(
 }
 
 /// Takes one step; says whether the database is sound, as far as the step knows.
-async fn take(
-    place: &Place,
-    options: &Options,
-    notes: &mut Notes<'_>,
-    step: Step,
-) -> StorageResult<bool> {
+async fn take(place: &Place, options: &Options, notes: &mut Notes<'_>, step: Step) -> StorageResult<bool> {
     match step {
         Step::Server => return server::look(place, notes).await,
         Step::Keys => keys::prove(place, notes).await?,

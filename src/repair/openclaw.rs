@@ -57,7 +57,8 @@ fn find_in(path: &str) -> Option<PathBuf> {
     // An entry that is not absolute depends on where the server was started.
     let folders = split_paths(path).filter(|folder| folder.is_absolute());
     folders.map(|folder| folder.join(PROGRAM)).find(|file| {
-        fs::metadata(file).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+        fs::metadata(file)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
     })
 }
 

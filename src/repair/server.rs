@@ -120,7 +120,11 @@ fn disk(place: &Place, notes: &mut Notes<'_>) {
         let files = room.files.unwrap_or(0);
         match room.free < LEAST_ROOM {
             true => {
-                notes.needs_you("disk_low", |t| t.disk_low(&path, &bytes(room.free)), |t| t.disk_low_remedy());
+                notes.needs_you(
+                    "disk_low",
+                    |t| t.disk_low(&path, &bytes(room.free)),
+                    |t| t.disk_low_remedy(),
+                );
             }
             false => {
                 notes.needs_you("files_low", |t| t.files_low(&path, files), |t| t.disk_low_remedy());

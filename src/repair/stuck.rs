@@ -129,10 +129,7 @@ async fn rests(place: &Place, notes: &mut Notes<'_>) -> StorageResult<()> {
             let found = book.all_active(now).filter(|(scope, rest)| wanted(scope, rest.until));
             found.map(|(scope, _)| scope.clone()).collect()
         };
-        (
-            of(&|scope, _| !lives(scope)),
-            of(&|scope, until| lives(scope) && until.since(now) > LONGEST_REST),
-        )
+        (of(&|scope, _| !lives(scope)), of(&|scope, until| lives(scope) && until.since(now) > LONGEST_REST))
     };
     let count = gone.len() + late.len();
     if count == 0 {
@@ -147,10 +144,7 @@ async fn rests(place: &Place, notes: &mut Notes<'_>) -> StorageResult<()> {
 }
 
 /// Ends rests: at once in the server, within a second beside it.
-pub async fn end_rests<'a>(
-    place: &Place,
-    scopes: impl Iterator<Item = &'a Scope>,
-) -> StorageResult<()> {
+pub async fn end_rests<'a>(place: &Place, scopes: impl Iterator<Item = &'a Scope>) -> StorageResult<()> {
     for scope in scopes {
         match &place.side {
             Side::Server(_) => {

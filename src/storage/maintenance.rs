@@ -223,7 +223,9 @@ impl Db {
     /// The report of the last repair, JSON.
     pub async fn last_repair(&self) -> StorageResult<Option<String>> {
         Ok(on!(self.read, |pool| {
-            sqlx::query_scalar("SELECT value FROM meta WHERE name = $1").bind(LAST_REPAIR).fetch_optional(pool)
+            sqlx::query_scalar("SELECT value FROM meta WHERE name = $1")
+                .bind(LAST_REPAIR)
+                .fetch_optional(pool)
         })?)
     }
 }

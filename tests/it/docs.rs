@@ -29,6 +29,7 @@ const PAIRS: &[&str] = &[
     "docs/performance",
     "docs/pool-file",
     "docs/providers",
+    "docs/repair",
     "docs/settings",
     "docs/simulate",
     "docs/usage-log",

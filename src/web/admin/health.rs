@@ -73,7 +73,11 @@ fn row(t: Messages, finding: &Finding) -> Row {
 fn groups(t: Messages, findings: &[Finding]) -> Vec<Group> {
     let of = |step: &Step| Group {
         title: t.repair.step(step.as_str()),
-        rows: findings.iter().filter(|finding| finding.step == *step).map(|finding| row(t, finding)).collect(),
+        rows: findings
+            .iter()
+            .filter(|finding| finding.step == *step)
+            .map(|finding| row(t, finding))
+            .collect(),
     };
     Step::ALL.iter().map(of).filter(|group| !group.rows.is_empty()).collect()
 }
@@ -121,7 +125,8 @@ async fn show(Part(site): Part<Site>, operator: Operator) -> Result<Response> {
     let zone = site.catalog.load().zone.clone();
     // Files and folders are looked at.
     let place = repairs.place().clone();
-    let glance = tokio::task::spawn_blocking(move || (crate::repair::glance(&place), find_openclaw().is_some()));
+    let glance =
+        tokio::task::spawn_blocking(move || (crate::repair::glance(&place), find_openclaw().is_some()));
     let (now, has_openclaw) = glance.await.unwrap_or_default();
     render(&HealthPage {
         c: operator.chrome(Section::Health),

@@ -10,6 +10,7 @@ mod document;
 mod keys;
 mod limits;
 mod pool;
+mod repair;
 mod schema;
 mod server;
 mod tokens;

@@ -3,6 +3,7 @@
 mod chains;
 mod discovery;
 mod output;
+mod repair;
 mod running;
 mod simulate;
 mod values;

@@ -62,7 +62,7 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         let place = match place(session).await {
             Ok(place) => place,
             Err(failure) => {
-                report = Some(unopened(call, &options, &failure, &mut on));
+                report = Some(unopened(&options, &failure, &mut on));
                 return Ok(());
             }
         };
@@ -77,7 +77,7 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         (Some(report), _) => report,
         // Settings that are wrong are told as every command does.
         (None, Err(failure @ (Failure::Setting(_) | Failure::Usage(_)))) => return Err(failure),
-        (None, Err(failure)) => unopened(call, &options, &failure, &mut on),
+        (None, Err(failure)) => unopened(&options, &failure, &mut on),
         (None, Ok(())) => return Err(Failure::Told),
     };
     if let Some(failure) = failed {
@@ -153,14 +153,8 @@ fn seen(folder: &DataFolder) -> ServerSeen {
     }
 }
 
-fn unopened(
-    call: &Invocation,
-    options: &Options,
-    failure: &Failure,
-    on: &mut (dyn FnMut(Event<'_>) + Send),
-) -> Report {
+fn unopened(options: &Options, failure: &Failure, on: &mut (dyn FnMut(Event<'_>) + Send)) -> Report {
     let reason = |t: crate::i18n::repair::Repair| explain::failure(failure, Cli(t.0)).join(" ");
-    let _ = call;
     repair::unopened(options, Clock::system().now(), reason, on)
 }
 

@@ -34,6 +34,8 @@ use crate::{
 };
 
 pub use openclaw::find as find_openclaw;
+// Named in full where the admin API's document names them.
+pub use self::{RepairState as State, RepairStep as Step};
 
 /// The longest text of a finding, in characters; what others say may be long.
 const MOST_CHARACTERS: usize = 700;
@@ -42,7 +44,7 @@ const MOST_FINDINGS: usize = 500;
 
 named_enum! {
     /// A part of a repair; they are taken in this order.
-    Step {
+    RepairStep {
         /// Server, port, memory, disk, clock, database.
         Server = "server",
         /// Every key, and every model that it is used for.
@@ -62,7 +64,7 @@ named_enum! {
 
 named_enum! {
     /// What a finding means.
-    State {
+    RepairState {
         /// All is well.
         Ok = "ok",
         /// Something was wrong or due, and was done.
@@ -331,7 +333,7 @@ pub fn unopened<T: Into<String>>(
     for step in options.steps().filter(|step| *step != Step::Server) {
         notes.step = step;
         (notes.on)(Event::Begins(step));
-        notes.skipped("database_unusable", |t| t.skipped_unusable());
+        notes.skipped("without_database", |t| t.skipped_unusable());
     }
     let findings = notes.findings;
     Report { began_at: now, ended_at: now, dry_run: options.dry_run, findings }
@@ -347,6 +349,13 @@ pub fn glance(place: &Place) -> Vec<Finding> {
     notes.step = Step::Stuck;
     stuck::glance(place, &mut notes);
     notes.findings
+}
+
+/// The write-ahead log beside the database.
+fn write_ahead_log(place: &Place) -> std::path::PathBuf {
+    let mut log = place.folder.database().into_os_string();
+    log.push("-wal");
+    log.into()
 }
 
 /// Bytes for people, such as `1.5 MB`.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::TcpListener, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 
-use super::{Notes, Place, ServerSeen, Side, bytes, machine};
+use super::{Notes, Place, ServerSeen, Side, bytes, machine, write_ahead_log};
 use crate::{
     jobs::vitals::Vitals,
     relay::recorder::waiting::waiting,
@@ -115,7 +115,9 @@ fn disk(place: &Place, notes: &mut Notes<'_>) {
         notes.skipped("disk_unknown", |t| t.disk_unknown());
         return;
     };
-    let database = std::fs::metadata(place.folder.database()).map_or(0, |metadata| metadata.len());
+    let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    // What is still in the log will be in the file.
+    let database = size(&place.folder.database()) + size(&write_ahead_log(place));
     if room.free < LEAST_ROOM || room.files.is_some_and(|files| files < LEAST_FILES) {
         let files = room.files.unwrap_or(0);
         match room.free < LEAST_ROOM {

@@ -1,12 +1,8 @@
 //! Step 6: rows whose time is over, the database's log, room that can be given back, and drafts that a kill has left.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::PathBuf, time::Duration};
 
-use super::{Notes, Place, Side, bytes, machine};
+use super::{Notes, Place, Side, bytes, machine, write_ahead_log};
 use crate::{
     jobs::retention,
     model::time::UnixMs,
@@ -135,7 +131,7 @@ async fn rewrite(place: &Place, notes: &mut Notes<'_>, size: u64) -> StorageResu
 }
 
 async fn log(place: &Place, notes: &mut Notes<'_>) -> StorageResult<()> {
-    let size = log_size(&place.folder.database());
+    let size = fs::metadata(write_ahead_log(place)).map_or(0, |metadata| metadata.len());
     if notes.dry_run {
         if size > LARGE_LOG {
             notes.would_fix("log_large", |t| t.log_large(&bytes(size)));
@@ -151,10 +147,4 @@ async fn log(place: &Place, notes: &mut Notes<'_>) -> StorageResult<()> {
         notes.ok("log_copied", |t| t.log_copied(checkpoint.copied, checkpoint.pages));
     }
     Ok(())
-}
-
-fn log_size(database: &Path) -> u64 {
-    let mut log = database.as_os_str().to_owned();
-    log.push("-wal");
-    fs::metadata(log).map_or(0, |metadata| metadata.len())
 }

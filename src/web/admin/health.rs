@@ -56,6 +56,11 @@ struct HealthPage {
     last: Option<Sheet>,
 }
 
+/// A text without the marks that set commands and names apart on a terminal.
+fn plain(text: &str) -> String {
+    text.replace('`', "")
+}
+
 fn row(t: Messages, finding: &Finding) -> Row {
     Row {
         class: match finding.state {
@@ -65,8 +70,8 @@ fn row(t: Messages, finding: &Finding) -> Row {
             State::Skipped => "",
         },
         state: t.repair.state(finding.state.as_str()),
-        message: finding.message.text(t.lang).to_owned(),
-        remedy: finding.remedy.as_ref().map(|remedy| remedy.text(t.lang).to_owned()).unwrap_or_default(),
+        message: plain(finding.message.text(t.lang)),
+        remedy: finding.remedy.as_ref().map(|remedy| plain(remedy.text(t.lang))).unwrap_or_default(),
     }
 }
 

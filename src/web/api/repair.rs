@@ -52,7 +52,7 @@ pub struct RepairInput {
 
 /// Something that a step found, and did.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct FindingView {
+pub struct RepairFindingView {
     /// The step.
     step: Step,
     /// What it means.
@@ -65,7 +65,7 @@ pub struct FindingView {
     remedy: Option<String>,
 }
 
-impl FindingView {
+impl RepairFindingView {
     fn of(finding: &Finding) -> Self {
         Self {
             step: finding.step,
@@ -79,7 +79,7 @@ impl FindingView {
 
 /// A repair that runs.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RunningView {
+pub struct RepairRunningView {
     /// When it began.
     began_at: At,
     /// Whether it only looks.
@@ -87,23 +87,23 @@ pub struct RunningView {
     /// The step that is being taken.
     step: Option<Step>,
     /// What was found so far.
-    findings: Vec<FindingView>,
+    findings: Vec<RepairFindingView>,
 }
 
-impl RunningView {
+impl RepairRunningView {
     fn of(running: &Running) -> Self {
         Self {
             began_at: running.began_at.into(),
             dry_run: running.options.dry_run,
             step: running.step,
-            findings: running.findings.iter().map(FindingView::of).collect(),
+            findings: running.findings.iter().map(RepairFindingView::of).collect(),
         }
     }
 }
 
 /// What a repair found and did.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct ReportView {
+pub struct RepairReportView {
     /// Whether nothing is left to somebody.
     ok: bool,
     /// Whether it only looked.
@@ -113,17 +113,17 @@ pub struct ReportView {
     /// When it ended.
     ended_at: At,
     /// The findings, step by step.
-    findings: Vec<FindingView>,
+    findings: Vec<RepairFindingView>,
 }
 
-impl ReportView {
+impl RepairReportView {
     fn of(report: &Report) -> Self {
         Self {
             ok: !report.needs_you(),
             dry_run: report.dry_run,
             began_at: report.began_at.into(),
             ended_at: report.ended_at.into(),
-            findings: report.findings.iter().map(FindingView::of).collect(),
+            findings: report.findings.iter().map(RepairFindingView::of).collect(),
         }
     }
 }
@@ -132,9 +132,9 @@ impl ReportView {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RepairView {
     /// The repair that runs; null if none does.
-    running: Option<RunningView>,
+    running: Option<RepairRunningView>,
     /// The last report; null if there is none.
-    last: Option<ReportView>,
+    last: Option<RepairReportView>,
 }
 
 fn repairs(site: &Site) -> Result<&Repairs> {
@@ -143,8 +143,8 @@ fn repairs(site: &Site) -> Result<&Repairs> {
 
 async fn view(site: &Site) -> Result<Shown<RepairView>> {
     let repairs = repairs(site)?;
-    let running = repairs.running().as_ref().map(RunningView::of);
-    let last = repairs.last().await.as_ref().map(ReportView::of);
+    let running = repairs.running().as_ref().map(RepairRunningView::of);
+    let last = repairs.last().await.as_ref().map(RepairReportView::of);
     Ok(Shown(RepairView { running, last }))
 }
 

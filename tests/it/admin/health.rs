@@ -74,6 +74,7 @@ async fn a_repair_gives_stuck_places_back_and_its_report_is_kept() {
         browser.get("/health").await.has("The places of 1 calls were given back")
     })
     .await;
+    eventually("it is kept", async || site.db.last_repair().await.unwrap().is_some()).await;
     assert!(site.dispatch.lock().under_way().is_empty());
     drop(held);
     assert!(site.dispatch.lock().under_way().is_empty(), "nothing is given back a second time");

@@ -18,7 +18,7 @@ use crate::{
     config::{self, Config},
     dispatch::Dispatch,
     i18n::Messages,
-    jobs,
+    jobs::{self, vitals::LifeSigns},
     model::{secret::Secret, time::Clock},
     pool::{self, apply::ApplyError, load::Document},
     relay::{
@@ -26,6 +26,7 @@ use crate::{
         quota::TokenMeters,
         recorder::{self, Recorder},
     },
+    repair,
     storage::{
         self, Db, OpenError, StorageError,
         catalog::CatalogStore,
@@ -88,6 +89,7 @@ pub enum StartError {
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+    signs: LifeSigns,
 }
 
 impl Tasks {
@@ -98,14 +100,23 @@ impl Tasks {
         name: &'static str,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
+        let signs = self.signs.clone();
+        signs.began(name);
         self.tracker.spawn(async move {
-            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+            let died = AssertUnwindSafe(task).catch_unwind().await.is_err();
+            signs.ended(name, died);
+            if died {
                 tracing::error!(
                     task = name,
                     "a background task panicked and no longer runs; restart the server"
                 );
             }
         })
+    }
+
+    /// Which tasks there are, and which of them died.
+    pub fn signs(&self) -> LifeSigns {
+        self.signs.clone()
     }
 
     /// Cancelled once no connection is left: time to finish.
@@ -202,7 +213,17 @@ impl App {
         tasks.spawn("rests", jobs::rests::run(db.clone(), dispatch.clone(), sends, tasks.stopping()));
         tasks.spawn(
             "follow",
-            jobs::follow::run(db.clone(), catalog.clone(), dispatch.clone(), tasks.stopping()),
+            jobs::follow::run(
+                db.clone(),
+                catalog.clone(),
+                dispatch.clone(),
+                tasks.signs(),
+                tasks.stopping(),
+            ),
+        );
+        tasks.spawn(
+            "vitals",
+            jobs::vitals::run(folder.clone(), dispatch.clone(), tasks.signs(), tasks.stopping()),
         );
         let retention = catalog.clone();
         tasks.spawn(
@@ -275,6 +296,26 @@ impl App {
             draining: drain.started.clone(),
             drained: drain.deadline.clone(),
         }));
+        let place = repair::Place {
+            config: config.clone(),
+            folder: folder.clone(),
+            db: db.clone(),
+            catalog: catalog.clone(),
+            dispatch: dispatch.clone(),
+            clients: clients.clone(),
+            clock: clock.clone(),
+            side: repair::Side::Server(tasks.signs()),
+        };
+        let repairing = tasks.clone();
+        let repairs = repair::desk::Repairs::new(
+            place,
+            Box::new(move |repair| {
+                let stopping = repairing.stopping();
+                repairing.spawn("repair", async move {
+                    stopping.run_until_cancelled(repair).await;
+                });
+            }),
+        );
         let (backed_up, journal) = (db.clone(), folder.journal());
         let site = Site {
             config: config.clone(),
@@ -295,6 +336,7 @@ impl App {
                     let (db, journal) = (backed_up.clone(), journal.clone());
                     Box::pin(async move { recorder::backup::make(&db, &journal, &target).await })
                 })),
+                repairs: Some(repairs),
                 ..admin::Shared::default()
             }),
             drain: drain.clone(),

@@ -9,6 +9,8 @@
 //!              inspect (cli, web) -> dispatch
 //!              selection (jobs, web, cli) -> dispatch, storage
 //!              ranking (storage, selection, pool, jobs, web, cli), which names provider
+//!              repair (cli, web) -> jobs, relay, discovery, pool, dispatch, storage, upstream, config, i18n
+//!              ranking (storage, pool, jobs, web, cli), which names provider
 //! ```
 
 pub mod app;
@@ -27,6 +29,7 @@ pub mod protocol;
 pub mod provider;
 pub mod ranking;
 pub mod relay;
+pub mod repair;
 pub mod scheduler;
 pub mod selection;
 pub mod storage;

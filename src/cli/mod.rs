@@ -31,6 +31,7 @@ mod output;
 mod pause;
 mod ranked;
 mod progress;
+mod repair;
 mod restore;
 mod rotate_key;
 mod scan;
@@ -78,6 +79,7 @@ static COMMANDS: &[Entry] = &[
     apply::ENTRY,
     export::ENTRY,
     simulate::ENTRY,
+    repair::ENTRY,
     backup::ENTRY,
     restore::ENTRY,
     admin::ENTRY,

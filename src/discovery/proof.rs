@@ -137,6 +137,26 @@ pub async fn check_key(
     check
 }
 
+/// Finds out with one call, charged to the key's limits, whether a key is answered for one model. What that tells about the
+/// key is noted as in [`check_key`]; a call that a limit forbids is not made.
+pub async fn check_model(
+    clients: &Clients,
+    dispatch: &Dispatch,
+    subject: &Subject<'_>,
+    model: &str,
+    now: UnixMs,
+) -> KeyCheck {
+    let Subject { entry, key, provider, timeouts } = subject;
+    let candidate =
+        Candidate { clients, channel: &entry.channel, provider, key: &key.secret, timeouts: *timeouts, now };
+    let mut check =
+        KeyCheck { at: now, steps: Vec::new(), verdict: KeyVerdict::NotKnown, model: None, account: None };
+    let tried = charged_chat(dispatch, &candidate, subject, model, false).await;
+    note(&mut check, &tried, model);
+    check.steps.push(tried.step);
+    check
+}
+
 /// Saves a test, and what it tells about the model and the account. If the provider counts per account and names the
 /// key's, and nobody has said anything else, the key joins that account's quota group: gives the group, after which the
 /// catalog has to be loaded again.

@@ -33,7 +33,7 @@ use crate::{
         desk::{Answer, Bounds, Call, Desk, Event, Grant, Refusal, WaiterId},
         limit::Cost,
         now::Now,
-        pool::{Fault, Plan, Pool, Sent, StemId, Taken, Tier, Tried, Why},
+        pool::{Fault, Held, Plan, Pool, Sent, StemId, Taken, Tier, Tried, Why},
         queue::Class,
         rest::Scope,
     },
@@ -382,6 +382,27 @@ impl Dispatch {
         let taken = pool.take_key(stem, key, cost, only_if_allowed, now)?;
         let dispatch = self.clone();
         Ok(taken.map(|taken| Permit { dispatch, taken, cost, sent: false, used: None }))
+    }
+
+    /// The calls that have been under way for longer than `longest`.
+    pub fn stuck(&self, longest: Duration) -> Vec<Held> {
+        let oldest = self.now().steady - longest;
+        let mut held = self.lock().under_way();
+        held.retain(|held| held.since < oldest);
+        held
+    }
+
+    /// Takes back what calls hold that have been under way for longer than `longest`, which must be longer than any call
+    /// may live; says what. They count against limits as sent. A call that lives all the same goes on, and gives nothing
+    /// back a second time.
+    pub fn release_stuck(&self, longest: Duration) -> Vec<Held> {
+        let stuck = self.stuck(longest);
+        let now = self.now();
+        let mut pool = self.lock();
+        for held in &stuck {
+            pool.cancel(held.slot, true, None, now);
+        }
+        stuck
     }
 
     /// Has the limits of a channel count also for a model that it does not offer, so that a test of it is charged like any

@@ -16,6 +16,7 @@ texts! {
         nav_log: "Usage log" / "用量日志";
         nav_usage: "Usage" / "用量";
         nav_capacity: "Capacity" / "容量";
+        nav_health: "Health" / "健康检查";
         nav_openclaw: "OpenClaw" / "OpenClaw";
         nav_settings: "Settings" / "设置";
         nav_account: "Account" / "账户";

@@ -23,6 +23,7 @@ mod pool;
 pub mod pool_file;
 mod ranking;
 pub mod probes;
+pub mod repair;
 mod settings;
 mod setup;
 pub mod simulate;
@@ -177,6 +178,8 @@ pub struct Messages {
     pub simulate: simulate::Simulate,
     /// What the pool can do, what is left of limits, and where calls go.
     pub inspect: inspect::Inspect,
+    /// Repairs and the Health page.
+    pub repair: repair::Repair,
     /// The usage log.
     pub log: log::Log,
     /// The usage page.
@@ -213,6 +216,7 @@ impl Messages {
             probes: probes::Probes(lang),
             simulate: simulate::Simulate(lang),
             inspect: inspect::Inspect(lang),
+            repair: repair::Repair(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),
         }

@@ -8,3 +8,4 @@ pub mod probes;
 pub mod ranking;
 pub mod rests;
 pub mod retention;
+pub mod vitals;

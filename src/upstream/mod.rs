@@ -9,6 +9,7 @@
 pub mod address;
 pub mod check;
 pub mod client;
+pub mod clock;
 pub mod counter;
 mod inflate;
 pub mod models;

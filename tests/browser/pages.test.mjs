@@ -201,6 +201,12 @@ const pages = [
   ['capacity-large', '/capacity?prompt=200000&completion=8000&q=smart'],
   ['capacity-invalid', '/capacity?prompt=many', null, 422],
   ['capacity-nothing', '/capacity?q=nobody'],
+  ['health', '/health'],
+  ['health-looked', '/health', async (page) => {
+    await Promise.all([page.waitForNavigation(), page.locator('button[name="do"][value="look"]').click()])
+    await page.waitForFunction(() => !document.querySelector('.waiting') && document.querySelectorAll('.findings').length > 3,
+      null, { timeout: 120_000 })
+  }],
   ['routes', '/routes'],
   ['routes-model', '/routes?model=smart'],
   ['routes-token', '/routes?model=smart&token=3'],

@@ -31,16 +31,20 @@ const MAY_NAME: &[(&str, &str)] = &[
         "error model protocol scheduler provider ranking storage upstream dispatch discovery selection relay i18n export import pool",
     ),
     (
+        "repair",
+        "error model scheduler storage upstream dispatch discovery selection relay i18n config pool jobs",
+    ),
+    (
         "web",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool repair",
     ),
     (
         "app",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool jobs web",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool jobs repair web",
     ),
     (
         "cli",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool jobs web app",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool jobs repair web app",
     ),
 ];
 

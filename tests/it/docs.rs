@@ -31,6 +31,7 @@ const PAIRS: &[&str] = &[
     "docs/providers",
     "docs/recipes",
     "docs/ranking",
+    "docs/repair",
     "docs/settings",
     "docs/simulate",
     "docs/usage-log",

@@ -10,6 +10,7 @@ pub mod chains;
 pub mod channels;
 pub mod confirm;
 pub mod grants;
+mod health;
 pub mod log;
 pub mod login;
 mod models;
@@ -60,6 +61,8 @@ pub struct Shared {
     pub recording: Option<RecordingState>,
     /// Held while a script's change is made from the present state.
     pub changing: tokio::sync::Mutex<()>,
+    /// Begins repairs and knows how they stand, if the server can.
+    pub repairs: Option<crate::repair::desk::Repairs>,
     /// Makes a backup, if the server can.
     pub backup: Option<MakeBackup>,
 }
@@ -93,6 +96,7 @@ pub fn router(site: Site) -> Router {
         .merge(routes::router())
         .merge(log::router())
         .merge(login::router())
+        .merge(health::router())
         .merge(models::router())
         .merge(openclaw::router())
         .merge(preferences::router())

@@ -264,6 +264,8 @@ pub enum Section {
     Usage,
     /// What the pool can do, and where calls go.
     Capacity,
+    /// Repairs.
+    Health,
     /// The OpenClaw page.
     OpenClaw,
     /// Settings.
@@ -312,6 +314,7 @@ impl Chrome {
             (Section::Log, "/log", t.nav_log()),
             (Section::Usage, "/usage", t.nav_usage()),
             (Section::Capacity, "/capacity", t.nav_capacity()),
+            (Section::Health, "/health", t.nav_health()),
             (Section::OpenClaw, "/openclaw", t.nav_openclaw()),
             (Section::Settings, "/settings", t.nav_settings()),
             (Section::Account, "/account", t.nav_account()),

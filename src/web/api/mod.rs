@@ -23,6 +23,7 @@ mod pool;
 pub mod ranking;
 pub mod probes;
 pub mod refusal;
+mod repair;
 mod rests;
 mod server;
 mod settings;
@@ -85,6 +86,7 @@ pub fn nouns() -> Vec<Noun> {
         noun("Settings", "The server's settings.", settings::endpoints()),
         noun("Pool", "The pool as a whole: declared, exported, backed up.", pool::endpoints()),
         noun("Server", "The server as a whole.", server::endpoints()),
+        noun("Repair", "Looking after the installation, and what that found.", repair::endpoints()),
         noun("Account", "The account that the access token belongs to.", account::endpoints()),
     ]
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod capacity;
+mod health;
 mod chains;
 mod channels;
 mod limits;

@@ -12,6 +12,7 @@ mod limits;
 mod onboarding;
 mod pool;
 mod ranking;
+mod repair;
 mod schema;
 mod server;
 mod tokens;

@@ -5,6 +5,7 @@ mod discovery;
 mod onboarding;
 mod output;
 mod ranking;
+mod repair;
 mod running;
 mod simulate;
 mod values;

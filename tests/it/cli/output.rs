@@ -115,6 +115,8 @@ fn json_is_json_and_never_holds_a_secret() {
         &["list", "--all", "--json"],
         &["switch", "--json", "m"],
         &["scan", "--no-probe", "--json"],
+        &["repair", "--dry-run", "--json"],
+        &["repair", "--json"],
     ];
     let mut seen: BTreeSet<String> = REVEALING.iter().map(|name| (*name).to_owned()).collect();
     for arguments in [&[&edit[..]], sweep].concat() {

@@ -7,6 +7,7 @@
 //! main, cli -> app -> web, jobs -> relay, pool -> dispatch, storage, upstream -> protocol, scheduler, provider -> model, error
 //!              i18n (cli, web, jobs, pool, config)    export (cli, web, jobs)    config (app, cli, web)
 //!              inspect (cli, web) -> dispatch
+//!              notices (jobs, web, cli) -> pool, upstream
 //!              ranking (storage, pool, jobs, web, cli), which names provider
 //! ```
 
@@ -21,6 +22,7 @@ pub mod i18n;
 pub mod inspect;
 pub mod jobs;
 pub mod model;
+pub mod notices;
 pub mod pool;
 pub mod protocol;
 pub mod provider;

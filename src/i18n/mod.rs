@@ -17,6 +17,7 @@ pub mod inspect;
 mod limits;
 pub mod log;
 mod login;
+pub mod notices;
 mod openclaw;
 mod pool;
 pub mod pool_file;
@@ -168,6 +169,8 @@ pub struct Messages {
     pub simulate: simulate::Simulate,
     /// What the pool can do, what is left of limits, and where calls go.
     pub inspect: inspect::Inspect,
+    /// Notifications.
+    pub notices: notices::Notices,
     /// The usage log.
     pub log: log::Log,
     /// The usage page.
@@ -201,6 +204,7 @@ impl Messages {
             pool_file: pool_file::PoolFile(lang),
             simulate: simulate::Simulate(lang),
             inspect: inspect::Inspect(lang),
+            notices: notices::Notices(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),
         }

@@ -4,5 +4,6 @@ pub mod backups;
 pub mod counters;
 pub mod discovery;
 pub mod follow;
+pub mod notices;
 pub mod rests;
 pub mod retention;

@@ -10,6 +10,7 @@ pub mod decimal;
 pub mod id;
 pub mod key;
 pub mod limit;
+pub mod notice;
 pub mod printable;
 pub mod recording;
 pub mod secret;

@@ -18,7 +18,7 @@ use crate::{
 /// The most changes that are kept, of all channels together.
 const MOST_CHANGES: i64 = 10_000;
 /// The most changes that one list adds; more say no more than their number.
-const MOST_CHANGES_OF_ONE: usize = 1000;
+pub const MOST_CHANGES_OF_ONE: usize = 1000;
 /// The most models of a channel that are remembered after they are gone.
 const MOST_GONE: i64 = 2000;
 /// How long changes and models that are gone are remembered, in milliseconds.
@@ -128,7 +128,7 @@ impl ChangeKind {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         [Self::Appeared, Self::Changed, Self::Vanished].into_iter().find(|kind| kind.as_str() == name)
     }
 }

@@ -20,6 +20,7 @@ pub mod keys;
 pub mod ledger;
 pub mod limits;
 mod migrate;
+pub mod notices;
 pub mod password;
 pub mod pool;
 pub mod providers;

@@ -4,6 +4,7 @@
 //! - [`address`]: which addresses an upstream may be on.
 //! - [`outcome`]: what an upstream's refusal means; pure.
 //! - [`models`]: which models an upstream serves; [`check`]: whether a key works; [`counter`]: what it has used.
+//! - [`webhook`]: posts a message to an address of the operator's.
 
 pub mod address;
 pub mod check;
@@ -12,3 +13,4 @@ pub mod counter;
 mod inflate;
 pub mod models;
 pub mod outcome;
+pub mod webhook;

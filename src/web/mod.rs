@@ -41,8 +41,13 @@ use tower_http::compression::CompressionLayer;
 
 use crate::{
     config::Config,
+    discovery::can_be_asked,
     dispatch::Dispatch,
-    model::{catalog::Catalog, id::RequestId, time::Clock},
+    model::{
+        catalog::{Catalog, ChannelEntry},
+        id::{ChannelId, RequestId},
+        time::Clock,
+    },
     relay::{Relay, quota::TokenMeters},
     storage::{Db, catalog::CatalogStore},
     upstream::client::Clients,
@@ -71,6 +76,17 @@ pub struct Site {
     pub admin: Arc<admin::Shared>,
     /// Whether the server is stopping, and when running answers must end.
     pub drain: listen::Drain,
+}
+
+impl Site {
+    /// Channels that are on and whose upstream can be asked for its models.
+    pub fn askable_channels(&self) -> Vec<ChannelId> {
+        let catalog = self.catalog.load();
+        let askable = |entry: &&Arc<ChannelEntry>| {
+            entry.channel.enabled && can_be_asked(entry, &self.catalog.provider_of(&entry.channel))
+        };
+        catalog.channels().filter(askable).map(|entry| entry.channel.id).collect()
+    }
 }
 
 macro_rules! parts {

@@ -25,21 +25,22 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("discovery", "error model provider scheduler storage upstream dispatch pool"),
     ("relay", "error model protocol scheduler provider storage upstream dispatch"),
     ("pool", "error model protocol scheduler provider ranking storage upstream i18n"),
+    ("notices", "error model i18n pool upstream"),
     (
         "jobs",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery relay i18n export import pool",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery relay i18n export import pool notices",
     ),
     (
         "web",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery inspect relay i18n export import config pool",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery inspect relay i18n export import config pool notices",
     ),
     (
         "app",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery inspect relay i18n export import config pool jobs web",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery inspect relay i18n export import config pool notices jobs web",
     ),
     (
         "cli",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery inspect relay i18n export import config pool jobs web app",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery inspect relay i18n export import config pool notices jobs web app",
     ),
 ];
 

@@ -13,6 +13,7 @@ pub mod grants;
 pub mod log;
 pub mod login;
 mod models;
+mod notifications;
 pub mod openclaw;
 pub mod preferences;
 mod routes;
@@ -38,6 +39,7 @@ use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 
 use super::{Site, face};
 use crate::{
+    discovery::round::Rounds,
     error::Error,
     i18n::Messages,
     model::recording::{Alarm, Broken},
@@ -57,6 +59,8 @@ pub struct Shared {
     pub setup: setup_code::SetupCode,
     /// Says what is wrong with the recording of usage.
     pub recording: Option<RecordingState>,
+    /// Asks several upstreams for their models, beside the pages.
+    pub rounds: Rounds,
     /// Held while a script's change is made from the present state.
     pub changing: tokio::sync::Mutex<()>,
     /// Makes a backup, if the server can.
@@ -93,6 +97,7 @@ pub fn router(site: Site) -> Router {
         .merge(log::router())
         .merge(login::router())
         .merge(models::router())
+        .merge(notifications::router())
         .merge(openclaw::router())
         .merge(preferences::router())
         .merge(tokens::router())

@@ -2,7 +2,7 @@
 //!
 //! - [`endpoint`]: what an endpoint is; its handler's types are also its documentation.
 //! - [`auth`], [`input`], [`refusal`]: who asks, what is sent, and why it is refused.
-//! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `pool`, `server`,
+//! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `notifications`, `pool`, `server`,
 //!   `account`.
 //! - [`document`] and [`page`]: the OpenAPI document, and the page that shows it.
 
@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod input;
 mod keys;
 pub mod models;
+mod notifications;
 mod page;
 mod pool;
 pub mod refusal;
@@ -73,6 +74,7 @@ pub fn nouns() -> Vec<Noun> {
         noun("Tokens", "What clients present, and what they may do with it.", tokens::endpoints()),
         noun("Usage", "The log of calls, and sums of it.", usage::endpoints()),
         noun("Settings", "The server's settings.", settings::endpoints()),
+        noun("Notifications", "Who is told of what happens in the pool.", notifications::endpoints()),
         noun("Pool", "The pool as a whole: declared, exported, backed up.", pool::endpoints()),
         noun("Server", "The server as a whole.", server::endpoints()),
         noun("Account", "The account that the access token belongs to.", account::endpoints()),

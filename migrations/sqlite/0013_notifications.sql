@@ -23,3 +23,8 @@ CREATE TABLE notice_marks (
 CREATE TABLE notice_facts (
     fact TEXT PRIMARY KEY
 );
+
+-- What a page of models looks through: without it, every search reads what is known of each model.
+CREATE INDEX discovered_models_listed ON discovered_models (name, channel_id, free, vanished_at) WHERE vanished_at IS NULL;
+CREATE INDEX discovered_models_answered ON discovered_models (name, channel_id) WHERE answered_at IS NOT NULL;
+CREATE INDEX discovered_models_gone ON discovered_models (channel_id, vanished_at) WHERE vanished_at IS NOT NULL;

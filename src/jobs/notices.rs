@@ -109,7 +109,7 @@ async fn note(db: &Db, outbox: &mut Outbox, message: Message, outcome: Outcome) 
 }
 
 /// Who is to be told, and of what. Whatever is given was told then.
-async fn look(parts: &Parts) -> StorageResult<(Vec<Target>, Vec<Event>)> {
+pub async fn look(parts: &Parts) -> StorageResult<(Vec<Target>, Vec<Event>)> {
     let targets = parts.db.notice_targets().await?;
     let mut changes = parts.db.untold_changes(CHANGES_AT_A_TIME).await?;
     if changes.len() == CHANGES_AT_A_TIME {

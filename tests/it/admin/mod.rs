@@ -6,6 +6,7 @@ mod chains;
 mod channels;
 mod limits;
 mod models;
+mod notifications;
 mod tokens;
 
 use std::time::Duration;

@@ -9,6 +9,7 @@ mod discovery;
 mod document;
 mod keys;
 mod limits;
+mod notifications;
 mod pool;
 mod schema;
 mod server;

@@ -57,7 +57,11 @@ async fn measure(server: &Server, lists: &Lists, token: &Secret) -> bool {
     let mut good = true;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let idle = server.resident();
-    println!("{CHANNELS} channels of {MODELS} models, lists of {:.1} MB each; idle {:.1} MB", lists.megabytes(), mb(idle));
+    println!(
+        "{CHANNELS} channels of {MODELS} models, lists of {:.1} MB each; idle {:.1} MB",
+        lists.megabytes(),
+        mb(idle)
+    );
     println!("{:<34} {:>8} {:>10} {:>8}", "refresh of all channels", "CPU s", "MB more", "s");
     for (round, name) in ["first list", "the same list", "5 % changed, 5 % others"].into_iter().enumerate() {
         lists.round.store(round, Ordering::SeqCst);
@@ -198,7 +202,7 @@ fn list(channel: usize, round: usize) -> String {
     let model = |number: usize| {
         let name = if round == 2 && number % 20 == 7 { "another" } else { "model" };
         let window = if round == 2 && number % 20 == 3 { 262_144 } else { 131_072 };
-        let price = if number % 3 == 0 { "0" } else { "0.0000004" };
+        let price = if number.is_multiple_of(3) { "0" } else { "0.0000004" };
         json!({
             "id": format!("vendor-{}/{name}-{number:04}-of-a-usual-length:c{channel}", number % 40),
             "canonical_slug": format!("vendor-{}/{name}-{number:04}", number % 40),
@@ -221,8 +225,11 @@ async fn set_up(data: &Path, upstream: SocketAddr) -> Secret {
     let vault = Vault::new(&Secret::new(MASTER_KEY));
     let clock = Clock::system();
     let db = Db::open(&data.join("onepool.db"), vault, clock.clone()).await.expect("a database");
-    let user = db.create_account("admin", &password::hash("bench, not a secret"), false).await.expect("an account");
-    db.create_session(user, &SecretHash::of(COOKIE), "127.0.0.1", "bench", clock.now()).await.expect("a session");
+    let user =
+        db.create_account("admin", &password::hash("bench, not a secret"), false).await.expect("an account");
+    db.create_session(user, &SecretHash::of(COOKIE), "127.0.0.1", "bench", clock.now())
+        .await
+        .expect("a session");
     for channel in 0..CHANNELS {
         let offered = if channel == 0 { MODELS } else { 1 };
         let model = |number: usize| ChannelModel {

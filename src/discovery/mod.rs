@@ -5,9 +5,7 @@ pub mod proof;
 pub mod round;
 
 use crate::{
-    model::{
-        catalog::ChannelEntry, channel::EffectiveTimeouts, key::Key, secret::Secret, time::UnixMs,
-    },
+    model::{catalog::ChannelEntry, channel::EffectiveTimeouts, key::Key, secret::Secret, time::UnixMs},
     provider::Provider,
     storage::{Db, StorageError, discovery::Saved},
     upstream::{

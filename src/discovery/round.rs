@@ -10,9 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{RefreshFailure, Refreshed, refresh};
 use crate::{
-    model::{
-        catalog::ChannelEntry, channel::EffectiveTimeouts, id::ChannelId, time::UnixMs,
-    },
+    model::{catalog::ChannelEntry, channel::EffectiveTimeouts, id::ChannelId, time::UnixMs},
     provider::Provider,
     storage::Db,
     upstream::client::Clients,

@@ -104,7 +104,11 @@ async fn note(db: &Db, outbox: &mut Outbox, message: Message, outcome: Outcome) 
     let again = outcome.worth_another && outbox.failed(message, Instant::now());
     if !again {
         outbox.sent(target, Instant::now());
-        tracing::warn!(target_id = target.0, detail = outcome.delivery.detail, "a notification was not taken");
+        tracing::warn!(
+            target_id = target.0,
+            detail = outcome.delivery.detail,
+            "a notification was not taken"
+        );
     }
 }
 
@@ -122,12 +126,10 @@ pub async fn look(parts: &Parts) -> StorageResult<(Vec<Target>, Vec<Event>)> {
     let facts: Vec<String> = invalid.iter().map(|(key, _)| fact(*key)).collect();
     let new = parts.db.note_facts(&facts).await?;
     let at = parts.clock.now();
-    events.extend(invalid.into_iter().filter(|(key, _)| new.contains(&fact(*key))).map(
-        |(_, mut event)| {
-            event.at = at;
-            event
-        },
-    ));
+    events.extend(invalid.into_iter().filter(|(key, _)| new.contains(&fact(*key))).map(|(_, mut event)| {
+        event.at = at;
+        event
+    }));
     if let Some(last) = changes.last() {
         parts.db.mark_changes_told(last.id).await?;
     }
@@ -152,7 +154,8 @@ fn model_events(changes: &[UntoldChange]) -> Vec<Event> {
             ChangeKind::Vanished => EventKind::ModelsVanished,
         };
         // Of a longer list the changes beyond that were not noted one by one.
-        let more = of_list.get(&(change.at, change.channel)).is_some_and(|count| *count >= MOST_CHANGES_OF_ONE);
+        let more =
+            of_list.get(&(change.at, change.channel)).is_some_and(|count| *count >= MOST_CHANGES_OF_ONE);
         let event = events.entry((change.at, change.channel, kind)).or_insert_with(|| Event {
             at: change.at,
             channel: change.channel,
@@ -234,7 +237,10 @@ mod tests {
                 (event.at.0, event.channel.0, names.len(), count, more)
             })
             .collect();
-        assert_eq!(told, [(5, 1, 20, 30, false), (5, 1, 1, 1, false), (5, 2, 1, 1, false), (9, 1, 1, 1, false)]);
+        assert_eq!(
+            told,
+            [(5, 1, 20, 30, false), (5, 1, 1, 1, false), (5, 2, 1, 1, false), (9, 1, 1, 1, false)]
+        );
         let many: Vec<_> =
             (0..MOST_CHANGES_OF_ONE as i64).map(|id| change(id, 5, 1, ChangeKind::Appeared)).collect();
         let Occurrence::Models { more, .. } = model_events(&many)[0].what else { panic!("models") };

@@ -111,7 +111,10 @@ mod tests {
              Groq: the provider refuses the key main …cdef\n4 more events are not listed here."
         );
         let chinese = text(Messages::of(Lang::Zh), &events, 0);
-        assert!(chinese.starts_with("Groq：新增 2 个模型：a, b\n") && chinese.lines().count() == 4, "{chinese}");
+        assert!(
+            chinese.starts_with("Groq：新增 2 个模型：a, b\n") && chinese.lines().count() == 4,
+            "{chinese}"
+        );
     }
 
     #[test]

@@ -19,12 +19,8 @@ pub const GATHER: Duration = Duration::from_secs(10);
 /// The shortest time between two messages to one target.
 pub const APART: Duration = Duration::from_secs(60);
 /// How long to wait after each failure; after the last of them the message is given up.
-pub const BACK_OFF: [Duration; 4] = [
-    Duration::from_secs(30),
-    Duration::from_secs(120),
-    Duration::from_secs(600),
-    Duration::from_secs(3600),
-];
+pub const BACK_OFF: [Duration; 4] =
+    [Duration::from_secs(30), Duration::from_secs(120), Duration::from_secs(600), Duration::from_secs(3600)];
 /// The most events of a message.
 pub const MOST_OF_ONE: usize = 30;
 /// The most events that wait for one target; of more the oldest are dropped.

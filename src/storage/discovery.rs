@@ -267,12 +267,12 @@ impl Db {
             let rows: Vec<_> = rows.take(MOST_CHANGES_OF_ONE).collect();
             for group in rows.chunks(ROWS) {
                 let values = vec!["(?, ?, ?, ?, ?)"; group.len()].join(", ");
-                let sql = format!("INSERT INTO model_changes (at, channel_id, name, kind, fields) VALUES {values}");
+                let sql =
+                    format!("INSERT INTO model_changes (at, channel_id, name, kind, fields) VALUES {values}");
                 let mut query = sqlx::query(AssertSqlSafe(sql));
                 for (kind, name, fields) in group {
                     let fields = serde_json::to_string(fields).map_err(unreadable)?;
-                    query =
-                        query.bind(now.0).bind(channel.0).bind(*name).bind(kind.as_str()).bind(fields);
+                    query = query.bind(now.0).bind(channel.0).bind(*name).bind(kind.as_str()).bind(fields);
                 }
                 query.execute(&mut *tx).await?;
             }

@@ -62,7 +62,8 @@ pub struct UntoldChange {
 }
 
 type Row = (i64, String, bool, String, String, Vec<u8>, i64, Option<i64>, Option<bool>, Option<String>);
-const COLUMNS: &str = "SELECT id, name, enabled, kinds, language, config_sealed, created_at, last_at, last_ok, last_detail
+const COLUMNS: &str =
+    "SELECT id, name, enabled, kinds, language, config_sealed, created_at, last_at, last_ok, last_detail
     FROM notice_targets";
 
 fn unreadable(error: &serde_json::Error) -> StorageError {
@@ -180,12 +181,14 @@ impl Db {
     pub async fn note_delivery(&self, id: NoticeTargetId, delivery: &Delivery) -> StorageResult<()> {
         let detail: String = delivery.detail.chars().take(MOST_DETAIL).collect();
         on!(self.write, |pool| {
-            sqlx::query("UPDATE notice_targets SET last_at = $2, last_ok = $3, last_detail = $4 WHERE id = $1")
-                .bind(id.0)
-                .bind(delivery.at.0)
-                .bind(delivery.ok)
-                .bind(detail)
-                .execute(pool)
+            sqlx::query(
+                "UPDATE notice_targets SET last_at = $2, last_ok = $3, last_detail = $4 WHERE id = $1",
+            )
+            .bind(id.0)
+            .bind(delivery.at.0)
+            .bind(delivery.ok)
+            .bind(detail)
+            .execute(pool)
         })?;
         Ok(())
     }
@@ -194,7 +197,8 @@ impl Db {
     /// [`Db::mark_changes_told`] says so. The first time nothing is untold.
     pub async fn untold_changes(&self, limit: usize) -> StorageResult<Vec<UntoldChange>> {
         let mark: Option<i64> = on!(self.read, |pool| {
-            sqlx::query_scalar("SELECT mark FROM notice_marks WHERE source = 'model_changes'").fetch_optional(pool)
+            sqlx::query_scalar("SELECT mark FROM notice_marks WHERE source = 'model_changes'")
+                .fetch_optional(pool)
         })?;
         let newest: i64 = on!(self.read, |pool| {
             sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM model_changes").fetch_one(pool)

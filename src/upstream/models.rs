@@ -231,8 +231,7 @@ impl Asked<'_> {
         };
         let secrets = secrets_of(self.channel, self.key);
         let sending = self.clients.send(call);
-        let mut response =
-            self.time.within(sending).await?.map_err(|error| FetchFailure::unsent(&error))?;
+        let mut response = self.time.within(sending).await?.map_err(|error| FetchFailure::unsent(&error))?;
         let status = response.status();
         if !(200..300).contains(&status) {
             let reading = response.read_prefix(crate::protocol::error_body::MAX_ERROR_BYTES);

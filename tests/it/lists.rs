@@ -135,7 +135,9 @@ async fn pages_without_end_in_a_circle_or_elsewhere_end_the_list() {
     let elsewhere = Pages::start(|_| Some(r#"{"data":[{"id":"stolen"}]}"#.into()));
     let address = elsewhere.raw.base_url();
     let moved = Pages::start(move |_| {
-        Some(json!({"data": [{"id": "a"}], "links": {"next": format!("{address}/models?page=2")}}).to_string())
+        Some(
+            json!({"data": [{"id": "a"}], "links": {"next": format!("{address}/models?page=2")}}).to_string(),
+        )
     });
     let circle = Pages::start(|_| Some(r#"{"models":[{"name":"a"}],"next_page_token":"again"}"#.into()));
     let endless = Pages::start(|target| {
@@ -150,7 +152,10 @@ async fn pages_without_end_in_a_circle_or_elsewhere_end_the_list() {
         let provider = if name == "circle" { "cohere" } else { "" };
         let pages_of = channel(&app, name, pages, provider).await;
         let listing = asked(&app, pages_of).await.unwrap().fetched.listing;
-        assert!(!listing.is_complete() && listing.skipped[0].to_string().contains(told), "{name}: {listing:?}");
+        assert!(
+            !listing.is_complete() && listing.skipped[0].to_string().contains(told),
+            "{name}: {listing:?}"
+        );
         assert_eq!(pages.asked().len(), most, "{name}");
     }
     assert_eq!(elsewhere.asked(), [""; 0], "no key goes to a host that a list names");

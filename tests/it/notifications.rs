@@ -120,7 +120,10 @@ async fn a_webhook_gets_json_with_the_secret_and_is_never_reached_against_the_ru
     let outcome = deliver(&clients, &good.target(true), &[], 0, now).await;
     assert!(outcome.delivery.ok && outcome.delivery.detail == "HTTP 200", "{outcome:?}");
     let got = good.got.lock().unwrap()[0].clone();
-    assert!(got.head.starts_with("POST /hook/secret-part ") && got.head.to_lowercase().contains("x-secret: a-word-between-us"));
+    assert!(
+        got.head.starts_with("POST /hook/secret-part ")
+            && got.head.to_lowercase().contains("x-secret: a-word-between-us")
+    );
     let body: Value = serde_json::from_slice(&got.body).unwrap();
     assert_eq!((&body["source"], &body["test"]), (&Value::from("onepool"), &Value::from(true)));
 
@@ -128,9 +131,14 @@ async fn a_webhook_gets_json_with_the_secret_and_is_never_reached_against_the_ru
     assert!(!private.delivery.ok && !private.worth_another && private.delivery.detail.contains("private"));
     assert_eq!(good.got.lock().unwrap().len(), 1, "a private address is not connected to");
 
-    let moved = Receiver::start("HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let moved = Receiver::start(
+        "HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    );
     let outcome = deliver(&clients, &moved.target(true), &[], 0, now).await;
-    assert!(!outcome.delivery.ok && outcome.delivery.detail.contains("redirects are not followed"), "{outcome:?}");
+    assert!(
+        !outcome.delivery.ok && outcome.delivery.detail.contains("redirects are not followed"),
+        "{outcome:?}"
+    );
     assert_eq!(moved.got.lock().unwrap().len(), 1);
 
     let busy = Receiver::start(

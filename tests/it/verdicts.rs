@@ -18,7 +18,16 @@ use crate::support::{
 const WITH_ENDPOINT: [&str; 4] = ["openrouter", "deepseek", "moonshot", "siliconflow"];
 /// Presets whose keys a call proves: because they have no endpoint, or because theirs is on the vendor's host.
 const BY_CALL: [&str; 11] = [
-    "groq", "mistral", "nvidia", "google", "cerebras", "zhipu", "sambanova", "cohere", "huggingface", "modelscope",
+    "groq",
+    "mistral",
+    "nvidia",
+    "google",
+    "cerebras",
+    "zhipu",
+    "sambanova",
+    "cohere",
+    "huggingface",
+    "modelscope",
     "",
 ];
 
@@ -107,8 +116,11 @@ fn answer(request: &RawRequest) -> (u16, Value) {
         }
         (Some(KeyIs::Right), Some(ModelIs::Open)) => {
             let choice = json!({"index": 0, "message": {"role": "assistant", "content": "pong"}, "finish_reason": "stop"});
-            (200, json!({"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice],
-                "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}))
+            (
+                200,
+                json!({"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice],
+                "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}),
+            )
         }
     }
 }
@@ -133,11 +145,17 @@ async fn no_key_is_called_valid_or_invalid_that_is_not_whatever_the_provider_and
         idle: Duration::from_secs(10),
     };
     let (mut wrong, mut count) = (Vec::new(), 0);
-    for (preset, has_endpoint) in
-        WITH_ENDPOINT.iter().map(|preset| (*preset, true)).chain(BY_CALL.iter().map(|preset| (*preset, false)))
+    for (preset, has_endpoint) in WITH_ENDPOINT
+        .iter()
+        .map(|preset| (*preset, true))
+        .chain(BY_CALL.iter().map(|preset| (*preset, false)))
     {
         for (model_is, name) in MODELS {
-            let base_url = format!("http://{}/{}/v1", provider.address(), if preset.is_empty() { "any" } else { preset });
+            let base_url = format!(
+                "http://{}/{}/v1",
+                provider.address(),
+                if preset.is_empty() { "any" } else { preset }
+            );
             let keys = KEYS.map(|(_, key)| key);
             let id = app
                 .channel_with(&format!("{preset} {name}"), &base_url, &keys, |new| {
@@ -169,8 +187,11 @@ async fn no_key_is_called_valid_or_invalid_that_is_not_whatever_the_provider_and
                 };
                 count += 1;
                 if found.verdict != truth {
-                    let steps: Vec<_> =
-                        found.steps.iter().map(|step| (step.kind, step.status, step.class, &step.text)).collect();
+                    let steps: Vec<_> = found
+                        .steps
+                        .iter()
+                        .map(|step| (step.kind, step.status, step.class, &step.text))
+                        .collect();
                     wrong.push(format!(
                         "{preset}, {key_is:?}, {model_is:?}: {:?} is not {truth:?}: {steps:?}",
                         found.verdict

@@ -275,9 +275,7 @@ async fn show(State(site): State<Site>, operator: Operator, RawQuery(query): Raw
     let channels = catalog.channels().map(|entry| (entry.channel.id.to_string(), entry.channel.name.clone()));
     let round = site.admin.rounds.progress();
     let asking = match round.running {
-        true => {
-            ProgressBox { t, progress: round }.render().map_err(|error| Error::Internal(error.into()))?
-        }
+        true => ProgressBox { t, progress: round }.render().map_err(|error| Error::Internal(error.into()))?,
         false => String::new(),
     };
     let page = ModelsPage {

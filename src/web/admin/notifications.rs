@@ -110,12 +110,7 @@ struct FormView {
 }
 
 impl FormView {
-    fn of(
-        t: Messages,
-        input: &NotificationTargetInput,
-        known: Option<&Target>,
-        errors: FieldErrors,
-    ) -> Self {
+    fn of(t: Messages, input: &NotificationTargetInput, known: Option<&Target>, errors: FieldErrors) -> Self {
         let n = t.notices;
         let has_secret = known.is_some_and(|target| {
             let Transport::Webhook(webhook) = &target.set.transport;

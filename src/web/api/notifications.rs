@@ -39,10 +39,15 @@ pub fn endpoints() -> Vec<Endpoint> {
             .example(example)
             .fails(StatusCode::CONFLICT, TAKEN),
         Endpoint::new(Method::GET, "/api/notification-targets/{id}", "Show who is notified", show),
-        Endpoint::new(Method::PATCH, "/api/notification-targets/{id}", "Change who is notified, switch it on or off", change)
-            .about("`url` and `secret` that are left out stay; an empty `secret` removes it.")
-            .example(json!({"enabled": false}))
-            .fails(StatusCode::CONFLICT, TAKEN),
+        Endpoint::new(
+            Method::PATCH,
+            "/api/notification-targets/{id}",
+            "Change who is notified, switch it on or off",
+            change,
+        )
+        .about("`url` and `secret` that are left out stay; an empty `secret` removes it.")
+        .example(json!({"enabled": false}))
+        .fails(StatusCode::CONFLICT, TAKEN),
         Endpoint::new(Method::DELETE, "/api/notification-targets/{id}", "Notify somebody no more", delete),
         Endpoint::new(Method::POST, "/api/notification-targets/{id}/test", "Send a test message", test)
             .about("Sent at once, also to a target that is off. Takes at most 15 s."),
@@ -136,7 +141,10 @@ async fn list(asked: Asked<(), Query<NamedPageQuery>>) -> Result<Shown<Notificat
     targets.retain(|target| asked.query.0.wants(&target.set.name));
     targets.sort_by_key(|target| target.id);
     let (targets, next) = asked.query.0.page()?.cut(targets, |target| target.id.0)?;
-    Ok(Shown(NotificationTargetList { items: targets.iter().map(NotificationTargetView::of).collect(), next }))
+    Ok(Shown(NotificationTargetList {
+        items: targets.iter().map(NotificationTargetView::of).collect(),
+        next,
+    }))
 }
 
 async fn show(asked: Asked<NoticeTargetId>) -> Result<Shown<NotificationTargetView>> {

@@ -20,7 +20,10 @@ async fn a_webhook_is_added_tested_changed_and_removed_and_its_secrets_are_never
     let refused = browser.post("/notifications/new", &given).await;
     assert_eq!(refused.status.as_u16(), 422);
     assert!(refused.has("private or loopback network; allow that"), "{}", refused.body);
-    assert!(!refused.has("a-word-between-us") && !refused.has("part-that-is-secret"), "typed secrets stay out");
+    assert!(
+        !refused.has("a-word-between-us") && !refused.has("part-that-is-secret"),
+        "typed secrets stay out"
+    );
 
     let made = browser.post("/notifications/new", &format!("{given}&allow_private=true")).await;
     assert_eq!((made.status.as_u16(), made.location.as_str()), (303, "/notifications/1"));
@@ -44,7 +47,11 @@ async fn a_webhook_is_added_tested_changed_and_removed_and_its_secrets_are_never
     assert_eq!(browser.post("/notifications/1", renamed).await.status.as_u16(), 303);
     let target = browser.app.site().db.notice_targets().await.unwrap().remove(0);
     let Transport::Webhook(webhook) = &target.set.transport;
-    assert_eq!((webhook.url.expose(), target.set.enabled), (url.as_str(), false), "what was left empty stayed");
+    assert_eq!(
+        (webhook.url.expose(), target.set.enabled),
+        (url.as_str(), false),
+        "what was left empty stayed"
+    );
     assert_eq!(target.set.kinds, [EventKind::KeyInvalid]);
     let (header, secret) = webhook.header.clone().unwrap();
     assert_eq!((header.as_str(), secret.expose()), ("X-OnePool-Secret", "a-word-between-us"));

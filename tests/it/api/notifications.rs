@@ -43,7 +43,8 @@ async fn every_upstream_is_asked_beside_the_request_and_progress_is_told() {
     let api = Api::start().await;
     let idle = api.get("/api/discovered-models/refresh").await;
     assert_eq!((&idle["running"], &idle["total"]), (&json!(false), &json!(0)));
-    let channel = json!({"name": "u", "base_url": "http://127.0.0.1:9", "allow_private": true, "models": ["one"]});
+    let channel =
+        json!({"name": "u", "base_url": "http://127.0.0.1:9", "allow_private": true, "models": ["one"]});
     api.post("/api/channels", channel).await;
     api.post("/api/channels/1/keys", json!({"keys": [{"secret": "upstream-key-0000-alpha"}]})).await;
     let begun = api.send(Method::POST, "/api/discovered-models/refresh", None).await.json();

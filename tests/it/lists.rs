@@ -80,9 +80,9 @@ async fn a_list_is_followed_through_its_pages_in_every_dialect() {
     let google = Pages::start(|target| {
         let model = |name: &str| json!([{"name": format!("models/{name}"), "supportedGenerationMethods": ["generateContent"]}]);
         Some(match target {
-            "/v1/models?pageSize=1000" => json!({"models": model("a"), "nextPageToken": "x y"}),
-            "/v1/models?pageSize=1000&pageToken=x+y" => json!({"models": model("b"), "nextPageToken": "z"}),
-            "/v1/models?pageSize=1000&pageToken=z" => json!({"models": model("c")}),
+            "/models?pageSize=1000" => json!({"models": model("a"), "nextPageToken": "x y"}),
+            "/models?pageSize=1000&pageToken=x+y" => json!({"models": model("b"), "nextPageToken": "z"}),
+            "/models?pageSize=1000&pageToken=z" => json!({"models": model("c")}),
             _ => return None,
         })
         .map(|body: serde_json::Value| body.to_string())

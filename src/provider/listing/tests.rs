@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Field, Knowledge, Listing, MAX_MODELS, Modality, ModelFacts, diff, parse};
+use super::{Field, Knowledge, Listing, MAX_MODELS, Modality, ModelFacts, NextPage, diff, parse};
 use crate::{
     model::{channel::Price, time::UnixMs},
     provider::preset::ListShape,

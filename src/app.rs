@@ -16,6 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     config::{self, Config},
+    discovery::round::Rounds,
     dispatch::Dispatch,
     i18n::Messages,
     jobs::{self, vitals::LifeSigns},
@@ -250,15 +251,15 @@ impl App {
             "counters",
             jobs::counters::run(catalog.clone(), dispatch.clone(), clients.clone(), tasks.stopping()),
         );
+        let asking = jobs::discovery::Parts {
+            db: db.clone(),
+            catalog: catalog.clone(),
+            clients: clients.clone(),
+            clock: clock.clone(),
+        };
         tasks.spawn(
             "discovery",
-            jobs::discovery::run(
-                db.clone(),
-                catalog.clone(),
-                clients.clone(),
-                clock.clone(),
-                tasks.stopping(),
-            ),
+            jobs::discovery::run(asking.clone(), tasks.stopping()),
         );
         tasks.spawn(
             "probes",
@@ -286,6 +287,19 @@ impl App {
                 tasks.stopping(),
             ),
         );
+        let rounds = Rounds::default();
+        tasks.spawn(
+            "discovery on demand",
+            jobs::discovery::run_rounds(asking, rounds.clone(), tasks.stopping()),
+        );
+        let noticing = jobs::notices::Parts {
+            db: db.clone(),
+            catalog: catalog.clone(),
+            dispatch: dispatch.clone(),
+            clients: clients.clone(),
+            clock: clock.clone(),
+        };
+        tasks.spawn("notifications", jobs::notices::run(noticing, tasks.stopping()));
         let relay = Arc::new(Relay::new(relay::Parts {
             catalog: catalog.clone(),
             clients: clients.clone(),
@@ -328,6 +342,7 @@ impl App {
             meters,
             admin: Arc::new(admin::Shared {
                 setup,
+                rounds,
                 recording: Some(Box::new({
                     let recorder = recorder.clone();
                     move || recorder.alarm()

@@ -10,6 +10,7 @@
 //!              selection (jobs, web, cli) -> dispatch, storage
 //!              ranking (storage, selection, pool, jobs, web, cli), which names provider
 //!              repair (cli, web) -> jobs, relay, discovery, pool, dispatch, storage, upstream, config, i18n
+//!              notices (jobs, web, cli) -> pool, upstream
 //!              ranking (storage, pool, jobs, web, cli), which names provider
 //! ```
 
@@ -24,6 +25,7 @@ pub mod i18n;
 pub mod inspect;
 pub mod jobs;
 pub mod model;
+pub mod notices;
 pub mod pool;
 pub mod protocol;
 pub mod provider;

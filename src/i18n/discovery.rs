@@ -57,6 +57,8 @@ texts! {
         none_yet: "No upstream was asked for its models yet. Ask now, or wait for the next round." / "尚未查询任何上游的模型列表。可立即查询，或等待下一轮自动刷新。";
         none_found: "No model fits." / "没有符合条件的模型。";
         refresh: "Ask the upstreams now" / "立即查询上游";
+        asking_now: "The upstreams are being asked; this page shows how far it has come." / "正在查询上游，本页会显示进度。";
+        asking(done: usize, total: usize): "Asking the upstreams: {done} of {total} have answered." / "正在查询上游：{total} 个中已有 {done} 个返回。";
         refresh_one: "Ask for models" / "查询模型";
         refreshed(channels: usize, models: usize): "Asked {channels} channels; they list {models} models." / "已查询 {channels} 个渠道，共列出 {models} 个模型。";
         refresh_failed(names: &str): "No list came from: {names}." / "以下渠道未返回列表：{names}。";

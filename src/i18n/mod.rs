@@ -18,6 +18,7 @@ mod limits;
 pub mod log;
 mod login;
 mod onboarding;
+pub mod notices;
 mod openclaw;
 mod pool;
 pub mod pool_file;
@@ -180,6 +181,8 @@ pub struct Messages {
     pub inspect: inspect::Inspect,
     /// Repairs and the Health page.
     pub repair: repair::Repair,
+    /// Notifications.
+    pub notices: notices::Notices,
     /// The usage log.
     pub log: log::Log,
     /// The usage page.
@@ -217,6 +220,7 @@ impl Messages {
             simulate: simulate::Simulate(lang),
             inspect: inspect::Inspect(lang),
             repair: repair::Repair(lang),
+            notices: notices::Notices(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),
         }

@@ -6,6 +6,7 @@ pub mod discovery;
 pub mod follow;
 pub mod probes;
 pub mod ranking;
+pub mod notices;
 pub mod rests;
 pub mod retention;
 pub mod vitals;

@@ -11,6 +11,7 @@ pub mod id;
 pub mod key;
 pub mod limit;
 pub mod managed;
+pub mod notice;
 pub mod printable;
 pub mod probe;
 pub mod recording;

@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod limits;
 pub mod maintenance;
 mod migrate;
+pub mod notices;
 pub mod password;
 pub mod pool;
 pub mod probes;

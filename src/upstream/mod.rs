@@ -5,6 +5,7 @@
 //! - [`outcome`]: what an upstream's refusal means; pure.
 //! - [`models`]: which models an upstream serves; [`check`]: whether a key works; [`counter`]: what it has used;
 //!   [`probe`]: what a model can do.
+//! - [`webhook`]: posts a message to an address of the operator's.
 
 pub mod address;
 pub mod check;
@@ -15,3 +16,4 @@ mod inflate;
 pub mod models;
 pub mod outcome;
 pub mod probe;
+pub mod webhook;

@@ -42,8 +42,13 @@ use tower_http::compression::CompressionLayer;
 
 use crate::{
     config::Config,
+    discovery::can_be_asked,
     dispatch::Dispatch,
-    model::{catalog::Catalog, id::RequestId, time::Clock},
+    model::{
+        catalog::{Catalog, ChannelEntry},
+        id::{ChannelId, RequestId},
+        time::Clock,
+    },
     ranking::chain::Purpose,
     relay::{Relay, quota::TokenMeters},
     selection::{self, Ranking, Rebuilt, Sources},
@@ -101,6 +106,15 @@ impl Site {
             dispatch: Some(&self.dispatch),
             now: self.clock.now(),
         }
+    }
+
+    /// Channels that are on and whose upstream can be asked for its models.
+    pub fn askable_channels(&self) -> Vec<ChannelId> {
+        let catalog = self.catalog.load();
+        let askable = |entry: &&Arc<ChannelEntry>| {
+            entry.channel.enabled && can_be_asked(entry, &self.catalog.provider_of(&entry.channel))
+        };
+        catalog.channels().filter(askable).map(|entry| entry.channel.id).collect()
     }
 }
 

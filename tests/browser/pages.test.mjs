@@ -36,6 +36,16 @@ before(async () => {
   await page.fill('#password', password)
   await page.press('#password', 'Enter')
   await page.waitForSelector('#value')
+  // Somebody to notify, of whom a test says that he is away.
+  await page.goto(`${world.server.url}/notifications/new`)
+  await page.fill('#name', '值班 · on call')
+  await page.fill('#url', 'http://127.0.0.1:9/hook')
+  await page.check('#allow_private')
+  await page.fill('#secret', 'a word between us')
+  await page.press('#name', 'Enter')
+  await page.waitForURL('**/notifications/1')
+  await page.locator('form[action$="/test"] button').click()
+  await page.waitForSelector('.notice.bad')
   // A pause of a key, and of a model.
   await page.goto(`${world.server.url}/channels/1/keys/2`)
   await page.locator('form[action$="/pause"] button').nth(1).click()
@@ -213,6 +223,20 @@ const pages = [
   ['routes-refused', '/routes?model=no-such-model&token=1'],
   ['routes-invalid', '/routes?model=smart&token=99&completion=-1', null, 422],
   ['openclaw', '/openclaw?token=1'],
+  ['models', '/upstream-models'],
+  ['models-found', '/upstream-models?q=deepseek&show=free'],
+  ['models-asked', '/upstream-models', async (page) => submit(page, 'form[action="/upstream-models/refresh"]')],
+  ['notifications', '/notifications'],
+  ['notification-new', '/notifications/new'],
+  ['notification-invalid', '/notifications/new', async (page) => {
+    await page.fill('#url', 'http://127.0.0.1:9/hook')
+    await page.fill('#header', 'two words')
+    for (const box of await page.locator('input[name="event"]').all()) await box.uncheck()
+    await page.locator('form[action="/notifications/new"]').evaluate((form) => { form.noValidate = true })
+    await submit(page, '#url')
+  }, 422],
+  ['notification', '/notifications/1'],
+  ['notification-delete', '/notifications/1/delete'],
   ['settings', '/settings'],
   ['settings-invalid', '/settings', async (page) => {
     await page.fill('#RETENTION_DAYS', '0')

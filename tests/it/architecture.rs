@@ -26,25 +26,26 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("selection", "error model provider ranking scheduler storage dispatch"),
     ("relay", "error model protocol scheduler provider storage upstream dispatch"),
     ("pool", "error model protocol scheduler provider ranking storage upstream i18n"),
+    ("notices", "error model i18n pool upstream"),
     (
         "jobs",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection relay i18n export import pool",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection relay i18n export import pool notices",
     ),
     (
         "repair",
-        "error model scheduler storage upstream dispatch discovery selection relay i18n config pool jobs",
+        "error model scheduler storage upstream dispatch discovery selection relay i18n config pool notices jobs",
     ),
     (
         "web",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool repair",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool notices repair",
     ),
     (
         "app",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool jobs repair web",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool notices jobs repair web",
     ),
     (
         "cli",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool jobs repair web app",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool notices jobs repair web app",
     ),
 ];
 

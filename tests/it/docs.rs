@@ -25,6 +25,7 @@ const PAIRS: &[&str] = &[
     "docs/errors",
     "docs/limits",
     "docs/models",
+    "docs/notifications",
     "docs/openclaw",
     "docs/performance",
     "docs/pool-file",

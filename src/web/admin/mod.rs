@@ -14,6 +14,7 @@ mod health;
 pub mod log;
 pub mod login;
 mod models;
+mod notifications;
 pub mod openclaw;
 pub mod preferences;
 pub mod ranking;
@@ -40,6 +41,7 @@ use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 
 use super::{Site, face};
 use crate::{
+    discovery::round::Rounds,
     error::Error,
     i18n::Messages,
     model::recording::{Alarm, Broken},
@@ -59,6 +61,8 @@ pub struct Shared {
     pub setup: setup_code::SetupCode,
     /// Says what is wrong with the recording of usage.
     pub recording: Option<RecordingState>,
+    /// Asks several upstreams for their models, beside the pages.
+    pub rounds: Rounds,
     /// Held while a script's change is made from the present state.
     pub changing: tokio::sync::Mutex<()>,
     /// Begins repairs and knows how they stand, if the server can.
@@ -98,6 +102,7 @@ pub fn router(site: Site) -> Router {
         .merge(login::router())
         .merge(health::router())
         .merge(models::router())
+        .merge(notifications::router())
         .merge(openclaw::router())
         .merge(preferences::router())
         .merge(ranking::router())

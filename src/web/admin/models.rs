@@ -6,17 +6,16 @@ use askama::Template;
 use axum::{
     Router,
     extract::{RawQuery, State},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 
 use crate::{
     discovery::{
-        RefreshFailure,
         probe::{HeldBack, Prober, Subject, open_kinds},
-        refresh,
+        round::Progress,
     },
-    error::Result,
+    error::{Error, Result},
     i18n::Messages,
     model::{
         catalog::{Catalog, ChannelEntry},
@@ -48,6 +47,8 @@ const PER_PAGE: usize = 100;
 const CHANGES: usize = 30;
 /// The most channels whose state is listed; an operator with more has the filter.
 const MOST_CHANNELS: usize = 50;
+/// How long a page waits for upstreams that were asked; what takes longer goes on beside it.
+const MOMENT: Duration = Duration::from_millis(800);
 /// The longest name in a table, in characters.
 const MOST_NAME: usize = 120;
 
@@ -56,15 +57,25 @@ pub fn router() -> Router<Site> {
     Router::new()
         .route("/upstream-models", get(show))
         .route("/upstream-models/refresh", get(to_models).post(refresh_now))
+        .route("/upstream-models/progress", get(progress))
         .route("/upstream-models/seen", get(to_models).post(seen))
         .route("/upstream-models/probe", post(probe).get(to_models))
         .route("/upstream-models/offer", post(offer).get(to_models))
 }
 
 #[derive(Template)]
+#[template(path = "partials/asking.html")]
+struct ProgressBox {
+    t: Messages,
+    progress: Progress,
+}
+
+#[derive(Template)]
 #[template(path = "pages/models.html")]
 struct ModelsPage {
     c: Chrome,
+    /// Shows how far a round has come, while there is one.
+    asking: String,
     q: String,
     channel: String,
     channels: Vec<(String, String)>,
@@ -342,8 +353,14 @@ async fn show(State(site): State<Site>, operator: Operator, RawQuery(query): Raw
     let link = |page: usize| format!("/upstream-models?{}", address(q, channel, show, page));
     let choice = |value: &str, label: &str| (value.to_owned(), label.to_owned());
     let channels = catalog.channels().map(|entry| (entry.channel.id.to_string(), entry.channel.name.clone()));
+    let round = site.admin.rounds.progress();
+    let asking = match round.running {
+        true => ProgressBox { t, progress: round }.render().map_err(|error| Error::Internal(error.into()))?,
+        false => String::new(),
+    };
     let page = ModelsPage {
         c: operator.chrome(Section::Models),
+        asking,
         q: q.to_owned(),
         channel: channel.to_owned(),
         channels: [choice("", t.common.all())].into_iter().chain(channels).collect(),
@@ -393,40 +410,23 @@ async fn seen(State(site): State<Site>, operator: Operator, fields: Fields) -> R
     Ok(see_other("/upstream-models"))
 }
 
-/// `POST /upstream-models/refresh`: asks the upstream of one channel, or of all that are on, one after the other.
+/// `POST /upstream-models/refresh`: has the upstream of one channel asked, or those of all that are on, beside the page. What is
+/// there within a moment is told at once.
 async fn refresh_now(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
     let d = operator.t().discovery;
-    let catalog = site.catalog.load();
     let only = fields.text("channel").parse().ok().map(ChannelId);
-    let is_wanted = |entry: &&std::sync::Arc<ChannelEntry>| match only {
-        Some(id) => entry.channel.id == id,
-        None => entry.channel.enabled && !entry.keys.is_empty(),
+    let rounds = &site.admin.rounds;
+    match only {
+        Some(id) => {
+            site.catalog.load().channel(id).ok_or(Error::NotFound)?;
+            rounds.ask([id]);
+        }
+        None => rounds.ask(site.askable_channels()),
+    }
+    let (kind, text) = match tokio::time::timeout(MOMENT, rounds.finished()).await {
+        Ok(progress) => ended(operator.t(), &progress),
+        Err(_) => (FlashKind::Ok, d.asking_now().to_owned()),
     };
-    let (mut asked, mut models, mut failed) = (0, 0, Vec::new());
-    for entry in catalog.channels().filter(is_wanted) {
-        let timeouts = patient_timeouts(&catalog, &entry.channel);
-        let provider = site.catalog.provider_of(&entry.channel);
-        match refresh(&site.db, &site.clients, entry, &provider, timeouts, site.clock.now()).await {
-            Ok(refreshed) => {
-                asked += 1;
-                models += refreshed.fetched.listing.models.len();
-            }
-            Err(RefreshFailure::Storage(error)) => return Err(error.into()),
-            Err(RefreshFailure::Fetch(_) | RefreshFailure::NoKey) => {
-                failed.push(entry.channel.name.as_str());
-            }
-        }
-    }
-    let mut text = d.refreshed(asked, models);
-    if !failed.is_empty() {
-        let most = 10;
-        let mut names = failed.iter().take(most).copied().collect::<Vec<_>>().join(", ");
-        if failed.len() > most {
-            names.push('…');
-        }
-        text = format!("{text} {}", d.refresh_failed(&names));
-    }
-    let kind = if failed.is_empty() { FlashKind::Ok } else { FlashKind::Bad };
     let back = format!("/upstream-models?{}", address("", fields.text("channel"), "", 1));
     Ok(see_other_with(back.trim_end_matches('?'), kind, text))
 }
@@ -478,6 +478,33 @@ async fn probe(State(site): State<Site>, operator: Operator, fields: Fields) -> 
         text = format!("{text} {more}");
     }
     Ok(see_other_with(back, kind, text))
+}
+
+/// What came of a round.
+fn ended(t: Messages, progress: &Progress) -> (FlashKind, String) {
+    const MOST: usize = 10;
+    let d = t.discovery;
+    let failed = &progress.failed;
+    let text = d.refreshed(progress.done - failed.len().min(progress.done), progress.models);
+    if failed.is_empty() {
+        return (FlashKind::Ok, text);
+    }
+    let mut names = failed.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if failed.len() > MOST {
+        names.push('…');
+    }
+    (FlashKind::Bad, format!("{text} {}", d.refresh_failed(&names)))
+}
+
+/// `GET /upstream-models/progress`: how far a round has come, for the box that shows it. Once the round is over the whole page
+/// is loaded anew.
+async fn progress(State(site): State<Site>, operator: Operator) -> Result<Response> {
+    let progress = site.admin.rounds.progress();
+    if !progress.running {
+        return Ok(([("hx-refresh", "true")], "").into_response());
+    }
+    let t = operator.t();
+    render(&ProgressBox { t, progress })
 }
 
 /// `POST /upstream-models/offer`: the selected models are offered by their channels, beside those that are already.

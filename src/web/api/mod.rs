@@ -4,6 +4,7 @@
 //! - [`auth`], [`input`], [`refusal`]: who asks, what is sent, and why it is refused.
 //! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `ranking`, `tokens`, `usage`, `settings`, `pool`, `server`,
 //! - One file per noun: `channels`, `keys`, `models`, `probes`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `pool`, `server`,
+//! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `notifications`, `pool`, `server`,
 //!   `account`.
 //! - [`document`] and [`page`]: the OpenAPI document, and the page that shows it.
 
@@ -18,6 +19,7 @@ pub mod input;
 mod keys;
 pub mod models;
 mod new_channel;
+mod notifications;
 mod page;
 mod pool;
 pub mod ranking;
@@ -84,6 +86,7 @@ pub fn nouns() -> Vec<Noun> {
         noun("Tokens", "What clients present, and what they may do with it.", tokens::endpoints()),
         noun("Usage", "The log of calls, and sums of it.", usage::endpoints()),
         noun("Settings", "The server's settings.", settings::endpoints()),
+        noun("Notifications", "Who is told of what happens in the pool.", notifications::endpoints()),
         noun("Pool", "The pool as a whole: declared, exported, backed up.", pool::endpoints()),
         noun("Server", "The server as a whole.", server::endpoints()),
         noun("Repair", "Looking after the installation, and what that found.", repair::endpoints()),

@@ -8,6 +8,7 @@ mod channels;
 mod limits;
 mod models;
 mod ranking;
+mod notifications;
 mod tokens;
 
 use std::time::Duration;

@@ -7,9 +7,12 @@ use onepool::{
 };
 
 use super::Browser;
-use crate::support::upstream::{
-    Upstream,
-    skill::{Skills, Tools},
+use crate::support::{
+    raw::{Gate, Raw, write_json},
+    upstream::{
+        Upstream,
+        skill::{Skills, Tools},
+    },
 };
 
 /// A channel whose upstream listed this many models.
@@ -121,8 +124,42 @@ async fn the_page_asks_upstreams_and_says_which_gave_no_list() {
     }
     site.catalog.reload().await.unwrap();
     assert_eq!(browser.post("/upstream-models/refresh", "channel=").await.status.as_u16(), 303);
+    let progress = site.admin.rounds.finished().await;
+    assert_eq!((progress.done, progress.models, progress.failed), (2, 2, vec!["Bad".to_owned()]));
     let page = browser.get("/upstream-models").await;
     assert!(page.has("2 models") && page.has("no connection: refused"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_page_shows_how_far_asking_has_come_and_is_loaded_anew_at_the_end() {
+    let browser = Browser::start().await;
+    listed(&browser, "Some", 3).await;
+    let gate = Gate::default();
+    let held = gate.clone();
+    let slow = Raw::answer(move |_, socket| {
+        held.wait();
+        write_json(socket, r#"{"data":[{"id":"late"}]}"#);
+    });
+    let site = browser.app.site();
+    let new = NewChannel {
+        name: "Slow".into(),
+        base_url: slow.base_url(),
+        allow_private: true,
+        enabled: true,
+        provider: "ollama".into(),
+        ..NewChannel::default()
+    };
+    site.db.create_channel(&new).await.unwrap();
+    site.catalog.reload().await.unwrap();
+    assert_eq!(browser.post("/upstream-models/refresh", "channel=").await.status.as_u16(), 303);
+    let asking = "Asking the upstreams: 0 of 1 have answered.";
+    let page = browser.get("/upstream-models").await;
+    assert!(page.has(asking) && page.has("hx-get=\"/upstream-models/progress\""), "{}", page.body);
+    assert!(browser.get("/upstream-models/progress").await.has(asking));
+    gate.open();
+    site.admin.rounds.finished().await;
+    assert_eq!(browser.get("/upstream-models/progress").await.body, "");
+    assert!(!browser.get("/upstream-models").await.has("Asking the upstreams"));
 }
 
 #[tokio::test]

@@ -136,6 +136,9 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
     assert_eq!(api.post("/api/chains", chain).await.status, 201);
     let name = json!({"name": "n", "model": "m"});
     assert_eq!(api.post("/api/ranking/names", name).await.status, 201);
+    let webhook = json!({"name": "ops", "url": "https://hooks.example/secret-of-the-address",
+        "secret": "header-value-that-is-secret", "events": ["key_invalid"]});
+    assert_eq!(api.post("/api/notification-targets", webhook).await.status, 201);
     let call = api.app.chat(true, "words=3").await;
     assert_eq!(call.status, 200);
     api.app.app.flush_usage().await;

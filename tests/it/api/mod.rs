@@ -10,6 +10,7 @@ mod document;
 mod keys;
 mod limits;
 mod onboarding;
+mod notifications;
 mod pool;
 mod ranking;
 mod repair;

@@ -54,7 +54,8 @@ pub fn endpoints() -> Vec<Endpoint> {
             .example(json!({"name": "house/big-model", "model": "gpt-oss-120b"}))
             .fails(StatusCode::CONFLICT, "There are 2000 names already."),
         Endpoint::new(Method::DELETE, "/api/ranking/names", "Take a name from its model", part)
-            .about("The chains are rebuilt before the answer."),
+            .about("The chains are rebuilt before the answer.")
+            .fails(StatusCode::NOT_FOUND, "The name is joined to no model there."),
     ]
 }
 

@@ -19,17 +19,14 @@ texts! {
         hand_made: "A chain of this name was made by hand. It stays as it is, and calls go to it; delete or rename it to have it managed." / "已有手工建立的同名回退链，它保持不变，调用仍由它处理；删除或改名后才会由排名自动管理。";
         channels_model: "A channel offers a model of this name. Calls for it go there, and not to this chain." / "已有渠道提供同名模型，对该名称的调用会发往该渠道，而不是此回退链。";
         hand_made_link: "To the chain" / "查看该回退链";
-        not_built: "This chain has not been built yet." / "此回退链尚未建立。";
         built_at(when: &str): "Built {when}" / "建立于 {when}";
         rebuild: "Rebuild now" / "立即重建";
-        rebuilt(models: usize): "Rebuilt: {models} models in this chain." / "已重建：此回退链共有 {models} 个模型。";
         rebuilt_all: "The managed chains were rebuilt." / "自动回退链已重建。";
 
         // What the operator wants of a chain.
         wishes: "What is wanted" / "回退链设置";
         enabled: "Managed and on" / "启用自动管理";
         free_only: "Only models that cost nothing" / "仅使用免费模型";
-        free_only_short: "only free models" / "仅免费模型";
         most_models: "At most so many models" / "模型数量上限";
         wishes_saved: "Saved, and the chain was rebuilt." / "已保存，并已重建回退链。";
 
@@ -83,7 +80,6 @@ texts! {
         weights: "Weights" / "权重";
         weights_intro: "A score is the weighted sum of five components, each from 0 to 1000 points. Only the proportions of the weights matter. What is unknown is told as unknown and never lifts a model." / "得分是五个分项（各 0 到 1000 分）的加权和，只看权重之间的比例。未知的内容会标明未知，不会抬高模型的得分。";
         weights_fast: "auto:fast always has the weights of “fastest”." / "auto:fast 始终使用“最快”的权重。";
-        preset: "Preset" / "预设";
         in_use: "in use" / "使用中";
         own_weights: "Your own weights" / "自定义权重";
         own_weights_hint: "From 0 (does not count) to 100." / "从 0（不计入）到 100。";
@@ -114,10 +110,8 @@ texts! {
         // Why a score is what it is.
         component: "Component" / "分项";
         points: "Points" / "分数";
-        weight: "Weight" / "权重";
         contribution: "Adds" / "贡献";
         because: "Because" / "依据";
-        counted_as(points: u16): "counted as {points}" / "按 {points} 计";
         published(name: &str, value: &str, as_of: &str): "published: {name}: {value}, as of {as_of}" / "公开结果：{name}：{value}（{as_of}）";
         self_reported: "reported by its maker alone" / "仅由开发方公布";
         general_figure: "a figure for all sorts of tasks: there is none for this purpose" / "此用途没有专门的结果，采用综合结果";
@@ -170,8 +164,8 @@ texts! {
         name_removed(name: &str): "{name} stands for itself again." / "{name} 恢复为独立的模型。";
         remove: "Remove" / "移除";
         remove_name(name: &str): "Remove {name}" / "移除 {name}";
-        from_data: "bundled" / "内置";
-        from_operator: "yours" / "自定义";
+        bundled: "bundled" / "内置";
+        of_operator: "yours" / "自定义";
         no_names: "No name fits." / "没有符合条件的名称。";
         name_wrong: "A name has 1 to 200 characters, and no blanks." / "名称为 1 到 200 个字符，不含空格。";
         too_many_names(most: usize): "There are {most} names already; remove one first." / "已有 {most} 个名称，请先移除一个。";

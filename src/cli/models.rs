@@ -1,6 +1,9 @@
 //! `onepool models`: what the upstreams list; and `onepool refresh`: asks them.
 
+use std::{collections::BTreeMap, pin::pin};
+
 use clap::Command;
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::{
@@ -11,7 +14,11 @@ use super::{
     session::{Session, on_folder},
 };
 use crate::{
-    discovery::{RefreshFailure, refresh, summary},
+    discovery::{
+        RefreshFailure,
+        round::{Question, ask_each},
+        summary,
+    },
     i18n::Messages,
     model::{catalog::ChannelEntry, decimal, id::ChannelId, time::UnixMs},
     pool::{rules::DOLLAR_PLACES, upkeep::patient_timeouts},
@@ -196,7 +203,7 @@ async fn changes(
     })
 }
 
-/// Asks one upstream after the other. One that gives no list makes the command fail, after the others were asked.
+/// Asks several upstreams at a time. One that gives no list makes the command fail, after the others were asked.
 fn run_refresh(call: &Invocation) -> Result<(), Failure> {
     on_folder(call, async |session| {
         let (m, t) = (call.m, call.m.discovery);
@@ -206,21 +213,26 @@ fn run_refresh(call: &Invocation) -> Result<(), Failure> {
             None => catalog.channels().filter(|entry| entry.channel.enabled).cloned().collect(),
         };
         let (clients, providers) = (session.clients(), session.providers.load());
-        let (mut rows, mut items, mut failed) = (Vec::new(), Vec::new(), false);
-        for entry in &entries {
-            let ChannelEntry { channel, .. } = &**entry;
-            let timeouts = patient_timeouts(&catalog, channel);
-            let provider = providers.of(&channel.provider);
-            let outcome = refresh(&session.db, &clients, entry, provider, timeouts, session.now()).await;
+        let question = |entry: std::sync::Arc<ChannelEntry>| Question {
+            provider: providers.of(&entry.channel.provider).clone(),
+            timeouts: patient_timeouts(&catalog, &entry.channel),
+            entry,
+        };
+        let questions: Vec<Question> = entries.into_iter().map(question).collect();
+        let (mut answers, mut failed) = (BTreeMap::new(), false);
+        let mut outcomes = pin!(ask_each(&session.db, &clients, &questions, || session.now()));
+        while let Some((place, outcome)) = outcomes.next().await {
+            let ChannelEntry { channel, .. } = &*questions[place].entry;
+            let item;
             let (count, text, look) = match outcome {
                 Ok(refreshed) => {
                     let (listing, saved) = (&refreshed.fetched.listing, refreshed.saved);
-                    items.push(json!({
+                    item = json!({
                         "channel": channel.name, "models": listing.models.len(), "first": saved.first,
                         "appeared": saved.appeared, "changed": saved.changed, "vanished": saved.vanished,
                         "unproved": saved.unproved, "skipped": listing.skipped_count,
                         "fault": listing.skipped.first().map(ToString::to_string),
-                    }));
+                    });
                     let mut text = if saved.first {
                         t.first_list().to_owned()
                     } else {
@@ -238,12 +250,14 @@ fn run_refresh(call: &Invocation) -> Result<(), Failure> {
                         RefreshFailure::Fetch(failure) => summary(&failure),
                         _ => m.channels.fetch_no_key().to_owned(),
                     };
-                    items.push(json!({ "channel": channel.name, "models": null, "fault": text }));
+                    item = json!({ "channel": channel.name, "models": null, "fault": text });
                     (None, text, Look::Bad)
                 }
             };
-            rows.push((channel.name.clone(), count, text, look));
+            answers.insert(place, (item, (channel.name.clone(), count, text, look)));
         }
+        // As the channels stand, whoever was the quickest.
+        let (items, rows): (Vec<_>, Vec<_>) = answers.into_values().unzip();
         tell(call, &json!({ "items": items }), || {
             let mut table = Table::new([t.channel(), t.title(), m.log.result()]);
             for (name, count, text, look) in &rows {

@@ -57,7 +57,8 @@ pub fn run(call: &Invocation) -> Result<(), Failure> {
         .map_err(|error| explain(error, texts))?;
 
     let sealed = rotated.resealed;
-    let mut lines = vec![texts.rotated(sealed.keys, sealed.token_values, sealed.channels)];
+    let mut lines =
+        vec![texts.rotated(sealed.keys, sealed.token_values, sealed.channels, sealed.notice_targets)];
     match (given, new_key_file) {
         (Some(_), Some(file)) => {
             lines.push(texts.change_the_setting(&file.display().to_string()));

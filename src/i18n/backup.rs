@@ -39,7 +39,7 @@ texts! {
         wrong_key(path: &str): "the master key does not open the secrets in {path}: give the key that was in force when the backup was made, with --secret-key-file (after a key rotation the data folder keeps it as secret.key.until-...)" / "主密钥无法解开 {path} 中的机密数据：请用 --secret-key-file 提供备份时所用的密钥（更换主密钥后，旧密钥保存在数据目录的 secret.key.until-... 文件中）";
         restore_unwritable(path: &str, cause: &str): "cannot write {path}: {cause}. See to it that there is room, and that this user may write there" / "无法写入 {path}：{cause}。请确认空间充足且当前用户有写权限";
 
-        rotated(keys: u64, token_values: u64, channels: u64): "a new master key is in force; sealed anew: keys: {keys}, token values: {token_values}, channels (headers, proxies): {channels}" / "新的主密钥已生效；已重新加密：密钥 {keys} 个，令牌值 {token_values} 个，渠道（请求头与代理）{channels} 个";
+        rotated(keys: u64, token_values: u64, channels: u64, targets: u64): "a new master key is in force; sealed anew: keys: {keys}, token values: {token_values}, channels (headers, proxies): {channels}, notification targets: {targets}" / "新的主密钥已生效；已重新加密：密钥 {keys} 个，令牌值 {token_values} 个，渠道（请求头与代理）{channels} 个，通知目标 {targets} 个";
         new_key_is_in(path: &str): "The new key is in {path}." / "新密钥位于 {path}。";
         old_key_is_in(path: &str): "Backups made before need the old key, which is kept in {path}: move it to where you keep those backups' keys, and delete it when they are gone." / "此前的备份仍需旧密钥，旧密钥保存在 {path}：请移到存放这些备份密钥的地方，备份清除后再删除。";
         change_the_setting(path: &str): "Before you start the server, set SECRET_KEY_FILE to {path}, or SECRET_KEY to what is in it. With the old key it refuses to start." / "启动服务前，请将 SECRET_KEY_FILE 设为 {path}，或将 SECRET_KEY 设为其中的内容。使用旧密钥将无法启动。";

@@ -57,6 +57,8 @@ texts! {
         none_yet: "No upstream was asked for its models yet. Ask now, or wait for the next round." / "尚未查询任何上游的模型列表。可立即查询，或等待下一轮自动刷新。";
         none_found: "No model fits." / "没有符合条件的模型。";
         refresh: "Ask the upstreams now" / "立即查询上游";
+        asking_now: "The upstreams are being asked; this page shows how far it has come." / "正在查询上游，本页会显示进度。";
+        asking(done: usize, total: usize): "Asking the upstreams: {done} of {total} have answered." / "正在查询上游：{total} 个中已有 {done} 个返回。";
         refresh_one: "Ask for models" / "查询模型";
         refreshed(channels: usize, models: usize): "Asked {channels} channels; they list {models} models." / "已查询 {channels} 个渠道，共列出 {models} 个模型。";
         refresh_failed(names: &str): "No list came from: {names}." / "以下渠道未返回列表：{names}。";
@@ -106,7 +108,7 @@ texts! {
         provider_by_key(name: &str): "This looks like a key of {name}, which is chosen now. Check it and send the form again." / "这似乎是 {name} 的密钥，已为您选择该提供商。请确认后重新提交。";
         provider_not_told: "Choose a provider or give a base URL: the key does not tell where it belongs." / "请选择提供商或填写接口地址：无法从密钥判断其归属。";
         provider_ambiguous(names: &str): "Choose a provider: keys like this belong to {names}." / "请选择提供商：此类密钥可能属于 {names}。";
-        preset_hint: "With a provider, name and base URL may be left empty." / "选择提供商后，名称和接口地址可以留空。";
+        preset_hint: "A provider and a key are enough; many keys tell the provider by themselves. Another server needs its address below." / "选择提供商并填写密钥即可；许多密钥本身就能判断提供商。其他服务器请在下方填写地址。";
         terms: "Terms of use" / "使用条款";
         get_key(name: &str): "Get a key of {name}" / "获取 {name} 的密钥";
         about_key: "A key to add: env:NAME, file:PATH, or - to read it from stdin; may be given several times" / "要添加的密钥：env:变量名、file:路径，或 - 表示从标准输入读取；可多次给出";

@@ -1,17 +1,21 @@
 //! Asks every channel's upstream for its models from time to time, and takes over which models answered calls.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
+use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    discovery::{RefreshFailure, refresh},
+    discovery::{
+        RefreshFailure, Refreshed, can_be_asked,
+        round::{Question, Rounds, ask_each},
+    },
     model::{
-        catalog::ChannelEntry,
+        catalog::{Catalog, ChannelEntry},
         time::{Clock, UnixMs},
     },
     pool::upkeep::patient_timeouts,
-    storage::{Db, StorageResult, catalog::CatalogStore, discovery::Discovery},
+    storage::{Db, StorageError, StorageResult, catalog::CatalogStore, discovery::Discovery},
     upstream::client::Clients,
 };
 
@@ -23,8 +27,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 const ANSWERS_AT_FIRST: Duration = Duration::from_secs(30 * 86_400);
 const ANSWERS: Duration = Duration::from_secs(3600);
 
-/// Looks for ever. One channel is asked at a time.
-pub async fn run(db: Db, catalog: CatalogStore, clients: Clients, clock: Clock, stopping: CancellationToken) {
+/// What the job works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where what is listed is noted.
+    pub db: Db,
+    /// The channels.
+    pub catalog: CatalogStore,
+    /// The network.
+    pub clients: Clients,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// Looks for ever.
+pub async fn run(parts: Parts, stopping: CancellationToken) {
     let mut since = ANSWERS_AT_FIRST;
     loop {
         tokio::select! {
@@ -32,8 +49,8 @@ pub async fn run(db: Db, catalog: CatalogStore, clients: Clients, clock: Clock, 
             () = stopping.cancelled() => return,
         }
         let look = async {
-            db.note_model_answers(clock.now() - since).await?;
-            refresh_due(&db, &catalog, &clients, &clock).await
+            parts.db.note_model_answers(parts.clock.now() - since).await?;
+            refresh_due(&parts).await
         };
         tokio::select! {
             result = look => match result {
@@ -45,39 +62,90 @@ pub async fn run(db: Db, catalog: CatalogStore, clients: Clients, clock: Clock, 
     }
 }
 
-/// Asks every upstream that is due, one after the other.
-async fn refresh_due(db: &Db, catalog: &CatalogStore, clients: &Clients, clock: &Clock) -> StorageResult<()> {
-    let snapshot = catalog.load();
+/// Does the rounds that pages and scripts ask for.
+pub async fn run_rounds(parts: Parts, rounds: Rounds, stopping: CancellationToken) {
+    loop {
+        let round = async {
+            let wanted = rounds.next().await;
+            let snapshot = parts.catalog.load();
+            let entries = snapshot.channels().filter(|entry| wanted.contains(&entry.channel.id));
+            let questions = questions(&parts, &snapshot, entries);
+            let note = |entry: &ChannelEntry, outcome: &Result<Refreshed, RefreshFailure>| {
+                let models = outcome.as_ref().ok().map(|refreshed| refreshed.fetched.listing.models.len());
+                rounds.answered(entry, models);
+            };
+            if let Err(error) = ask(&parts, &questions, note).await {
+                tracing::warn!(%error, "cannot note what upstreams list");
+            }
+            rounds.done();
+        };
+        tokio::select! {
+            () = round => {}
+            () = stopping.cancelled() => return,
+        }
+    }
+}
+
+/// Asks every upstream that is due, several at a time.
+async fn refresh_due(parts: &Parts) -> StorageResult<()> {
+    let snapshot = parts.catalog.load();
     let every = Duration::from_secs(u64::from(snapshot.settings.discovery_every_hours) * 3600);
     if every.is_zero() {
         return Ok(());
     }
-    let known = db.discoveries().await?;
+    let known = parts.db.discoveries().await?;
     let is_due = |entry: &&Arc<ChannelEntry>| {
         let channel = &entry.channel;
         channel.enabled
-            && !entry.keys.is_empty()
-            && due(known.get(&channel.id), channel.id.0, every, clock.now())
+            && can_be_asked(entry, &parts.catalog.provider_of(channel))
+            && due(known.get(&channel.id), channel.id.0, every, parts.clock.now())
     };
-    for entry in snapshot.channels().filter(is_due) {
-        let channel = &entry.channel;
-        let timeouts = patient_timeouts(&snapshot, channel);
-        let provider = catalog.provider_of(channel);
-        match refresh(db, clients, entry, &provider, timeouts, clock.now()).await {
+    let questions = questions(parts, &snapshot, snapshot.channels().filter(is_due));
+    ask(parts, &questions, |_, _| {}).await
+}
+
+fn questions<'a>(
+    parts: &Parts,
+    snapshot: &Catalog,
+    entries: impl Iterator<Item = &'a Arc<ChannelEntry>>,
+) -> Vec<Question> {
+    let question = |entry: &Arc<ChannelEntry>| Question {
+        entry: entry.clone(),
+        provider: parts.catalog.provider_of(&entry.channel),
+        timeouts: patient_timeouts(snapshot, &entry.channel),
+    };
+    entries.map(question).collect()
+}
+
+/// Asks them all; a fault of the database is given back at the end.
+async fn ask(
+    parts: &Parts,
+    questions: &[Question],
+    note: impl Fn(&ChannelEntry, &Result<Refreshed, RefreshFailure>),
+) -> StorageResult<()> {
+    let mut fault = Ok(());
+    let mut outcomes = pin!(ask_each(&parts.db, &parts.clients, questions, || parts.clock.now()));
+    while let Some((place, outcome)) = outcomes.next().await {
+        let entry = &questions[place].entry;
+        note(entry, &outcome);
+        match outcome {
             Ok(refreshed) => {
                 let saved = refreshed.saved;
                 tracing::debug!(
-                    channel = %channel.id, models = refreshed.fetched.listing.models.len(), appeared = saved.appeared,
-                    changed = saved.changed, vanished = saved.vanished, "asked an upstream for its models"
+                    channel = %entry.channel.id, models = refreshed.fetched.listing.models.len(),
+                    appeared = saved.appeared, changed = saved.changed, vanished = saved.vanished,
+                    "asked an upstream for its models"
                 );
             }
-            Err(RefreshFailure::Storage(error)) => return Err(error),
+            // A channel that was deleted meanwhile has no list.
+            Err(RefreshFailure::Storage(StorageError::Missing)) => {}
+            Err(RefreshFailure::Storage(error)) => fault = Err(error),
             Err(RefreshFailure::Fetch(_) | RefreshFailure::NoKey) => {
-                tracing::debug!(channel = %channel.id, "an upstream gave no list of models");
+                tracing::debug!(channel = %entry.channel.id, "an upstream gave no list of models");
             }
         }
     }
-    Ok(())
+    fault
 }
 
 /// Whether it is time to ask again: after the interval, up to a tenth sooner or later, so that channels that were made

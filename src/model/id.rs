@@ -42,6 +42,8 @@ ids! {
     AccessTokenId,
     /// A chain: a virtual model made by hand.
     ChainId,
+    /// Whom notifications go to.
+    NoticeTargetId,
 }
 
 /// One client request. A UUID version 7, so that ids sort by time; shown to clients as `x-request-id`.

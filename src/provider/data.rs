@@ -160,6 +160,8 @@ pub(super) struct File {
     /// The endpoints that it serves, by the names that the usage log has, such as `images` and `speech`; it may serve others,
     /// which are tried last. Left out: nobody has looked.
     pub endpoints: Option<Endpoints>,
+    /// Environment variables that hold its key by custom, the usual one first.
+    pub key_env: Option<Vec<String>>,
     /// Who owns a quota.
     pub quota_owner: Option<QuotaOwner>,
     /// When its days and months begin; without it, no limit of the file may have a calendar window.

@@ -67,6 +67,8 @@ pub struct Provider {
     pub key_prefix: Option<String>,
     /// The endpoints that it is known to serve; it may serve others.
     pub endpoints: Endpoints,
+    /// Environment variables that hold its key by custom, the usual one first.
+    pub key_env: Vec<String>,
     /// Who owns a quota.
     pub quota_owner: QuotaOwner,
     /// What is counted against a limit on tokens when a call is let in.
@@ -237,6 +239,15 @@ impl Providers {
         let longest = self.all().filter(fits).map(|provider| length(&provider)).max();
         self.all().filter(fits).filter(|provider| Some(length(provider)) == longest).collect()
     }
+
+    /// The providers whose keys stand in a variable of this name by custom. A number at its end does not matter, so that
+    /// `GROQ_API_KEY_2` belongs to whom `GROQ_API_KEY` belongs; nor does letter case.
+    pub fn with_variable(&self, name: &str) -> Vec<&Arc<Provider>> {
+        let name = name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['_', '-', ' ']);
+        let has =
+            |provider: &&Arc<Provider>| provider.key_env.iter().any(|known| known.eq_ignore_ascii_case(name));
+        self.all().filter(has).collect()
+    }
 }
 
 /// The embedded files: names and texts.
@@ -281,6 +292,7 @@ fn over(base: File, file: File) -> File {
         auth: file.auth.or(base.auth),
         key_prefix: file.key_prefix.or(base.key_prefix),
         endpoints: file.endpoints.or(base.endpoints),
+        key_env: file.key_env.or(base.key_env),
         quota_owner: file.quota_owner.or(base.quota_owner),
         reset: file.reset.or(base.reset),
         reservation: file.reservation.or(base.reservation),
@@ -318,6 +330,7 @@ fn build(file: File) -> Result<Provider, Vec<(String, String)>> {
         auth: file.auth.unwrap_or_default(),
         key_prefix: file.key_prefix,
         endpoints: file.endpoints.unwrap_or_default(),
+        key_env: file.key_env.unwrap_or_default(),
         quota_owner: file.quota_owner.unwrap_or_default(),
         reservation: file.reservation.unwrap_or_default(),
         rejected_calls: file.rejected_calls.unwrap_or_default(),

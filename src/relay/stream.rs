@@ -27,7 +27,7 @@ use crate::{
         endpoint::{Dialect, Endpoint, Unit},
         secret::Secret,
         token::ClientProfile,
-        usage::{OutcomeClass, Units},
+        usage::{ModelFault, OutcomeClass, Units},
     },
     protocol::{
         openai::InBandError,
@@ -266,6 +266,7 @@ impl Live {
                 let detail = &*detail;
                 self.over = true;
                 self.book();
+                self.ticket.blame_model(Some(ModelFault::Failed));
                 self.ticket.end_attempt(OutcomeClass::HostError, None, detail);
                 if let Some(permit) = self.permit.take() {
                     let fault = fault_of(&host_error(RestScope::KeyModel, detail), None);

@@ -15,7 +15,9 @@ use crate::{
         id::RequestId,
         time::{Clock, UnixMs},
         token::QuotaUnit,
-        usage::{Attempt, CallResult, Endpoint, OutcomeClass, TokenCounts, Units, UsageRecord, WaitReason},
+        usage::{
+            Attempt, CallResult, Endpoint, ModelFault, OutcomeClass, TokenCounts, Units, UsageRecord, WaitReason,
+        },
     },
     scheduler::limit::Cost,
 };
@@ -157,6 +159,7 @@ impl Ticket {
                 duration_ms: 0,
                 status: None,
                 class: OutcomeClass::ClientClosed,
+                model_fault: None,
                 detail: String::new(),
             },
             started,
@@ -193,6 +196,13 @@ impl Ticket {
         }
         if let Some(record) = &mut self.record {
             record.first_token_ms = Some(ms(now - self.arrived));
+        }
+    }
+
+    /// Notes what the attempt that is under way says against its model.
+    pub fn blame_model(&mut self, fault: Option<ModelFault>) {
+        if let Some(open) = &mut self.open {
+            open.attempt.model_fault = fault;
         }
     }
 

@@ -18,7 +18,7 @@ use crate::{
 /// The most changes that are kept, of all channels together.
 const MOST_CHANGES: i64 = 10_000;
 /// The most changes that one list adds; more say no more than their number.
-const MOST_CHANGES_OF_ONE: usize = 1000;
+pub const MOST_CHANGES_OF_ONE: usize = 1000;
 /// The most models of a channel that are remembered after they are gone.
 const MOST_GONE: i64 = 2000;
 /// How long changes and models that are gone are remembered, in milliseconds.
@@ -128,7 +128,7 @@ impl ChangeKind {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         [Self::Appeared, Self::Changed, Self::Vanished].into_iter().find(|kind| kind.as_str() == name)
     }
 }
@@ -231,31 +231,26 @@ impl Db {
         let written: Vec<&ModelFacts> =
             changes.appeared.iter().copied().chain(changes.changed.iter().map(|one| one.after)).collect();
         write_models(&mut tx, channel, &written, now).await?;
-        if !missed.is_empty() {
-            let back = listing.models.iter().map(|model| model.id.as_str()).filter(|id| missed.contains(*id));
-            for name in back {
-                sqlx::query(
-                    "UPDATE discovered_models SET last_seen_at = NULL WHERE channel_id = $1 AND name = $2",
-                )
-                .bind(channel.0)
-                .bind(name)
-                .execute(&mut *tx)
-                .await?;
-            }
+        let back: Vec<&str> =
+            listing.models.iter().map(|model| model.id.as_str()).filter(|id| missed.contains(*id)).collect();
+        for names in back.chunks(ROWS) {
+            let sql = format!(
+                "UPDATE discovered_models SET last_seen_at = NULL WHERE channel_id = ? AND name IN ({})",
+                places(names.len())
+            );
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(channel.0);
+            names.iter().fold(query, |query, name| query.bind(*name)).execute(&mut *tx).await?;
         }
         let last_seen = listed_before.unwrap_or(now.0);
         for (gone, vanished_at) in [(&changes.vanished, Some(now.0)), (&changes.unproved, None)] {
-            for facts in gone {
-                sqlx::query(
-                    "UPDATE discovered_models SET vanished_at = $3, last_seen_at = COALESCE(last_seen_at, $4)
-                     WHERE channel_id = $1 AND name = $2",
-                )
-                .bind(channel.0)
-                .bind(&facts.id)
-                .bind(vanished_at)
-                .bind(last_seen)
-                .execute(&mut *tx)
-                .await?;
+            for group in gone.chunks(ROWS) {
+                let sql = format!(
+                    "UPDATE discovered_models SET vanished_at = ?, last_seen_at = COALESCE(last_seen_at, ?)
+                     WHERE channel_id = ? AND name IN ({})",
+                    places(group.len())
+                );
+                let query = sqlx::query(AssertSqlSafe(sql)).bind(vanished_at).bind(last_seen).bind(channel.0);
+                group.iter().fold(query, |query, facts| query.bind(&facts.id)).execute(&mut *tx).await?;
             }
         }
         if !saved.first {
@@ -269,17 +264,17 @@ impl Db {
                     let fields = altered_fields(altered);
                     (!fields.is_empty()).then_some((ChangeKind::Changed, &altered.after.id, fields))
                 }));
-            for (kind, name, fields) in rows.take(MOST_CHANGES_OF_ONE) {
-                sqlx::query(
-                    "INSERT INTO model_changes (at, channel_id, name, kind, fields) VALUES ($1, $2, $3, $4, $5)",
-                )
-                .bind(now.0)
-                .bind(channel.0)
-                .bind(name)
-                .bind(kind.as_str())
-                .bind(serde_json::to_string(&fields).map_err(unreadable)?)
-                .execute(&mut *tx)
-                .await?;
+            let rows: Vec<_> = rows.take(MOST_CHANGES_OF_ONE).collect();
+            for group in rows.chunks(ROWS) {
+                let values = vec!["(?, ?, ?, ?, ?)"; group.len()].join(", ");
+                let sql =
+                    format!("INSERT INTO model_changes (at, channel_id, name, kind, fields) VALUES {values}");
+                let mut query = sqlx::query(AssertSqlSafe(sql));
+                for (kind, name, fields) in group {
+                    let fields = serde_json::to_string(fields).map_err(unreadable)?;
+                    query = query.bind(now.0).bind(channel.0).bind(*name).bind(kind.as_str()).bind(fields);
+                }
+                query.execute(&mut *tx).await?;
             }
         }
         sqlx::query(
@@ -349,8 +344,11 @@ impl Db {
         offset: usize,
         limit: usize,
     ) -> StorageResult<(Vec<DiscoveredModel>, usize)> {
-        let mut conditions =
-            vec![if filter.gone { "m.vanished_at IS NOT NULL" } else { "m.vanished_at IS NULL" }];
+        // Only what filters is asked, so that an index can answer it without a look at each model.
+        let mut conditions = vec![
+            if filter.gone { "m.vanished_at IS NOT NULL" } else { "m.vanished_at IS NULL" },
+            "m.channel_id IN (SELECT id FROM channels WHERE deleted_at IS NULL)",
+        ];
         if filter.free {
             conditions.push("m.free");
         }
@@ -360,7 +358,12 @@ impl Db {
         if filter.not_offered {
             conditions.push(NOT_OFFERED);
         }
-        conditions.push("($1 IS NULL OR m.channel_id = $1) AND LOWER(m.name) LIKE $2 ESCAPE '\\'");
+        if filter.channel.is_some() {
+            conditions.push("m.channel_id = $1");
+        }
+        if !filter.search.is_empty() {
+            conditions.push("LOWER(m.name) LIKE $2 ESCAPE '\\'");
+        }
         let condition = conditions.join(" AND ");
         let escaped: String = filter
             .search
@@ -370,21 +373,21 @@ impl Db {
             .collect();
         let pattern = format!("%{escaped}%");
         let channel = filter.channel.map(|id| id.0);
-        let count = format!(
-            "SELECT COUNT(*) FROM discovered_models m JOIN channels c ON c.id = m.channel_id
-             WHERE c.deleted_at IS NULL AND {condition}"
-        );
+        let count = format!("SELECT COUNT(*) FROM discovered_models m WHERE {condition}");
         let total: i64 = on!(self.read, |pool| {
             sqlx::query_scalar(AssertSqlSafe(count)).bind(channel).bind(&pattern).fetch_one(pool)
         })?;
+        // The names of a part are found first: what is skipped before it costs no more than an entry of an index.
         let page = format!(
             "SELECT m.channel_id, c.name AS channel, m.facts, m.first_seen_at,
                     COALESCE(m.last_seen_at, d.listed_at, m.first_seen_at) AS last_seen_at,
                     m.vanished_at, m.answered_at, m.refused_at, NOT ({NOT_OFFERED}) AS offered
-             FROM discovered_models m JOIN channels c ON c.id = m.channel_id
+             FROM (SELECT m.channel_id, m.name FROM discovered_models m WHERE {condition}
+                   ORDER BY m.name, m.channel_id LIMIT $3 OFFSET $4) p
+             JOIN discovered_models m ON m.channel_id = p.channel_id AND m.name = p.name
+             JOIN channels c ON c.id = m.channel_id
              LEFT JOIN discoveries d ON d.channel_id = m.channel_id
-             WHERE c.deleted_at IS NULL AND {condition}
-             ORDER BY m.name, m.channel_id LIMIT $3 OFFSET $4"
+             ORDER BY m.name, m.channel_id"
         );
         let rows: Vec<ModelRow> = on!(self.read, |pool| {
             sqlx::query_as(AssertSqlSafe(page))
@@ -553,6 +556,11 @@ impl ModelRow {
             offered: self.offered,
         })
     }
+}
+
+/// Places for so many values.
+fn places(count: usize) -> String {
+    vec!["?"; count].join(", ")
 }
 
 /// Writes what is said of models; those that were gone are back.

@@ -22,6 +22,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{address, inflate::Inflate};
 use crate::model::{
@@ -42,7 +43,7 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 pub struct UpstreamCall<'a> {
     /// Where to.
     pub channel: &'a Channel,
-    /// The key.
+    /// The key; an empty one is not sent.
     pub key: &'a Secret,
     /// Limits; only `connect` is kept here, the others are the caller's to keep.
     pub timeouts: EffectiveTimeouts,
@@ -113,6 +114,18 @@ pub enum SendError {
 #[derive(Clone, Default)]
 pub struct Clients {
     known: Arc<Mutex<Known>>,
+    long_bodies: LongBodies,
+}
+
+/// How many long bodies are in memory at a time.
+#[derive(Clone)]
+struct LongBodies(Arc<Semaphore>);
+
+impl Default for LongBodies {
+    fn default() -> Self {
+        const MOST: usize = 2;
+        Self(Arc::new(Semaphore::new(MOST)))
+    }
 }
 
 #[derive(Default)]
@@ -256,8 +269,54 @@ impl Clients {
         Ok(UpstreamResponse { status: status.as_u16(), headers, body, inflate })
     }
 
+    /// Posts a body to an address that is no upstream's, without a proxy, and returns when the answer's headers are there; as
+    /// [`send`](Self::send) otherwise.
+    pub async fn post(
+        &self,
+        address: &str,
+        allow_private: bool,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<UpstreamResponse, SendError> {
+        const CONNECT: Duration = Duration::from_secs(10);
+        let url = url::Url::parse(address).map_err(|_| SendError::Misconfigured("this is not an address"))?;
+        if !allow_private && address::names_private_host(&url) {
+            return Err(SendError::PrivateAddress);
+        }
+        let uri: Uri =
+            url.as_str().parse().map_err(|_| SendError::Misconfigured("this is not an address"))?;
+        let key = ClientKey { allow_private, proxy: None, connect: CONNECT, tls: url.scheme() == "https" };
+        let client = {
+            let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            known.client_of(key)?
+        };
+        let Client::Direct(client) = client else { return Err(NO_AUTHORITIES) };
+        let mut request = Request::new(RequestBody::Whole(Full::new(body)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        let response = client.send(request).await.map_err(|error| {
+            let phase = if error.is_connect() { Phase::Connecting } else { Phase::Head };
+            describe(&error, phase)
+        })?;
+        let (head, body) = response.into_parts();
+        let (status, body) = (head.status.as_u16(), Body::Direct(body));
+        Ok(UpstreamResponse { status, headers: head.headers, body, inflate: None })
+    }
+
+    /// Waits until there is room in memory for a long body, such as a list of thousands of models; the room is given back
+    /// when what is returned is dropped. Calls that are relayed never wait here.
+    pub async fn room_for_long_body(&self) -> Option<OwnedSemaphorePermit> {
+        // Nobody closes it.
+        self.long_bodies.0.clone().acquire_owned().await.ok()
+    }
+
     fn route(&self, call: &UpstreamCall<'_>) -> Result<Arc<Route>, SendError> {
         let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if call.path.contains("://") {
+            // Asked for seldom; a list of many pages has many.
+            return known.build(call).map(Arc::new);
+        }
         let mine = known.routes.get(&call.channel.id).map_or(&[][..], Vec::as_slice);
         if let Some(route) = mine.iter().find(|route| route.serves(call)) {
             return Ok(route.clone());
@@ -300,15 +359,18 @@ impl Known {
 
     fn client(&mut self, channel: &Channel, connect: Duration, tls: bool) -> Result<Client, SendError> {
         let proxy = channel.proxy.as_ref().map(|proxy| proxied::remote_names(proxy.expose()));
-        let key = ClientKey { allow_private: channel.allow_private, proxy, connect, tls };
+        self.client_of(ClientKey { allow_private: channel.allow_private, proxy, connect, tls })
+    }
+
+    fn client_of(&mut self, key: ClientKey) -> Result<Client, SendError> {
         if let Some(client) = self.built.get(&key) {
             return Ok(client.clone());
         }
         let client = match &key.proxy {
-            None => direct::Client::new(connect, key.allow_private, tls)
+            None => direct::Client::new(key.connect, key.allow_private, key.tls)
                 .map(|client| Client::Direct(Box::new(client)))
                 .ok_or(NO_AUTHORITIES)?,
-            Some(proxy) => Client::Proxied(proxied::build(proxy, connect)?),
+            Some(proxy) => Client::Proxied(proxied::build(proxy, key.connect)?),
         };
         if self.built.len() >= MAX_CLIENTS {
             self.built.clear();
@@ -345,6 +407,9 @@ impl Route {
             add(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         let key = call.key.expose();
+        if key.is_empty() {
+            return Ok(headers);
+        }
         let (name, value) = match call.key_header {
             Some(name) => {
                 let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
+use tokio::time::Instant;
 
 use super::{
     client::{Clients, SendError, UpstreamCall},
@@ -27,6 +28,12 @@ use crate::{
 
 /// The longest text of an upstream that is kept, in bytes.
 pub const MAX_TEXT_BYTES: usize = 4096;
+/// The longest text of a page that could not be had.
+const MAX_PAGE_TEXT_BYTES: usize = 300;
+/// Lists of up to so many bytes are read at any time; longer ones share a little memory.
+const SHORT_BYTES: usize = 1 << 20;
+/// The most pages of a list that are asked for.
+pub const MAX_PAGES: usize = 100;
 
 /// Why there is no list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,11 +118,13 @@ fn endpoints_of(facts: &ModelFacts) -> Endpoints {
     endpoints.iter().copied().collect()
 }
 
-/// Fetches the upstream's list of models, where its provider has it and in the provider's shape.
+/// Fetches the upstream's list of models, all pages of it, where its provider has it and in the provider's shape.
 ///
-/// The whole takes at most the channel's time until the first byte, and at most [`listing::MAX_BYTES`] are read. Dropping
-/// the future cancels it. `now` dates what the answer says of waiting. A provider whose list stands elsewhere than at
-/// OpenAI's place, and who has nothing there, is asked at OpenAI's place as well: a relay may stand before it.
+/// The whole takes at most the channel's time until the first byte, [`MAX_PAGES`] pages and [`listing::MAX_BYTES`]; waiting
+/// for room in memory, of which long lists share a little, does not count. A page that cannot be had, or is on
+/// another host, ends the list, which then proves nothing about what it lacks. Dropping the future cancels it. `now` dates what
+/// the answer says of waiting. An empty `key` sends none. A provider whose list stands elsewhere than at OpenAI's place, and
+/// who has nothing there, is asked at OpenAI's place as well: a relay may stand before it.
 pub async fn fetch_list(
     clients: &Clients,
     channel: &Channel,
@@ -124,22 +133,36 @@ pub async fn fetch_list(
     timeouts: EffectiveTimeouts,
     now: UnixMs,
 ) -> Result<Fetched, FetchFailure> {
-    let fetch = async {
-        let base = endpoint_url(&channel.base_url, "");
-        let usual = ListSource::default();
-        let own = provider.list_address(&base).filter(|_| provider.list != usual);
-        let asked = Asked { clients, channel, provider, key, timeouts, now };
-        let Some(address) = own else { return asked.fetch("models", None, provider.list == usual).await };
-        match asked.fetch(&address, provider.list.key_header.as_deref(), true).await {
-            Err(FetchFailure { status: Some(404 | 405 | 501), .. }) if provider.list.url != usual.url => {
-                asked.fetch("models", None, false).await
-            }
-            fetched => fetched,
+    let base = endpoint_url(&channel.base_url, "");
+    let usual = ListSource::default();
+    let own = provider.list_address(&base).filter(|_| provider.list != usual);
+    let time = Time { left: timeouts.first_byte, whole: timeouts.first_byte };
+    let mut asked = Asked { clients, channel, provider, key, timeouts, now, time, bytes: listing::MAX_BYTES };
+    let plain = endpoint_url(&channel.base_url, "models");
+    let Some(address) = own else { return asked.fetch_pages(&plain, None, provider.list == usual).await };
+    match asked.fetch_pages(&address, provider.list.key_header.as_deref(), true).await {
+        Err(FetchFailure { status: Some(404 | 405 | 501), .. }) if provider.list.url != usual.url => {
+            asked.fetch_pages(&plain, None, false).await
         }
-    };
-    tokio::time::timeout(timeouts.first_byte, fetch)
-        .await
-        .unwrap_or_else(|_| Err(FetchFailure::late(timeouts.first_byte)))
+        fetched => fetched,
+    }
+}
+
+/// What is left of the time that a list may take.
+#[derive(Debug, Clone, Copy)]
+struct Time {
+    left: Duration,
+    whole: Duration,
+}
+
+impl Time {
+    /// Runs a step of it.
+    async fn within<T>(&mut self, step: impl Future<Output = T>) -> Result<T, FetchFailure> {
+        let began = Instant::now();
+        let done = tokio::time::timeout(self.left, step).await;
+        self.left = self.left.saturating_sub(began.elapsed());
+        done.map_err(|_| FetchFailure::late(self.whole))
+    }
 }
 
 /// The models of a list alone; see [`fetch_list`].
@@ -161,11 +184,63 @@ struct Asked<'a> {
     key: &'a Secret,
     timeouts: EffectiveTimeouts,
     now: UnixMs,
+    time: Time,
+    /// How many bytes are left that may be read.
+    bytes: usize,
 }
 
 impl Asked<'_> {
-    /// Asks at one place; `own` says whether the provider's shape is expected there, or OpenAI's.
-    async fn fetch(&self, path: &str, key_header: Option<&str>, own: bool) -> Result<Fetched, FetchFailure> {
+    /// Asks at one place, and goes on to the pages that follow; `own` says whether the provider's shape is expected there,
+    /// or OpenAI's.
+    async fn fetch_pages(
+        &mut self,
+        address: &str,
+        key_header: Option<&str>,
+        own: bool,
+    ) -> Result<Fetched, FetchFailure> {
+        let mut fetched = self.fetch(address, key_header, own).await?;
+        let listing = &mut fetched.listing;
+        let mut known = Vec::new();
+        while let Some(next) = listing.next.take() {
+            if listing.models.len() >= listing::MAX_MODELS {
+                break;
+            }
+            let number = known.len() + 2;
+            if number > MAX_PAGES {
+                listing.break_off(number, format!("the list has more than {MAX_PAGES} pages"));
+                break;
+            }
+            if known.contains(&next) {
+                listing.break_off(number, "the list leads back to a page that was read already".into());
+                break;
+            }
+            let Some(page) = next.address(address) else {
+                listing.break_off(number, "it is on another host and was not asked for".into());
+                break;
+            };
+            known.push(next);
+            match self.fetch(&page, key_header, own).await {
+                Ok(page) => listing.join(number, page.listing),
+                Err(failure) => {
+                    let status = failure.status.map(|status| format!("HTTP {status}: ")).unwrap_or_default();
+                    let first = failure.text.lines().next().unwrap_or_default();
+                    let mut text = format!("{status}{first}");
+                    text.truncate(text.floor_char_boundary(MAX_PAGE_TEXT_BYTES));
+                    listing.break_off(number, text);
+                    break;
+                }
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// Asks for one page.
+    async fn fetch(
+        &mut self,
+        path: &str,
+        key_header: Option<&str>,
+        own: bool,
+    ) -> Result<Fetched, FetchFailure> {
         let call = UpstreamCall {
             channel: self.channel,
             key: self.key,
@@ -177,10 +252,12 @@ impl Asked<'_> {
             stream: false,
         };
         let secrets = secrets_of(self.channel, self.key);
-        let mut response = self.clients.send(call).await.map_err(|error| FetchFailure::unsent(&error))?;
+        let sending = self.clients.send(call);
+        let mut response = self.time.within(sending).await?.map_err(|error| FetchFailure::unsent(&error))?;
         let status = response.status();
         if !(200..300).contains(&status) {
-            let body = response.read_prefix(crate::protocol::error_body::MAX_ERROR_BYTES).await;
+            let reading = response.read_prefix(crate::protocol::error_body::MAX_ERROR_BYTES);
+            let body = self.time.within(reading).await?;
             let answered = Answered {
                 status,
                 headers: response.headers(),
@@ -196,10 +273,23 @@ impl Asked<'_> {
                 text: shown(&body, &secrets),
             });
         }
-        let body = response
-            .read_all(listing::MAX_BYTES)
-            .await
-            .map_err(|error| FetchFailure { status: Some(status), ..FetchFailure::unsent(&error) })?;
+        let broken = |error| FetchFailure { status: Some(status), ..FetchFailure::unsent(&error) };
+        let mut body = Vec::new();
+        let mut room = None;
+        while let Some(chunk) = self.time.within(response.next_chunk()).await?.map_err(broken)? {
+            if body.len() + chunk.len() > self.bytes {
+                return Err(broken(SendError::TooLarge(listing::MAX_BYTES)));
+            }
+            if body.len() + chunk.len() > SHORT_BYTES && room.is_none() {
+                room = Some(self.clients.room_for_long_body().await);
+                // Grown at once: a body that grows by doubling is in memory twice while it is copied.
+                let announced = response.length().map_or(body.len() + chunk.len(), |length| usize::try_from(length).unwrap_or(usize::MAX));
+                body.reserve_exact(announced.min(self.bytes).saturating_sub(body.len()));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        self.bytes -= body.len();
+        let body = Bytes::from(body);
         let text = shown(&body, &secrets);
         match self.read(body, own).await {
             Ok(listing) => Ok(Fetched { listing, text }),

@@ -39,7 +39,7 @@ fn entry(app: &TestApp, id: ChannelId) -> Arc<ChannelEntry> {
     app.app.site().catalog.load().channel(id).unwrap().clone()
 }
 
-async fn asked(app: &TestApp, id: ChannelId) -> Result<Refreshed, RefreshFailure> {
+pub async fn asked(app: &TestApp, id: ChannelId) -> Result<Refreshed, RefreshFailure> {
     let site = app.app.site();
     let entry = entry(app, id);
     let timeouts = EffectiveTimeouts { first_byte: Duration::from_secs(20), ..SHORT };

@@ -90,6 +90,33 @@ fn is_plain(shaping: &Shaping) -> bool {
     *shaping == Shaping::default()
 }
 
+impl ChannelInput {
+    /// A channel of which nothing is said: everything is as if left out, and name and base URL are empty.
+    pub fn blank() -> Self {
+        Self {
+            name: String::new(),
+            base_url: String::new(),
+            protocol: Protocol::default(),
+            provider: None,
+            plan: None,
+            priority: 0,
+            weight: one(),
+            groups: Vec::new(),
+            headers: BTreeMap::new(),
+            proxy: None,
+            timeouts: TimeoutsInput::default(),
+            allow_private: false,
+            note: String::new(),
+            enabled: yes(),
+            endpoints: Vec::new(),
+            models: Vec::new(),
+            redirects: BTreeMap::new(),
+            limits: Vec::new(),
+            shaping: Default::default(),
+        }
+    }
+}
+
 fn one() -> i64 {
     1
 }

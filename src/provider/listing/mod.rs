@@ -7,9 +7,11 @@ mod diff;
 mod entry;
 mod facts;
 mod loose;
+mod pages;
 
 pub use diff::{Altered, Changes, Field, Knowledge, diff};
 pub use facts::{Modalities, Modality, ModelFacts};
+pub use pages::NextPage;
 
 use std::fmt;
 
@@ -38,6 +40,8 @@ pub struct Listing {
     pub skipped_count: usize,
     /// There were more than [`MAX_MODELS`] models, or the provider has more pages.
     pub truncated: bool,
+    /// How the list goes on, if it does and says how. The list is truncated then, until the page was [joined](Listing::join).
+    pub next: Option<NextPage>,
 }
 
 impl Listing {
@@ -73,7 +77,7 @@ pub fn parse(shape: ListShape, body: &[u8]) -> Result<Listing, ListingFault> {
         return Err(ListingFault { place: "the list".into(), message });
     }
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    let mut reader = Reader { shape, listing: Listing::default(), fault: None };
+    let mut reader = Reader { shape, listing: Listing::default(), last: None, has_more: false, fault: None };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let read = deserializer.deserialize_any(&mut reader).and_then(|()| deserializer.end());
     if let Some(fault) = reader.fault {
@@ -85,16 +89,18 @@ pub fn parse(shape: ListShape, body: &[u8]) -> Result<Listing, ListingFault> {
         let place = format!("line {}, column {}", error.line(), error.column());
         return Err(ListingFault { place, message });
     }
-    let mut listing = reader.listing;
+    let Reader { mut listing, last, has_more, .. } = reader;
+    if has_more && listing.next.is_none() {
+        // OpenAI's lists name the entry after which the next page begins.
+        listing.next = last.map(|value| NextPage::Parameter { name: "after", value });
+    }
+    listing.truncated |= has_more || listing.next.is_some();
     if listing.models.is_empty()
         && let Some(first) = listing.skipped.first()
     {
         return Err(first.clone());
     }
-    // The sort keeps the order of entries with the same id.
-    listing.models.sort_by(|one, other| one.id.cmp(&other.id));
-    listing.models.dedup_by(|later, first| later.id == first.id);
-    listing.models.shrink_to_fit();
+    listing.sort();
     Ok(listing)
 }
 
@@ -102,6 +108,9 @@ pub fn parse(shape: ListShape, body: &[u8]) -> Result<Listing, ListingFault> {
 struct Reader {
     shape: ListShape,
     listing: Listing,
+    /// The last entry's name, or what the list calls its last one.
+    last: Option<String>,
+    has_more: bool,
     fault: Option<ListingFault>,
 }
 
@@ -148,11 +157,18 @@ impl<'de> Visitor<'de> for &mut Reader {
             {
                 found = true;
                 map.next_value_seed(Entries { reader: self, place })?;
-            } else if matches!(&*name, "nextPageToken" | "next_page_token") {
-                let next = map.next_value::<loose::Text>()?.0;
-                self.listing.truncated |= next.is_some_and(|next| !next.is_empty());
-            } else if matches!(&*name, "has_more") {
-                self.listing.truncated |= map.next_value::<loose::Flag>()?.0 == Some(true);
+            } else if let Some(parameter) = pages::parameter(&name) {
+                let value = map.next_value::<loose::Text>()?.0.filter(|value| !value.is_empty());
+                let next = value.map(|value| NextPage::Parameter { name: parameter, value });
+                self.listing.next = next.or(self.listing.next.take());
+            } else if name == "has_more" {
+                self.has_more |= map.next_value::<loose::Flag>()?.0 == Some(true);
+            } else if name == "last_id" {
+                self.last = map.next_value::<loose::Text>()?.0.or(self.last.take());
+            } else if name == "links" {
+                let links = map.next_value::<loose::Object<pages::Links>>()?.0;
+                let next = links.and_then(|links| links.next.0).filter(|next| !next.is_empty());
+                self.listing.next = next.map(NextPage::Address).or(self.listing.next.take());
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -221,10 +237,14 @@ impl<'de> Visitor<'de> for Entries<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Reader { shape, listing, .. } = self.reader;
+        let Reader { shape, listing, last, .. } = self.reader;
         let mut index = 0_usize;
         while listing.models.len() < MAX_MODELS {
-            let Some(entry) = seq.next_element::<Entry>()? else { return Ok(()) };
+            let Some(entry) = seq.next_element::<Entry>()? else {
+                let of_last = listing.models.last().map(|model| model.id.clone());
+                *last = last.take().or(of_last);
+                return Ok(());
+            };
             match entry.model(*shape) {
                 Ok(Some(model)) => listing.models.push(model),
                 Ok(None) => {}

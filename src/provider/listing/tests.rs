@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Field, Knowledge, Listing, MAX_MODELS, Modality, ModelFacts, diff, parse};
+use super::{Field, Knowledge, Listing, MAX_MODELS, Modality, ModelFacts, NextPage, diff, parse};
 use crate::{
     model::{channel::Price, time::UnixMs},
     provider::preset::ListShape,
@@ -390,5 +390,66 @@ mod bounds {
                 let _ = parse(shape, text.as_bytes());
             }
         }
+    }
+}
+
+#[test]
+fn a_list_says_how_it_goes_on_and_pages_are_joined_in_order() {
+    let read = |shape, body: &str| parse(shape, body.as_bytes()).expect("a list");
+    let parameter = |name, value: &str| Some(NextPage::Parameter { name, value: value.into() });
+    for (shape, body, next) in [
+        (ListShape::Google, r#"{"nextPageToken":"t","models":[]}"#, parameter("pageToken", "t")),
+        (
+            ListShape::Cohere,
+            r#"{"models":[{"name":"a"}],"next_page_token":"t"}"#,
+            parameter("page_token", "t"),
+        ),
+        (ListShape::Cohere, r#"{"models":[{"name":"a"}],"next_page_token":""}"#, None),
+        (ListShape::Openai, r#"{"has_more":true,"data":[{"id":"b"},{"id":"a"}]}"#, parameter("after", "a")),
+        (
+            ListShape::Openai,
+            r#"{"data":[{"id":"a"}],"last_id":"z","has_more":true}"#,
+            parameter("after", "z"),
+        ),
+        (ListShape::Openai, r#"{"data":[{"id":"a"}],"last_id":"z","has_more":false}"#, None),
+        (
+            ListShape::Openrouter,
+            r#"{"data":[{"id":"a","links":{"next":"/no"}}],"links":{"next":"/api/v1/models?offset=1"}}"#,
+            Some(NextPage::Address("/api/v1/models?offset=1".into())),
+        ),
+        (ListShape::Openrouter, r#"{"data":[{"id":"a"}],"links":{"next":null}}"#, None),
+        (ListShape::Openrouter, r#"{"data":[{"id":"a"}],"links":"odd","has_more":"maybe"}"#, None),
+    ] {
+        let listing = read(shape, body);
+        assert_eq!((listing.truncated, listing.next.clone()), (next.is_some(), next), "{body}");
+    }
+    let mut first = read(ListShape::Openai, r#"{"data":[{"id":"b","context_length":1}],"has_more":true}"#);
+    first.join(2, read(ListShape::Openai, r#"{"data":[{"id":"a"},7,{"id":"b","context_length":2}]}"#));
+    let windows: Vec<_> = first.models.iter().map(|one| (one.id.as_str(), one.context_window)).collect();
+    assert_eq!(windows, [("a", None), ("b", Some(1))], "the earlier entry counts");
+    assert_eq!(first.skipped[0].to_string(), "page 2, data[1]: an object or a name is expected here");
+    assert!(!first.truncated && !first.is_complete());
+    first.break_off(3, "HTTP 500".into());
+    assert_eq!(first.skipped[0].to_string(), "page 3: HTTP 500");
+    assert!(first.truncated && first.skipped_count == 2);
+}
+
+#[test]
+fn the_next_page_is_on_the_same_host_or_nowhere() {
+    let list = "https://host.example/v1/models?pageSize=9&pageToken=old";
+    let parameter = NextPage::Parameter { name: "pageToken", value: "a b&c".into() };
+    let next = parameter.address(list);
+    assert_eq!(next.as_deref(), Some("https://host.example/v1/models?pageSize=9&pageToken=a+b%26c"));
+    for (address, expected) in [
+        ("/v1/models?offset=2", Some("https://host.example/v1/models?offset=2")),
+        ("?offset=2", Some("https://host.example/v1/models?offset=2")),
+        ("https://host.example:443/x", Some("https://host.example/x")),
+        ("https://elsewhere.example/v1/models", None),
+        ("//elsewhere.example/x", None),
+        ("http://host.example/v1/models", None),
+        ("https://host.example:8443/x", None),
+        ("https://", None),
+    ] {
+        assert_eq!(NextPage::Address(address.into()).address(list).as_deref(), expected, "{address}");
     }
 }

@@ -86,6 +86,13 @@ pub enum KeyCheck {
     None,
 }
 
+impl super::Provider {
+    /// Whether the list is given without a key: the provider takes calls without one, or shows its list to everybody.
+    pub fn lists_without_key(&self) -> bool {
+        self.key_check == KeyCheck::None || self.list.needs_key == Some(false)
+    }
+}
+
 impl Default for KeyCheck {
     fn default() -> Self {
         Self::Completion(CheapCompletion::default())

@@ -16,11 +16,11 @@ use super::{
     backup::{stamp, with_end},
     channels, check,
     folder::{self, DataFolder, FolderError, FolderLock},
-    keys, tokens,
+    keys, notices, tokens,
     vault::Vault,
 };
 use crate::model::{
-    id::{ChannelId, KeyId, TokenId},
+    id::{ChannelId, KeyId, NoticeTargetId, TokenId},
     secret::Secret,
     time::{Clock, UnixMs},
 };
@@ -51,6 +51,8 @@ pub struct Resealed {
     pub keys: u64,
     /// Values of tokens, also replaced ones.
     pub token_values: u64,
+    /// Addresses and secrets of notifications.
+    pub notice_targets: u64,
 }
 
 /// A rotation that is done.
@@ -157,6 +159,7 @@ impl Db {
             channels: again.channels(&mut tx).await?,
             keys: again.keys(&mut tx).await?,
             token_values: again.token_values(&mut tx).await?,
+            notice_targets: again.notice_targets(&mut tx).await?,
         };
         sqlx::query("UPDATE meta SET value = $1 WHERE name = 'canary'")
             .bind(new.canary())
@@ -213,6 +216,19 @@ impl Again<'_> {
             sqlx::query("UPDATE keys SET secret_sealed = $1, secret_hash = $2 WHERE id = $3")
                 .bind(self.new.seal(&context, secret.expose()))
                 .bind(self.new.fingerprint(&secret))
+                .bind(id)
+                .execute(&mut **tx)
+                .await?;
+        }
+        Ok(rows.len() as u64)
+    }
+
+    async fn notice_targets(&self, tx: &mut WriteTransaction) -> StorageResult<u64> {
+        let rows: Vec<(i64, Vec<u8>)> =
+            sqlx::query_as("SELECT id, config_sealed FROM notice_targets").fetch_all(&mut **tx).await?;
+        for (id, sealed) in &rows {
+            sqlx::query("UPDATE notice_targets SET config_sealed = $1 WHERE id = $2")
+                .bind(self.seal(&notices::context(NoticeTargetId(*id)), sealed)?)
                 .bind(id)
                 .execute(&mut **tx)
                 .await?;

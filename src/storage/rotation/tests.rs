@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
-    model::{key::PastedKey, token::ClientProfile},
+    model::{
+        key::PastedKey,
+        notice::{EventKind, NewTarget, Transport, Webhook},
+        token::ClientProfile,
+    },
     storage::{channels::NewChannel, keys::KeyAdded, on, settle, tokens::NewToken},
 };
 
@@ -58,6 +62,19 @@ async fn data_folder(path: &Path) -> DataFolder {
     db.rotate_token(id, &Secret::new("sk-second-value-of-the-token"), std::time::Duration::from_secs(60))
         .await
         .unwrap();
+    db.create_notice_target(&NewTarget {
+        name: "ops".into(),
+        enabled: true,
+        kinds: vec![EventKind::KeyInvalid],
+        language: "en".into(),
+        transport: Transport::Webhook(Webhook {
+            url: Secret::new("https://hooks.example/secret-path"),
+            header: Some(("x-secret".into(), Secret::new("a secret of the receiver"))),
+            allow_private: false,
+        }),
+    })
+    .await
+    .unwrap();
     db.close().await;
     folder
 }
@@ -81,6 +98,11 @@ async fn secrets(folder: &DataFolder, key: &Secret) -> Vec<String> {
     for token in db.tokens().await.unwrap() {
         all.push(db.reveal_token(token.id).await.unwrap().expose().to_owned());
     }
+    for target in db.notice_targets().await.unwrap() {
+        let Transport::Webhook(webhook) = target.set.transport;
+        let header = webhook.header.map(|(_, value)| value.expose().to_owned());
+        all.extend([webhook.url.expose().to_owned()].into_iter().chain(header));
+    }
     db.close().await;
     all
 }
@@ -98,7 +120,8 @@ fn names(folder: &DataFolder) -> Vec<String> {
 async fn boxes(folder: &DataFolder, key: &Secret) -> Vec<Vec<u8>> {
     const SQL: &str =
         "SELECT headers_sealed FROM channels UNION ALL SELECT proxy_sealed FROM channels UNION ALL
-         SELECT secret_sealed FROM keys UNION ALL SELECT sealed FROM token_values";
+         SELECT secret_sealed FROM keys UNION ALL SELECT sealed FROM token_values UNION ALL
+         SELECT config_sealed FROM notice_targets";
     let db = open(folder, key).await.unwrap();
     let all: Vec<Option<Vec<u8>>> = on!(db.read, |pool| sqlx::query_scalar(SQL).fetch_all(pool)).unwrap();
     db.close().await;
@@ -111,13 +134,13 @@ async fn everything_opens_with_the_new_key_and_no_box_of_the_old_one_is_left_in_
     let folder = data_folder(place.path()).await;
     let lock = folder.lock().unwrap();
     let before = secrets(&folder, &key("old")).await;
-    assert_eq!(before.len(), 2 + 1 + 4 + 1);
+    assert_eq!(before.len(), 2 + 1 + 4 + 1 + 2);
     let old_boxes = boxes(&folder, &key("old")).await;
-    assert_eq!(old_boxes.len(), 2 + 1 + 4 + 2);
+    assert_eq!(old_boxes.len(), 2 + 1 + 4 + 2 + 1);
 
     let rotated = rotate(&folder, &lock, None, &key("new"), Clock::manual(NOW)).await.unwrap();
 
-    assert_eq!(rotated.resealed, Resealed { channels: 2, keys: 4, token_values: 2 });
+    assert_eq!(rotated.resealed, Resealed { channels: 2, keys: 4, token_values: 2, notice_targets: 1 });
     assert_eq!(folder.master_key(None).unwrap(), key("new"));
     assert_eq!(secrets(&folder, &key("new")).await, before);
     assert!(matches!(open(&folder, &key("old")).await, Err(OpenError::WrongMasterKey { .. })));
@@ -217,7 +240,7 @@ async fn a_command_that_was_opened_before_a_rotation_seals_nothing_with_the_old_
         assert!(error.expect("a refusal").to_string().contains("rotated"));
     }
     command.close().await;
-    assert_eq!(secrets(&folder, &key("new")).await.len(), 2 + 1 + 4 + 1);
+    assert_eq!(secrets(&folder, &key("new")).await.len(), 2 + 1 + 4 + 1 + 2);
 }
 
 /// A migration that adds a sealed column must add it to the rotation too, and then here.
@@ -240,6 +263,7 @@ async fn no_sealed_column_of_the_schema_is_forgotten() {
         "keys.secret_sealed",
         "keys.secret_hash",
         "token_values.sealed",
+        "notice_targets.config_sealed",
     ];
     // Hashes without a key.
     let plain =

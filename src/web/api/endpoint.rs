@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    model::id::{AccessTokenId, ChainId, ChannelId, KeyId, RequestId, SessionId, TokenId},
+    model::id::{AccessTokenId, ChainId, ChannelId, KeyId, NoticeTargetId, RequestId, SessionId, TokenId},
     pool::input::Faults,
     web::Site,
 };
@@ -88,6 +88,7 @@ ids_in_paths! {
     ChainId: json!({"type": "integer", "format": "int64"}),
     TokenId: json!({"type": "integer", "format": "int64"}),
     SessionId: json!({"type": "integer", "format": "int64"}),
+    NoticeTargetId: json!({"type": "integer", "format": "int64"}),
     AccessTokenId: json!({"type": "integer", "format": "int64"}),
     RequestId: json!({"type": "string", "format": "uuid"}),
 }

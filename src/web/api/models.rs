@@ -12,7 +12,7 @@ use super::{
     shapes::{At, Page, unknown_cursor},
 };
 use crate::{
-    discovery::{RefreshFailure, refresh},
+    discovery::{RefreshFailure, refresh, round::Progress},
     model::{id::ChannelId, time::UnixMs},
     pool::{input::PriceInput, upkeep::patient_timeouts},
     provider::listing::{Modalities, Modality},
@@ -28,6 +28,13 @@ pub fn endpoints() -> Vec<Endpoint> {
         ),
         Endpoint::new(Method::GET, "/api/discovered-models/changes", "Show what changed in the upstreams' lists", changes)
             .about("The latest first. At most 10,000 changes of the last 90 days are kept."),
+        Endpoint::new(Method::POST, "/api/discovered-models/refresh", "Ask every upstream which models it has", renew_all)
+            .about(
+                "Every channel that is on, several at a time, beside this request: it is answered at once. Ask with GET how \
+                 far it has come. A round that is under way goes on.",
+            ),
+        Endpoint::new(Method::GET, "/api/discovered-models/refresh", "Show how far asking the upstreams has come", round)
+            .about("Of the round that is under way, or of the last one since the start."),
         Endpoint::new(Method::POST, "/api/channels/{id}/refresh", "Ask the upstream which models it has", renew)
             .about("What the channel offers stays as it is.")
             .fails(StatusCode::CONFLICT, "The channel has no key to ask with.")
@@ -301,6 +308,38 @@ pub struct RefreshView {
     skipped: usize,
     /// The first of them: where it stands, and what is wrong.
     fault: Option<String>,
+}
+
+/// How far asking every upstream has come.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RoundView {
+    /// Whether upstreams are being asked.
+    running: bool,
+    /// How many are asked in this round.
+    total: usize,
+    /// How many of them have answered, or failed to.
+    done: usize,
+    /// How many models they list.
+    models: usize,
+    /// Channels that gave no list, by name; at most fifty.
+    failed: Vec<String>,
+}
+
+impl RoundView {
+    fn of(progress: Progress) -> Shown<Self> {
+        let Progress { running, total, done, models, failed } = progress;
+        Shown(Self { running, total, done, models, failed })
+    }
+}
+
+async fn renew_all(asked: Asked) -> Result<Shown<RoundView>> {
+    let site = &asked.site;
+    site.admin.rounds.ask(site.askable_channels());
+    Ok(RoundView::of(site.admin.rounds.progress()))
+}
+
+async fn round(asked: Asked) -> Result<Shown<RoundView>> {
+    Ok(RoundView::of(asked.site.admin.rounds.progress()))
 }
 
 async fn renew(asked: Asked<ChannelId>) -> Result<Shown<RefreshView>> {

@@ -8,6 +8,7 @@ mod envelope;
 mod faults;
 mod fixes;
 mod limits;
+mod managed;
 mod models;
 mod network;
 mod openrouter;

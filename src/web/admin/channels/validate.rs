@@ -50,6 +50,8 @@ pub(super) struct ChannelForm {
     pub endpoints: String,
     /// Keys to add; only on a new channel.
     pub keys: String,
+    /// The quota group of these keys.
+    pub account: String,
     /// Whether to ask the upstream for its models; only on a new channel.
     pub fetch: bool,
 }
@@ -103,6 +105,7 @@ impl ChannelForm {
             enabled: channel.enabled,
             endpoints: channel.endpoints.to_string(),
             keys: String::new(),
+            account: String::new(),
             fetch: false,
         }
     }
@@ -133,6 +136,7 @@ impl ChannelForm {
             enabled: fields.checked("enabled"),
             endpoints: text("endpoints"),
             keys: text("keys"),
+            account: text("account"),
             fetch: fields.checked("fetch"),
         }
     }
@@ -148,6 +152,7 @@ impl ChannelForm {
         let mut errors = FieldErrors::default();
         or_note(&mut errors, "name", rules::check_name(t, &self.name));
         or_note(&mut errors, "note", rules::check_length(t, &self.note, rules::MAX_NOTE_CHARS));
+        or_note(&mut errors, "account", rules::check_length(t, &self.account, rules::MAX_NAME_CHARS));
         let protocol = Protocol::from_name(&self.protocol).unwrap_or_default();
         let priority = whole_number(t, &mut errors, "priority", &self.priority, PRIORITIES);
         let weight = whole_number(t, &mut errors, "weight", &self.weight, WEIGHTS);

@@ -76,8 +76,12 @@ impl Db {
     /// Takes at most `limit`.
     pub async fn integrity(&self, limit: Duration) -> StorageResult<Integrity> {
         let Engine::Sqlite(pool) = &self.read;
-        let mut connection = (*pool.connect_options()).clone().connect().await?;
         let until = Instant::now() + limit;
+        // The first statements of a connection may already meet the damage.
+        let mut connection = match (*pool.connect_options()).clone().connect().await {
+            Err(error) if is_damage(&error) => return Ok(Integrity::Damaged(error.to_string())),
+            connected => connected?,
+        };
         connection.lock_handle().await?.set_progress_handler(STEPS, move || Instant::now() < until);
         let looked = async {
             let verdict: String =
@@ -94,10 +98,7 @@ impl Db {
         };
         let found = match looked.await {
             Err(error) if code_is(&error, "9") => Ok(Integrity::TooSlow),
-            // SQLITE_CORRUPT and SQLITE_NOTADB (https://www.sqlite.org/rescode.html).
-            Err(error) if code_is(&error, "11") || code_is(&error, "26") => {
-                Ok(Integrity::Damaged(error.to_string()))
-            }
+            Err(error) if is_damage(&error) => Ok(Integrity::Damaged(error.to_string())),
             other => other.map_err(StorageError::from),
         };
         // What was asked is answered; a connection that does not close in order changes nothing.
@@ -237,10 +238,18 @@ fn code_is(error: &sqlx::Error, wanted: &str) -> bool {
     primary.is_some_and(|code| code == wanted)
 }
 
+/// Whether the file is damaged, or no database: `SQLITE_CORRUPT`, `SQLITE_NOTADB` (<https://www.sqlite.org/rescode.html>).
+fn is_damage(error: &sqlx::Error) -> bool {
+    code_is(error, "11") || code_is(error, "26")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::recording::tests::{number, open, record};
+    use crate::{
+        model::usage::UsageRecord,
+        storage::recording::tests::{number, open, record},
+    };
 
     #[tokio::test]
     async fn a_sound_database_is_told_from_a_damaged_one() {
@@ -282,10 +291,11 @@ mod tests {
     async fn room_comes_back_piece_by_piece_once_the_file_was_rewritten() {
         let folder = tempfile::tempdir().unwrap();
         let db = open(folder.path()).await;
-        db.insert_usage(&(1..=3_000).map(record).collect::<Vec<_>>()).await.unwrap();
-        let at = record(2_000).at;
-        assert!(db.count_usage_before(at).await.unwrap() > 1_000);
-        while db.delete_usage_before(at, 500).await.unwrap() == 500 {}
+        let at = |n: u32| UnixMs(record(0).at.0 + i64::from(n));
+        let calls = (1..=3_000).map(|n| UsageRecord { at: at(n), ..record(n) });
+        db.insert_usage(&calls.collect::<Vec<_>>()).await.unwrap();
+        assert!(db.count_usage_before(at(2_000)).await.unwrap() > 1_000);
+        while db.delete_usage_before(at(2_000), 500).await.unwrap() == 500 {}
         let rows = number(&db, "SELECT COUNT(*) FROM usage").await;
         let before = db.space().await.unwrap();
         assert!(before.free_bytes > 100_000, "{before:?}");
@@ -293,7 +303,7 @@ mod tests {
             assert_eq!(db.shrink(Duration::from_secs(5)).await.unwrap(), 0);
             assert!(db.rewrite().await.unwrap() > 100_000);
         }
-        while db.delete_usage_before(record(2_900).at, 500).await.unwrap() == 500 {}
+        while db.delete_usage_before(at(2_900), 500).await.unwrap() == 500 {}
         let reopened = open(folder.path()).await;
         assert!(reopened.space().await.unwrap().can_shrink);
         assert!(reopened.shrink(Duration::from_secs(5)).await.unwrap() > 10_000);

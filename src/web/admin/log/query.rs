@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn what_a_field_cannot_mean_is_told_at_the_field_and_kept() {
         let long = "x".repeat(300);
-        let query = read(&format!("status=6xx&token=me&endpoint=images&stream=maybe&result=odd&q={long}"));
+        let query = read(&format!("status=6xx&token=me&endpoint=pictures&stream=maybe&result=odd&q={long}"));
         for name in ["status", "token", "endpoint", "stream", "result", "q"] {
             assert!(query.errors.find(name).is_some(), "{name}");
         }

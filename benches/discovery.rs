@@ -41,6 +41,8 @@ const MASTER_KEY: &str = "a master key of the benchmark, long enough";
 const COOKIE: &str = "a session of the benchmark";
 
 fn main() -> ExitCode {
+    // The client wants one, although it speaks no TLS here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let lists = Lists::start();
     let folder = tempfile::tempdir().expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -270,7 +272,10 @@ struct Server {
 impl Server {
     fn start(folder: &Path) -> Self {
         let log = fs::File::create(folder.join("log")).expect("a log");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_onepool"))
+        #[expect(clippy::disallowed_methods, reason = "tells the benchmark which build to measure")]
+        let given = std::env::var("ONEPOOL_BINARY");
+        let program = given.unwrap_or_else(|_| env!("CARGO_BIN_EXE_onepool").to_owned());
+        let mut child = Command::new(program)
             .env_clear()
             .env("DATA_DIR", folder.join("data"))
             .env("LISTEN", "127.0.0.1:0")

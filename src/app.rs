@@ -19,7 +19,7 @@ use crate::{
     discovery::round::Rounds,
     dispatch::Dispatch,
     i18n::Messages,
-    jobs,
+    jobs::{self, vitals::LifeSigns},
     model::{secret::Secret, time::Clock},
     pool::{self, apply::ApplyError, load::Document},
     relay::{
@@ -27,6 +27,7 @@ use crate::{
         quota::TokenMeters,
         recorder::{self, Recorder},
     },
+    repair,
     storage::{
         self, Db, OpenError, StorageError,
         catalog::CatalogStore,
@@ -89,6 +90,7 @@ pub enum StartError {
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+    signs: LifeSigns,
 }
 
 impl Tasks {
@@ -99,14 +101,23 @@ impl Tasks {
         name: &'static str,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> JoinHandle<()> {
+        let signs = self.signs.clone();
+        signs.began(name);
         self.tracker.spawn(async move {
-            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+            let died = AssertUnwindSafe(task).catch_unwind().await.is_err();
+            signs.ended(name, died);
+            if died {
                 tracing::error!(
                     task = name,
                     "a background task panicked and no longer runs; restart the server"
                 );
             }
         })
+    }
+
+    /// Which tasks there are, and which of them died.
+    pub fn signs(&self) -> LifeSigns {
+        self.signs.clone()
     }
 
     /// Cancelled once no connection is left: time to finish.
@@ -203,7 +214,17 @@ impl App {
         tasks.spawn("rests", jobs::rests::run(db.clone(), dispatch.clone(), sends, tasks.stopping()));
         tasks.spawn(
             "follow",
-            jobs::follow::run(db.clone(), catalog.clone(), dispatch.clone(), tasks.stopping()),
+            jobs::follow::run(
+                db.clone(),
+                catalog.clone(),
+                dispatch.clone(),
+                tasks.signs(),
+                tasks.stopping(),
+            ),
+        );
+        tasks.spawn(
+            "vitals",
+            jobs::vitals::run(folder.clone(), dispatch.clone(), tasks.signs(), tasks.stopping()),
         );
         let retention = catalog.clone();
         tasks.spawn(
@@ -240,6 +261,32 @@ impl App {
             "discovery",
             jobs::discovery::run(asking.clone(), tasks.stopping()),
         );
+        tasks.spawn(
+            "probes",
+            jobs::probes::run(
+                jobs::probes::Parts {
+                    db: db.clone(),
+                    catalog: catalog.clone(),
+                    clients: clients.clone(),
+                    dispatch: dispatch.clone(),
+                    clock: clock.clone(),
+                },
+                tasks.stopping(),
+            ),
+        );
+        tasks.spawn(
+            "ranking",
+            jobs::ranking::run(
+                jobs::ranking::Parts {
+                    db: db.clone(),
+                    catalog: catalog.clone(),
+                    dispatch: dispatch.clone(),
+                    clients: clients.clone(),
+                    clock: clock.clone(),
+                },
+                tasks.stopping(),
+            ),
+        );
         let rounds = Rounds::default();
         tasks.spawn(
             "discovery on demand",
@@ -263,6 +310,26 @@ impl App {
             draining: drain.started.clone(),
             drained: drain.deadline.clone(),
         }));
+        let place = repair::Place {
+            config: config.clone(),
+            folder: folder.clone(),
+            db: db.clone(),
+            catalog: catalog.clone(),
+            dispatch: dispatch.clone(),
+            clients: clients.clone(),
+            clock: clock.clone(),
+            side: repair::Side::Server(tasks.signs()),
+        };
+        let repairing = tasks.clone();
+        let repairs = repair::desk::Repairs::new(
+            place,
+            Box::new(move |repair| {
+                let stopping = repairing.stopping();
+                repairing.spawn("repair", async move {
+                    stopping.run_until_cancelled(repair).await;
+                });
+            }),
+        );
         let (backed_up, journal) = (db.clone(), folder.journal());
         let site = Site {
             config: config.clone(),
@@ -284,6 +351,7 @@ impl App {
                     let (db, journal) = (backed_up.clone(), journal.clone());
                     Box::pin(async move { recorder::backup::make(&db, &journal, &target).await })
                 })),
+                repairs: Some(repairs),
                 ..admin::Shared::default()
             }),
             drain: drain.clone(),

@@ -7,6 +7,9 @@
 //! main, cli -> app -> web, jobs -> relay, pool -> dispatch, storage, upstream -> protocol, scheduler, provider -> model, error
 //!              i18n (cli, web, jobs, pool, config)    export (cli, web, jobs)    config (app, cli, web)
 //!              inspect (cli, web) -> dispatch
+//!              selection (jobs, web, cli) -> dispatch, storage
+//!              ranking (storage, selection, pool, jobs, web, cli), which names provider
+//!              repair (cli, web) -> jobs, relay, discovery, pool, dispatch, storage, upstream, config, i18n
 //!              notices (jobs, web, cli) -> pool, upstream
 //!              ranking (storage, pool, jobs, web, cli), which names provider
 //! ```
@@ -28,7 +31,9 @@ pub mod protocol;
 pub mod provider;
 pub mod ranking;
 pub mod relay;
+pub mod repair;
 pub mod scheduler;
+pub mod selection;
 pub mod storage;
 pub mod upstream;
 pub mod web;

@@ -1,4 +1,5 @@
-//! Asks the person at the terminal: for a confirmation, for a secret. Without a terminal nobody can answer.
+//! Asks the person at the terminal: for a confirmation, for a secret, for a choice. Without a terminal nobody can answer,
+//! except where a command says that answers may come from a file or a pipe.
 
 use std::{
     fs::File,
@@ -74,4 +75,81 @@ pub fn value_or_reference(value: &str, m: Messages) -> Result<Zeroizing<String>,
         return Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()));
     }
     Ok(Zeroizing::new(value.to_owned()))
+}
+
+/// The longest answer to a question, in bytes.
+const MAX_ANSWER: u64 = 64 * 1024;
+/// How often a question is asked again that was not answered with one of its answers.
+const MOST_TRIES: usize = 5;
+
+/// Questions one after the other. They go to stderr. Answers come from the terminal, or else line by line from stdin, so that
+/// a script can answer as well; the end of it answers every further question with nothing.
+pub struct Dialogue {
+    m: Messages,
+    terminal: bool,
+}
+
+impl Dialogue {
+    /// A dialogue in a language.
+    pub fn new(m: Messages) -> Self {
+        Self { m, terminal: is_interactive() }
+    }
+
+    /// Asks for a line; nothing if it is empty or there is none.
+    pub fn line(&self, question: &str) -> Result<Option<String>, Failure> {
+        let mut stderr = io::stderr().lock();
+        let _ = write!(stderr, "{question} ").and_then(|()| stderr.flush());
+        let mut answer = String::new();
+        let read = io::stdin().lock().take(MAX_ANSWER).read_line(&mut answer);
+        if !self.terminal {
+            let _ = writeln!(stderr);
+        }
+        read.map_err(|error| Failure::Text(self.m.cli.unreadable_file("-", &error.to_string())))?;
+        let answer = answer.trim();
+        Ok((!answer.is_empty()).then(|| answer.to_owned()))
+    }
+
+    /// Asks for a secret, which the terminal does not show.
+    pub fn hidden(&self, question: &str) -> Result<Option<Zeroizing<String>>, Failure> {
+        if !self.terminal {
+            return Ok(self.line(question)?.map(Zeroizing::new));
+        }
+        match rpassword::prompt_password(format!("{question} ")) {
+            Ok(answer) if answer.trim().is_empty() => Ok(None),
+            Ok(answer) => Ok(Some(Zeroizing::new(answer))),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(Failure::Text(self.m.cli.unreadable_file("/dev/tty", &error.to_string()))),
+        }
+    }
+
+    /// Asks for one of some answers, each a word and what it means; by its number or its word. Nothing if the answer is
+    /// empty, or if it was none of them several times.
+    pub fn choose(&self, question: &str, answers: &[(&str, &str)]) -> Result<Option<usize>, Failure> {
+        let mut text = question.to_owned();
+        for (number, (word, meaning)) in (1..).zip(answers) {
+            let meaning = super::output::clean(meaning);
+            text.push_str(&format!("\n  {number:>2}  {meaning}"));
+            if !word.eq_ignore_ascii_case(&meaning) {
+                text.push_str(&format!(" ({word})"));
+            }
+        }
+        super::output::complain(&text);
+        for _ in 0..MOST_TRIES {
+            let Some(answer) = self.line(">")? else { return Ok(None) };
+            let by_number = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            let by_word = answers.iter().position(|(word, meaning)| {
+                word.eq_ignore_ascii_case(&answer) || meaning.to_lowercase() == answer.to_lowercase()
+            });
+            match by_number.filter(|place| *place < answers.len()).or(by_word) {
+                Some(place) => return Ok(Some(place)),
+                None => super::output::complain(self.m.onboarding.choose_again()),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether somebody sits at a terminal who can be asked.
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }

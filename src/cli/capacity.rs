@@ -14,6 +14,7 @@ use crate::{
     i18n::Messages,
     inspect::{Candidate, Hurdle, Size, explain, of_model, of_pool},
     model::time::UnixMs,
+    pool::account::shared_in_pool,
     scheduler::pool::Outlook,
     web::{
         api::capacity::{CapacityView, RoutesView},
@@ -129,6 +130,11 @@ fn run(call: &Invocation) -> Result<(), Failure> {
             let mut text = table.draw();
             if pool.owners < pool.keys {
                 text.push_str(&format!("\n\n{}", t.shared_hint(pool.keys - pool.owners)));
+            }
+            for (channel, hints) in shared_in_pool(&catalog, &session.providers.load(), m) {
+                for hint in hints {
+                    text.push_str(&format!("\n{}: {}", clean(&channel), clean(&hint)));
+                }
             }
             text.push_str(&format!("\n\n{} {freshness}", t.bound_hint()));
             text

@@ -29,6 +29,7 @@ use crate::{
         Db, OpenError,
         folder::{Claim, DataFolder, FolderError},
         providers::{self, ProviderStore},
+        ranking_files,
         vault::Vault,
     },
     upstream::address,
@@ -226,10 +227,11 @@ fn others_can_read(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| std::os::unix::fs::MetadataExt::mode(&metadata) & 0o077 != 0)
 }
 
-/// Whether the files of providers can be read; nothing if there are none.
+/// Whether the files of providers and of the ranking can be read; nothing if there are none.
 fn check_providers(config: &Config, t: Terminal) -> Vec<Check> {
     let check = |verdict, text| Check { about: "providers", verdict, text };
-    if !config.data_dir.join(providers::FOLDER).exists() {
+    let folders = [providers::FOLDER, ranking_files::FOLDER];
+    if !folders.iter().any(|folder| config.data_dir.join(folder).exists()) {
         return Vec::new();
     }
     let faults = ProviderStore::open(&config.data_dir).faults();

@@ -30,6 +30,11 @@ impl<'a> Invocation<'a> {
         Self { levels, words, m }
     }
 
+    /// The same, answered in another language.
+    pub fn speaking(&self, m: Messages) -> Self {
+        Self { levels: self.levels.clone(), words: self.words.clone(), m }
+    }
+
     /// The word after `onepool`, if there is one.
     pub fn noun(&self) -> Option<&str> {
         self.words.first().copied()

@@ -29,10 +29,15 @@ mod openclaw;
 mod options;
 mod output;
 mod pause;
+mod ranked;
+mod progress;
+mod repair;
 mod restore;
 mod rotate_key;
+mod scan;
 mod serve;
 mod session;
+mod setup;
 mod simulate;
 mod status;
 mod tokens;
@@ -55,11 +60,16 @@ use invocation::Invocation;
 /// Every command, in the order of `--help`.
 static COMMANDS: &[Entry] = &[
     serve::ENTRY,
+    setup::ENTRY,
+    setup::AUTO,
     status::ENTRY,
     channels::ENTRY,
     keys::ENTRY,
     models::ENTRY,
     models::REFRESH,
+    ranked::LIST,
+    ranked::SWITCH,
+    scan::ENTRY,
     chains::ENTRY,
     tokens::ENTRY,
     usage::ENTRY,
@@ -69,6 +79,7 @@ static COMMANDS: &[Entry] = &[
     apply::ENTRY,
     export::ENTRY,
     simulate::ENTRY,
+    repair::ENTRY,
     backup::ENTRY,
     restore::ENTRY,
     admin::ENTRY,

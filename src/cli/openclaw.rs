@@ -69,15 +69,20 @@ fn run(call: &Invocation) -> Result<(), Failure> {
     })
 }
 
-/// The token that is named, else the first one for OpenClaw, else the first one.
+/// The token that `--token` names, else the first one for OpenClaw, else the first one.
 async fn chosen_token(call: &Invocation<'_>, session: &Session) -> Result<Token, Failure> {
     if let Some(name) = call.text("token") {
         return session.token(name).await;
     }
+    let token = usual_token(session).await?;
+    token.ok_or_else(|| Failure::Text(call.m.openclaw.no_tokens().to_owned()))
+}
+
+/// The first token for OpenClaw, else the first one.
+pub async fn usual_token(session: &Session) -> Result<Option<Token>, Failure> {
     let tokens = session.db.tokens().await?;
     let openclaw = tokens.iter().find(|token| token.profile == ClientProfile::OpenClaw);
-    let token = openclaw.or(tokens.first()).cloned();
-    token.ok_or_else(|| Failure::Text(call.m.openclaw.no_tokens().to_owned()))
+    Ok(openclaw.or(tokens.first()).cloned())
 }
 
 /// The models that are named. One that the token may not use is a fault: left out in silence, it would be missed later.
@@ -95,7 +100,7 @@ fn chosen_models(call: &Invocation, catalog: &Catalog, token: &Token) -> Result<
 }
 
 /// `--url`, else `PUBLIC_URL`, else where the running server listens, else where the settings say; with `/v1`.
-fn base_url(call: &Invocation, session: &Session, catalog: &Catalog) -> Result<String, Failure> {
+pub fn base_url(call: &Invocation, session: &Session, catalog: &Catalog) -> Result<String, Failure> {
     if let Some(url) = call.text("url") {
         crate::config::Kind::Url.check(url).map_err(|_| Failure::option("--url", call.m.cli.give_url()))?;
         let url = url.trim_end_matches('/');

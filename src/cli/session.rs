@@ -21,7 +21,7 @@ use crate::{
     storage::{
         Db, StorageError,
         catalog::CatalogStore,
-        folder::{Claim, DataFolder},
+        folder::{Claim, DataFolder, FolderError},
         providers::ProviderStore,
         vault::Vault,
     },
@@ -59,6 +59,24 @@ pub fn on_folder(
         let result = work(&session).await;
         session.db.close().await;
         result
+    })
+}
+
+/// Makes the data folder and the database that the settings name, if there is none yet; says whether it did. No server
+/// starts on it meanwhile.
+pub fn make_folder(call: &Invocation) -> Result<bool, Failure> {
+    let config = call.config()?;
+    runtime(call.m.cli)?.block_on(async {
+        match DataFolder::existing(&config.data_dir) {
+            Ok(_) => Ok(false),
+            Err(FolderError::NoDatabase { .. }) => {
+                if let Some(made) = super::apply::open(&config, true).await? {
+                    made.db.close().await;
+                }
+                Ok(true)
+            }
+            Err(error) => Err(error.into()),
+        }
     })
 }
 
@@ -168,6 +186,24 @@ impl Session {
         jobs::rests::load(&self.db, &self.config.data_dir, &dispatch, !running).await?;
         let t = self.m.inspect;
         Ok((dispatch, if running { t.saved_by_server() } else { t.saved_state() }))
+    }
+
+    /// The chains that are on, each with its models in order: managed ones first, then those made by hand.
+    pub async fn chain_models(&self) -> Result<Vec<(String, Vec<String>)>, Failure> {
+        let mut chains = Vec::new();
+        for chain in self.db.managed_steps().await? {
+            let mut models: Vec<String> = Vec::new();
+            for step in chain.steps.into_iter().filter(|step| !step.spare) {
+                if !models.contains(&step.identity) {
+                    models.push(step.identity);
+                }
+            }
+            chains.push((chain.name, models));
+        }
+        let own = self.db.chains().await?.into_iter().filter(|chain| chain.enabled);
+        chains
+            .extend(own.map(|chain| (chain.name, chain.steps.into_iter().map(|step| step.model).collect())));
+        Ok(chains)
     }
 
     /// The network to vendors.

@@ -173,6 +173,7 @@ pub fn key(entry: &ChannelEntry, key: &Key, row: &KeyRow, book: &RestBook, now: 
         "label": key.label,
         "last4": key.last4,
         "quota_group": key.quota_group,
+        "grouped_by_provider": row.grouped_by_provider,
         "enabled": key.enabled,
         "created_at": at(row.created_at),
         "limits": key.limits.iter().map(LimitInput::of).collect::<Vec<_>>(),

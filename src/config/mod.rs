@@ -339,6 +339,8 @@ impl Config {
             backup_every_hours: number("BACKUP_EVERY_HOURS"),
             backup_keep: number("BACKUP_KEEP"),
             discovery_every_hours: number("DISCOVERY_EVERY_HOURS"),
+            probe_every_hours: number("PROBE_EVERY_HOURS"),
+            probe_quota_percent: number("PROBE_QUOTA_PERCENT"),
             max_attempts: number("MAX_ATTEMPTS"),
             queue_limit: number("QUEUE_LIMIT"),
             queue_wait_s: number("QUEUE_WAIT_SECONDS"),

@@ -227,6 +227,27 @@ pub static TABLE: &[Setting] = &[
         "查询各上游模型列表的间隔，实际时间前后浮动一成。0 表示只在手动刷新时查询。"
     ),
     setting!(
+        "PROBE_EVERY_HOURS",
+        "Probe a model at most every" / "探测模型的最短间隔",
+        integer(0, 8760),
+        "24",
+        "h",
+        run,
+        "How long the server waits before it probes the same model again by itself, to find out what it can do. 0: only on \
+         demand.",
+        "服务自动探测同一模型能力的最短间隔。0 表示只在手动触发时探测。"
+    ),
+    setting!(
+        "PROBE_QUOTA_PERCENT",
+        "Share of daily quotas for probes" / "探测可用的每日额度比例",
+        integer(0, 100),
+        "5",
+        "%",
+        run,
+        "The most that probes take of any daily quota of calls. 0: none of a quota that is known.",
+        "探测最多可占用的每日调用额度比例。0 表示不占用任何已知的每日额度。"
+    ),
+    setting!(
         "MAX_ATTEMPTS",
         "Attempts per call" / "每次调用的尝试次数",
         integer(1, 100),

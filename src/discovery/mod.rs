@@ -1,11 +1,22 @@
-//! What upstreams have to offer: their models ([`refresh`], several at once: [`round`]), and which keys they take ([`proof`]). The job, the pages, the
+//! What upstreams have to offer: their models ([`refresh`], several at once: [`round`]), which keys they take ([`proof`])
+//! and whose those are ([`accounts`]), and what models can do ([`probe`]). The job, the pages, the
 //! admin API and the commands ask by the same functions.
 
+pub mod accounts;
+pub mod probe;
 pub mod proof;
 pub mod round;
+pub mod scan;
 
 use crate::{
-    model::{catalog::ChannelEntry, channel::EffectiveTimeouts, key::Key, secret::Secret, time::UnixMs},
+    model::{
+        catalog::ChannelEntry,
+        channel::{ChannelModel, EffectiveTimeouts},
+        key::Key,
+        secret::Secret,
+        time::UnixMs,
+    },
+    pool::rules::{MAX_MODELS, is_model_name, is_price},
     provider::Provider,
     storage::{Db, StorageError, discovery::Saved},
     upstream::{
@@ -79,6 +90,49 @@ pub async fn refresh(
             Err(RefreshFailure::Fetch(failure))
         }
     }
+}
+
+/// Which listed models a channel begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// Everything that is listed.
+    All,
+    /// Those that cost nothing, if the provider has some; else everything.
+    FreeFirst,
+}
+
+/// What a channel began with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offered {
+    /// Models that it offers now.
+    pub offered: usize,
+    /// Models that the upstream lists.
+    pub listed: usize,
+}
+
+/// [`refresh`], and then the channel offers what is listed, in place of what it offered before; at most as many models as a
+/// channel may have.
+pub async fn offer_listed(
+    db: &Db,
+    clients: &Clients,
+    entry: &ChannelEntry,
+    provider: &Arc<Provider>,
+    timeouts: EffectiveTimeouts,
+    choice: Choice,
+    now: UnixMs,
+) -> Result<Offered, RefreshFailure> {
+    let refreshed = refresh(db, clients, entry, provider, timeouts, now).await?;
+    let usable = |model: &ChannelModel| is_model_name(&model.name) && model.price.is_none_or(is_price);
+    let mut models: Vec<ChannelModel> = refreshed.fetched.models().into_iter().filter(usable).collect();
+    let facts = &refreshed.fetched.listing.models;
+    if choice == Choice::FreeFirst && facts.iter().any(|facts| facts.free == Some(true)) {
+        let free: std::collections::HashSet<&str> =
+            facts.iter().filter(|facts| facts.free == Some(true)).map(|facts| facts.id.as_str()).collect();
+        models.retain(|model| free.contains(model.name.as_str()));
+    }
+    models.truncate(MAX_MODELS);
+    db.set_channel_models(entry.channel.id, &models, &entry.channel.redirects).await?;
+    Ok(Offered { offered: models.len(), listed: facts.len() })
 }
 
 /// A failure in one text: the status, the class and the upstream's words.

@@ -15,7 +15,7 @@ use crate::{
         time::UnixMs,
         usage::OutcomeClass,
     },
-    pool::upkeep::models_to_check,
+    pool::{account::counts_per_account, upkeep::models_to_check},
     provider::{
         Provider,
         listing::{Modality, ModelFacts},
@@ -41,6 +41,8 @@ pub const COST: Cost = Cost { input_tokens: 16, tokens: 80, most_tokens: 80, uni
 /// How much is to be found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
+    /// What the provider itself says of the key, if it has an endpoint for that; no call is made, and nothing is charged.
+    Word,
     /// Whether the key is right, as cheaply as possible: the provider's word, else one call.
     Proof,
     /// Everything: the list, the provider's word, a call, and a streamed one.
@@ -99,7 +101,10 @@ pub async fn check_key(
             KeyProof::Nothing => {}
         }
     }
-    if check.verdict == KeyVerdict::Invalid || (depth == Depth::Proof && check.verdict.is_proof()) {
+    if depth == Depth::Word
+        || check.verdict == KeyVerdict::Invalid
+        || (depth == Depth::Proof && check.verdict.is_proof())
+    {
         return check;
     }
     if models.is_empty() {
@@ -132,9 +137,39 @@ pub async fn check_key(
     check
 }
 
-/// Saves a test, and what it tells about the model.
-pub async fn save(db: &Db, subject: &Subject<'_>, check: &KeyCheck) -> StorageResult<()> {
+/// Finds out with one call, charged to the key's limits, whether a key is answered for one model. What that tells about the
+/// key is noted as in [`check_key`]; a call that a limit forbids is not made.
+pub async fn check_model(
+    clients: &Clients,
+    dispatch: &Dispatch,
+    subject: &Subject<'_>,
+    model: &str,
+    now: UnixMs,
+) -> KeyCheck {
+    let Subject { entry, key, provider, timeouts } = subject;
+    let candidate =
+        Candidate { clients, channel: &entry.channel, provider, key: &key.secret, timeouts: *timeouts, now };
+    let mut check =
+        KeyCheck { at: now, steps: Vec::new(), verdict: KeyVerdict::NotKnown, model: None, account: None };
+    let tried = charged_chat(dispatch, &candidate, subject, model, false).await;
+    note(&mut check, &tried, model);
+    check.steps.push(tried.step);
+    check
+}
+
+/// Saves a test, and what it tells about the model and the account. If the provider counts per account and names the
+/// key's, and nobody has said anything else, the key joins that account's quota group: gives the group, after which the
+/// catalog has to be loaded again.
+pub async fn save(db: &Db, subject: &Subject<'_>, check: &KeyCheck) -> StorageResult<Option<String>> {
     db.save_key_check(subject.key.id, check).await?;
+    save_model(db, subject, check).await?;
+    let Some(account) = check.account.as_deref().filter(|_| counts_per_account(subject.provider)) else {
+        return Ok(None);
+    };
+    db.group_key_by_account(subject.entry.channel.id, subject.key.id, account).await
+}
+
+async fn save_model(db: &Db, subject: &Subject<'_>, check: &KeyCheck) -> StorageResult<()> {
     let Some(model) = &check.model else { return Ok(()) };
     let chat = check.steps.iter().rev().find(|step| step.kind == CheckKind::Chat);
     let answered = match chat {

@@ -16,7 +16,7 @@ use crate::{
     scheduler::{limit::Counts, pool::StemSpec},
 };
 
-/// Models that were asked for on another endpoint than chat.
+/// Models that were asked for on another endpoint than chat; on chat those that are tested although nobody offers them.
 pub(super) type OtherEndpoints = HashSet<(ChannelId, Arc<str>, Endpoint)>;
 
 /// What the pool takes.
@@ -55,7 +55,14 @@ pub(super) fn declaration(
             .filter(|key| key.enabled)
             .map(|key| (key.id, key.quota_group.clone()))
             .collect();
-        let models = upstream_models(entry);
+        let mut models = upstream_models(catalog, entry);
+        let tested =
+            others.iter().filter(|(other, _, endpoint)| *other == channel && *endpoint == Endpoint::Chat);
+        for (_, model, _) in tested {
+            if !models.contains(model) {
+                models.push(model.clone());
+            }
+        }
         for model in &models {
             let counts = Counts {
                 reservation: provider.reservation,
@@ -70,7 +77,9 @@ pub(super) fn declaration(
             declare(model.clone());
             for endpoint in others
                 .iter()
-                .filter(|(other, name, _)| *other == channel && name == model)
+                .filter(|(other, name, endpoint)| {
+                    *other == channel && name == model && *endpoint != Endpoint::Chat
+                })
                 .map(|(.., endpoint)| *endpoint)
             {
                 declare(super::rested_name(endpoint, model));
@@ -183,13 +192,14 @@ pub(super) fn per_of(scope: Scope) -> Option<Per> {
     })
 }
 
-/// Every upstream name of a channel's models, once.
-pub(super) fn upstream_models(entry: &ChannelEntry) -> Vec<Arc<str>> {
+/// Every upstream name of a channel's models, once; those included that only managed chains know.
+pub(super) fn upstream_models(catalog: &Catalog, entry: &ChannelEntry) -> Vec<Arc<str>> {
     let channel = &entry.channel;
     let own = channel.models.iter().map(|model| model.name.as_str());
     let redirected = channel.redirects.iter().map(|redirect| redirect.upstream.as_str());
     let mut seen = HashSet::new();
-    own.chain(redirected).filter(|name| seen.insert(*name)).map(Arc::from).collect()
+    let managed = catalog.managed_models(channel.id);
+    own.chain(redirected).chain(managed).filter(|name| seen.insert(*name)).map(Arc::from).collect()
 }
 
 #[cfg(test)]

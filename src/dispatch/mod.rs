@@ -33,7 +33,7 @@ use crate::{
         desk::{Answer, Bounds, Call, Desk, Event, Grant, Refusal, WaiterId},
         limit::Cost,
         now::Now,
-        pool::{Fault, Plan, Pool, Sent, StemId, Taken, Tier, Tried, Why},
+        pool::{Fault, Held, Plan, Pool, Sent, StemId, Taken, Tier, Tried, Why},
         queue::Class,
         rest::Scope,
     },
@@ -52,6 +52,9 @@ const MOST_WAITING: usize = 10_000;
 
 /// Plans that are remembered, so that calls for the same candidates wait in one line.
 const MOST_PLANS: usize = 4096;
+
+/// Models that are known beside those that channels offer for chat, at most.
+const MOST_OTHERS: usize = 10_000;
 
 /// Stems of a channel share its weight; this can be divided by most numbers of them.
 const WEIGHT_SCALE: u32 = 60;
@@ -245,14 +248,21 @@ impl Dispatch {
         self.0.serve(&mut state);
     }
 
-    /// Declares what calls of an earlier run were for: a model on another endpoint than chat is otherwise known only once
-    /// somebody asks for it there. Call it before these calls are [replayed](Pool::replay).
+    /// Declares what calls of an earlier run were for: a model on another endpoint than chat, or one that is only tested, is
+    /// otherwise known only once somebody asks for it there. Call it before these calls are [replayed](Pool::replay).
     pub fn recall(&self, sent: &[Sent]) {
         let mut state = self.0.state();
         let before = state.other_endpoints.len();
         for call in sent {
-            let Some((model, endpoint)) = elsewhere(&call.model) else { continue };
-            state.other_endpoints.insert((call.channel, model.into(), endpoint));
+            match elsewhere(&call.model) {
+                Some((model, endpoint)) => {
+                    state.other_endpoints.insert((call.channel, model.into(), endpoint));
+                }
+                None if state.desk.pool().find_stem(call.channel, &call.model).is_none() => {
+                    state.other_endpoints.insert((call.channel, call.model.clone(), Endpoint::Chat));
+                }
+                None => {}
+            }
         }
         if state.other_endpoints.len() > before {
             self.0.redeclare(&mut state);
@@ -338,7 +348,7 @@ impl Dispatch {
     }
 
     /// The permission to find out about one key with one chat call, now: whatever rests, but not beyond a limit. `Ok(None)`
-    /// if the pool does not know the model on that key, so that there is nothing to charge.
+    /// if the key or its channel is off, so that there is nothing to charge.
     pub fn try_key(
         &self,
         channel: ChannelId,
@@ -365,12 +375,48 @@ impl Dispatch {
         cost: Cost,
         only_if_allowed: bool,
     ) -> Result<Option<Permit>, Why> {
+        self.know(channel, model);
         let now = self.now();
         let mut pool = self.lock();
         let Some(stem) = pool.find_stem(channel, model) else { return Ok(None) };
         let taken = pool.take_key(stem, key, cost, only_if_allowed, now)?;
         let dispatch = self.clone();
         Ok(taken.map(|taken| Permit { dispatch, taken, cost, sent: false, used: None }))
+    }
+
+    /// The calls that have been under way for longer than `longest`.
+    pub fn stuck(&self, longest: Duration) -> Vec<Held> {
+        let oldest = self.now().steady - longest;
+        let mut held = self.lock().under_way();
+        held.retain(|held| held.since < oldest);
+        held
+    }
+
+    /// Takes back what calls hold that have been under way for longer than `longest`, which must be longer than any call
+    /// may live; says what. They count against limits as sent. A call that lives all the same goes on, and gives nothing
+    /// back a second time.
+    pub fn release_stuck(&self, longest: Duration) -> Vec<Held> {
+        let stuck = self.stuck(longest);
+        let now = self.now();
+        let mut pool = self.lock();
+        for held in &stuck {
+            pool.cancel(held.slot, true, None, now);
+        }
+        stuck
+    }
+
+    /// Has the limits of a channel count also for a model that it does not offer, so that a test of it is charged like any
+    /// call. Clients are not sent there.
+    pub fn know(&self, channel: ChannelId, model: &str) {
+        let mut state = self.0.state();
+        let is_known = state.desk.pool().find_stem(channel, model).is_some();
+        if is_known || state.other_endpoints.len() >= MOST_OTHERS {
+            return;
+        }
+        if state.other_endpoints.insert((channel, model.into(), Endpoint::Chat)) {
+            self.0.redeclare(&mut state);
+            self.0.serve(&mut state);
+        }
     }
 
     /// Notes a client's call, which earns a part of a retry.

@@ -52,7 +52,7 @@ impl Dispatch {
         }
         let Some((catalog, _)) = state.catalog.clone() else { return };
         let Some(entry) = catalog.channel(channel) else { return };
-        let models: Vec<Arc<str>> = super::declare::upstream_models(entry);
+        let models: Vec<Arc<str>> = super::declare::upstream_models(&catalog, entry);
         let now = self.now();
         let pool = state.desk.pool_mut();
         for (limit, of_models) in &reading.limits {

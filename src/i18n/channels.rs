@@ -70,7 +70,7 @@ texts! {
         plan_gone(plan: &str): "{plan} (no longer known)" / "{plan}（已不存在）";
         provider_gone(id: &str): "{id} (no longer known; treated as generic)" / "{id}（已不存在，按通用处理）";
         provider_other(name: &str): "The base URL belongs to {name}; edit the channel to use its rules." / "接口地址属于 {name}；如需使用其规则，请编辑渠道。";
-        provider_files_wrong: "Files of providers are wrong; those that were right before hold" / "提供商文件有误，仍沿用之前正确的内容";
+        provider_files_wrong: "Files of providers or of the ranking are wrong; those that were right before hold" / "提供商或排名文件有误，仍沿用之前正确的内容";
         protocol: "Protocol" / "协议";
         protocol_openai: "OpenAI-compatible" / "OpenAI 兼容";
         keys_hint: "Paste any number: one per line, or separated by commas, semicolons or spaces. Lines of a .env file (NAME=key) and “label: key” give labels." / "可一次粘贴任意多个：每行一个，或用逗号、分号、空格分隔。.env 文件的行（NAME=key）和“标签: 密钥”会自动带上标签。";

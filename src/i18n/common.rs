@@ -10,11 +10,13 @@ texts! {
         nav_label: "Main" / "主导航";
         nav_channels: "Channels" / "渠道";
         nav_models: "Models" / "模型";
+        nav_ranking: "Ranking" / "模型排名";
         nav_chains: "Chains" / "回退链";
         nav_tokens: "Tokens" / "令牌";
         nav_log: "Usage log" / "用量日志";
         nav_usage: "Usage" / "用量";
         nav_capacity: "Capacity" / "容量";
+        nav_health: "Health" / "健康检查";
         nav_openclaw: "OpenClaw" / "OpenClaw";
         nav_settings: "Settings" / "设置";
         nav_account: "Account" / "账户";

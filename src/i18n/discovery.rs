@@ -108,7 +108,7 @@ texts! {
         provider_by_key(name: &str): "This looks like a key of {name}, which is chosen now. Check it and send the form again." / "这似乎是 {name} 的密钥，已为您选择该提供商。请确认后重新提交。";
         provider_not_told: "Choose a provider or give a base URL: the key does not tell where it belongs." / "请选择提供商或填写接口地址：无法从密钥判断其归属。";
         provider_ambiguous(names: &str): "Choose a provider: keys like this belong to {names}." / "请选择提供商：此类密钥可能属于 {names}。";
-        preset_hint: "With a provider, name and base URL may be left empty." / "选择提供商后，名称和接口地址可以留空。";
+        preset_hint: "A provider and a key are enough; many keys tell the provider by themselves. Another server needs its address below." / "选择提供商并填写密钥即可；许多密钥本身就能判断提供商。其他服务器请在下方填写地址。";
         terms: "Terms of use" / "使用条款";
         get_key(name: &str): "Get a key of {name}" / "获取 {name} 的密钥";
         about_key: "A key to add: env:NAME, file:PATH, or - to read it from stdin; may be given several times" / "要添加的密钥：env:变量名、file:路径，或 - 表示从标准输入读取；可多次给出";

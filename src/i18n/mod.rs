@@ -17,10 +17,14 @@ pub mod inspect;
 mod limits;
 pub mod log;
 mod login;
+mod onboarding;
 pub mod notices;
 mod openclaw;
 mod pool;
 pub mod pool_file;
+mod ranking;
+pub mod probes;
+pub mod repair;
 mod settings;
 mod setup;
 pub mod simulate;
@@ -141,6 +145,8 @@ pub struct Messages {
     pub tokens: tokens::Tokens,
     /// The form of a token.
     pub token_form: tokens::TokenForm,
+    /// The first steps on the command line, where keys belong, and whose they are.
+    pub onboarding: onboarding::Onboarding,
     /// The OpenClaw page.
     pub openclaw: openclaw::OpenClaw,
     /// What upstreams list, and which keys they take.
@@ -165,10 +171,16 @@ pub struct Messages {
     pub limits: limits::Limits,
     /// Pool files: what is wrong with them, plans, and what the export says.
     pub pool_file: pool_file::PoolFile,
+    /// Ranking and the managed chains.
+    pub ranking: ranking::Ranking,
+    /// What models can do.
+    pub probes: probes::Probes,
     /// Simulations.
     pub simulate: simulate::Simulate,
     /// What the pool can do, what is left of limits, and where calls go.
     pub inspect: inspect::Inspect,
+    /// Repairs and the Health page.
+    pub repair: repair::Repair,
     /// Notifications.
     pub notices: notices::Notices,
     /// The usage log.
@@ -193,6 +205,7 @@ impl Messages {
             settings: settings::Settings(lang),
             tokens: tokens::Tokens(lang),
             token_form: tokens::TokenForm(lang),
+            onboarding: onboarding::Onboarding(lang),
             openclaw: openclaw::OpenClaw(lang),
             discovery: discovery::Discovery(lang),
             cli: cli::Cli(lang),
@@ -202,8 +215,11 @@ impl Messages {
             pool: pool::Pool(lang),
             limits: limits::Limits(lang),
             pool_file: pool_file::PoolFile(lang),
+            ranking: ranking::Ranking(lang),
+            probes: probes::Probes(lang),
             simulate: simulate::Simulate(lang),
             inspect: inspect::Inspect(lang),
+            repair: repair::Repair(lang),
             notices: notices::Notices(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),

@@ -16,5 +16,9 @@ texts! {
         twice(name: &str): "“{name}” stands here twice; leave one of them out." / "“{name}”重复出现，请去掉其中一个。";
         redirect_empty: "Name at least one upstream model, or leave the redirect out." / "请至少写一个上游模型，或去掉该重定向。";
         key_invalid: "A key has 4 to 1000 visible ASCII characters, without spaces." / "密钥须为 4 到 1000 个可见 ASCII 字符，不含空格。";
+        too_many_pins(max: usize): "At most {max} models can be pinned." / "最多可置顶 {max} 个模型。";
+        weights_all_zero: "Give at least one weight above 0." / "请至少将一项权重设为大于 0 的值。";
+        preset_and_weights: "Give a preset or weights of your own, not both." / "请选择预设或填写自定义权重，不能同时使用。";
+        unknown_provider_id(id: &str): "There is no provider “{id}”. Leave it out to mean any." / "没有名为“{id}”的提供商。留空表示任意提供商。";
     }
 }

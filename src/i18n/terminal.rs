@@ -125,8 +125,8 @@ texts! {
         folder_writable(path: &str): "The data folder {path} can be written." / "数据目录 {path} 可写。";
         folder_will_be_made(path: &str): "The data folder {path} is made at the first start." / "数据目录 {path} 将在首次启动时创建。";
         key_readable(path: &str): "Other users of this machine can read the master key {path}: chmod 600 it." / "本机其他用户可以读取主密钥 {path}：请执行 chmod 600。";
-        providers_fine: "The files of providers are right." / "提供商文件格式正确。";
-        provider_file_wrong(fault: &str): "A file of providers is wrong, so that none of them counts: {fault}" / "提供商文件有误，因此所有提供商文件均不生效：{fault}";
+        providers_fine: "The files of providers and of the ranking are right." / "提供商文件和排名文件格式正确。";
+        provider_file_wrong(fault: &str): "A file of providers or of the ranking is wrong, so that none of its folder counts: {fault}" / "提供商或排名文件有误，因此该文件夹中的文件均不生效：{fault}";
         provider_faults(count: usize): "{count} wrong; see onepool check-config" / "{count} 处错误；见 onepool check-config";
         provider_files: "Provider files" / "提供商文件";
         database_opens: "The database opens with the master key." / "数据库可用主密钥打开。";

@@ -18,19 +18,10 @@ pub fn of_model(dispatch: &Dispatch, model: &PublicModel, cost: Cost) -> Outlook
     of_routes(dispatch, model.routes.iter().collect(), cost)
 }
 
-/// What all models can do together. Limits never reach over channels, so the lock is held for one channel at a time.
+/// What all models can do together.
 pub fn of_pool(catalog: &Catalog, dispatch: &Dispatch, cost: Cost) -> Outlook {
-    let mut of_channel: BTreeMap<ChannelId, Vec<&Route>> = BTreeMap::new();
-    let mut seen = HashSet::new();
-    for route in catalog.models().flat_map(|model| &model.routes) {
-        let id = route.channel.channel.id;
-        if seen.insert((id, &route.upstream_model)) {
-            of_channel.entry(id).or_default().push(route);
-        }
-    }
     let mut all = Outlook::default();
-    for routes in of_channel.into_values() {
-        let one = of_routes(dispatch, routes, cost);
+    for one in of_channels(catalog, dispatch, cost).into_values() {
         all.keys += one.keys;
         all.owners += one.owners;
         all.resting += one.resting;
@@ -42,6 +33,20 @@ pub fn of_pool(catalog: &Catalog, dispatch: &Dispatch, cost: Cost) -> Outlook {
         sum.next_day = sum.next_day.saturating_add(calls.next_day);
     }
     all
+}
+
+/// What all models of each channel can do together; channels that serve none are left out. Limits never reach over channels,
+/// so the lock is held for one channel at a time.
+pub fn of_channels(catalog: &Catalog, dispatch: &Dispatch, cost: Cost) -> BTreeMap<ChannelId, Outlook> {
+    let mut of_channel: BTreeMap<ChannelId, Vec<&Route>> = BTreeMap::new();
+    let mut seen = HashSet::new();
+    for route in catalog.models().flat_map(|model| &model.routes) {
+        let id = route.channel.channel.id;
+        if seen.insert((id, &route.upstream_model)) {
+            of_channel.entry(id).or_default().push(route);
+        }
+    }
+    of_channel.into_iter().map(|(id, routes)| (id, of_routes(dispatch, routes, cost))).collect()
 }
 
 fn of_routes(dispatch: &Dispatch, routes: Vec<&Route>, cost: Cost) -> Outlook {

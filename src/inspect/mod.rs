@@ -4,7 +4,7 @@
 mod capacity;
 mod route;
 
-pub use capacity::{of_model, of_pool};
+pub use capacity::{of_channels, of_model, of_pool};
 pub use route::{Candidate, Hurdle, Refused, RouteReport, explain};
 
 use crate::scheduler::limit::Cost;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::vitals::{LONGEST_CALL, LifeSigns};
 use crate::{
     dispatch::Dispatch,
     pool::upkeep::Wish,
@@ -14,22 +15,32 @@ use crate::{
 /// How often the version counter is read: one row, a few microseconds. A command's change counts within a second.
 const EVERY: Duration = Duration::from_millis(400);
 
-/// Reads the version counter and looks at the provider files for ever; when somebody has changed something, builds a new
+/// Reads the version counter and looks at the provider and ranking files for ever; when somebody has changed something, builds a new
 /// catalog, and begins and ends the rests that a command wants. A database that does not answer is tried again; what the
 /// server knows stays in force.
-pub async fn run(db: Db, catalog: CatalogStore, dispatch: Dispatch, stopping: CancellationToken) {
+pub async fn run(
+    db: Db,
+    catalog: CatalogStore,
+    dispatch: Dispatch,
+    signs: LifeSigns,
+    stopping: CancellationToken,
+) {
     // What was asked for while no server ran is done first.
     let mut followed = None;
     let mut failed = false;
     loop {
         let providers = catalog.providers().clone();
         // Listing a folder takes microseconds, but it may be on a network.
-        match tokio::task::spawn_blocking(move || providers.follow()).await {
+        let look = move || {
+            providers.ranking().follow();
+            providers.follow()
+        };
+        match tokio::task::spawn_blocking(look).await {
             Ok(true) => catalog.providers_changed().await,
             Ok(false) => {}
             Err(_) => tracing::error!("looking for changed provider files panicked"),
         }
-        match follow(&db, &catalog, &dispatch, &mut followed).await {
+        match follow(&db, &catalog, &dispatch, &signs, &mut followed).await {
             Ok(()) => failed = false,
             Err(error) => {
                 if !failed {
@@ -51,6 +62,7 @@ async fn follow(
     db: &Db,
     catalog: &CatalogStore,
     dispatch: &Dispatch,
+    signs: &LifeSigns,
     followed: &mut Option<i64>,
 ) -> StorageResult<()> {
     let version = db.catalog_version().await?;
@@ -68,6 +80,10 @@ async fn follow(
             Wish::Charge { charge, channel, model, input_tokens, tokens } => {
                 let cost = Cost { input_tokens, tokens, most_tokens: tokens, units: 0 };
                 dispatch.charge_key(channel, &model, charge, cost);
+            }
+            Wish::Sweep { sweep } => {
+                let released = dispatch.release_stuck(LONGEST_CALL).len();
+                signs.swept(sweep, released);
             }
             // One that nobody carried out while it lasted is over.
             Wish::Pause { until, .. } if until <= now.wall => {}
@@ -106,7 +122,7 @@ mod tests {
             .unwrap();
         let dispatch = Dispatch::new(Clock::system());
         let mut followed = None;
-        follow(&server, &catalog, &dispatch, &mut followed).await.unwrap();
+        follow(&server, &catalog, &dispatch, &LifeSigns::default(), &mut followed).await.unwrap();
 
         let scope = Scope::Key(KeyId(1));
         let rest = Rest {
@@ -121,7 +137,7 @@ mod tests {
         dispatch.lock().rests_mut().restore([(scope.clone(), rest)]);
         command.ask_for_retry(&serde_json::to_string(&scope).unwrap()).await.unwrap();
         catalog.reload().await.unwrap();
-        follow(&server, &catalog, &dispatch, &mut followed).await.unwrap();
+        follow(&server, &catalog, &dispatch, &LifeSigns::default(), &mut followed).await.unwrap();
         assert!(dispatch.lock().rests().active(&scope, UnixMs(500)).is_none());
     }
 }

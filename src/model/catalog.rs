@@ -6,7 +6,7 @@
 mod resolve;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -16,6 +16,7 @@ use super::{
     id::{ChainId, ChannelId, TokenId},
     key::Key,
     limit::Rule,
+    managed::ManagedSteps,
     secret::SecretHash,
     settings::RuntimeSettings,
     time::UnixMs,
@@ -66,14 +67,17 @@ pub struct PublicModel {
     /// The models that serve it, in the order in which they are looked at. Of a chain its steps, with the chains that they
     /// name written out, each model once, and without those that nobody serves now; else only the model itself.
     pub steps: Vec<Step>,
-    /// The chain, if it is one.
+    /// The chain, if it is one that was made by hand.
     pub chain: Option<ChainId>,
+    /// Whether it is a managed chain, such as `auto`.
+    pub managed: bool,
 }
 
 /// A model that serves a public name, and how long a call waits for it.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// The public name of the model, which is no chain.
+    /// The public name of the model, which is no chain; of a managed chain the model's identity, which need not be a public
+    /// name.
     pub model: String,
     /// How long a call waits, from its arrival, before the step after this one is looked at, in milliseconds: 0 is not at
     /// all, `None` as long as it may.
@@ -113,6 +117,8 @@ pub struct Catalog {
     /// The public models of channels by folded name, those included that a chain hides; to their names.
     offered: BTreeMap<String, String>,
     limits: Vec<Rule>,
+    /// The upstream models of managed chains, by channel; some of them only to watch their limits.
+    managed_models: BTreeMap<ChannelId, BTreeSet<String>>,
 }
 
 impl Catalog {
@@ -141,7 +147,39 @@ impl Catalog {
         let models = public_models(&channels);
         let limits = channels.values().flat_map(|entry| entry.limits()).collect();
         let offered = models.iter().map(|(key, model)| (key.clone(), model.name.clone())).collect();
-        Self { settings, zone, channels, tokens, credentials, models, chains: Vec::new(), offered, limits }
+        Self {
+            settings,
+            zone,
+            channels,
+            tokens,
+            credentials,
+            models,
+            chains: Vec::new(),
+            offered,
+            limits,
+            managed_models: BTreeMap::new(),
+        }
+    }
+
+    /// The same with managed chains; call it once, before [`with_chains`](Self::with_chains). A channel's model of the same
+    /// name hides one, and so does a chain that was made by hand.
+    #[must_use]
+    pub fn with_managed(mut self, chains: &[ManagedSteps]) -> Self {
+        for step in chains.iter().flat_map(|chain| &chain.steps) {
+            self.managed_models.entry(step.channel).or_default().insert(step.model.name.clone());
+        }
+        for chain in chains {
+            let model = resolve::managed(chain, &self.channels);
+            if !model.routes.is_empty() {
+                self.models.entry(chain.name.to_lowercase()).or_insert(model);
+            }
+        }
+        self
+    }
+
+    /// The upstream models of a channel that managed chains use or watch, whether the channel offers them or not.
+    pub fn managed_models(&self, channel: ChannelId) -> impl Iterator<Item = &str> {
+        self.managed_models.get(&channel).into_iter().flatten().map(String::as_str)
     }
 
     /// The same with chains; call it once. Chains that lead to themselves, which storage refuses, are cut where

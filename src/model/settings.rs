@@ -13,6 +13,10 @@ pub struct RuntimeSettings {
     pub backup_keep: u32,
     /// Hours between two looks at what an upstream lists; 0: only on demand.
     pub discovery_every_hours: u32,
+    /// Hours before the same model is probed again by itself; 0: only on demand.
+    pub probe_every_hours: u32,
+    /// The most that probes take of a daily quota, in percent.
+    pub probe_quota_percent: u32,
     /// The most upstream calls that one client call may make.
     pub max_attempts: u32,
     /// The most calls that wait in line for one set of candidates.
@@ -47,6 +51,8 @@ impl RuntimeSettings {
             backup_every_hours: 0,
             backup_keep: 7,
             discovery_every_hours: 6,
+            probe_every_hours: 24,
+            probe_quota_percent: 5,
             max_attempts: 6,
             queue_limit: 512,
             queue_wait_s: 60,

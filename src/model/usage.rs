@@ -95,6 +95,16 @@ named_enum! {
     }
 }
 
+named_enum! {
+    /// What an upstream call says against its model at that channel.
+    ModelFault {
+        /// The upstream failed, or the model was busy.
+        Failed = "failed",
+        /// There is no such model, or not for this account.
+        Gone = "gone",
+    }
+}
+
 /// Token counts of a call. `cached` is part of `prompt`, `reasoning` part of `completion`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenCounts {
@@ -195,6 +205,9 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// What it was taken for.
     pub class: OutcomeClass,
+    /// What it says against the model, if it does; limits, keys and the request itself are no fault of it.
+    #[serde(default)]
+    pub model_fault: Option<ModelFault>,
     /// Why, in our own words and at most 300 characters; may quote a masked upstream text, for operators only.
     pub detail: String,
 }

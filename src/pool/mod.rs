@@ -5,6 +5,7 @@
 //! [`upkeep`] is what an act on a channel or key brings with it. A pool file goes from [`load::Document`] to
 //! [`apply::apply`]; a [`scenario`] is read in the same way, and simulated.
 
+pub mod account;
 pub mod apply;
 pub mod file;
 pub mod input;

@@ -166,6 +166,11 @@ pub enum Wish {
         /// The same with the answer.
         tokens: u64,
     },
+    /// To take back what stuck calls hold, to read everything anew, and to note in the vitals that this was done.
+    Sweep {
+        /// The command's word, to be repeated there.
+        sweep: String,
+    },
     /// To end its rest.
     Retry(Scope),
 }

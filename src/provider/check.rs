@@ -68,6 +68,15 @@ impl Faults<'_> {
                 format!("`{address}` is no http or https address")
             });
         }
+        for (place, name) in file.key_env.iter().flatten().enumerate() {
+            let letters = |c: char| c.is_ascii_uppercase() || c == '_';
+            let good = name.starts_with(letters)
+                && name.len() <= 60
+                && name.chars().all(|c| letters(c) || c.is_ascii_digit());
+            self.unless(good, &format!("key_env[{place}]"), || {
+                format!("`{name}` is no variable's name, such as `GROQ_API_KEY`")
+            });
+        }
         if let Some(reset) = &file.reset {
             self.unless(Calendar::new(reset).is_some(), "reset.zone", || {
                 format!("`{}` is no IANA time zone, such as `Asia/Shanghai`", reset.zone)

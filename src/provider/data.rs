@@ -153,6 +153,8 @@ pub(super) struct File {
     pub auth: Option<Auth>,
     /// How its keys begin.
     pub key_prefix: Option<String>,
+    /// Environment variables that hold its key by custom, the usual one first.
+    pub key_env: Option<Vec<String>>,
     /// Who owns a quota.
     pub quota_owner: Option<QuotaOwner>,
     /// When its days and months begin; without it, no limit of the file may have a calendar window.

@@ -64,6 +64,8 @@ pub struct Provider {
     pub auth: Auth,
     /// How its keys begin.
     pub key_prefix: Option<String>,
+    /// Environment variables that hold its key by custom, the usual one first.
+    pub key_env: Vec<String>,
     /// Who owns a quota.
     pub quota_owner: QuotaOwner,
     /// What is counted against a limit on tokens when a call is let in.
@@ -222,6 +224,15 @@ impl Providers {
         let longest = self.all().filter(fits).map(|provider| length(&provider)).max();
         self.all().filter(fits).filter(|provider| Some(length(provider)) == longest).collect()
     }
+
+    /// The providers whose keys stand in a variable of this name by custom. A number at its end does not matter, so that
+    /// `GROQ_API_KEY_2` belongs to whom `GROQ_API_KEY` belongs; nor does letter case.
+    pub fn with_variable(&self, name: &str) -> Vec<&Arc<Provider>> {
+        let name = name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['_', '-', ' ']);
+        let has =
+            |provider: &&Arc<Provider>| provider.key_env.iter().any(|known| known.eq_ignore_ascii_case(name));
+        self.all().filter(has).collect()
+    }
 }
 
 /// The embedded files: names and texts.
@@ -265,6 +276,7 @@ fn over(base: File, file: File) -> File {
         base_urls: file.base_urls.or(base.base_urls),
         auth: file.auth.or(base.auth),
         key_prefix: file.key_prefix.or(base.key_prefix),
+        key_env: file.key_env.or(base.key_env),
         quota_owner: file.quota_owner.or(base.quota_owner),
         reset: file.reset.or(base.reset),
         reservation: file.reservation.or(base.reservation),
@@ -299,6 +311,7 @@ fn build(file: File) -> Result<Provider, Vec<(String, String)>> {
         sources: file.sources.unwrap_or_default(),
         auth: file.auth.unwrap_or_default(),
         key_prefix: file.key_prefix,
+        key_env: file.key_env.unwrap_or_default(),
         quota_owner: file.quota_owner.unwrap_or_default(),
         reservation: file.reservation.unwrap_or_default(),
         rejected_calls: file.rejected_calls.unwrap_or_default(),

@@ -83,6 +83,22 @@ struct Names {
     names: Vec<String>,
 }
 
+/// A name that an operator has joined to a model.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OwnName {
+    /// The name, as the provider has it.
+    pub name: String,
+    /// Only at this provider (its id); `None`: at any.
+    pub provider: Option<String>,
+    /// The model.
+    pub identity: Identity,
+}
+
+/// Whether a text can be the name or the identity of a model: it has 1 to 200 bytes and no blanks.
+pub fn is_model_name(text: &str) -> bool {
+    is_name(text)
+}
+
 /// The table of names.
 #[derive(Debug, Clone)]
 pub struct Identities {
@@ -92,6 +108,8 @@ pub struct Identities {
     apart: BTreeSet<String>,
     moving: Vec<String>,
     routers: Vec<String>,
+    /// What operators have joined: by name in lower case, then by provider, of which an empty one is any.
+    own: BTreeMap<String, BTreeMap<String, Identity>>,
 }
 
 impl Identities {
@@ -120,6 +138,7 @@ impl Identities {
             apart: BTreeSet::new(),
             moving: Vec::new(),
             routers: Vec::new(),
+            own: BTreeMap::new(),
         };
         for (name, file) in &read {
             check(name, file, &mut faults);
@@ -144,9 +163,30 @@ impl Identities {
         if faults.is_empty() { Ok(table) } else { Err(faults) }
     }
 
+    /// The same with names that operators have joined: they count before all else, those of one provider first. A name
+    /// counts as it is written, and also without the prefixes and suffixes that say nothing.
+    #[must_use]
+    pub fn with_own(mut self, names: &[OwnName]) -> Self {
+        self.own.clear();
+        for OwnName { name, provider, identity } in names {
+            let of_name = self.own.entry(lower(name)).or_default();
+            of_name.insert(provider.clone().unwrap_or_default(), identity.clone());
+        }
+        self
+    }
+
+    fn joined(&self, provider: &str, name: &str) -> Option<&Identity> {
+        let of_name = self.own.get(name)?;
+        of_name.get(provider).or_else(|| of_name.get(""))
+    }
+
     /// What a provider's name for a model stands for.
     pub fn identify(&self, provider: &str, name: &str) -> Identified {
         let whole = lower(name);
+        let joined = self.joined(provider, &whole).or_else(|| self.joined(provider, self.bare(&whole)));
+        if let Some(identity) = joined {
+            return Identified { identity: identity.clone(), kind: NameKind::Model };
+        }
         let of = |identity: &str, kind| Identified { identity: Identity(identity.to_owned()), kind };
         if self.apart.contains(&whole) {
             return of(&whole, NameKind::Model);
@@ -163,6 +203,12 @@ impl Identities {
             return of(&format!("{bare}@{provider}"), NameKind::Moving);
         }
         of(bare, NameKind::Model)
+    }
+
+    /// The names of the table, in lower case and in their order, each with the model that it stands for; without those that
+    /// operators have joined.
+    pub fn names(&self) -> impl Iterator<Item = (&str, &Identity)> {
+        self.names.iter().map(|(name, identity)| (name.as_str(), identity))
     }
 
     /// A name in lower case without the prefixes and suffixes that say nothing about the model.

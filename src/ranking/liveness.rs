@@ -123,6 +123,18 @@ impl Liveness {
         self.dead.is_some_and(|death| now >= death.retry_at)
     }
 
+    /// Brings it back without an answer, once a probe might ask and may not be made: its next calls will show. What no list has
+    /// stays away. Says whether it is back.
+    pub fn release(&mut self, now: UnixMs) -> bool {
+        if !self.dead.is_some_and(|death| death.cause != Cause::Unlisted && now >= death.retry_at) {
+            return false;
+        }
+        self.dead = None;
+        self.returned = Some(now);
+        self.unmark();
+        true
+    }
+
     /// Takes note of a sign, and tells what comes of it.
     pub fn note(&mut self, sign: Sign, now: UnixMs) -> Option<Turn> {
         match sign {

@@ -7,6 +7,7 @@
 //! - [`benchmark`]: published figures with date and source (`data/benchmarks.json`), which files may extend as well.
 //! - [`score`]: the weighted sum of capability, reliability, speed, context and quota, and why it is what it is.
 //! - [`liveness`]: when a model leaves the chains, and when it may return.
+//! - [`near`]: names to propose for one that nobody has.
 //! - [`chain`]: `auto`, `auto:coding`, `auto:vision`, `auto:fast`.
 
 pub mod benchmark;
@@ -14,6 +15,7 @@ pub mod chain;
 mod data;
 pub mod identity;
 pub mod liveness;
+pub mod near;
 pub mod score;
 
 #[cfg(test)]

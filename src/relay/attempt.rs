@@ -135,6 +135,7 @@ impl Relay {
                     ticket.end_attempt(outcome.class, status, &outcome.detail);
                 }
                 Err(Failure::Elsewhere { outcome, status, .. }) => {
+                    ticket.blame_model(outcome.model_fault(*status));
                     ticket.end_attempt(outcome.class, *status, &outcome.detail);
                 }
             }

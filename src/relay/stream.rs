@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     dispatch::Permit,
-    model::{secret::Secret, token::ClientProfile, usage::OutcomeClass},
+    model::{secret::Secret, token::ClientProfile, usage::{ModelFault, OutcomeClass}},
     protocol::{
         openai::InBandError,
         sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME, frame},
@@ -228,6 +228,7 @@ impl Live {
                 let detail = &*detail;
                 self.over = true;
                 self.book();
+                self.ticket.blame_model(Some(ModelFault::Failed));
                 self.ticket.end_attempt(OutcomeClass::HostError, None, detail);
                 if let Some(permit) = self.permit.take() {
                     let fault = fault_of(&host_error(RestScope::KeyModel, detail), None);

@@ -15,7 +15,7 @@ use crate::{
         id::RequestId,
         time::{Clock, UnixMs},
         token::QuotaUnit,
-        usage::{Attempt, CallResult, OutcomeClass, TokenCounts, UsageRecord, WaitReason},
+        usage::{Attempt, CallResult, ModelFault, OutcomeClass, TokenCounts, UsageRecord, WaitReason},
     },
     scheduler::limit::Cost,
 };
@@ -143,6 +143,7 @@ impl Ticket {
                 duration_ms: 0,
                 status: None,
                 class: OutcomeClass::ClientClosed,
+                model_fault: None,
                 detail: String::new(),
             },
             started,
@@ -164,6 +165,13 @@ impl Ticket {
         }
         if let Some(record) = &mut self.record {
             record.first_token_ms = Some(ms(now - self.arrived));
+        }
+    }
+
+    /// Notes what the attempt that is under way says against its model.
+    pub fn blame_model(&mut self, fault: Option<ModelFault>) {
+        if let Some(open) = &mut self.open {
+            open.attempt.model_fault = fault;
         }
     }
 

@@ -95,6 +95,21 @@ pub fn stamp(now: UnixMs) -> String {
     now.timestamp().strftime("%Y%m%d-%H%M%S").to_string()
 }
 
+/// Whether a name is that of a draft of a backup that this program named by itself, or of what SQLite puts beside one. Others,
+/// such as a draft of a file that a person named, are not ours to clear away.
+pub fn is_own_draft(name: &str) -> bool {
+    let Some(rest) = ["scheduled-", "onepool-"].iter().find_map(|prefix| name.strip_prefix(prefix)) else {
+        return false;
+    };
+    let Some((stamp, end)) = rest.split_at_checked(15) else { return false };
+    let is_stamp = stamp.bytes().enumerate().all(|(place, byte)| match place {
+        8 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    let number = end.trim_start_matches(|letter: char| letter == '-' || letter.is_ascii_digit());
+    is_stamp && [".db.draft", ".db.draft-journal", ".db.draft-wal", ".db.draft-shm"].contains(&number)
+}
+
 /// Makes a folder that only its owner may enter, if it is missing.
 pub(super) fn make_private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
@@ -254,6 +269,26 @@ mod tests {
     async fn reopen(path: &Path) -> Db {
         let vault = Vault::new(&Secret::new("0123456789abcdef"));
         Db::open_existing(path, vault, Clock::system()).await.unwrap()
+    }
+
+    #[test]
+    fn only_drafts_that_this_program_named_are_its_own() {
+        for name in [
+            "scheduled-20261120-141051.db.draft",
+            "onepool-20261120-141051.db.draft-journal",
+            "onepool-20261120-141051-2.db.draft",
+        ] {
+            assert!(is_own_draft(name), "{name}");
+        }
+        for name in [
+            "scheduled-20261120-141051.db",
+            "mine.db.draft",
+            "onepool-mine.db.draft",
+            "onepool-20261120-141051-keep.db.draft",
+            "scheduled-2026112é-14105.db.draft",
+        ] {
+            assert!(!is_own_draft(name), "{name}");
+        }
     }
 
     #[tokio::test]

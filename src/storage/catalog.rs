@@ -125,6 +125,7 @@ async fn build(db: &Db, settings: &SettingsInForce, zone: &jiff::tz::TimeZone) -
         db.tokens().await?,
         db.token_credentials().await?,
     )
+    .with_managed(&db.managed_steps().await?)
     .with_chains(db.chains().await?))
 }
 

@@ -285,6 +285,7 @@ impl Db {
         .bind(id.0)
         .execute(&mut **tx)
         .await?;
+        Self::erase_probes(tx, id).await?;
         write_models(tx, id, &[], &[]).await
     }
 

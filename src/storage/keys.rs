@@ -27,6 +27,8 @@ pub struct KeyRow {
     pub last4: String,
     /// Whose quota it spends.
     pub quota_group: Option<String>,
+    /// Whether the group was set by what the provider says of the key's account, and by nobody since.
+    pub grouped_by_provider: bool,
     /// Whether it takes calls.
     pub enabled: bool,
     /// What the last test found.
@@ -35,7 +37,14 @@ pub struct KeyRow {
     pub created_at: UnixMs,
 }
 
-type RawRow = (i64, String, String, Option<String>, bool, Option<String>, i64);
+type RawRow = (i64, String, String, Option<String>, Option<String>, bool, Option<String>, i64);
+
+/// Who said which group a key belongs to.
+const BY_OPERATOR: &str = "operator";
+const BY_PROVIDER: &str = "provider";
+
+/// The longest group that is made of an account's name, in characters; what a form takes as well.
+const MAX_GROUP_CHARS: usize = 100;
 
 pub(super) fn context(id: KeyId) -> String {
     format!("key:{id}")
@@ -83,8 +92,9 @@ impl Db {
         enabled: bool,
     ) -> StorageResult<Option<KeyId>> {
         let id: Option<i64> = sqlx::query_scalar(
-            "INSERT INTO keys (channel_id, label, last4, secret_sealed, secret_hash, quota_group, enabled, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            "INSERT INTO keys (channel_id, label, last4, secret_sealed, secret_hash, quota_group, enabled, created_at,
+                 quota_group_by)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
              ON CONFLICT (channel_id, secret_hash) WHERE deleted_at IS NULL DO NOTHING RETURNING id",
         )
         .bind(channel.0)
@@ -95,6 +105,7 @@ impl Db {
         .bind(&key.quota_group)
         .bind(enabled)
         .bind(self.now().0)
+        .bind(key.quota_group.as_ref().map(|_| BY_OPERATOR))
         .fetch_optional(&mut **tx)
         .await?;
         let Some(id) = id.map(KeyId) else { return Ok(None) };
@@ -133,7 +144,7 @@ impl Db {
     pub async fn key_rows(&self, channel: ChannelId) -> StorageResult<Vec<KeyRow>> {
         let rows: Vec<RawRow> = on!(self.read, |pool| {
             sqlx::query_as(
-                "SELECT id, label, last4, quota_group, enabled, last_check, created_at
+                "SELECT id, label, last4, quota_group, quota_group_by, enabled, last_check, created_at
                  FROM keys WHERE channel_id = $1 AND deleted_at IS NULL ORDER BY id",
             )
             .bind(channel.0)
@@ -141,10 +152,11 @@ impl Db {
         })?;
         Ok(rows
             .into_iter()
-            .map(|(id, label, last4, quota_group, enabled, last_check, created_at)| KeyRow {
+            .map(|(id, label, last4, quota_group, grouped_by, enabled, last_check, created_at)| KeyRow {
                 id: KeyId(id),
                 label,
                 last4,
+                grouped_by_provider: quota_group.is_some() && grouped_by.as_deref() == Some(BY_PROVIDER),
                 quota_group,
                 enabled,
                 // What an older version wrote and this one cannot read is shown as "not tested".
@@ -166,6 +178,40 @@ impl Db {
         let mut tx = self.begin().await?;
         write_key(&mut tx, id, label, quota_group).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Puts a key into the group of the account that its provider names, unless an operator has ever said which group it
+    /// belongs to, or that it belongs to none. Keys of the account that have a group are joined; else the group is called
+    /// as the account is. Gives the group that was set.
+    pub async fn group_key_by_account(
+        &self,
+        channel: ChannelId,
+        id: KeyId,
+        account: &str,
+    ) -> StorageResult<Option<String>> {
+        let rows = self.key_rows(channel).await?;
+        let of_account = |row: &KeyRow| {
+            let told = row.last_check.as_ref().and_then(|check| check.account.as_deref());
+            row.quota_group.clone().filter(|_| row.id != id && told == Some(account))
+        };
+        let group = rows
+            .iter()
+            .find_map(of_account)
+            .unwrap_or_else(|| account.chars().filter(|c| !c.is_control()).take(MAX_GROUP_CHARS).collect());
+        if group.is_empty() {
+            return Ok(None);
+        }
+        let changed = on!(self.write, |pool| {
+            sqlx::query(
+                "UPDATE keys SET quota_group = $1, quota_group_by = $2
+                 WHERE id = $3 AND deleted_at IS NULL AND quota_group IS NULL AND quota_group_by IS NULL",
+            )
+            .bind(&group)
+            .bind(BY_PROVIDER)
+            .bind(id.0)
+            .execute(pool)
+        })?;
+        Ok((changed.rows_affected() > 0).then_some(group))
     }
 
     /// Switches a key on or off.
@@ -225,13 +271,18 @@ async fn write_key(
     label: &str,
     quota_group: Option<&str>,
 ) -> StorageResult<()> {
-    let changed =
-        sqlx::query("UPDATE keys SET label = $1, quota_group = $2 WHERE id = $3 AND deleted_at IS NULL")
-            .bind(label)
-            .bind(quota_group)
-            .bind(id.0)
-            .execute(&mut **tx)
-            .await?;
+    // Who changes the group has decided; who changes the label alone has not.
+    let changed = sqlx::query(
+        "UPDATE keys SET label = $1, quota_group = $2,
+             quota_group_by = CASE WHEN COALESCE(quota_group, '') = COALESCE($2, '') THEN quota_group_by ELSE $4 END
+         WHERE id = $3 AND deleted_at IS NULL",
+    )
+    .bind(label)
+    .bind(quota_group)
+    .bind(id.0)
+    .bind(BY_OPERATOR)
+    .execute(&mut **tx)
+    .await?;
     present(changed.rows_affected())
 }
 
@@ -293,6 +344,42 @@ mod tests {
         db.delete_key(read[0].id).await.unwrap();
         assert!(matches!(db.add_keys(channel, &keys[..1]).await.unwrap()[..], [KeyAdded::Added(_)]));
         assert!(matches!(db.add_keys(ChannelId(99), &keys).await, Err(StorageError::Missing)));
+    }
+
+    #[tokio::test]
+    async fn a_key_joins_the_group_of_its_account_unless_an_operator_has_decided() {
+        let (_folder, db, channel) = open().await;
+        let keys: Vec<PastedKey> =
+            (1..=3).map(|number| pasted(&format!("sk-or-00000000000{number}"))).collect();
+        db.add_keys(channel, &keys).await.unwrap();
+        let ids: Vec<KeyId> = db.key_rows(channel).await.unwrap().iter().map(|row| row.id).collect();
+        let told = |account: &str| KeyCheck {
+            at: UnixMs(5),
+            steps: Vec::new(),
+            verdict: Default::default(),
+            model: None,
+            account: Some(account.into()),
+        };
+        db.save_key_check(ids[0], &told("user_1")).await.unwrap();
+        assert_eq!(
+            db.group_key_by_account(channel, ids[0], "user_1").await.unwrap().as_deref(),
+            Some("user_1")
+        );
+        assert!(db.key_rows(channel).await.unwrap()[0].grouped_by_provider);
+        db.update_key(ids[0], "other label", Some("user_1")).await.unwrap();
+        assert!(db.key_rows(channel).await.unwrap()[0].grouped_by_provider, "the group is the same");
+        db.update_key(ids[0], "", Some("mine")).await.unwrap();
+        assert!(!db.key_rows(channel).await.unwrap()[0].grouped_by_provider, "the operator named it");
+        assert_eq!(
+            db.group_key_by_account(channel, ids[1], "user_1").await.unwrap().as_deref(),
+            Some("mine"),
+            "keys of one account stay together"
+        );
+        db.update_key(ids[1], "", None).await.unwrap();
+        assert_eq!(db.group_key_by_account(channel, ids[1], "user_1").await.unwrap(), None, "it was undone");
+        let long = "a".repeat(300);
+        let group = db.group_key_by_account(channel, ids[2], &long).await.unwrap().unwrap();
+        assert_eq!(group.len(), 100);
     }
 
     #[tokio::test]

@@ -13,17 +13,23 @@ pub mod chains;
 pub mod channels;
 mod check;
 pub mod discovery;
+mod files;
 mod first_account;
 pub mod first_call;
 pub mod folder;
 pub mod keys;
+mod last_answers;
 pub mod ledger;
 pub mod limits;
+pub mod maintenance;
 mod migrate;
 pub mod notices;
 pub mod password;
 pub mod pool;
+pub mod probes;
 pub mod providers;
+pub mod ranking;
+pub mod ranking_files;
 pub mod recording;
 pub mod restore;
 pub mod rests;
@@ -42,7 +48,9 @@ use std::path::{Path, PathBuf};
 
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{
+        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    },
 };
 
 pub use check::Contents;
@@ -202,11 +210,18 @@ impl Db {
             .foreign_keys(true)
             .pragma("journal_size_limit", "67108864")
             .pragma("temp_store", "MEMORY");
+        // Room comes back piece by piece only in a database that was made so. In one that exists, saying it writes, and
+        // changes nothing.
+        let is_new = may_migrate && std::fs::metadata(path).map_or(0, |metadata| metadata.len()) == 0;
+        let writing = match is_new {
+            true => options.clone().auto_vacuum(SqliteAutoVacuum::Incremental),
+            false => options.clone(),
+        };
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_with(options.clone())
+            .connect_with(writing)
             .await
             .map_err(|error| unusable(path, &error))?;
         migrate::bring_up_to_date(&write, &migrate::MIGRATIONS, path, clock.now(), may_migrate).await?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Db, StorageError, StorageResult, WriteTransaction, discovery::ChangeKind, on};
 use crate::model::{
-    id::{ChannelId, KeyId, NoticeTargetId},
+    id::{ChannelId, NoticeTargetId},
     notice::{Delivery, EventKind, NewTarget, Target, Transport, Webhook},
     secret::Secret,
     time::UnixMs,
@@ -270,18 +270,6 @@ impl Db {
             .await?;
         tx.commit().await?;
         Ok(if first.is_some() { new } else { Vec::new() })
-    }
-
-    /// Keys that are on and whose last test found that their provider refuses them.
-    pub async fn refused_keys(&self) -> StorageResult<Vec<KeyId>> {
-        let rows: Vec<i64> = on!(self.read, |pool| {
-            sqlx::query_scalar(
-                "SELECT id FROM keys
-                 WHERE deleted_at IS NULL AND enabled AND json_extract(last_check, '$.verdict') = 'invalid'",
-            )
-            .fetch_all(pool)
-        })?;
-        Ok(rows.into_iter().map(KeyId).collect())
     }
 }
 

@@ -1,44 +1,41 @@
 //! What is known of vendors: the embedded data, and the operator's files in `providers/` of the data folder over it.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read as _},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
 };
 
 use arc_swap::ArcSwap;
 
-use crate::provider::{DataFault, MAX_FILE_BYTES, MAX_FILES, Providers};
+use super::{
+    files::{Folder, Listed, MAX_FAULTS},
+    ranking_files::RankingFiles,
+};
+use crate::provider::{DataFault, Providers};
 
 /// The folder in the data folder.
 pub const FOLDER: &str = "providers";
 
-/// The most faults that are kept to be shown; the first ones tell what to do.
-const MAX_FAULTS: usize = 20;
-
-/// A file as the folder lists it: what tells that it was changed.
-type Listed = (String, Option<SystemTime>, u64);
-
 /// The providers in force. Cheap to clone; all clones see the same.
 #[derive(Clone)]
 pub struct ProviderStore {
-    folder: Arc<PathBuf>,
+    folder: Arc<Folder>,
     current: Arc<ArcSwap<Providers>>,
     faults: Arc<ArcSwap<Vec<DataFault>>>,
     /// The files that were read last, whether they were right or not. Held while they are read.
     read: Arc<Mutex<Vec<Listed>>>,
+    ranking: RankingFiles,
 }
 
 impl ProviderStore {
     /// Reads the files of a data folder. If one of them is malformed, none counts: see [`faults`](Self::faults).
     pub fn open(data_folder: &Path) -> Self {
         let store = Self {
-            folder: Arc::new(data_folder.join(FOLDER)),
+            folder: Arc::new(Folder::new(data_folder, FOLDER)),
             current: Arc::new(ArcSwap::from_pointee(Providers::embedded())),
             faults: Arc::default(),
             read: Arc::default(),
+            ranking: RankingFiles::open(data_folder),
         };
         store.follow();
         store
@@ -49,32 +46,38 @@ impl ProviderStore {
         self.current.load_full()
     }
 
-    /// What is wrong with the files as they are now, at most 20 faults; while there is something, those that were right
-    /// before hold.
-    pub fn faults(&self) -> Arc<Vec<DataFault>> {
-        self.faults.load_full()
+    /// What is wrong with the files as they are now, at most 20 faults, and with those of [`ranking`](Self::ranking); while
+    /// there is something, those that were right before hold.
+    pub fn faults(&self) -> Vec<DataFault> {
+        let (own, of_ranking) = (self.faults.load(), self.ranking.faults());
+        own.iter().chain(of_ranking.iter()).cloned().collect()
+    }
+
+    /// The files that ranks are made from, which stand beside those of vendors. They are followed apart.
+    pub fn ranking(&self) -> &RankingFiles {
+        &self.ranking
     }
 
     /// Reads the files again if one came, went, or has another time or length than before. Says whether the providers
     /// changed. Blocks: a listing of the folder, and seldom more.
     pub fn follow(&self) -> bool {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let listed = match list(&self.folder) {
+        let listed = match self.folder.list() {
             Ok(listed) => listed,
             Err(fault) => {
                 self.refuse(vec![fault]);
                 return false;
             }
         };
-        if *read == listed && self.faults().iter().all(|fault| fault.file != FOLDER) {
+        if *read == listed && self.faults.load().iter().all(|fault| fault.file != FOLDER) {
             return false;
         }
         read.clone_from(&listed);
-        match read_all(&self.folder, &listed).and_then(|files| Providers::with_overrides(&files)) {
+        match self.folder.read(&listed).and_then(|files| Providers::with_overrides(&files)) {
             Ok(providers) => {
                 self.current.store(Arc::new(providers));
                 self.faults.store(Arc::default());
-                let files: Vec<&str> = listed.iter().map(|(name, ..)| name.as_str()).collect();
+                let files: Vec<&str> = listed.iter().map(Listed::name).collect();
                 if !files.is_empty() {
                     tracing::info!(?files, "read the provider files of the data folder");
                 }
@@ -90,7 +93,7 @@ impl ProviderStore {
     /// Notes faults, and logs those that are new.
     fn refuse(&self, mut faults: Vec<DataFault>) {
         faults.truncate(MAX_FAULTS);
-        if *self.faults() == faults {
+        if **self.faults.load() == faults {
             return;
         }
         for fault in &faults {
@@ -100,61 +103,12 @@ impl ProviderStore {
     }
 }
 
-fn fault(file: &str, error: &io::Error) -> DataFault {
-    let place = if file == FOLDER { "the folder" } else { "the file" };
-    DataFault { file: file.into(), place: place.into(), message: format!("cannot be read: {error}") }
-}
-
-/// The `.json` files, by name; none if there is no folder.
-fn list(folder: &Path) -> Result<Vec<Listed>, DataFault> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(fault(FOLDER, &error)),
-    };
-    let mut listed = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| fault(FOLDER, &error))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        // Editors keep copies beside a file, which begin with a dot.
-        if !name.ends_with(".json") || name.starts_with('.') {
-            continue;
-        }
-        // A link counts as what it leads to; anything but a file could block whoever reads it.
-        let metadata = fs::metadata(entry.path()).map_err(|error| fault(&name, &error))?;
-        if metadata.is_file() {
-            listed.push((name, metadata.modified().ok(), metadata.len()));
-        }
-        // One too many is enough to be told so.
-        if listed.len() > MAX_FILES {
-            break;
-        }
-    }
-    listed.sort();
-    Ok(listed)
-}
-
-fn read_all(folder: &Path, listed: &[Listed]) -> Result<Vec<(String, String)>, Vec<DataFault>> {
-    if listed.len() > MAX_FILES {
-        let message = format!("there are more than {MAX_FILES} files; remove some");
-        return Err(vec![DataFault { file: FOLDER.into(), place: "the folder".into(), message }]);
-    }
-    let mut files = Vec::new();
-    let mut faults = Vec::new();
-    for (name, ..) in listed {
-        let mut text = String::new();
-        let most = MAX_FILE_BYTES as u64 + 1;
-        match File::open(folder.join(name)).and_then(|file| file.take(most).read_to_string(&mut text)) {
-            Ok(_) => files.push((name.clone(), text)),
-            Err(error) => faults.push(fault(name, &error)),
-        }
-    }
-    if faults.is_empty() { Ok(files) } else { Err(faults) }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::provider::{MAX_FILE_BYTES, MAX_FILES};
 
     fn write(folder: &Path, name: &str, text: &str) {
         fs::create_dir_all(folder.join(FOLDER)).unwrap();

@@ -13,7 +13,7 @@ use crate::model::{
     id::TokenId,
     time::UnixMs,
     token::QuotaUnit,
-    usage::{Attempt, UsageRecord, WaitReason},
+    usage::{Attempt, ModelFault, UsageRecord, WaitReason},
 };
 
 impl Db {
@@ -122,11 +122,11 @@ async fn insert_rows<'a>(
 
 /// Inserts attempts, each with the id of its row and its position in it.
 async fn insert_attempts(tx: &mut WriteTransaction, attempts: &[(i64, i64, &Attempt)]) -> StorageResult<()> {
-    const COLUMNS: usize = 13;
+    const COLUMNS: usize = 14;
     for group in groups(attempts) {
         let sql = format!(
             "INSERT INTO attempts (usage_id, position, channel_id, key_id, model, started_ms, first_byte_ms, \
-             duration_ms, status, class, detail, waited_ms, waited_for) VALUES {}",
+             duration_ms, status, class, detail, waited_ms, waited_for, model_fault) VALUES {}",
             placeholders(group.len(), COLUMNS)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -144,7 +144,8 @@ async fn insert_attempts(tx: &mut WriteTransaction, attempts: &[(i64, i64, &Atte
                 .bind(attempt.class.as_str())
                 .bind(&attempt.detail)
                 .bind(i64::from(attempt.waited_ms))
-                .bind(attempt.waited_for.map(WaitReason::as_str));
+                .bind(attempt.waited_for.map(WaitReason::as_str))
+                .bind(attempt.model_fault.map(ModelFault::as_str));
         }
         query.execute(&mut **tx).await?;
     }
@@ -183,6 +184,7 @@ pub(crate) mod tests {
             duration_ms: 20,
             status: Some(429),
             class: OutcomeClass::RateLimited,
+            model_fault: None,
             detail: "slow\ndown".into(),
         };
         let second = Attempt { key_id: KeyId(3), class: OutcomeClass::Success, ..attempt.clone() };

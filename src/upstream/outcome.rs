@@ -14,7 +14,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use crate::{
-    model::{secret::Secret, time::UnixMs, usage::OutcomeClass},
+    model::{secret::Secret, time::UnixMs, usage::{ModelFault, OutcomeClass}},
     protocol::{
         error_body::ErrorBody,
         openai::{InBandError, answer::BadAnswer},
@@ -77,6 +77,24 @@ pub struct Outcome {
     pub told: Option<provider::Verdict>,
     /// Why, for operators: the status and the upstream's words, credentials masked, at most 300 characters.
     pub detail: String,
+}
+
+impl Outcome {
+    /// What it says against the model at that channel; `status` is the upstream's, if it answered. What fits only this
+    /// request, or came of too little time, says nothing.
+    pub fn model_fault(&self, status: Option<u16>) -> Option<ModelFault> {
+        let of_request = self.scope == RestScope::Request;
+        match self.class {
+            OutcomeClass::ModelUnavailable if of_request => None,
+            OutcomeClass::ModelUnavailable if self.permanent || matches!(status, Some(404 | 410)) => {
+                Some(ModelFault::Gone)
+            }
+            OutcomeClass::ModelUnavailable => Some(ModelFault::Failed),
+            OutcomeClass::HostError if of_request && status.is_none() => None,
+            OutcomeClass::HostError => Some(ModelFault::Failed),
+            _ => None,
+        }
+    }
 }
 
 /// Classifies an answer by status, headers and body. A 2xx other than 204 is a success: whether its body is an answer,

@@ -20,6 +20,7 @@ pub mod health;
 pub mod limits;
 pub mod listen;
 pub mod public_url;
+pub mod ranking;
 pub mod setup_gate;
 pub mod v1;
 
@@ -48,8 +49,10 @@ use crate::{
         id::{ChannelId, RequestId},
         time::Clock,
     },
+    ranking::chain::Purpose,
     relay::{Relay, quota::TokenMeters},
-    storage::{Db, catalog::CatalogStore},
+    selection::{self, Ranking, Rebuilt, Sources},
+    storage::{Db, StorageResult, catalog::CatalogStore},
     upstream::client::Clients,
 };
 
@@ -79,6 +82,32 @@ pub struct Site {
 }
 
 impl Site {
+    /// The order of a managed chain's models as it would be now, with reasons.
+    pub async fn ranking(&self, purpose: Purpose) -> StorageResult<Option<Ranking>> {
+        let catalog = self.catalog.load();
+        selection::ranking(self.selection_sources(&catalog), purpose).await
+    }
+
+    /// Builds the managed chains anew; if steps change, clients meet them at once.
+    pub async fn rebuild_chains(&self) -> StorageResult<Rebuilt> {
+        self.catalog.follow().await?;
+        let catalog = self.catalog.load();
+        let rebuilt = selection::rebuild(self.selection_sources(&catalog)).await?;
+        // What operators switched may have changed besides.
+        self.catalog.follow().await?;
+        Ok(rebuilt)
+    }
+
+    fn selection_sources<'a>(&'a self, catalog: &'a Catalog) -> Sources<'a> {
+        Sources {
+            db: &self.db,
+            catalog,
+            providers: self.catalog.providers(),
+            dispatch: Some(&self.dispatch),
+            now: self.clock.now(),
+        }
+    }
+
     /// Channels that are on and whose upstream can be asked for its models.
     pub fn askable_channels(&self) -> Vec<ChannelId> {
         let catalog = self.catalog.load();

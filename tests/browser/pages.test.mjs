@@ -76,10 +76,12 @@ const pages = [
   ['channel', '/channels/1'],
   ['channel-paid', '/channels/3'],
   ['channel-new', '/channels/new'],
+  ['channel-new-preset', '/channels/new?provider=openrouter'],
   ['channel-edit-open', '/channels/1/edit', async (page) => {
     for (const details of await page.locator('main details').all()) await details.evaluate((one) => { one.open = true })
   }],
   ['channel-invalid', '/channels/new', async (page) => {
+    for (const details of await page.locator('main details').all()) await details.evaluate((one) => { one.open = true })
     await page.fill('#name', '通义 千问')
     await page.fill('#base_url', 'ftp://dashscope.example/v1?x=1')
     await page.fill('#redirects', 'no arrow here')
@@ -103,12 +105,53 @@ const pages = [
   }, 422],
   ['channel-models-fetched', '/channels/1', async (page) => submit(page, 'form[action$="/models/fetch"]')],
   ['channel-models-not-fetched', '/channels/5', async (page) => submit(page, 'form[action$="/models/fetch"]'), 502],
+  ['channel-limits', '/channels/1/limits'],
+  ['channel-limits-none', '/channels/2/limits'],
+  ['channel-limits-invalid', '/channels/1/limits', async (page) => {
+    await page.locator('input[name="amount"]').nth(2).fill('many')
+    await page.locator('input[name="window"]').first().fill('sometimes')
+    await submit(page, 'form[action$="/limits"]')
+  }, 422],
   ['channel-delete', '/channels/3/delete'],
   ['key', '/channels/2/keys/6'],
   ['key-paused', '/channels/1/keys/2'],
   ['key-limited', '/channels/1/keys/3'],
   ['key-tested', '/channels/2/keys/5'],
+  ['key-limits', '/channels/1/keys/1/limits'],
   ['key-delete', '/channels/2/keys/5/delete'],
+  ['models', '/upstream-models'],
+  ['models-new', '/upstream-models?show=new'],
+  ['models-nothing', '/upstream-models?q=nobody'],
+  ['ranking', '/ranking'],
+  ['ranking-open', '/ranking?chain=auto', async (page) => {
+    for (const details of (await page.locator('main details').all()).slice(0, 3)) {
+      await details.evaluate((one) => { one.open = true })
+    }
+  }],
+  ['ranking-coding', '/ranking?chain=auto:coding&q=llama'],
+  ['ranking-vision-off', '/ranking?chain=auto:vision'],
+  ['ranking-fast', '/ranking?chain=auto:fast'],
+  ['ranking-left-out', '/ranking?chain=auto:fast&why=price_unknown&out=gpt'],
+  ['ranking-pin-unknown', '/ranking', async (page) => {
+    await page.fill('#model', 'llama3.3 70b verstile')
+    await submit(page, '#model')
+  }, 422],
+  ['ranking-wishes-invalid', '/ranking', async (page) => {
+    await page.fill('#most_models', 'many')
+    await submit(page, '#most_models')
+  }, 422],
+  ['ranking-weights', '/ranking/weights'],
+  ['ranking-weights-invalid', '/ranking/weights', async (page) => {
+    await page.fill('#capability', '101')
+    await page.fill('#speed', 'fast')
+    await submit(page, '#capability')
+  }, 422],
+  ['ranking-names', '/ranking/names'],
+  ['ranking-names-nothing', '/ranking/names?q=nobody'],
+  ['ranking-names-invalid', '/ranking/names', async (page) => {
+    await page.fill('#name', 'two words')
+    await submit(page, '#name')
+  }, 422],
   ['chains', '/chains'],
   ['chain', '/chains/1'],
   ['chain-nested', '/chains/2'],
@@ -168,6 +211,12 @@ const pages = [
   ['capacity-large', '/capacity?prompt=200000&completion=8000&q=smart'],
   ['capacity-invalid', '/capacity?prompt=many', null, 422],
   ['capacity-nothing', '/capacity?q=nobody'],
+  ['health', '/health'],
+  ['health-looked', '/health', async (page) => {
+    await Promise.all([page.waitForNavigation(), page.locator('button[name="do"][value="look"]').click()])
+    await page.waitForFunction(() => !document.querySelector('.waiting') && document.querySelectorAll('.findings').length > 3,
+      null, { timeout: 120_000 })
+  }],
   ['routes', '/routes'],
   ['routes-model', '/routes?model=smart'],
   ['routes-token', '/routes?model=smart&token=3'],
@@ -208,6 +257,9 @@ const pages = [
     }
   }],
   ['setup-channel', '/setup/channel'],
+  ['setup-channel-preset', '/setup/channel?provider=modelscope', async (page) => {
+    for (const details of await page.locator('main details').all()) await details.evaluate((one) => { one.open = true })
+  }],
   ['setup-token', '/setup/token'],
   ['setup-waiting', '/setup/waiting?token=4'],
   ['setup-called', '/setup/waiting?token=1'],

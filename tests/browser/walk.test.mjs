@@ -74,6 +74,7 @@ test('the set-up link leads over account, channel and token to the first answere
   await send({ password, repeat: password }, 'Continue')
 
   const channel = { name: 'Walk', keys: `# free\nWALK_KEY=${keys[0]}\n${keys[1]}, ${keys[2]}`, models: 'llama-walk', redirects: 'smart = llama-walk' }
+  await unfold()
   await send({ ...channel, base_url: `${upstream.baseUrl}?x=1`, allow_private: true }, 'Continue')
   assert.match(await messageAt('base_url'), /Leave out everything from/)
   for (const [field, value] of Object.entries(channel)) assert.equal(await page.inputValue(`#${field}`), value)
@@ -427,6 +428,7 @@ test('the main walk works without scripts', async () => {
   try {
     await plain.goto(plainServer.setupUrl)
     await send({ name: '安娜', password, repeat: password }, '继续', plain)
+    await unfold(plain)
     await send({ name: '渠道一', base_url: upstream.baseUrl, keys: keys.join(' '), redirects: 'smart = llama-walk', allow_private: true }, '继续', plain)
     await says('3 个密钥，3 个模型', plain)
     await press('创建令牌', plain)

@@ -76,6 +76,15 @@ export async function startWorld({ calls = 300 } = {}) {
       redirects: fields.redirects.join('\n'),
     })
   }
+  // Limits of a channel and of one of its keys, wide enough for all calls.
+  await operator.post('/channels/1/limits', {
+    amount: ['4000', '100000'], metric: ['requests', 'tokens'], window: ['1m', 'day'], zone: ['', 'Asia/Shanghai'],
+    per: ['key', 'group'], models: ['', 'llama-*, openai/*'], insist: ['0'],
+  })
+  await operator.post('/channels/1/keys/1/limits', {
+    amount: ['50'], metric: ['concurrency'], window: [''], zone: [''], per: ['key'], models: [''],
+  })
+  await operator.post('/upstream-models/refresh')
   await operator.post('/chains/new', {
     name: 'best', enabled: 'true', model: ['smart', 'Qwen/Qwen3-8B', 'retired-model'], spill: ['500', '', 'never'],
   })
@@ -110,8 +119,20 @@ export async function startWorld({ calls = 300 } = {}) {
     })
     await response.text()
   })
+  // The ranking of all models, paid ones included, after their calls: with a pin, an idle one, weights and names of the operator.
+  await operator.post('/ranking/pin', { chain: 'auto:fast', model: 'kimi-k2', act: 'pin' })
+  await operator.post('/ranking/names', { name: 'deepseek-chat', provider: '', identity: 'deepseek-v3.2' })
+  await operator.post('/ranking/names', { name: 'kimi-latest', provider: 'moonshot', identity: 'kimi-k2-instruct' })
+  await operator.post('/ranking/names', { name: 'kimi-k2', provider: '', identity: 'kimi-k2-instruct' })
+  await operator.post('/ranking/weights', { capability: '40', reliability: '30', speed: '15', context: '10', quota: '5' })
+  for (const chain of ['auto', 'auto:coding']) {
+    await operator.post('/ranking/wishes', { chain, enabled: 'true', most_models: '5' })
+  }
+  await operator.post('/ranking/pin', { chain: 'auto', model: 'qwen/qwen3-8b', act: 'top' })
+  await operator.post('/ranking/wishes', { chain: 'auto:vision', most_models: '8', free_only: 'true' })
   await eventually('every call is in the log', async () =>
     (await operator.page('/log.csv')).trim().split('\n').length > calls, 60_000)
+  await operator.post('/ranking/rebuild', { chain: 'auto' })
   return {
     server, upstream, operator, tokens,
     async stop() {

@@ -22,25 +22,30 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("import", "error model protocol scheduler provider storage"),
     ("dispatch", "error model scheduler provider"),
     ("inspect", "error model scheduler provider dispatch"),
-    ("discovery", "error model provider scheduler storage upstream dispatch pool"),
+    ("discovery", "error model provider ranking scheduler storage upstream dispatch pool"),
+    ("selection", "error model provider ranking scheduler storage dispatch"),
     ("relay", "error model protocol scheduler provider storage upstream dispatch"),
     ("pool", "error model protocol scheduler provider ranking storage upstream i18n"),
     ("notices", "error model i18n pool upstream"),
     (
         "jobs",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery relay i18n export import pool notices",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection relay i18n export import pool notices",
+    ),
+    (
+        "repair",
+        "error model scheduler storage upstream dispatch discovery selection relay i18n config pool notices jobs",
     ),
     (
         "web",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery inspect relay i18n export import config pool notices",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool notices repair",
     ),
     (
         "app",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery inspect relay i18n export import config pool notices jobs web",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool notices jobs repair web",
     ),
     (
         "cli",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery inspect relay i18n export import config pool notices jobs web app",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool notices jobs repair web app",
     ),
 ];
 

@@ -13,18 +13,17 @@ use crate::{
         output::{clean, complain},
         session::{Session, on_folder},
     },
-    discovery::{RefreshFailure, refresh, summary},
+    discovery::{Choice, RefreshFailure, offer_listed, summary},
     i18n::Messages,
     model::{
         catalog::Catalog,
-        channel::{Channel, ChannelModel, Protocol},
+        channel::{Channel, Protocol},
         id::ChannelId,
         key::{PastedKey, parse_pasted},
     },
     pool::{
-        input::{ChannelInput, Fault, Faults, ModelInput, PlainSecret, TimeoutsInput, Upstreams},
-        preset::{self, Gap},
-        rules::{MAX_MODELS, is_model_name, is_price},
+        input::{ChannelInput, Fault, Faults, ModelInput, PlainSecret, Upstreams},
+        preset::{self, Gap, Hint},
         upkeep::{patient_timeouts, sends_secrets_elsewhere},
     },
     provider::Providers,
@@ -76,25 +75,7 @@ pub fn flags_of_edit(m: Messages) -> Vec<Arg> {
 
 /// `onepool channels add`.
 pub fn add(call: &Invocation) -> Result<(), Failure> {
-    let mut input = ChannelInput {
-        name: String::new(),
-        base_url: String::new(),
-        protocol: Protocol::default(),
-        provider: None,
-        plan: None,
-        priority: 0,
-        weight: 1,
-        groups: Vec::new(),
-        headers: Default::default(),
-        proxy: None,
-        timeouts: TimeoutsInput::default(),
-        allow_private: false,
-        note: String::new(),
-        enabled: true,
-        models: Vec::new(),
-        redirects: Default::default(),
-        limits: Vec::new(),
-    };
+    let mut input = ChannelInput::blank();
     let mut read = read(call, &mut input);
     let keys = keys_of(call, &mut read);
     on_folder(call, async |session| {
@@ -107,7 +88,7 @@ pub fn add(call: &Invocation) -> Result<(), Failure> {
         if !keys.is_empty() {
             session.db.add_keys(id, &keys).await?;
             if new.models.is_empty() {
-                offer_listed(session, id).await?;
+                offer_new(session, id).await?;
             }
         }
         tell_channel(call, session, &*session.channel_of(id).await?).await
@@ -160,7 +141,7 @@ fn fill_in(
     };
     let is_taken =
         |name: &str| catalog.channels().any(|entry| entry.channel.name.to_lowercase() == name.to_lowercase());
-    let key = keys.first().map(|key| key.secret.expose());
+    let key = keys.first().map(|key| Hint { label: &key.label, key: &key.secret });
     match preset::fill_in(typed, key, providers, is_taken, m) {
         Ok(filled) => {
             input.name = filled.name;
@@ -176,24 +157,18 @@ fn fill_in(
 }
 
 /// Offers everything that the upstream of a new channel lists; a list that does not come is told, and changes nothing.
-async fn offer_listed(session: &Session, id: ChannelId) -> Result<(), Failure> {
+async fn offer_new(session: &Session, id: ChannelId) -> Result<(), Failure> {
     let catalog = session.catalog().await?;
     let entry = session.channel_of(id).await?;
     let timeouts = patient_timeouts(&catalog, &entry.channel);
     let provider = session.providers.load().of(&entry.channel.provider).clone();
-    match refresh(&session.db, &session.clients(), &entry, &provider, timeouts, session.now()).await {
-        Ok(refreshed) => {
-            let usable =
-                |model: &ChannelModel| is_model_name(&model.name) && model.price.is_none_or(is_price);
-            let models: Vec<ChannelModel> =
-                refreshed.fetched.models().into_iter().filter(usable).take(MAX_MODELS).collect();
-            session.db.set_channel_models(id, &models, &entry.channel.redirects).await?;
-        }
+    let (clients, now) = (session.clients(), session.now());
+    match offer_listed(&session.db, &clients, &entry, &provider, timeouts, Choice::All, now).await {
+        Ok(_) | Err(RefreshFailure::NoKey) => {}
         Err(RefreshFailure::Storage(error)) => return Err(error.into()),
         Err(RefreshFailure::Fetch(failure)) => {
             complain(&format!("{} {}", session.m.channels.fetch_failed(), clean(&summary(&failure))));
         }
-        Err(RefreshFailure::NoKey) => {}
     }
     Ok(())
 }

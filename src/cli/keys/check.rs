@@ -31,9 +31,14 @@ fn whole_scopes(entry: &ChannelEntry, key: &Key) -> Vec<Scope> {
 }
 
 /// Saves a test, and has a running server charge its calls to the key's limits.
-async fn saved(session: &Session, subject: &Subject<'_>, check: &KeyCheck) -> Result<(), Failure> {
-    proof::save(&session.db, subject, check).await?;
-    let Some(model) = &check.model else { return Ok(()) };
+/// Gives the quota group that the key joined for what the provider said of its account.
+pub async fn saved(
+    session: &Session,
+    subject: &Subject<'_>,
+    check: &KeyCheck,
+) -> Result<Option<String>, Failure> {
+    let group = proof::save(&session.db, subject, check).await?;
+    let Some(model) = &check.model else { return Ok(group) };
     let wish = Wish::Charge {
         charge: subject.key.id,
         channel: subject.entry.channel.id,
@@ -44,11 +49,11 @@ async fn saved(session: &Session, subject: &Subject<'_>, check: &KeyCheck) -> Re
     for _ in 0..proof::charged(check) {
         session.leave_wish(&wish).await?;
     }
-    Ok(())
+    Ok(group)
 }
 
 /// What is proved about a key, in a sentence.
-fn verdict_text(m: Messages, verdict: KeyVerdict) -> &'static str {
+pub fn verdict_text(m: Messages, verdict: KeyVerdict) -> &'static str {
     let d = m.discovery;
     match verdict {
         KeyVerdict::Callable => d.verdict_callable(),

@@ -1,9 +1,16 @@
-//! `onepool keys`: the upstream credentials. Their values are read from stdin, a file or a prompt, never from the command
-//! line, which every user of the machine can read.
+//! `onepool keys`: the upstream credentials. Their values are read from stdin, a file, a variable or a prompt; one on the
+//! command line is taken too, with a word on the shell's history and on who can read it.
 
 mod add;
 mod check;
+mod place;
 mod show;
+
+pub(super) use add::{ask_account, ask_provider, asks_for_account, problem_text};
+pub(super) use check::{saved, verdict_text};
+pub(super) use place::{
+    Arrival, Fate, Filled, Goal, Placed, account_texts, counts, fill, filled_text, place, plan, table,
+};
 
 use clap::Command;
 
@@ -50,16 +57,26 @@ fn command(m: Messages) -> Command {
                 "add",
                 h.keys_add(),
                 &[
-                    "onepool keys add Groq",
-                    "onepool keys add Groq --file keys.txt --quota-group 'account 1'",
+                    "onepool keys add",
+                    "onepool keys add env:OPENROUTER_API_KEY",
+                    "onepool keys add --file keys.env",
+                    "onepool keys add --provider deepseek --account 'account 1'",
                     "printenv GROQ_API_KEY | onepool keys add Groq --label main",
                 ],
                 m,
             )
-            .arg(positional("CHANNEL", h.channel_name(), m))
+            .arg(
+                clap::Arg::new("KEY")
+                    .value_name("KEY")
+                    .num_args(0..)
+                    .help(m.onboarding.about_key_words())
+                    .help_heading(m.cli.heading_arguments()),
+            )
+            .arg(option("channel", "NAME", m.onboarding.about_to_channel(), m).conflicts_with("provider"))
+            .arg(option("provider", "ID", m.onboarding.about_to_provider(), m))
             .arg(option("file", "FILE", h.keys_file(), m))
             .arg(option("label", "TEXT", h.key_label(), m))
-            .arg(option("quota-group", "NAME", m.channels.quota_group_hint(), m))
+            .arg(option("quota-group", "NAME", m.channels.quota_group_hint(), m).visible_alias("account"))
             .arg(repeated("limit", "LIMIT", h.declared_limit(), m))
             .arg(json_switch(m))
             .args(folder_flags(m)),
@@ -74,7 +91,7 @@ fn command(m: Messages) -> Command {
                 ],
             )
             .arg(option("label", "TEXT", h.key_label(), m))
-            .arg(option("quota-group", "NAME", m.channels.quota_group_hint(), m))
+            .arg(option("quota-group", "NAME", m.channels.quota_group_hint(), m).visible_alias("account"))
             .arg(repeated("limit", "LIMIT", h.declared_limit(), m))
             .arg(switch("no-limits", h.no_limits(), m).conflicts_with("limit")),
         )
@@ -121,7 +138,7 @@ fn run(call: &Invocation) -> Result<(), Failure> {
 }
 
 /// How messages name a key: by its id and what is known of it.
-pub(super) fn name_of(key: &Key) -> String {
+pub(in crate::cli) fn name_of(key: &Key) -> String {
     let label = if key.label.is_empty() { String::new() } else { format!("{} ", key.label) };
     clean(&format!("#{} ({label}…{})", key.id, key.last4)).into_owned()
 }

@@ -61,7 +61,11 @@ pub fn list(call: &Invocation) -> Result<(), Failure> {
                     Cell::text(&entry.channel.name),
                     Cell::text(&key.label),
                     Cell::text(format!("…{}", key.last4)),
-                    Cell::text(key.quota_group.as_deref().unwrap_or_default()),
+                    Cell::text(match &key.quota_group {
+                        Some(group) if row.grouped_by_provider => m.onboarding.group_told(group),
+                        Some(group) => group.clone(),
+                        None => String::new(),
+                    }),
                     Cell::text(state).look(look),
                     Cell::text(rest.map(|rest| reason(m, rest)).unwrap_or_default()),
                     Cell::text(rest.map(|rest| session.local(rest.until)).unwrap_or_default()),

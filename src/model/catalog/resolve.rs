@@ -5,8 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use super::{PublicModel, Route, Step};
-use crate::model::chain::{Chain, folded};
+use super::{ChannelEntry, PublicModel, Route, Step};
+use crate::model::{
+    chain::{Chain, DEFAULT_SPILL_MS, folded},
+    id::ChannelId,
+    managed::ManagedSteps,
+};
 
 /// Every chain that is on as a public model, by its folded name; `real` are the channels' models, by theirs.
 pub(super) fn resolve(
@@ -17,8 +21,8 @@ pub(super) fn resolve(
         chains.iter().filter(|chain| chain.enabled).map(|chain| (folded(&chain.name), &**chain)).collect();
     let model = |(key, chain): (&String, &&Chain)| {
         let steps = steps_of(key, chain, &by_name, real);
-        let model =
-            PublicModel { name: chain.name.clone(), routes: distinct(&steps), steps, chain: Some(chain.id) };
+        let (name, routes) = (chain.name.clone(), distinct(&steps));
+        let model = PublicModel { name, routes, steps, chain: Some(chain.id), managed: false };
         (key.clone(), model)
     };
     by_name.iter().map(model).collect()
@@ -66,16 +70,50 @@ fn steps_of(
                 open.push(Frame { key: named, chain: inner, next: 0, begin, spill_ms });
             }
         } else if let Some(model) = real.get(&named)
+            && (!model.managed || named != frame.key)
             && seen.insert(named)
         {
-            steps.push(Step {
-                model: model.name.clone(),
-                spill_ms: step.spill_ms,
-                routes: model.routes.clone(),
-            });
+            // A managed chain is written out; a plain model is its own only step.
+            let mut its_own = model.steps.clone();
+            if model.managed {
+                let known = distinct(&steps);
+                its_own.retain_mut(|inner| {
+                    inner.routes.retain(|route| !known.iter().any(|other| same(route, other)));
+                    !inner.routes.is_empty()
+                });
+            }
+            if let Some(last) = its_own.last_mut() {
+                last.spill_ms = step.spill_ms;
+            }
+            steps.extend(its_own);
         }
     }
     steps
+}
+
+/// A managed chain as a public model: a step per model, on all channels that are on. Routes of a channel stand together.
+pub(super) fn managed(chain: &ManagedSteps, channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>) -> PublicModel {
+    let mut steps: Vec<Step> = Vec::new();
+    for of_place in chain.steps.chunk_by(|one, next| one.place == next.place && one.spare == next.spare) {
+        let mut routes: Vec<Route> = Vec::new();
+        for step in of_place.iter().filter(|step| !step.spare) {
+            let Some(entry) = channels.get(&step.channel).filter(|entry| entry.channel.enabled) else { continue };
+            let known = entry.channel.model(&step.model.name).unwrap_or(&step.model);
+            let upstream_model: Arc<str> = step.model.name.as_str().into();
+            let route = Route { channel: entry.clone(), upstream_model, model: known.clone().into() };
+            let of_channel = |other: &Route| other.channel.channel.id == step.channel;
+            let at = routes.iter().rposition(of_channel).map_or(routes.len(), |last| last + 1);
+            routes.insert(at, route);
+        }
+        if let Some(first) = of_place.first().filter(|_| !routes.is_empty()) {
+            steps.push(Step { model: first.identity.clone(), spill_ms: Some(DEFAULT_SPILL_MS), routes });
+        }
+    }
+    PublicModel { name: chain.name.clone(), routes: distinct(&steps), steps, chain: None, managed: true }
+}
+
+fn same(one: &Route, other: &Route) -> bool {
+    one.channel.channel.id == other.channel.channel.id && one.upstream_model == other.upstream_model
 }
 
 /// The routes of all steps in order, each once: two names may stand for one model of a channel.

@@ -78,6 +78,31 @@ pub struct ChannelInput {
     pub limits: Vec<LimitInput>,
 }
 
+impl ChannelInput {
+    /// A channel of which nothing is said: everything is as if left out, and name and base URL are empty.
+    pub fn blank() -> Self {
+        Self {
+            name: String::new(),
+            base_url: String::new(),
+            protocol: Protocol::default(),
+            provider: None,
+            plan: None,
+            priority: 0,
+            weight: one(),
+            groups: Vec::new(),
+            headers: BTreeMap::new(),
+            proxy: None,
+            timeouts: TimeoutsInput::default(),
+            allow_private: false,
+            note: String::new(),
+            enabled: yes(),
+            models: Vec::new(),
+            redirects: BTreeMap::new(),
+            limits: Vec::new(),
+        }
+    }
+}
+
 fn one() -> i64 {
     1
 }

@@ -4,6 +4,7 @@ mod chain;
 mod channel;
 mod key;
 mod limit;
+mod managed;
 mod token;
 mod value;
 
@@ -15,6 +16,7 @@ pub use key::KeyInput;
 pub use limit::{
     LimitInput, Limited, WindowInput, WindowObject, check_limits, metric_of, metric_word, per_of, per_word,
 };
+pub use managed::{MODELS, ManagedChainInput, ModelNameInput, WEIGHTS, WeightsInput};
 pub use token::{QuotaInput, TokenInput, check_token_value};
 pub use value::{Decimal, Fault, Faults, PlainSecret};
 

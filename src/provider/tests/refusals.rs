@@ -347,7 +347,7 @@ fn every_rule_of_the_data_has_a_refusal_that_it_is_for() {
 fn the_rule_for_free_models_says_that_paid_ones_may_go_on() {
     let body = r#"{"error":{"message":"Rate limit exceeded: free-models-per-day. ","code":429}}"#;
     let verdict = judged("openrouter", 429, &[], body).expect("a verdict");
-    assert_eq!(verdict.models.0, ["*:free"]);
+    assert_eq!(verdict.models.0, ["*:free", "openrouter/free"]);
     assert_eq!(seconds_until(verdict.until), Some(60.0), "without a header, the provider's midnight");
 }
 

@@ -1,6 +1,6 @@
 //! One model under many names, and models that only look alike.
 
-use super::super::identity::{Identities, Identity, NameKind};
+use super::super::identity::{Identities, Identity, NameKind, OwnName};
 
 fn identity(table: &Identities, provider: &str, name: &str) -> String {
     table.identify(provider, name).identity.to_string()
@@ -151,4 +151,23 @@ fn a_saved_identity_reads_back() {
         (saved.as_str(), serde_json::from_str::<Identity>(&saved).ok()),
         ("\"glm-5.2\"", Some(identity))
     );
+}
+
+#[test]
+fn a_name_that_an_operator_has_joined_counts_before_all_else_first_at_its_provider() {
+    let own = |name: &str, provider: Option<&str>, model: &str| OwnName {
+        name: name.into(),
+        provider: provider.map(str::to_owned),
+        identity: Identity::new(model),
+    };
+    let table = Identities::embedded().with_own(&[
+        own("House-Model", None, "big"),
+        own("house-model", Some("groq"), "small"),
+        own("openai/gpt-oss-20b", None, "another"),
+    ]);
+    let identity = |provider: &str, name: &str| table.identify(provider, name).identity.to_string();
+    assert_eq!(identity("generic", "openai/house-model:free"), "big");
+    assert_eq!(identity("groq", "HOUSE-MODEL"), "small");
+    assert_eq!(identity("groq", "openai/gpt-oss-20b"), "another");
+    assert_eq!(identity("groq", "gpt-oss-20b"), "gpt-oss-20b", "only the name that was joined");
 }

@@ -132,3 +132,18 @@ fn it_is_saved_and_read_back_and_an_older_row_reads_too() {
     assert_eq!(serde_json::from_str::<Liveness>(&saved).expect("read"), model);
     assert_eq!(serde_json::from_str::<Liveness>("{}").expect("read"), Liveness::default());
 }
+
+#[test]
+fn what_no_probe_may_ask_comes_back_on_trial_after_its_pause_unless_no_list_has_it() {
+    let minutes = |count: i64| UnixMs(count * 60_000);
+    let mut gone = Liveness::alive();
+    gone.note(Sign::Refused, minutes(0));
+    assert_eq!(gone.note(Sign::Refused, minutes(2)), Some(Turn::Died(Cause::Gone)));
+    assert!(!gone.release(minutes(3)), "it is left alone for a while");
+    assert!(gone.release(minutes(60)) && gone.is_alive());
+    assert!(!gone.release(minutes(61)), "it is alive");
+    let mut unlisted = Liveness::alive();
+    unlisted.note(Sign::Unlisted, minutes(0));
+    unlisted.note(Sign::Unlisted, minutes(1));
+    assert!(!unlisted.release(minutes(6000)) && !unlisted.is_alive());
+}

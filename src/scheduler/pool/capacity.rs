@@ -76,6 +76,17 @@ pub struct Outlook {
     pub binding: Vec<Binding>,
 }
 
+/// What is left of the long windows (more than an hour) of a plan's limits, over all of its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// No limit is known at all.
+    Unknown,
+    /// So many calls, as things are.
+    Calls(u64),
+    /// Limits are known, and some key has none of a long window.
+    NoEnd,
+}
+
 /// The most kinds of limits that an outlook names for a span.
 const MOST_BINDING: usize = 3;
 
@@ -93,18 +104,7 @@ impl Pool {
     /// What a plan can do with calls of this cost, and what holds it back. See [`capacity`](Self::capacity).
     pub fn outlook(&mut self, plan: &Plan, cost: Cost, now: Now) -> Outlook {
         let now = self.advance(now);
-        let lanes = self.lanes_of(plan);
-        let mut limits: Vec<u32> = Vec::new();
-        for &lane in &lanes {
-            for node in self.nodes_of(lane) {
-                limits.extend(&self.nodes[node as usize].limits);
-            }
-        }
-        limits.sort_unstable();
-        limits.dedup();
-        for limit in limits {
-            self.gauges[limit as usize].refresh(now);
-        }
+        let lanes = self.refreshed_lanes(plan, now);
         let (mut keys, mut awake, mut owners) = (HashSet::new(), HashSet::new(), HashSet::new());
         for &lane in &lanes {
             let [key, _, group, _] = self.lanes[lane as usize].nodes;
@@ -170,6 +170,65 @@ impl Pool {
         }
         kinds.sort_by_key(|(lanes, _)| std::cmp::Reverse(*lanes));
         kinds.into_iter().take(MOST_BINDING).map(|(_, binding)| binding).collect()
+    }
+
+    /// What is left of today's calls of a plan, or of a longer time's, by calls of this cost. Keys of one account share
+    /// what is left.
+    pub fn left(&mut self, plan: &Plan, cost: Cost, now: Now) -> Left {
+        let now = self.advance(now);
+        let lanes = self.refreshed_lanes(plan, now);
+        let mut left: HashMap<u32, u64> = HashMap::new();
+        let (mut calls, mut endless, mut unlimited) = (0u64, false, true);
+        for lane in lanes {
+            let cost = self.cost_at(self.lanes[lane as usize].stem, cost);
+            let mut limits: Vec<u32> =
+                self.every_node(lane).flat_map(|node| self.nodes[node as usize].limits.clone()).collect();
+            unlimited &= limits.is_empty();
+            limits.retain(|&limit| {
+                let gauge = &self.gauges[limit as usize];
+                gauge.metric != Metric::Concurrency && cost.of(gauge.metric) > 0 && !gauge.window.is_short()
+            });
+            let share = limits
+                .iter()
+                .map(|&limit| {
+                    let gauge = &self.gauges[limit as usize];
+                    let room = || gauge.max.saturating_sub(gauge.used()) / cost.of(gauge.metric).max(1);
+                    *left.entry(limit).or_insert_with(room)
+                })
+                .min();
+            let Some(share) = share else {
+                endless = true;
+                continue;
+            };
+            for limit in limits {
+                if let Some(left) = left.get_mut(&limit) {
+                    *left = left.saturating_sub(share);
+                }
+            }
+            calls = calls.saturating_add(share);
+        }
+        match (unlimited, endless) {
+            (true, _) => Left::Unknown,
+            (false, true) => Left::NoEnd,
+            (false, false) => Left::Calls(calls),
+        }
+    }
+
+    /// The lanes of a plan; what has ended of their limits is forgotten.
+    fn refreshed_lanes(&mut self, plan: &Plan, now: Now) -> Vec<u32> {
+        let lanes = self.lanes_of(plan);
+        let mut limits: Vec<u32> = Vec::new();
+        for &lane in &lanes {
+            for node in self.nodes_of(lane) {
+                limits.extend(&self.nodes[node as usize].limits);
+            }
+        }
+        limits.sort_unstable();
+        limits.dedup();
+        for limit in limits {
+            self.gauges[limit as usize].refresh(now);
+        }
+        lanes
     }
 
     fn lanes_of(&self, plan: &Plan) -> Vec<u32> {

@@ -145,12 +145,12 @@ impl Pool {
                     continue;
                 }
                 found = true;
-                for &node in lane.nodes.iter().filter(|&&node| node != NONE) {
+                for node in lane.own_nodes() {
                     limits.extend(&self.nodes[node as usize].limits);
                 }
             }
             if found {
-                for node in stem.nodes {
+                for node in stem.every_node() {
                     limits.extend(&self.nodes[node as usize].limits);
                 }
             }

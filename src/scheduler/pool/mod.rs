@@ -25,10 +25,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use capacity::{Binding, Calls, Capacity, Outlook};
+pub use capacity::{Binding, Calls, Capacity, Left, Outlook};
 pub use choose::{Ask, Choice, Plan, Taken, Tier, Tried, Why};
 pub use explain::{Obstacle, Standing};
-pub use settle::{Fault, Told};
+pub use settle::{Fault, Held, Told};
 pub use state::{Saved, SavedLimit, Sent};
 
 use super::{

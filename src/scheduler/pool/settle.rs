@@ -1,13 +1,17 @@
 //! What became of a call: accepted, settled, failed or cancelled, and what headers say of limits.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::{NONE, Pool, SlotId, StemId, Taken, Tried};
+use super::{Lane, NONE, Pool, SlotId, StemId, Taken, Tried};
 use crate::{
-    model::{id::KeyId, time::UnixMs, usage::OutcomeClass},
+    model::{
+        id::{ChannelId, KeyId},
+        time::UnixMs,
+        usage::OutcomeClass,
+    },
     scheduler::{
         calendar::next_reset,
         gauge::{Gauge, Usage},
@@ -92,6 +96,21 @@ pub struct Told {
     pub allowed: Option<u64>,
     /// How much is left after this call, if it says so.
     pub left: Option<u64>,
+}
+
+/// A call under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// What it holds.
+    pub slot: SlotId,
+    /// The channel.
+    pub channel: ChannelId,
+    /// The key.
+    pub key: KeyId,
+    /// The upstream's model.
+    pub model: Arc<str>,
+    /// Since when, on the steady clock.
+    pub since: UnixMs,
 }
 
 impl Pool {
@@ -588,6 +607,21 @@ impl Pool {
             }
         }
         whole
+    }
+
+    /// The calls under way, with the time at which each got its slot.
+    pub fn under_way(&self) -> Vec<Held> {
+        let open = self.slots.iter().enumerate().filter(|(_, slot)| slot.open);
+        open.map(|(index, slot)| {
+            let Lane { stem, key, .. } = self.lanes[slot.lane as usize];
+            let (channel, model) = {
+                let stem = &self.stems[stem as usize];
+                (stem.channel, stem.model.clone())
+            };
+            let id = SlotId { index: index as u32, generation: slot.generation };
+            Held { slot: id, channel, key, model, since: UnixMs(slot.sent_at) }
+        })
+        .collect()
     }
 
     /// The time at which a call was sent, while its slot is open.

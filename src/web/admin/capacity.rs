@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     i18n::Messages,
     inspect::{Size, of_model, of_pool},
+    pool::account::shared_in_pool,
     scheduler::pool::Outlook,
     web::{
         Site,
@@ -74,6 +75,8 @@ struct CapacityPage {
     filter: String,
     errors: FieldErrors,
     pool: Row,
+    /// Of each channel whose keys share accounts, its name and what is to be known.
+    accounts: Vec<(String, Vec<String>)>,
     rows: Vec<Row>,
     any: bool,
     /// Where the next models are; empty at the end.
@@ -161,6 +164,7 @@ async fn show(State(site): State<Site>, operator: Operator, RawQuery(query): Raw
         filter,
         errors,
         pool,
+        accounts: shared_in_pool(&catalog, &site.catalog.providers().load(), t),
         rows,
         any: catalog.models().next().is_some(),
         next: next.unwrap_or_default(),

@@ -10,12 +10,14 @@ pub mod chains;
 pub mod channels;
 pub mod confirm;
 pub mod grants;
+mod health;
 pub mod log;
 pub mod login;
 mod models;
 mod notifications;
 pub mod openclaw;
 pub mod preferences;
+pub mod ranking;
 mod routes;
 pub mod settings;
 pub mod setup;
@@ -63,6 +65,8 @@ pub struct Shared {
     pub rounds: Rounds,
     /// Held while a script's change is made from the present state.
     pub changing: tokio::sync::Mutex<()>,
+    /// Begins repairs and knows how they stand, if the server can.
+    pub repairs: Option<crate::repair::desk::Repairs>,
     /// Makes a backup, if the server can.
     pub backup: Option<MakeBackup>,
 }
@@ -96,10 +100,12 @@ pub fn router(site: Site) -> Router {
         .merge(routes::router())
         .merge(log::router())
         .merge(login::router())
+        .merge(health::router())
         .merge(models::router())
         .merge(notifications::router())
         .merge(openclaw::router())
         .merge(preferences::router())
+        .merge(ranking::router())
         .merge(tokens::router())
         .merge(setup::router())
         .merge(account::router())

@@ -11,7 +11,10 @@ use axum::{
 };
 
 use crate::{
-    discovery::round::Progress,
+    discovery::{
+        probe::{HeldBack, Prober, Subject, open_kinds},
+        round::Progress,
+    },
     error::{Error, Result},
     i18n::Messages,
     model::{
@@ -19,9 +22,13 @@ use crate::{
         channel::ChannelModel,
         decimal,
         id::ChannelId,
+        probe::{ProbeKind, ProbeResult, ProbeSource, ProbeVerdict},
         time::UnixMs,
     },
-    pool::rules::{DOLLAR_PLACES, MAX_MODELS, is_model_name, is_price},
+    pool::{
+        rules::{DOLLAR_PLACES, MAX_MODELS, is_model_name, is_price},
+        upkeep::patient_timeouts,
+    },
     provider::listing::Modality,
     storage::discovery::{ChangeKind, DiscoveredModel, Discovery, ModelChange, ModelFilter},
     upstream::models::channel_model,
@@ -32,6 +39,8 @@ use crate::{
     },
 };
 
+/// How long a call of a probe may take while somebody waits for the page.
+const MOST_PROBE: Duration = Duration::from_secs(30);
 /// The models of a page.
 const PER_PAGE: usize = 100;
 /// The changes of the page, and those of a model that are shown.
@@ -50,6 +59,7 @@ pub fn router() -> Router<Site> {
         .route("/upstream-models/refresh", get(to_models).post(refresh_now))
         .route("/upstream-models/progress", get(progress))
         .route("/upstream-models/seen", get(to_models).post(seen))
+        .route("/upstream-models/probe", post(probe).get(to_models))
         .route("/upstream-models/offer", post(offer).get(to_models))
 }
 
@@ -98,6 +108,10 @@ struct Row {
     context: String,
     output: String,
     abilities: String,
+    /// What probes and calls have shown: a class, a text and a title each.
+    probes: Vec<(&'static str, String, String)>,
+    /// What the button to probe it does; empty if it cannot be probed.
+    probe_title: String,
     price: String,
     seen: String,
     offerable: bool,
@@ -139,7 +153,13 @@ fn short(name: &str) -> String {
 }
 
 impl Row {
-    fn of(t: Messages, model: &DiscoveredModel, catalog: &Catalog) -> Self {
+    fn of(
+        t: Messages,
+        model: &DiscoveredModel,
+        results: &[ProbeResult],
+        catalog: &Catalog,
+        now: UnixMs,
+    ) -> Self {
         let d = t.discovery;
         let facts = &model.facts;
         let mut badges = Vec::new();
@@ -183,6 +203,12 @@ impl Row {
             context: count(facts.context_window),
             output: count(facts.output_limit),
             abilities: if abilities.is_empty() { "—".to_owned() } else { abilities.join(", ") },
+            probes: results.iter().flat_map(|result| tags(t, result, catalog, now)).collect(),
+            probe_title: if model.vanished_at.is_none() && is_model_name(&facts.id) {
+                t.probes.probe_title(&short(&facts.id))
+            } else {
+                String::new()
+            },
             price: facts.price.map_or_else(
                 || "—".to_owned(),
                 |price| format!("{} / {}", dollars(price.input), dollars(price.output)),
@@ -191,6 +217,52 @@ impl Row {
             offerable: !model.offered && model.vanished_at.is_none() && is_model_name(&facts.id),
         }
     }
+}
+
+/// What a result says, in small tags with the details as their titles.
+fn tags(
+    t: Messages,
+    result: &ProbeResult,
+    catalog: &Catalog,
+    now: UnixMs,
+) -> Vec<(&'static str, String, String)> {
+    let p = t.probes;
+    let what = match result.kind {
+        ProbeKind::Stream => p.stream(),
+        ProbeKind::Tools => p.tools(),
+        ProbeKind::Vision => p.vision(),
+        ProbeKind::Json => p.json(),
+        ProbeKind::Reasoning => p.reasoning(),
+    };
+    let (class, text) = match result.verdict {
+        ProbeVerdict::Ok => ("ok", p.yes(what)),
+        ProbeVerdict::Accepted => ("warn", p.accepted(what)),
+        ProbeVerdict::Not => ("", p.no(what)),
+        ProbeVerdict::Unclear => ("warn", p.unclear(what)),
+    };
+    let at = minute(result.at, catalog);
+    let mut title = match result.source {
+        ProbeSource::Probe => p.by_probe(&at),
+        ProbeSource::Traffic => p.by_traffic(&at),
+    };
+    let is_old = result.verdict != ProbeVerdict::Unclear && !result.holds(now);
+    for more in [is_old.then(|| p.outdated()), Some(result.detail.as_str())].into_iter().flatten() {
+        if !more.is_empty() {
+            title.push_str(" · ");
+            title.push_str(more);
+        }
+    }
+    let class = if is_old { "" } else { class };
+    let mut tags = vec![(class, text, title.clone())];
+    let measured = [
+        result.first_token_ms.map(|ms| p.first_token(ms)),
+        result.tokens_per_second.map(|tokens| p.speed(tokens)),
+    ];
+    let measured: Vec<String> = measured.into_iter().flatten().collect();
+    if !measured.is_empty() {
+        tags.push(("", measured.join(", "), title));
+    }
+    tags
 }
 
 impl ChangeRow {
@@ -269,7 +341,15 @@ async fn show(State(site): State<Site>, operator: Operator, RawQuery(query): Raw
     let looked_at = site.db.models_looked_at(operator.user.id).await?;
     let (changes, change_count) = site.db.model_changes(looked_at, filter.channel, CHANGES).await?;
     let pages = total.div_ceil(PER_PAGE).max(1);
-    let rows: Vec<Row> = models.iter().map(|model| Row::of(t, model, &catalog)).collect();
+    let places: Vec<(ChannelId, &str)> =
+        models.iter().map(|model| (model.channel_id, model.facts.id.as_str())).collect();
+    let mut results = site.db.probes_of(&places).await?;
+    let now = site.clock.now();
+    let row = |model: &DiscoveredModel| {
+        let its = results.remove(&(model.channel_id, model.facts.id.clone())).unwrap_or_default();
+        Row::of(t, model, &its, &catalog, now)
+    };
+    let rows: Vec<Row> = models.iter().map(row).collect();
     let link = |page: usize| format!("/upstream-models?{}", address(q, channel, show, page));
     let choice = |value: &str, label: &str| (value.to_owned(), label.to_owned());
     let channels = catalog.channels().map(|entry| (entry.channel.id.to_string(), entry.channel.name.clone()));
@@ -349,6 +429,55 @@ async fn refresh_now(State(site): State<Site>, operator: Operator, fields: Field
     };
     let back = format!("/upstream-models?{}", address("", fields.text("channel"), "", 1));
     Ok(see_other_with(back.trim_end_matches('?'), kind, text))
+}
+
+/// `POST /upstream-models/probe`: finds out what one model can do, as far as that is not known.
+async fn probe(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
+    let p = operator.t().probes;
+    let back = format!("/upstream-models?{}", fields.text("back"));
+    let back = back.trim_end_matches('?');
+    let chosen = fields.text("probe").split_once(' ').and_then(|(id, name)| Some((id.parse().ok()?, name)));
+    let catalog = site.catalog.load();
+    let entry = chosen.and_then(|(id, name)| Some((catalog.channel(ChannelId(id))?, name)));
+    let Some((entry, name)) = entry else {
+        return Ok(see_other_with(back, FlashKind::Bad, p.unknown_model().to_owned()));
+    };
+    let channel = entry.channel.id;
+    let Some(facts) = site.db.find_discovered(channel, name).await? else {
+        return Ok(see_other_with(back, FlashKind::Bad, p.unknown_model().to_owned()));
+    };
+    let known: Vec<ProbeResult> =
+        site.db.probes_of(&[(channel, name)]).await?.into_values().flatten().collect();
+    let kinds = open_kinds(ProbeKind::ALL, Some(&facts), &known, site.clock.now());
+    let shown = short(name);
+    if kinds.is_empty() {
+        return Ok(see_other_with(back, FlashKind::Ok, p.nothing_open(&shown)));
+    }
+    let provider = site.catalog.provider_of(&entry.channel);
+    let mut timeouts = patient_timeouts(&catalog, &entry.channel);
+    timeouts.first_byte = timeouts.first_byte.min(MOST_PROBE);
+    let subject = Subject { entry, provider: &provider, model: name, timeouts };
+    let percent = catalog.settings.probe_quota_percent;
+    let prober = Prober {
+        db: &site.db,
+        clients: &site.clients,
+        dispatch: &site.dispatch,
+        clock: &site.clock,
+        percent,
+    };
+    let probed = prober.probe(&subject, &kinds, rand::random()).await?;
+    prober.note_life(&subject, &probed).await?;
+    let mut text = p.probed(&shown, probed.calls.len());
+    let (kind, more) = match probed.held_back {
+        None => (FlashKind::Ok, ""),
+        Some(HeldBack::NoKey) => (FlashKind::Bad, p.held_no_key()),
+        Some(HeldBack::Limit) => (FlashKind::Bad, p.held_limit()),
+        Some(HeldBack::Share) => (FlashKind::Bad, p.held_share()),
+    };
+    if !more.is_empty() {
+        text = format!("{text} {more}");
+    }
+    Ok(see_other_with(back, kind, text))
 }
 
 /// What came of a round.

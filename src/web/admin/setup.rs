@@ -15,7 +15,7 @@ use axum::{
 use super::{
     Shared,
     account::check_new_password,
-    channels::{choices, parse_models, parse_redirects, pasted_keys},
+    channels::{PresetFacts, choices, learn, parse_models, parse_redirects, pasted_keys, preset_choices},
     confirm::LEAST_CHARACTERS,
     login::start_session,
     openclaw::pretty,
@@ -35,9 +35,10 @@ use crate::{
         token::Token,
     },
     pool::{
-        preset::{self, Gap},
+        preset::{self, Gap, Hint},
         rules,
     },
+    provider::GENERIC,
     storage::{
         Db, StorageError,
         catalog::CatalogStore,
@@ -207,6 +208,13 @@ struct ChannelPage {
     steps: Vec<Step>,
     provider: String,
     providers: Vec<(String, String)>,
+    /// Providers to begin with.
+    presets: Vec<(String, String)>,
+    /// What is to be known of the chosen one.
+    preset: Option<PresetFacts>,
+    /// Whether everything but provider and keys is open.
+    rest_open: bool,
+    account: String,
     name: String,
     base_url: String,
     keys: String,
@@ -221,9 +229,15 @@ impl ChannelPage {
     fn new(operator: &Operator, store: &CatalogStore, fields: &Fields, errors: FieldErrors) -> Self {
         let c = operator.chrome(Section::None);
         let provider = fields.text("provider").to_owned();
+        let (t, known) = (operator.t(), store.providers().load());
+        let folded = ["name", "base_url", "models", "redirects"];
         Self {
             steps: steps(&c, 2),
-            providers: choices(operator.t(), &store.providers().load(), &provider),
+            providers: choices(t, &known, &provider),
+            presets: preset_choices(t, &known),
+            preset: PresetFacts::find(t, &known, &provider),
+            rest_open: provider == GENERIC || folded.iter().any(|field| errors.find(field).is_some()),
+            account: fields.text("account").to_owned(),
             provider,
             name: fields.text("name").to_owned(),
             base_url: fields.text("base_url").to_owned(),
@@ -237,18 +251,23 @@ impl ChannelPage {
     }
 }
 
-async fn show_channel(State(catalog): State<CatalogStore>, operator: Operator) -> Result<Response> {
-    render(&ChannelPage::new(&operator, &catalog, &Fields::default(), FieldErrors::default()))
+/// `GET /setup/channel`; `?provider=ID` chooses a provider.
+async fn show_channel(
+    State(catalog): State<CatalogStore>,
+    operator: Operator,
+    RawQuery(query): RawQuery,
+) -> Result<Response> {
+    let query = Fields::parse(query.unwrap_or_default().as_bytes());
+    let chosen = form_urlencoded::Serializer::new(String::new())
+        .append_pair("provider", query.text("provider"))
+        .finish();
+    let fields = Fields::parse(chosen.as_bytes());
+    render(&ChannelPage::new(&operator, &catalog, &fields, FieldErrors::default()))
 }
 
-async fn create_channel(
-    State(db): State<Db>,
-    State(catalog): State<CatalogStore>,
-    State(clients): State<Clients>,
-    operator: Operator,
-    fields: Fields,
-) -> Result<Response> {
+async fn create_channel(State(site): State<Site>, operator: Operator, fields: Fields) -> Result<Response> {
     let t = operator.t();
+    let (db, catalog, clients) = (&site.db, &site.catalog, &site.clients);
     let mut errors = FieldErrors::default();
     let (keys, problem) = pasted_keys(t, fields.raw("keys"));
     let typed = preset::Fields {
@@ -261,7 +280,7 @@ async fn create_channel(
     let is_taken = |name: &str| {
         channels.channels().any(|entry| entry.channel.name.to_lowercase() == name.to_lowercase())
     };
-    let first_key = keys.first().map(|key| key.secret.expose());
+    let first_key = keys.first().map(|key| Hint { label: &key.label, key: &key.secret });
     let preset::Fields { name, base_url, provider, allow_private } =
         match preset::fill_in(typed.clone(), first_key, &known, is_taken, t) {
             Ok(filled) => filled,
@@ -297,6 +316,10 @@ async fn create_channel(
     if keys.is_empty() {
         errors.add("keys", t.setup.keys_none());
     }
+    let account = fields.text("account");
+    if let Err(message) = rules::check_length(t, account, rules::MAX_NAME_CHARS) {
+        errors.add("account", message);
+    }
     let names = parse_models(t, fields.raw("models")).unwrap_or_else(|message| {
         errors.add("models", message);
         Vec::new()
@@ -308,8 +331,7 @@ async fn create_channel(
         Vec::new()
     });
     if errors.is_empty() && models.is_empty() {
-        match listed_models(&clients, &catalog, (base_url, &provider), allow_private, &keys[0], db.now())
-            .await
+        match listed_models(clients, catalog, (base_url, &provider), allow_private, &keys[0], db.now()).await
         {
             Ok(listed) if listed.is_empty() => errors.add("models", t.setup.models_empty()),
             Ok(listed) => models = listed,
@@ -317,7 +339,7 @@ async fn create_channel(
         }
     }
     if !errors.is_empty() {
-        let page = ChannelPage::new(&operator, &catalog, &fields, errors);
+        let page = ChannelPage::new(&operator, catalog, &fields, errors);
         return render_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     let model_count = models.len();
@@ -334,13 +356,17 @@ async fn create_channel(
         Ok(channel) => channel,
         Err(StorageError::Taken(_)) => {
             errors.add("name", t.common.field_taken());
-            let page = ChannelPage::new(&operator, &catalog, &fields, errors);
+            let page = ChannelPage::new(&operator, catalog, &fields, errors);
             return render_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }
         Err(error) => return Err(error.into()),
     };
+    let group = Some(account.to_owned()).filter(|group| !group.is_empty());
+    let keys: Vec<PastedKey> =
+        keys.into_iter().map(|key| PastedKey { quota_group: group.clone(), ..key }).collect();
     let added = db.add_keys(channel, &keys).await?;
     catalog.reload().await?;
+    learn(&site, channel, &added).await?;
     let key_count = added.iter().filter(|added| matches!(added, KeyAdded::Added(_))).count();
     let text = t.setup.channel_made(key_count, model_count);
     Ok(see_other_with("/setup/token", FlashKind::Ok, text))

@@ -252,6 +252,8 @@ pub enum Section {
     Channels,
     /// What upstreams list.
     Models,
+    /// The managed chains.
+    Ranking,
     /// Chains.
     Chains,
     /// Tokens.
@@ -262,6 +264,8 @@ pub enum Section {
     Usage,
     /// What the pool can do, and where calls go.
     Capacity,
+    /// Repairs.
+    Health,
     /// The OpenClaw page.
     OpenClaw,
     /// Settings.
@@ -304,11 +308,13 @@ impl Chrome {
         [
             (Section::Channels, "/channels", t.nav_channels()),
             (Section::Models, "/upstream-models", t.nav_models()),
+            (Section::Ranking, "/ranking", t.nav_ranking()),
             (Section::Chains, "/chains", t.nav_chains()),
             (Section::Tokens, "/tokens", t.nav_tokens()),
             (Section::Log, "/log", t.nav_log()),
             (Section::Usage, "/usage", t.nav_usage()),
             (Section::Capacity, "/capacity", t.nav_capacity()),
+            (Section::Health, "/health", t.nav_health()),
             (Section::OpenClaw, "/openclaw", t.nav_openclaw()),
             (Section::Settings, "/settings", t.nav_settings()),
             (Section::Account, "/account", t.nav_account()),

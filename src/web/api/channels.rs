@@ -12,7 +12,8 @@ use utoipa::ToSchema;
 
 use super::{
     changing,
-    endpoint::{Asked, Body, Created, Endpoint, Gone, Patch, Query, Shown},
+    endpoint::{Asked, Body, Endpoint, Gone, Patch, Query, Shown},
+    new_channel::create,
     refusal::{Refusal, Result},
     shapes::{Ended, NamedPageQuery},
 };
@@ -60,7 +61,12 @@ pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new(Method::GET, "/api/channels", "List channels", list),
         Endpoint::new(Method::POST, "/api/channels", "Add a channel", create)
-            .example(example.clone())
+            .about(
+                "With a `provider` and a key in `keys`, `name` and `base_url` may be left out; with a key whose form tells its \
+                 provider, `provider` as well. If keys come without models, the upstream is asked for its list, which takes a \
+                 minute at most; all of it is offered then. If it gives none, the channel is made all the same.",
+            )
+            .example(json!({"provider": "groq", "keys": [{"secret": "gsk_0123456789abcdef"}]}))
             .fails(StatusCode::CONFLICT, "The name is taken."),
         Endpoint::new(Method::GET, "/api/channels/{id}", "Show a channel", show),
         Endpoint::new(Method::PUT, "/api/channels/{id}", "Replace a channel's settings", replace)
@@ -233,13 +239,13 @@ pub fn find(catalog: &Catalog, id: ChannelId) -> Result<Arc<ChannelEntry>> {
     Ok(catalog.channel(id).cloned().ok_or(Error::NotFound)?)
 }
 
-fn view(site: &Site, id: ChannelId) -> Result<ChannelView> {
+pub(super) fn view(site: &Site, id: ChannelId) -> Result<ChannelView> {
     let entry = find(&site.catalog.load(), id)?;
     Ok(ChannelView::of(&entry, site.dispatch.lock().rests(), site.clock.steady()))
 }
 
 /// The channel that an input describes. A masked secret is refused here: it is what an answer shows, not what is meant.
-fn checked(
+pub(super) fn checked(
     site: &Site,
     input: &ChannelInput,
     known: Option<&Channel>,
@@ -272,13 +278,6 @@ async fn list(asked: Asked<(), Query<NamedPageQuery>>) -> Result<Shown<ChannelLi
 
 async fn show(asked: Asked<ChannelId>) -> Result<Shown<ChannelView>> {
     Ok(Shown(view(&asked.site, asked.path)?))
-}
-
-async fn create(asked: Asked<(), (), Body<ChannelInput>>) -> Result<Created<ChannelView>> {
-    let new = checked(&asked.site, &asked.body.0, None, &asked.caller)?;
-    let id = asked.site.db.create_channel(&new).await?;
-    asked.site.catalog.reload().await?;
-    Ok(Created(format!("/api/channels/{id}"), view(&asked.site, id)?))
 }
 
 async fn replace(asked: Asked<ChannelId, (), Body<ChannelInput>>) -> Result<Shown<ChannelView>> {

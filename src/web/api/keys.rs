@@ -38,7 +38,10 @@ use crate::{
         rest::{Rest, RestBook, Scope},
     },
     storage::keys::{KeyAdded, KeyRow},
-    web::{Site, admin::channels::paste_problem},
+    web::{
+        Site,
+        admin::channels::{learn, paste_problem},
+    },
 };
 
 /// The endpoints of this file.
@@ -49,7 +52,8 @@ pub fn endpoints() -> Vec<Endpoint> {
             .about(
                 "Either `keys`, which are added all or none; or `text`, in which keys are found as in a pasted list: one per \
                  line, with any separator, `.env` lines too; what is no key is told in `results`, the rest is added. Keys \
-                 that the channel has already are left alone.",
+                 that the channel has already are left alone. A provider that tells about keys without a call is asked about new ones, at \
+                 most 20: those of one account join its quota group, unless they have one.",
             )
             .example(json!({"keys": [{"secret": "gsk_0123456789abcdef", "label": "first account", "quota_group": "a"}]})),
         Endpoint::new(Method::GET, "/api/keys/{id}", "Show a key", show),
@@ -82,6 +86,8 @@ pub struct KeyView {
     last4: String,
     /// The account whose quota it spends.
     quota_group: Option<String>,
+    /// Whether that was set by what the provider says of the key's account, and by nobody since.
+    grouped_by_provider: bool,
     /// Off means: takes no calls.
     enabled: bool,
     /// When it was added.
@@ -226,6 +232,7 @@ impl KeyView {
             label: key.label.clone(),
             last4: key.last4.clone(),
             quota_group: key.quota_group.clone(),
+            grouped_by_provider: row.grouped_by_provider,
             enabled: key.enabled,
             created_at: row.created_at.into(),
             state: match (key.enabled, rest) {
@@ -415,7 +422,10 @@ async fn add(asked: Asked<ChannelId, (), Body<KeysInput>>) -> Result<Shown<KeysA
         .iter()
         .filter_map(|candidate| candidate.key.as_ref().ok().map(|(key, enabled)| (key, *enabled)))
         .collect();
-    let mut added = site.db.add_switched_keys(channel, &keys).await?.into_iter();
+    let added = site.db.add_switched_keys(channel, &keys).await?;
+    site.catalog.reload().await?;
+    learn(site, channel, &added).await?;
+    let mut added = added.into_iter();
     let mut results = Vec::with_capacity(candidates.len());
     for Candidate { line, label, key } in candidates {
         let result = |last4: String, result, key_id: Option<KeyId>, message| KeyResult {
@@ -438,7 +448,6 @@ async fn add(asked: Asked<ChannelId, (), Body<KeysInput>>) -> Result<Shown<KeysA
             },
         });
     }
-    site.catalog.reload().await?;
     let count = |outcome| results.iter().filter(|result| result.result == outcome).count();
     Ok(Shown(KeysAdded {
         added: count(KeyOutcome::Added),
@@ -543,7 +552,9 @@ async fn check(asked: Asked<KeyId, (), Body<CheckInput>>) -> Result<Shown<CheckV
     let subject = Subject { entry: &entry, key: &key, provider: &provider, timeouts };
     let now = site.clock.now();
     let check = proof::check_key(&site.clients, &site.dispatch, &subject, model.as_deref(), depth, now).await;
-    proof::save(&site.db, &subject, &check).await?;
+    if proof::save(&site.db, &subject, &check).await?.is_some() {
+        site.catalog.reload().await?;
+    }
     if answered(&check) {
         wake(site.dispatch.lock().rests_mut(), &entry, &key, check.model.as_deref());
     }

@@ -2,6 +2,8 @@
 //!
 //! - [`endpoint`]: what an endpoint is; its handler's types are also its documentation.
 //! - [`auth`], [`input`], [`refusal`]: who asks, what is sent, and why it is refused.
+//! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `ranking`, `tokens`, `usage`, `settings`, `pool`, `server`,
+//! - One file per noun: `channels`, `keys`, `models`, `probes`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `pool`, `server`,
 //! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `notifications`, `pool`, `server`,
 //!   `account`.
 //! - [`document`] and [`page`]: the OpenAPI document, and the page that shows it.
@@ -16,10 +18,14 @@ pub mod endpoint;
 pub mod input;
 mod keys;
 pub mod models;
+mod new_channel;
 mod notifications;
 mod page;
 mod pool;
+pub mod ranking;
+pub mod probes;
 pub mod refusal;
+mod repair;
 mod rests;
 mod server;
 mod settings;
@@ -60,6 +66,7 @@ pub fn nouns() -> Vec<Noun> {
         noun("Channels", "Upstream endpoints, what they serve and at what price.", channels::endpoints()),
         noun("Keys", "Upstream credentials. Their values can be written, never read.", keys::endpoints()),
         noun("Discovery", "What upstreams list, and what changed in their lists.", models::endpoints()),
+        noun("Probes", "What models can do, as probes and real calls have shown.", probes::endpoints()),
         noun(
             "Rests",
             "What takes no calls now: after a bad answer, or on an operator's word.",
@@ -71,12 +78,18 @@ pub fn nouns() -> Vec<Noun> {
             capacity::endpoints(),
         ),
         noun("Chains", "Virtual models: ordered lists of models, made by hand.", chains::endpoints()),
+        noun(
+            "Managed chains",
+            "Virtual models that are built from a ranking: `auto` and its kin.",
+            ranking::endpoints(),
+        ),
         noun("Tokens", "What clients present, and what they may do with it.", tokens::endpoints()),
         noun("Usage", "The log of calls, and sums of it.", usage::endpoints()),
         noun("Settings", "The server's settings.", settings::endpoints()),
         noun("Notifications", "Who is told of what happens in the pool.", notifications::endpoints()),
         noun("Pool", "The pool as a whole: declared, exported, backed up.", pool::endpoints()),
         noun("Server", "The server as a whole.", server::endpoints()),
+        noun("Repair", "Looking after the installation, and what that found.", repair::endpoints()),
         noun("Account", "The account that the access token belongs to.", account::endpoints()),
     ]
 }

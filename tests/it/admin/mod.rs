@@ -2,10 +2,12 @@
 
 mod account;
 mod capacity;
+mod health;
 mod chains;
 mod channels;
 mod limits;
 mod models;
+mod ranking;
 mod notifications;
 mod tokens;
 

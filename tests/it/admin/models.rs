@@ -9,7 +9,10 @@ use onepool::{
 use super::Browser;
 use crate::support::{
     raw::{Gate, Raw, write_json},
-    upstream::Upstream,
+    upstream::{
+        Upstream,
+        skill::{Skills, Tools},
+    },
 };
 
 /// A channel whose upstream listed this many models.
@@ -189,4 +192,48 @@ async fn a_provider_and_a_key_make_a_channel_and_the_keys_form_proposes_the_prov
     );
     let unclear = browser.post("/channels/new", &format!("{fields}&keys=sk-0123456789")).await;
     assert!(unclear.status.as_u16() == 422 && unclear.has("keys like this belong to"), "{}", unclear.body);
+}
+
+#[tokio::test]
+async fn what_a_model_can_do_is_found_out_by_a_button_and_shown_in_tags() {
+    let browser = Browser::start().await;
+    let upstream = Upstream::start();
+    upstream.set_skills("one", Skills { tools: Tools::Refused, ..Skills::default() });
+    let site = browser.app.site();
+    let new = NewChannel {
+        name: "u".into(),
+        base_url: upstream.base_url(),
+        allow_private: true,
+        enabled: true,
+        ..NewChannel::default()
+    };
+    let id = site.db.create_channel(&new).await.unwrap();
+    let listing =
+        Providers::embedded().find("generic").unwrap().read_list(br#"{"data":[{"id":"one"}]}"#).unwrap();
+    site.db.save_listing(id, &listing, site.clock.now()).await.unwrap();
+    site.catalog.reload().await.unwrap();
+    let probe = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("probe", format!("{id} one")), ("back", "q=one".into())])
+        .finish();
+    let done = browser.post("/upstream-models/probe", &probe).await;
+    assert_eq!((done.status.as_u16(), done.location.as_str()), (303, "/upstream-models?q=one"));
+    assert_eq!(upstream.inferences().len(), 0, "there is no key");
+    let key = PastedKey {
+        label: String::new(),
+        secret: Secret::new("key-0"),
+        quota_group: None,
+        limits: Vec::new(),
+    };
+    site.db.add_keys(id, &[key]).await.unwrap();
+    site.catalog.reload().await.unwrap();
+    browser.post("/upstream-models/probe", &probe).await;
+    assert_eq!(upstream.inferences().len(), 4);
+    let page = browser.get("/upstream-models").await;
+    for text in ["images: yes", "tools: no", "JSON: yes", "first content after", "does not support tools"] {
+        assert!(page.has(text), "{text}: {}", page.body);
+    }
+    browser.post("/upstream-models/probe", &probe).await;
+    assert_eq!(upstream.inferences().len(), 4, "what is known is not asked again");
+    let unknown = browser.post("/upstream-models/probe", "probe=1+unknown").await;
+    assert_eq!((unknown.status.as_u16(), upstream.inferences().len()), (303, 4));
 }

@@ -4,7 +4,10 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::{Api, assert_refused};
-use crate::support::upstream::{KeyRules, Upstream};
+use crate::support::upstream::{
+    KeyRules, Upstream,
+    skill::{Skills, Tools},
+};
 
 #[tokio::test]
 async fn an_upstream_is_asked_for_its_models_and_what_it_lists_and_changes_is_told() {
@@ -60,5 +63,41 @@ async fn a_test_of_a_key_says_what_is_proved_and_a_proof_is_kept_for_a_day() {
     api.app.clock.advance(std::time::Duration::from_secs(25 * 3600));
     api.post("/api/keys/1/check", proof).await;
     assert_eq!(upstream.inferences().len(), calls + 1);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_model_can_do_is_found_out_once_and_listed() {
+    let api = Api::start().await;
+    let upstream = Upstream::start();
+    upstream.set_skills("m", Skills { tools: Tools::Ignores, ..Skills::default() });
+    let channel =
+        json!({"name": "u", "base_url": upstream.base_url(), "allow_private": true, "models": ["m"]});
+    api.post("/api/channels", channel).await;
+    let probe = json!({"channel_id": 1, "model": "m", "kinds": ["tools", "json"]});
+    let nobody = api.post("/api/probes", probe.clone()).await.json();
+    assert_eq!((&nobody["calls"], &nobody["held_back"]), (&json!(0), &json!("no_key")));
+    api.post("/api/channels/1/keys", json!({"keys": [{"secret": "upstream-key-0000-alpha"}]})).await;
+    let found = api.post("/api/probes", probe.clone()).await.json();
+    assert_eq!((&found["calls"], &found["held_back"]), (&json!(3), &json!(null)), "{found:#}");
+    assert_eq!((&found["items"][0]["kind"], &found["items"][0]["verdict"]), (&json!("tools"), &json!("not")));
+    assert_eq!((&found["items"][1]["verdict"], &found["items"][1]["holds"]), (&json!("ok"), &json!(true)));
+    assert_eq!(api.post("/api/probes", probe).await.json()["calls"], 0, "it is known");
+    let fresh = json!({"channel_id": 1, "model": "m", "kinds": ["json"], "fresh": true});
+    assert_eq!(api.post("/api/probes", fresh).await.json()["calls"], 1);
+    let page = api.get("/api/probes?channel_id=1&model=m&limit=1").await;
+    assert_eq!((&page["total"], &page["next"]), (&json!(2), &json!("1")));
+    api.app.clock.advance(std::time::Duration::from_secs(25 * 3600));
+    let later = api.get("/api/probes").await;
+    let holds = |kind: &str| {
+        let items = later["items"].as_array().unwrap();
+        items.iter().find(|item| item["kind"] == kind).unwrap()["holds"].clone()
+    };
+    assert_eq!((holds("tools"), holds("json")), (json!(false), json!(true)));
+    assert_refused(&api.post("/api/probes", json!({"channel_id": 9, "model": "m"})).await, 404, "not_found");
+    assert_eq!(
+        api.post("/api/probes", json!({"channel_id": 1, "model": "m", "quota_percent": 101})).await.status,
+        422
+    );
     api.stop().await;
 }

@@ -125,6 +125,8 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
         upstream.set_models(names);
         assert_eq!(api.send(Method::POST, "/api/channels/1/refresh", None).await.status, 200);
     }
+    let probe = json!({"channel_id": 1, "model": "m", "kinds": ["stream"]});
+    assert_eq!(api.post("/api/probes", probe).await.json()["items"][0]["verdict"], "ok");
     let quota = json!({"unit": "dollars", "limit": 5, "reset": "day"});
     let token = json!({"name": "t", "value": TOKEN, "quota": quota, "expires_at": "2030-01-01T00:00:00Z"});
     assert_eq!(api.post("/api/tokens", token).await.status, 201);
@@ -132,6 +134,8 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
     upstream.fail_next([Some(Fault::RateLimitedSeconds)]);
     let chain = json!({"name": "c", "steps": ["m", {"model": "gone", "spill_ms": "never"}]});
     assert_eq!(api.post("/api/chains", chain).await.status, 201);
+    let name = json!({"name": "n", "model": "m"});
+    assert_eq!(api.post("/api/ranking/names", name).await.status, 201);
     let webhook = json!({"name": "ops", "url": "https://hooks.example/secret-of-the-address",
         "secret": "header-value-that-is-secret", "events": ["key_invalid"]});
     assert_eq!(api.post("/api/notification-targets", webhook).await.status, 201);
@@ -145,7 +149,11 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
         if method != Method::GET {
             continue;
         }
-        let id = if path.starts_with("/api/usage/") { request_id.as_str() } else { "1" };
+        let id = match path.as_str() {
+            usage if usage.starts_with("/api/usage/") => request_id.as_str(),
+            managed if managed.starts_with("/api/managed-chains/") => "auto",
+            _ => "1",
+        };
         let query = match path.as_str() {
             "/api/openclaw" => "?token_id=1",
             "/api/routes" => "?model=m",

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::{Folder, KEY};
-use crate::support::upstream::{KeyRules, Upstream};
+use crate::support::upstream::{
+    KeyRules, Upstream,
+    skill::{Skills, Tools, Vision},
+};
 
 #[test]
 fn upstreams_are_asked_and_what_they_list_is_listed() {
@@ -69,4 +72,97 @@ fn a_channel_is_made_of_a_provider_and_a_key_and_no_key_stands_on_the_command_li
     let unclear =
         folder.run_with(&["channels", "add", "--key", "env:SOME"], &[("SOME", "sk-0123456789")]).refused(2);
     assert!(unclear.contains("--provider"), "{unclear}");
+}
+
+/// A channel of OpenRouter's kind, whose list says what is free.
+fn with_free_models(upstream: &Upstream, models: &[&str]) -> Folder {
+    let entry = |id: &&str| {
+        json!({"id": id, "context_length": 131_072, "pricing": {"prompt": "0", "completion": "0"},
+            "supported_parameters": ["tools"], "architecture": {"input_modalities": ["text", "image"]}})
+    };
+    upstream.set_list(&json!({ "data": models.iter().map(entry).collect::<Vec<_>>() }));
+    let folder = Folder::made();
+    let base_url = upstream.base_url();
+    let add = ["channels", "add", "--name", "OR", "--base-url", &base_url, "--allow-private", "true"];
+    let more = ["--provider", "openrouter", "--model", "paid/m"];
+    folder.run(&[&add[..], &more].concat()).ok();
+    folder.with_input(KEY, &["keys", "add", "OR"]).ok();
+    folder.run(&["refresh"]).ok();
+    folder
+}
+
+#[test]
+fn a_scan_tries_out_free_models_tells_what_it_costs_and_offers_what_is_good() {
+    let upstream = Upstream::start();
+    let folder = with_free_models(&upstream, &["a/seeing-7b:free", "b/mute-70b:free", "c/blind-30b:free"]);
+    upstream.set_skills("a/seeing-7b:free", Skills::default());
+    upstream.set_skills("b/mute-70b:free", Skills { tools: Tools::Ignores, ..Skills::default() });
+    upstream.set_skills("c/blind-30b:free", Skills { vision: Vision::Accepts, ..Skills::default() });
+    let listed = folder.run(&["scan", "--no-probe", "--min-params", "30", "--json"]).json();
+    let names = |json: &serde_json::Value| -> Vec<String> {
+        json["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["model"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names(&listed), ["b/mute-70b:free", "c/blind-30b:free"]);
+    assert_eq!(upstream.inferences().len(), 0);
+
+    let asked = folder.run(&["scan"]).refused(2);
+    assert!(asked.contains("3 models") && asked.contains("6 calls") && asked.contains("--yes"), "{asked}");
+    assert!(asked.contains("50 calls a day") && asked.contains("may make 2 more today"), "{asked}");
+    assert_eq!(folder.run(&["scan", "--no-input"]).code, Some(2));
+    assert_eq!(upstream.inferences().len(), 0, "nobody agreed");
+
+    let small = folder.run(&["scan", "--yes", "--provider", "a", "--json"]).json();
+    assert_eq!((&small["calls"], &small["items"][0]["image"]), (&json!(2), &json!(true)), "{small:#}");
+    assert_eq!(small["items"][0]["chosen"], true);
+    assert_eq!(folder.run(&["scan", "--yes", "--provider", "a", "--json"]).json()["calls"], 0, "known");
+    let short = folder.run(&["scan", "--yes", "--json"]).json();
+    assert_eq!((&short["calls"], &short["held_back"]), (&json!(0), &json!("share")), "{short:#}");
+    assert_eq!(upstream.inferences().len(), 2, "a twentieth of fifty is two");
+
+    let all = folder
+        .run(&["scan", "--yes", "--quota-percent", "50", "--set-default", "--set-image", "--json"])
+        .json();
+    assert_eq!(names(&all)[0], "b/mute-70b:free", "the one that sees with more parameters: {all:#}");
+    let choice: Vec<&serde_json::Value> =
+        all["items"].as_array().unwrap().iter().map(|item| &item["chosen"]).collect();
+    assert_eq!(choice.iter().filter(|chosen| ***chosen == json!(true)).count(), 2, "{all:#}");
+    assert_eq!(all["pinned"]["auto"], "a/seeing-7b:free");
+    assert_eq!(all["pinned"]["auto:vision"], "a/seeing-7b:free");
+    let offered = folder.run(&["channels", "models", "OR", "--json"]).json();
+    let offered: Vec<&str> =
+        offered["items"].as_array().unwrap().iter().filter_map(|item| item["name"].as_str()).collect();
+    assert_eq!(offered, ["paid/m", "a/seeing-7b:free", "c/blind-30b:free"]);
+
+    let text = folder.run_with(&["scan", "--no-probe"], &[("LANG", "zh_CN.UTF-8")]).ok();
+    assert!(text.contains("能识别图像的模型") && text.contains("已接收") && !text.contains(KEY), "{text}");
+    for wrong in
+        [["--timeout", "0"], ["--concurrency", "x"], ["--min-params", "-1"], ["--quota-percent", "101"]]
+    {
+        let told = folder.run(&["scan", wrong[0], wrong[1]]).refused(2);
+        assert!(told.contains(wrong[0]), "{told}");
+    }
+}
+
+#[test]
+fn a_running_server_charges_the_calls_of_a_scan() {
+    let upstream = Upstream::start();
+    let folder = with_free_models(&upstream, &["a/one:free"]);
+    upstream.set_skills("a/one:free", Skills::default());
+    let _server = folder.serve();
+    let used = || {
+        let capacity = folder.run(&["capacity", "--json"]).json().to_string();
+        capacity.contains("\"used\":2") || capacity.contains("\"used\": 2")
+    };
+    assert!(!used());
+    folder.run(&["scan", "--yes"]).ok();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !used() {
+        assert!(std::time::Instant::now() < deadline, "{}", folder.run(&["capacity", "--json"]).ok());
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
 }

@@ -2,7 +2,10 @@
 
 mod chains;
 mod discovery;
+mod onboarding;
 mod output;
+mod ranking;
+mod repair;
 mod running;
 mod simulate;
 mod values;

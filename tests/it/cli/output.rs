@@ -79,6 +79,7 @@ fn json_is_json_and_never_holds_a_secret() {
     ];
     let sweep: &[&[&str]] = &[
         &["status", "--json"],
+        &["auto", "--json"],
         &["channels", "--json"],
         &["channels", "list", "--json"],
         &["channels", "show", "Groq", "--json"],
@@ -111,6 +112,11 @@ fn json_is_json_and_never_holds_a_secret() {
         &["refresh", "--json"],
         &["models", "--json"],
         &["models", "--changes", "--json"],
+        &["list", "--all", "--json"],
+        &["switch", "--json", "m"],
+        &["scan", "--no-probe", "--json"],
+        &["repair", "--dry-run", "--json"],
+        &["repair", "--json"],
     ];
     let mut seen: BTreeSet<String> = REVEALING.iter().map(|name| (*name).to_owned()).collect();
     for arguments in [&[&edit[..]], sweep].concat() {

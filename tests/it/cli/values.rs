@@ -348,8 +348,6 @@ fn what_cannot_be_taken_back_needs_a_yes() {
 #[test]
 fn keys_come_from_stdin_or_a_file_and_each_has_a_result() {
     let (folder, _) = Folder::filled("http://127.0.0.1:9/v1");
-    assert!(!folder.run(&["keys", "add", "Groq", KEY]).out.contains(KEY));
-    folder.run(&["keys", "add", "Groq", KEY]).refused(2);
     let file = folder.data.path().join("keys.env");
     std::fs::write(&file, format!("# mine\nGROQ_KEY={KEY}\nexport OTHER='nvapi-000000000001'\nxx\n"))
         .unwrap();

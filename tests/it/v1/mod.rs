@@ -5,6 +5,7 @@ mod drain;
 mod envelope;
 mod faults;
 mod limits;
+mod managed;
 mod models;
 mod network;
 mod providers;

@@ -7,9 +7,9 @@ use axum::{
     response::Response,
 };
 
-use super::{find_channel, paste_problem, validate::ChannelForm};
+use super::{find_channel, keys::learn, paste_problem, validate::ChannelForm};
 use crate::{
-    discovery::{RefreshFailure, refresh},
+    discovery::{RefreshFailure, accounts::Told, refresh},
     error::Result,
     i18n::{Lang, Messages},
     model::{
@@ -19,7 +19,7 @@ use crate::{
         key::{PastedKey, parse_pasted},
     },
     pool::{
-        preset::{self, Gap},
+        preset::{self, Gap, Hint},
         upkeep::{patient_timeouts, sends_secrets_elsewhere},
     },
     provider::{GENERIC, Provider, Providers, Status, Text},
@@ -59,26 +59,74 @@ struct FormPage {
 }
 
 /// What an operator should know of a provider before using it.
-struct PresetFacts {
-    name: String,
-    keys_url: String,
-    terms_url: String,
-    texts: Vec<String>,
+pub(in crate::web::admin) struct PresetFacts {
+    /// Its name.
+    pub name: String,
+    /// Where a key is made; may be empty.
+    pub keys_url: String,
+    /// Where an account is opened, if that is another page; may be empty.
+    pub sign_up_url: String,
+    /// The terms of use; may be empty.
+    pub terms_url: String,
+    /// What it gives, what the terms say of several accounts and of prompts; as terms and descriptions.
+    pub facts: Vec<(&'static str, String)>,
+    /// What else is to be known.
+    pub notes: Vec<String>,
+    /// The day on which somebody last compared all this with its sources.
+    pub checked: String,
 }
 
 impl PresetFacts {
-    fn of(t: Messages, provider: &Provider) -> Self {
-        let notes = provider.notes.iter();
-        let clauses = [&provider.terms.several_accounts.text, &provider.terms.prompts.text];
-        let texts = notes.chain(clauses.into_iter().flatten());
-        let keys_url = provider.links.keys.as_ref().or(provider.links.sign_up.as_ref());
+    /// The facts in the language of a page.
+    pub fn of(t: Messages, provider: &Provider) -> Self {
+        let o = t.onboarding;
+        let status = match provider.status {
+            Status::Free => o.status_free(),
+            Status::FreeGated => o.status_gated(),
+            Status::FreeUncertain => o.status_uncertain(),
+            Status::Keyless => o.status_keyless(),
+            Status::CreditOnly => o.status_credit(),
+            Status::Paid => o.status_paid(),
+            Status::Local => o.status_local(),
+            Status::Locked => o.status_locked(),
+            Status::Retired => o.status_retired(),
+            Status::Unknown => o.status_unknown(),
+        };
+        let clauses = [
+            (o.accounts_term(), &provider.terms.several_accounts.text),
+            (o.prompts_term(), &provider.terms.prompts.text),
+        ];
+        let clause = |(term, text): (&'static str, &Option<Text>)| {
+            Some((term, in_language(t, text.as_ref()?).to_owned()))
+        };
+        let mut facts = vec![(o.status_label(), status.to_owned())];
+        facts.extend(clauses.into_iter().filter_map(clause));
+        let links = &provider.links;
+        let keys_url = links.keys.clone().unwrap_or_default();
+        let sign_up_url = links.sign_up.clone().filter(|url| *url != keys_url).unwrap_or_default();
         Self {
             name: provider_name(t, provider).to_owned(),
-            keys_url: keys_url.cloned().unwrap_or_default(),
-            terms_url: provider.links.terms.clone().unwrap_or_default(),
-            texts: texts.map(|text| in_language(t, text).to_owned()).collect(),
+            keys_url,
+            sign_up_url,
+            terms_url: links.terms.clone().unwrap_or_default(),
+            facts,
+            notes: provider.notes.iter().map(|text| in_language(t, text).to_owned()).collect(),
+            checked: o.as_of(&provider.checked.to_string()),
         }
     }
+
+    /// The facts of the provider of an id; nothing for the one of which nothing is known.
+    pub fn find(t: Messages, providers: &Providers, id: &str) -> Option<Self> {
+        let provider = providers.find(id).filter(|provider| provider.id != GENERIC)?;
+        Some(Self::of(t, provider))
+    }
+}
+
+/// The providers with whom a channel can be made, by name: ids and names.
+pub(in crate::web::admin) fn preset_choices(t: Messages, providers: &Providers) -> Vec<(String, String)> {
+    let pair =
+        |provider: &std::sync::Arc<Provider>| (provider.id.clone(), provider_name(t, provider).to_owned());
+    preset::choosable(providers, t.lang).into_iter().map(pair).collect()
 }
 
 /// The plans of a provider to choose from.
@@ -96,16 +144,8 @@ impl FormPage {
         let (t, catalog) = (operator.t(), store.load());
         let known = store.providers().load();
         let (providers, plans) = (choices(t, &known, &form.provider), plan_choices(t, &known, &form.plan));
-        let usable = |provider: &&std::sync::Arc<Provider>| {
-            provider.id != GENERIC && !matches!(provider.status, Status::Retired | Status::Locked)
-        };
-        let name = |provider: &std::sync::Arc<Provider>| {
-            (provider.id.clone(), provider_name(t, provider).to_owned())
-        };
-        let mut presets: Vec<(String, String)> = known.all().filter(usable).map(name).collect();
-        presets.sort_by_key(|(_, name)| name.to_lowercase());
-        let chosen = known.find(&form.provider).filter(|provider| provider.id != GENERIC);
-        let preset = chosen.map(|provider| PresetFacts::of(t, provider));
+        let presets = preset_choices(t, &known);
+        let preset = PresetFacts::find(t, &known, &form.provider);
         let hint = |ms: u32| t.channels.timeout_hint(&t.channels.seconds(&decimal::show(ms.into(), 3)));
         Self {
             c: operator.chrome(Section::Channels),
@@ -135,9 +175,22 @@ impl FormPage {
         self
     }
 
+    /// What a provider is good for; on a new channel, that it and a key are enough.
+    fn provider_hint(&self) -> &'static str {
+        if self.new { self.c.t.discovery.preset_hint() } else { self.c.t.channels.provider_hint() }
+    }
+
     /// What may be left empty on a new channel.
     fn preset_hint(&self) -> &'static str {
         if self.new { self.c.t.discovery.preset_hint() } else { "" }
+    }
+
+    /// Whether everything but provider and keys should be open: on an old channel; if nothing fills it in; or because one of
+    /// the fields has a message.
+    fn rest_open(&self) -> bool {
+        let folded = ["name", "base_url", "plan", "protocol", "models", "redirects", "allow_private", "note"];
+        let wrong = folded.iter().any(|field| self.errors.find(field).is_some());
+        !self.new || wrong || self.routing_open() || self.network_open() || self.form.provider == GENERIC
     }
 
     /// Whether the rarely used fields should be open, because one of them has a message.
@@ -205,7 +258,7 @@ pub(super) fn in_language(t: Messages, text: &Text) -> &str {
 }
 
 /// A provider's name in the language of the page.
-pub(super) fn provider_name(t: Messages, provider: &Provider) -> &str {
+pub(in crate::web::admin) fn provider_name(t: Messages, provider: &Provider) -> &str {
     in_language(t, &provider.name)
 }
 
@@ -243,7 +296,7 @@ fn fill_in_form(
     };
     let is_taken =
         |name: &str| catalog.channels().any(|entry| entry.channel.name.to_lowercase() == name.to_lowercase());
-    let key = keys.first().map(|key| key.secret.expose());
+    let key = keys.first().map(|key| Hint { label: &key.label, key: &key.secret });
     let mut errors = FieldErrors::default();
     match preset::fill_in(typed, key, &providers, is_taken, t) {
         Ok(filled) => {
@@ -273,6 +326,7 @@ pub(super) async fn create(State(site): State<Site>, operator: Operator, fields:
         return render_with(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     let form = form;
+    let group = Some(form.account.clone()).filter(|group| !group.is_empty());
     let refuse = |errors: FieldErrors| {
         let page = FormPage::new(&operator, &site.catalog, form.clone(), errors);
         render_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
@@ -296,13 +350,20 @@ pub(super) async fn create(State(site): State<Site>, operator: Operator, fields:
         }
         Err(error) => return Err(error.into()),
     };
+    let keys: Vec<PastedKey> =
+        keys.into_iter().map(|key| PastedKey { quota_group: group.clone(), ..key }).collect();
     let added = site.db.add_keys(id, &keys).await?;
     site.catalog.reload().await?;
+    let told = learn(&site, id, &added).await?;
     let mut kind = FlashKind::Ok;
     let mut texts = vec![t.channels.created(&new.name)];
     if !added.is_empty() {
         let duplicates = added.iter().filter(|added| **added == KeyAdded::Duplicate).count();
         texts.push(t.channels.paste_summary(added.len() - duplicates, duplicates, 0));
+    }
+    if told.iter().any(Told::is_refused) {
+        kind = FlashKind::Bad;
+        texts.push(t.onboarding.refused_new(told.iter().filter(|told| told.is_refused()).count()));
     }
     if form.fetch && new.models.is_empty() && !keys.is_empty() {
         match fetch_all(&site, id).await? {

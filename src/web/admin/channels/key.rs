@@ -43,6 +43,8 @@ struct KeyPage {
     added_at: String,
     label: String,
     group: String,
+    /// Who set the group, if it was not an operator.
+    group_hint: &'static str,
     errors: FieldErrors,
     rests: Vec<state::RestRow>,
     limits: LimitTables,
@@ -148,6 +150,11 @@ async fn page(
             added_at: row.created_at.zoned(&catalog.zone).strftime("%Y-%m-%d %H:%M").to_string(),
             label,
             group,
+            group_hint: if row.grouped_by_provider {
+                t.onboarding.group_told_hint()
+            } else {
+                t.channels.quota_group_hint()
+            },
             errors,
             rests: state::rest_rows(t, entry, Some(key), book, now, &catalog.zone),
             gauges: Gauges::of(t, entry, &readings, now, &catalog.zone),
@@ -290,17 +297,21 @@ async fn run(
     let subject = Subject { entry, key, provider: &provider, timeouts };
     let check =
         proof::check_key(&site.clients, &site.dispatch, &subject, model, depth, site.clock.now()).await;
-    proof::save(&site.db, &subject, &check).await?;
+    let joined = proof::save(&site.db, &subject, &check).await?;
+    if joined.is_some() {
+        site.catalog.reload().await?;
+    }
     if answered(&check) {
         wake(site.dispatch.lock().rests_mut(), entry, key, check.model.as_deref());
     }
     let (kind, text) = match depth {
         Depth::Full if check.passed() => (FlashKind::Ok, t.test_passed()),
         Depth::Full => (FlashKind::Bad, t.test_failed()),
-        Depth::Proof => {
+        Depth::Proof | Depth::Word => {
             let good = matches!(check.verdict, KeyVerdict::Callable | KeyVerdict::Known);
             (if good { FlashKind::Ok } else { FlashKind::Bad }, verdict_text(operator.t(), check.verdict))
         }
     };
-    Ok(see_other_with(&key_path(entry, key), kind, text))
+    let joined = joined.map(|group| format!(" {}", operator.t().onboarding.group_joined(&group)));
+    Ok(see_other_with(&key_path(entry, key), kind, format!("{text}{}", joined.unwrap_or_default())))
 }

@@ -17,7 +17,8 @@ mod show;
 mod state;
 mod validate;
 
-pub(in crate::web::admin) use form::{choices, pasted_keys};
+pub(in crate::web::admin) use form::{PresetFacts, choices, pasted_keys, preset_choices, provider_name};
+pub(in crate::web) use keys::learn;
 pub(in crate::web::admin) use validate::{parse_models, parse_redirects};
 
 use std::sync::Arc;

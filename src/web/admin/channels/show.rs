@@ -24,7 +24,7 @@ use crate::{
         decimal,
         key::KeyCheck,
     },
-    pool::upkeep::models_to_check,
+    pool::{account::Accounts, upkeep::models_to_check},
     provider::{GENERIC, Providers},
     storage::discovery::ModelFilter,
     web::{
@@ -52,6 +52,8 @@ struct ShowPage {
     upstream_models: Vec<String>,
     has_tightest: bool,
     keys: Vec<KeyLine>,
+    /// What is to be known of the keys' accounts.
+    account_texts: Vec<String>,
     paste: PasteForm,
     limits: LimitTables,
     models: ModelsForm,
@@ -66,6 +68,9 @@ struct KeyLine {
     label: String,
     last4: String,
     group: String,
+    /// The account that the provider named, if the group does not say it already; and whether the provider set the group.
+    account: String,
+    told: bool,
     enabled: bool,
     badge: state::Badge,
     tightest: Option<GaugeRow>,
@@ -161,6 +166,7 @@ pub(super) async fn page(
     let gauges = Gauges::of(t, entry, &shared, now, &catalog.zone);
     let has_tightest = !tightest.is_empty();
     let providers = site.catalog.providers().load();
+    let provider = providers.of(&entry.channel.provider);
     let filter = ModelFilter { channel: Some(entry.channel.id), not_offered: true, ..ModelFilter::default() };
     let (_, new_models) = site.db.discovered_models(&filter, 0, 0).await?;
     let page = {
@@ -175,6 +181,12 @@ pub(super) async fn page(
                     badge: state::of_key(t, entry, key, book, now.steady),
                     tightest: tightest.remove(&row.id),
                     check: CheckSummary::of(t, row.last_check.as_ref(), &catalog.zone),
+                    told: row.grouped_by_provider,
+                    account: row
+                        .last_check
+                        .and_then(|check| check.account)
+                        .filter(|account| row.quota_group.as_ref() != Some(account))
+                        .map_or_else(String::new, |account| t.onboarding.account_told(&account)),
                     label: row.label,
                     last4: row.last4,
                     group: row.quota_group.unwrap_or_default(),
@@ -198,8 +210,9 @@ pub(super) async fn page(
             upstream_models: models_to_check(&entry.channel),
             has_tightest,
             keys,
+            account_texts: Accounts::of(entry, provider).texts(provider, t),
             paste,
-            limits: LimitTables::of(t, entry, None, providers.of(&entry.channel.provider)),
+            limits: LimitTables::of(t, entry, None, provider),
             messages: models.messages(t),
             new_models: if new_models > 0 { t.discovery.new_models(new_models) } else { String::new() },
             new_models_path: format!("/upstream-models?channel={}&show=new", entry.channel.id),

@@ -45,6 +45,8 @@ pub(super) struct ChannelForm {
     pub enabled: bool,
     /// Keys to add; only on a new channel.
     pub keys: String,
+    /// The quota group of these keys.
+    pub account: String,
     /// Whether to ask the upstream for its models; only on a new channel.
     pub fetch: bool,
 }
@@ -92,6 +94,7 @@ impl ChannelForm {
             note: channel.note.clone(),
             enabled: channel.enabled,
             keys: String::new(),
+            account: String::new(),
             fetch: false,
         }
     }
@@ -119,6 +122,7 @@ impl ChannelForm {
             note: text("note"),
             enabled: fields.checked("enabled"),
             keys: text("keys"),
+            account: text("account"),
             fetch: fields.checked("fetch"),
         }
     }
@@ -134,6 +138,7 @@ impl ChannelForm {
         let mut errors = FieldErrors::default();
         or_note(&mut errors, "name", rules::check_name(t, &self.name));
         or_note(&mut errors, "note", rules::check_length(t, &self.note, rules::MAX_NOTE_CHARS));
+        or_note(&mut errors, "account", rules::check_length(t, &self.account, rules::MAX_NAME_CHARS));
         let protocol = Protocol::from_name(&self.protocol).unwrap_or_default();
         let priority = whole_number(t, &mut errors, "priority", &self.priority, PRIORITIES);
         let weight = whole_number(t, &mut errors, "weight", &self.weight, WEIGHTS);

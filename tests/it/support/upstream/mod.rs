@@ -10,6 +10,7 @@ mod control;
 pub mod fault;
 mod reply;
 mod serve;
+pub mod skill;
 pub mod vendor;
 pub mod wire;
 
@@ -97,7 +98,10 @@ struct Books {
     all: Option<Fault>,
     models_list: Option<Fault>,
     recorded: Option<Recorded>,
+    day: Option<vendor::Day>,
     pages: BTreeMap<String, Reply>,
+    list: Option<Reply>,
+    skills: BTreeMap<String, skill::Skills>,
     calls: Vec<Call>,
     first_index: usize,
     open: usize,
@@ -225,6 +229,21 @@ impl Upstream {
     pub fn answer_with_headers(&self, model: &str, headers: &[(&str, &str)]) {
         let body = r#"{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"pong"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}"#;
         self.refuse_as_recorded(None, Some(model), 200, headers, body);
+    }
+
+    /// From now on calls are answered by the books of this day.
+    pub fn begin_day(&self, day: vendor::Day) {
+        self.shared.books().day = Some(day);
+    }
+
+    /// What a model can do; of others every request is answered with text.
+    pub fn set_skills(&self, model: &str, skills: skill::Skills) {
+        self.shared.books().skills.insert(model.to_owned(), skills);
+    }
+
+    /// What the list of models is, whatever the query.
+    pub fn set_list(&self, body: &Value) {
+        self.shared.books().list = Some(Reply::json(200, body));
     }
 
     /// What a GET of a path is answered with.
@@ -441,7 +460,7 @@ async fn serve_request(
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let model = body["model"].as_str().unwrap_or_default().to_owned();
     let key = request.key().map(str::to_owned);
-    let (index, fault, admitted, pace) = {
+    let (index, fault, admitted, pace, skills) = {
         let mut books = shared.books();
         let fault = match kind {
             Some(_) => books.fault_for(key.as_deref(), &model),
@@ -452,13 +471,16 @@ async fn serve_request(
         let admitted = match (kind, fault) {
             (Some(_), None) => match books.recorded_for(key.as_deref(), &model) {
                 Some(reply) => Err(reply),
-                None => books.vendor.begin(key.as_deref(), &model, now),
+                None => match &mut books.day {
+                    Some(day) => Err(day.answer(&model)),
+                    None => books.vendor.begin(key.as_deref(), &model, now),
+                },
             },
             (_, Some(_)) => Ok(()),
             (None, None) if is_models_list(&request) => Err(books
                 .vendor
                 .check_key(key.as_deref())
-                .map_or_else(|refusal| refusal, |()| books.vendor.list())),
+                .map_or_else(|refusal| refusal, |()| books.list.clone().unwrap_or_else(|| books.vendor.list()))),
             (None, None) if request.path.starts_with("/redirected/") => {
                 Err(Reply::json(200, &serde_json::json!({"redirected": true})))
             }
@@ -471,6 +493,7 @@ async fn serve_request(
             books.forget();
         }
         let index = books.first_index + books.calls.len();
+        let skills = books.skills.get(&model).copied().filter(|_| fault.is_none());
         books.calls.push(Call {
             index,
             connection,
@@ -485,7 +508,7 @@ async fn serve_request(
             ended_after: None,
             pieces: 0,
         });
-        (index, fault, admitted, books.pace)
+        (index, fault, admitted, books.pace, skills)
     };
     let mut ending = Ending {
         shared,
@@ -496,9 +519,18 @@ async fn serve_request(
     };
     let after = match admitted {
         Err(reply) => send(writer, &reply).await,
+        Ok(()) if skills.is_some_and(|skills| skill::answer(skills, &body).is_some()) => {
+            tokio::time::sleep(pace.first).await;
+            match skills.and_then(|skills| skill::answer(skills, &body)) {
+                Some(reply) => send(writer, &reply).await,
+                None => Ok(After::Close),
+            }
+        }
         Ok(()) => {
+            let mut answer = Answer::to(kind.unwrap_or(Kind::Chat), &body, index, pace);
+            answer.reasoning += skills.map_or(0, |skills| usize::from(skills.reasoning > 0));
             let exchange = Exchange {
-                answer: Answer::to(kind.unwrap_or(Kind::Chat), &body, index, pace),
+                answer,
                 request: &body,
                 key: key.as_deref().unwrap_or_default(),
                 fault,

@@ -196,6 +196,42 @@ impl Vendor {
     }
 }
 
+/// A day of a vendor that gives every model so many calls, and tells in each answer how many are left.
+#[derive(Clone, Debug)]
+pub struct Day {
+    calls: usize,
+    used: BTreeMap<String, usize>,
+}
+
+impl Day {
+    /// A day at ModelScope, in its headers and words.
+    pub fn of_modelscope(calls: usize) -> Self {
+        Self { calls, used: BTreeMap::new() }
+    }
+
+    /// The whole answer to a call for a model: content, or the refusal of a used-up day.
+    pub fn answer(&mut self, model: &str) -> Reply {
+        let used = self.used.entry(model.to_owned()).or_default();
+        let reply = if *used >= self.calls {
+            let text = format!(
+                "You have exceeded today's quota for model {model}, please try again tomorrow, or consider using other models"
+            );
+            Reply::json(429, &json!({"errors": {"message": text}, "request_id": "fake"}))
+        } else {
+            *used += 1;
+            let choice = json!({"index": 0, "message": {"role": "assistant", "content": "pong"}, "finish_reason": "stop"});
+            let usage = json!({"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6});
+            let answer = json!({"id": "x", "object": "chat.completion", "created": 1, "model": model,
+                "choices": [choice], "usage": usage});
+            Reply::json(200, &answer)
+        };
+        let left = (self.calls - *used).to_string();
+        reply
+            .header("modelscope-ratelimit-model-requests-limit", &self.calls.to_string())
+            .header("modelscope-ratelimit-model-requests-remaining", &left)
+    }
+}
+
 /// The number of the fixed window that a time lies in.
 fn window_of(at: Instant, begin: Instant, window: Duration) -> i128 {
     nanos(begin, at).div_euclid(window.as_nanos().max(1) as i128)

@@ -1,9 +1,15 @@
 //! `onepool status`: what a data folder holds and how the server on it does.
 
+mod pool;
+
+pub(super) use pool::chain_line;
+
 use std::{fs, net::SocketAddr, path::Path, time::UNIX_EPOCH};
 
 use clap::Command;
 use serde_json::{Value, json};
+
+use pool::PoolState;
 
 use super::{
     Failure,
@@ -96,6 +102,7 @@ fn run(call: &Invocation) -> Result<(), Failure> {
                 on: channels.iter().flat_map(|entry| &entry.keys).filter(|key| key.enabled).count(),
                 working: channels.iter().map(|entry| ChannelState::of(entry, &book, now).1).sum(),
             },
+            pool: PoolState::of(session, &catalog, &book).await?,
             resting: resting(&channels, &book, now),
             tokens: Counts {
                 all: catalog.tokens().count(),
@@ -112,7 +119,7 @@ fn run(call: &Invocation) -> Result<(), Failure> {
             provider_faults: session.providers.faults().iter().map(ToString::to_string).collect(),
             backup: last_backup(&session.config.data_dir.join("backups")),
         };
-        tell(call, &report.json(), || report.text(call.m, session))
+        tell(call, &report.json(call.m), || report.text(call.m, session))
     })
 }
 
@@ -128,6 +135,7 @@ struct Report<'a> {
     database_bytes: u64,
     channels: Counts,
     keys: Counts,
+    pool: PoolState,
     resting: Vec<(&'a ChannelEntry, &'a Key, &'a Rest)>,
     tokens: Counts,
     hour: CallCounts,
@@ -139,10 +147,31 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn json(&self) -> Value {
+    /// What needs a look, each in a few words; nothing if all is well.
+    fn problems(&self, m: Messages) -> Vec<String> {
+        let t = m.onboarding;
+        let mut problems = Vec::new();
+        if self.server.running && self.server.healthy == Some(false) {
+            problems.push(t.server_dead().to_owned());
+        }
+        problems.extend(self.pool.problems(m));
+        if self.journal.is_none() {
+            problems.push(t.rows_lost().to_owned());
+        }
+        if !self.provider_faults.is_empty() {
+            problems.push(t.files_wrong().to_owned());
+        }
+        problems
+    }
+
+    fn json(&self, m: Messages) -> Value {
         let calls = |counts: &CallCounts| json!({ "calls": counts.calls, "failed": counts.failed });
         let counts = |counts: &Counts| json!({ "total": counts.all, "enabled": counts.on, "available": counts.working });
         let mut keys = counts(&self.keys);
+        let states = self.pool.keys;
+        keys["good"] = json!(states.good);
+        keys["refused"] = json!(states.refused);
+        keys["off"] = json!(states.off);
         keys["resting"] = self
             .resting
             .iter()
@@ -164,6 +193,10 @@ impl Report<'_> {
                 "address": self.server.address,
                 "healthy": self.server.healthy,
             },
+            "problems": self.problems(m),
+            "quota": self.pool.quota_json(),
+            "chains": self.pool.chains_json(),
+            "hints": self.pool.hints(),
             "schema": known_schema(),
             "database_bytes": self.database_bytes,
             "channels": counts(&self.channels),
@@ -210,14 +243,21 @@ impl Report<'_> {
                 format!("{} ({}, {})", session.local(backup.at), backup.name, bytes(backup.bytes))
             }
         };
+        let problems = self.problems(m);
+        let health = if problems.is_empty() {
+            Cell::text(m.onboarding.healthy()).look(Look::Good)
+        } else {
+            Cell::text(problems.join("; ")).look(Look::Bad)
+        };
         let mut rows = vec![
+            (m.onboarding.health(), health),
             (t.version(), Cell::text(env!("CARGO_PKG_VERSION"))),
             (t.data_folder(), Cell::text(&self.folder)),
             (t.server(), server),
             (t.schema(), Cell::text(known_schema().to_string())),
             (t.database_size(), Cell::text(bytes(self.database_bytes))),
             (m.common.nav_channels(), counts(&self.channels)),
-            (m.channels.keys(), counts(&self.keys)),
+            (m.channels.keys(), self.pool.key_cell(m)),
             (m.common.nav_tokens(), counts(&self.tokens)),
             (t.last_hour(), calls(&self.hour)),
             (t.last_day(), calls(&self.day)),
@@ -229,6 +269,10 @@ impl Report<'_> {
             rows.push((t.provider_files(), Cell::text(faults).look(Look::Bad)));
         }
         let mut text = facts(&rows);
+        let pool = self.pool.text(m);
+        if !pool.is_empty() {
+            text.push_str(&format!("\n\n{pool}"));
+        }
         if !self.resting.is_empty() {
             let c = m.channels;
             let mut table = Table::new([t.id(), m.log.channel(), c.key(), c.rest_reason(), t.until()]);

@@ -1,0 +1,198 @@
+//! What ranks are made from: the embedded tables of names and figures, and the operator's files in `ranking/` of the data
+//! folder over them. Files whose names begin with `identities` hold names, those with `benchmarks` figures.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::files::{Folder, Listed};
+use crate::{
+    provider::DataFault,
+    ranking::{benchmark::Benchmarks, identity::Identities},
+};
+
+/// The folder in the data folder.
+pub const FOLDER: &str = "ranking";
+
+/// What a file's name begins with, and what it holds.
+const IDENTITIES: &str = "identities";
+const BENCHMARKS: &str = "benchmarks";
+
+/// The tables in force.
+#[derive(Debug, Clone)]
+pub struct Tables {
+    /// Which names are one model, without what operators have joined on pages.
+    pub identities: Identities,
+    /// Published figures.
+    pub benchmarks: Benchmarks,
+}
+
+/// The tables in force, and what is wrong with the files. Cheap to clone; all clones see the same.
+#[derive(Clone)]
+pub struct RankingFiles {
+    folder: Arc<Folder>,
+    current: Arc<ArcSwap<Tables>>,
+    faults: Arc<ArcSwap<Vec<DataFault>>>,
+    /// The files that were read last, whether they were right or not. Held while they are read.
+    read: Arc<Mutex<Vec<Listed>>>,
+}
+
+impl RankingFiles {
+    /// Reads the files of a data folder. If one of them is malformed, none counts: see [`faults`](Self::faults).
+    pub fn open(data_folder: &std::path::Path) -> Self {
+        let tables = Tables { identities: Identities::embedded(), benchmarks: Benchmarks::embedded() };
+        let files = Self {
+            folder: Arc::new(Folder::new(data_folder, FOLDER)),
+            current: Arc::new(ArcSwap::from_pointee(tables)),
+            faults: Arc::default(),
+            read: Arc::default(),
+        };
+        files.follow();
+        files
+    }
+
+    /// The tables in force. They are the same ones (by address) until a file changes.
+    pub fn load(&self) -> Arc<Tables> {
+        self.current.load_full()
+    }
+
+    /// What is wrong with the files as they are now, at most 20 faults; while there is something, the tables that were right
+    /// before hold.
+    pub fn faults(&self) -> Arc<Vec<DataFault>> {
+        self.faults.load_full()
+    }
+
+    /// Reads the files again if one came, went, or has another time or length than before. Says whether the tables
+    /// changed. Blocks: a listing of the folder, and seldom more.
+    pub fn follow(&self) -> bool {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let listed = match self.folder.list() {
+            Ok(listed) => listed,
+            Err(fault) => {
+                self.refuse(vec![fault]);
+                return false;
+            }
+        };
+        if *read == listed && self.faults().iter().all(|fault| fault.file != FOLDER) {
+            return false;
+        }
+        read.clone_from(&listed);
+        match self.folder.read(&listed).and_then(|files| tables(&files)) {
+            Ok(tables) => {
+                self.current.store(Arc::new(tables));
+                self.faults.store(Arc::default());
+                let files: Vec<&str> = listed.iter().map(Listed::name).collect();
+                if !files.is_empty() {
+                    tracing::info!(?files, "read the ranking files of the data folder");
+                }
+                true
+            }
+            Err(faults) => {
+                self.refuse(faults);
+                false
+            }
+        }
+    }
+
+    /// Notes faults, and logs those that are new.
+    fn refuse(&self, mut faults: Vec<DataFault>) {
+        faults.truncate(super::files::MAX_FAULTS);
+        for fault in &mut faults {
+            // Provider files are told beside these.
+            if fault.file != FOLDER {
+                fault.file = format!("{FOLDER}/{}", fault.file);
+            }
+        }
+        if *self.faults() == faults {
+            return;
+        }
+        for fault in &faults {
+            tracing::error!(%fault, "a ranking file is wrong; what was in force before stays so");
+        }
+        self.faults.store(Arc::new(faults));
+    }
+}
+
+fn tables(files: &[(String, String)]) -> Result<Tables, Vec<DataFault>> {
+    let of = |start: &str| -> Vec<(String, String)> {
+        files.iter().filter(|(name, _)| name.starts_with(start)).cloned().collect()
+    };
+    let mut faults: Vec<DataFault> = files
+        .iter()
+        .filter(|(name, _)| !name.starts_with(IDENTITIES) && !name.starts_with(BENCHMARKS))
+        .map(|(name, _)| DataFault {
+            file: name.clone(),
+            place: "the file".into(),
+            message: format!(
+                "begin its name with `{IDENTITIES}` or `{BENCHMARKS}`, which says what it holds"
+            ),
+        })
+        .collect();
+    let identities = Identities::with_overrides(&of(IDENTITIES)).map_err(|more| faults.extend(more)).ok();
+    let benchmarks = Benchmarks::with_overrides(&of(BENCHMARKS)).map_err(|more| faults.extend(more)).ok();
+    match (identities, benchmarks) {
+        (Some(identities), Some(benchmarks)) if faults.is_empty() => Ok(Tables { identities, benchmarks }),
+        _ => Err(faults),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+    use crate::ranking::{
+        benchmark::{Known, Measure},
+        identity::Identity,
+    };
+
+    fn write(folder: &Path, name: &str, text: &str) {
+        fs::create_dir_all(folder.join(FOLDER)).unwrap();
+        fs::write(folder.join(FOLDER).join(name), text).unwrap();
+    }
+
+    fn identity(files: &RankingFiles, name: &str) -> String {
+        files.load().identities.identify("generic", name).identity.to_string()
+    }
+
+    #[test]
+    fn names_and_figures_of_files_count_from_the_next_look_on_and_go_with_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = RankingFiles::open(folder.path());
+        assert_eq!(identity(&files, "house-model"), "house-model");
+        write(
+            folder.path(),
+            "identities-own.json",
+            r#"{"models": [{"id": "big", "names": ["house-model"]}]}"#,
+        );
+        write(
+            folder.path(),
+            "benchmarks.json",
+            r#"{"figures": [{"model": "big", "benchmark": "whatmodel", "value": 85, "as_of": "2026-10-01",
+                "source": "https://example.org/figures"}]}"#,
+        );
+        assert!(files.follow() && !files.follow());
+        assert_eq!(identity(&files, "house-model"), "big");
+        let known = files.load().benchmarks.of(&Identity::new("big"), Measure::General);
+        assert!(matches!(known, Known::Figure(figure) if figure.points == 1000));
+        fs::remove_dir_all(folder.path().join(FOLDER)).unwrap();
+        assert!(files.follow());
+        assert_eq!(identity(&files, "house-model"), "house-model");
+    }
+
+    #[test]
+    fn a_file_that_is_wrong_changes_nothing_and_is_told_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "identities.json", r#"{"models": [{"id": "big", "names": ["house-model"]}]}"#);
+        let files = RankingFiles::open(folder.path());
+        write(folder.path(), "benchmarks.json", "{\n \"figures\": 1}");
+        write(folder.path(), "scores.json", "{}");
+        assert!(!files.follow());
+        assert_eq!(identity(&files, "house-model"), "big");
+        let faults = files.faults();
+        let told: Vec<(&str, &str)> =
+            faults.iter().map(|fault| (fault.file.as_str(), fault.place.as_str())).collect();
+        assert_eq!(told[0], ("ranking/scores.json", "the file"));
+        assert_eq!((told[1].0, &told[1].1[..6]), ("ranking/benchmarks.json", "line 2"));
+    }
+}

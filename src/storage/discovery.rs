@@ -344,39 +344,46 @@ impl Db {
         offset: usize,
         limit: usize,
     ) -> StorageResult<(Vec<DiscoveredModel>, usize)> {
-        // Only what filters is asked, so that an index can answer it without a look at each model.
-        let mut conditions = vec![
-            if filter.gone { "m.vanished_at IS NOT NULL" } else { "m.vanished_at IS NULL" },
-            "m.channel_id IN (SELECT id FROM channels WHERE deleted_at IS NULL)",
-        ];
+        // Only what filters is asked, so that an index can answer it without a look at each model. Models of channels that
+        // were deleted are deleted with them.
+        let mut conditions =
+            vec![if filter.gone { "m.vanished_at IS NOT NULL" } else { "m.vanished_at IS NULL" }];
         if filter.free {
             conditions.push("m.free");
         }
         if filter.callable {
             conditions.push("m.answered_at IS NOT NULL AND m.answered_at >= COALESCE(m.refused_at, 0)");
         }
-        if filter.not_offered {
-            conditions.push(NOT_OFFERED);
-        }
         if filter.channel.is_some() {
             conditions.push("m.channel_id = $1");
         }
         if !filter.search.is_empty() {
-            conditions.push("LOWER(m.name) LIKE $2 ESCAPE '\\'");
+            // Letter case of A to Z does not matter to LIKE.
+            conditions.push("m.name LIKE $2 ESCAPE '\\'");
+        }
+        let listed = conditions.join(" AND ");
+        if filter.not_offered {
+            conditions.push(NOT_OFFERED);
         }
         let condition = conditions.join(" AND ");
-        let escaped: String = filter
-            .search
-            .to_lowercase()
-            .chars()
-            .flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c]))
-            .collect();
-        let pattern = format!("%{escaped}%");
+        let escape = |c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c]);
+        let pattern = format!("%{}%", filter.search.chars().flat_map(escape).collect::<String>());
         let channel = filter.channel.map(|id| id.0);
-        let count = format!("SELECT COUNT(*) FROM discovered_models m WHERE {condition}");
+        let mut count = format!("SELECT COUNT(*) FROM discovered_models m WHERE {listed}");
+        if filter.not_offered {
+            // Those that are offered are fewer, and quickly found.
+            count = format!(
+                "SELECT ({count}) - (SELECT COUNT(*) FROM channel_models o
+                 CROSS JOIN discovered_models m ON m.channel_id = o.channel_id AND m.name = o.name WHERE {listed})"
+            );
+        }
         let total: i64 = on!(self.read, |pool| {
             sqlx::query_scalar(AssertSqlSafe(count)).bind(channel).bind(&pattern).fetch_one(pool)
         })?;
+        let total = usize::try_from(total).unwrap_or_default();
+        if offset >= total || limit == 0 {
+            return Ok((Vec::new(), total));
+        }
         // The names of a part are found first: what is skipped before it costs no more than an entry of an index.
         let page = format!(
             "SELECT m.channel_id, c.name AS channel, m.facts, m.first_seen_at,
@@ -398,7 +405,7 @@ impl Db {
                 .fetch_all(pool)
         })?;
         let models = rows.into_iter().map(ModelRow::model).collect::<StorageResult<_>>()?;
-        Ok((models, usize::try_from(total).unwrap_or_default()))
+        Ok((models, total))
     }
 
     /// What a channel's last list says of one model, if it has it.

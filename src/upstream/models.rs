@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
     client::{Clients, SendError, UpstreamCall},
@@ -74,9 +74,17 @@ pub struct Fetched {
     pub listing: Listing,
     /// The beginning of the upstream's text (at most 4 KiB, secrets masked).
     pub text: String,
+    /// Room in memory for a long list, given back with this at the latest.
+    room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Fetched {
+    /// Lets the next long list be read: what is to be done with this one is done. Who keeps several lists has to call it, or
+    /// the next one waits for ever.
+    pub fn give_room_back(&mut self) {
+        self.room = None;
+    }
+
     /// The models as a channel offers them.
     pub fn models(&self) -> Vec<ChannelModel> {
         self.listing.models.iter().map(channel_model).collect()
@@ -115,7 +123,8 @@ pub async fn fetch_list(
     let usual = ListSource::default();
     let own = provider.list_address(&base).filter(|_| provider.list != usual);
     let time = Time { left: timeouts.first_byte, whole: timeouts.first_byte };
-    let mut asked = Asked { clients, channel, provider, key, timeouts, now, time, bytes: listing::MAX_BYTES };
+    let mut asked =
+        Asked { clients, channel, provider, key, timeouts, now, time, bytes: listing::MAX_BYTES, room: None };
     let plain = endpoint_url(&channel.base_url, "models");
     let Some(address) = own else { return asked.fetch_pages(&plain, None, provider.list == usual).await };
     match asked.fetch_pages(&address, provider.list.key_header.as_deref(), true).await {
@@ -165,6 +174,8 @@ struct Asked<'a> {
     time: Time,
     /// How many bytes are left that may be read.
     bytes: usize,
+    /// Held from the first megabyte on until nobody needs the list any more.
+    room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Asked<'_> {
@@ -209,6 +220,7 @@ impl Asked<'_> {
                 }
             }
         }
+        fetched.room = self.room.take();
         Ok(fetched)
     }
 
@@ -253,13 +265,12 @@ impl Asked<'_> {
         }
         let broken = |error| FetchFailure { status: Some(status), ..FetchFailure::unsent(&error) };
         let mut body = Vec::new();
-        let mut room = None;
         while let Some(chunk) = self.time.within(response.next_chunk()).await?.map_err(broken)? {
             if body.len() + chunk.len() > self.bytes {
                 return Err(broken(SendError::TooLarge(listing::MAX_BYTES)));
             }
-            if body.len() + chunk.len() > SHORT_BYTES && room.is_none() {
-                room = Some(self.clients.room_for_long_body().await);
+            if body.len() + chunk.len() > SHORT_BYTES && self.room.is_none() {
+                self.room = self.clients.room_for_long_body().await.map(Arc::new);
                 // Grown at once: a body that grows by doubling is in memory twice while it is copied.
                 let announced = response.announced_bytes().unwrap_or(body.len() + chunk.len());
                 body.reserve_exact(announced.min(self.bytes).saturating_sub(body.len()));
@@ -270,7 +281,7 @@ impl Asked<'_> {
         let body = Bytes::from(body);
         let text = shown(&body, &secrets);
         match self.read(body, own).await {
-            Ok(listing) => Ok(Fetched { listing, text }),
+            Ok(listing) => Ok(Fetched { listing, text, room: None }),
             Err(fault) => {
                 let mut told = mask_secrets(&format!("{fault}\n{text}"), &secrets);
                 told.truncate(told.floor_char_boundary(MAX_TEXT_BYTES));

@@ -22,6 +22,7 @@ use onepool::{
         secret::{Secret, SecretHash},
         time::Clock,
     },
+    pool::rules::MAX_MODELS,
     storage::{Db, access_tokens::new_access_token, channels::NewChannel, password, vault::Vault},
 };
 use rustix::{
@@ -101,7 +102,7 @@ async fn measure(server: &Server, lists: &Lists, token: &Secret) -> bool {
         "/channels",
         "/channels/1",
         "/channels/7",
-        "/channels/1/models",
+        "/channels/1?q=model-04",
         "/chains/new",
         "/tokens/new",
         "/capacity",
@@ -233,7 +234,7 @@ async fn set_up(data: &Path, upstream: SocketAddr) -> Secret {
         .await
         .expect("a session");
     for channel in 0..CHANNELS {
-        let offered = if channel == 0 { MODELS } else { 1 };
+        let offered = if channel == 0 { MAX_MODELS } else { 1 };
         let model = |number: usize| ChannelModel {
             name: format!("vendor-{}/model-{number:04}-of-a-usual-length:c{channel}", number % 40),
             ..ChannelModel::default()

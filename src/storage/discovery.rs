@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -204,21 +205,23 @@ impl Db {
                 .fetch_optional(&mut *tx)
                 .await?;
         let listed_before = listed_before.flatten();
-        let rows: Vec<(String, Option<i64>)> = sqlx::query_as(
-            "SELECT facts, last_seen_at FROM discovered_models
-             WHERE channel_id = $1 AND vanished_at IS NULL ORDER BY name",
-        )
-        .bind(channel.0)
-        .fetch_all(&mut *tx)
-        .await?;
-        let mut before = Vec::with_capacity(rows.len());
+        let mut before: Vec<ModelFacts> = Vec::new();
         let mut missed = HashSet::new();
-        for (facts, last_seen) in rows {
-            let facts: ModelFacts = serde_json::from_str(&facts).map_err(unreadable)?;
-            if last_seen.is_some() {
-                missed.insert(facts.id.clone());
+        {
+            // One row at a time: all of them as text would take as much memory again.
+            let mut rows = sqlx::query_as::<_, (String, Option<i64>)>(
+                "SELECT facts, last_seen_at FROM discovered_models
+                 WHERE channel_id = $1 AND vanished_at IS NULL ORDER BY name",
+            )
+            .bind(channel.0)
+            .fetch(&mut *tx);
+            while let Some((facts, last_seen)) = rows.try_next().await? {
+                let facts: ModelFacts = serde_json::from_str(&facts).map_err(unreadable)?;
+                if last_seen.is_some() {
+                    missed.insert(facts.id.clone());
+                }
+                before.push(facts);
             }
-            before.push(facts);
         }
         let changes = diff(&before, listing);
         let saved = Saved {
@@ -384,13 +387,17 @@ impl Db {
         if offset >= total || limit == 0 {
             return Ok((Vec::new(), total));
         }
+        // Whichever end is nearer: what lies before a part is looked at one by one.
+        let limit = limit.min(total - offset);
+        let after = total - offset - limit;
+        let (order, skipped) = if after < offset { ("DESC", after) } else { ("ASC", offset) };
         // The names of a part are found first: what is skipped before it costs no more than an entry of an index.
         let page = format!(
             "SELECT m.channel_id, c.name AS channel, m.facts, m.first_seen_at,
                     COALESCE(m.last_seen_at, d.listed_at, m.first_seen_at) AS last_seen_at,
                     m.vanished_at, m.answered_at, m.refused_at, NOT ({NOT_OFFERED}) AS offered
              FROM (SELECT m.channel_id, m.name FROM discovered_models m WHERE {condition}
-                   ORDER BY m.name, m.channel_id LIMIT $3 OFFSET $4) p
+                   ORDER BY m.name {order}, m.channel_id {order} LIMIT $3 OFFSET $4) p
              JOIN discovered_models m ON m.channel_id = p.channel_id AND m.name = p.name
              JOIN channels c ON c.id = m.channel_id
              LEFT JOIN discoveries d ON d.channel_id = m.channel_id
@@ -401,7 +408,7 @@ impl Db {
                 .bind(channel)
                 .bind(&pattern)
                 .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-                .bind(i64::try_from(offset).unwrap_or(i64::MAX))
+                .bind(i64::try_from(skipped).unwrap_or(i64::MAX))
                 .fetch_all(pool)
         })?;
         let models = rows.into_iter().map(ModelRow::model).collect::<StorageResult<_>>()?;

@@ -30,7 +30,7 @@ pub const MAX_TEXT_BYTES: usize = 4096;
 /// The longest text of a page that could not be had.
 const MAX_PAGE_TEXT_BYTES: usize = 300;
 /// Lists of up to so many bytes are read at any time; longer ones share a little memory.
-const SHORT_BYTES: usize = 1 << 20;
+const SHORT_BYTES: usize = 256 << 10;
 /// The most pages of a list that are asked for.
 pub const MAX_PAGES: usize = 100;
 
@@ -174,7 +174,7 @@ struct Asked<'a> {
     time: Time,
     /// How many bytes are left that may be read.
     bytes: usize,
-    /// Held from the first megabyte on until nobody needs the list any more.
+    /// Held from [`SHORT_BYTES`] on until nobody needs the list any more.
     room: Option<Arc<OwnedSemaphorePermit>>,
 }
 

@@ -248,7 +248,7 @@ async fn a_channel_with_thousands_of_models_shows_them_in_parts_and_keeps_those_
         name: "Many".into(),
         base_url: "http://127.0.0.1:9".into(),
         enabled: true,
-        models: (0..5000).map(model).collect(),
+        models: (0..2000).map(model).collect(),
         ..NewChannel::default()
     };
     let id = site.db.create_channel(&new).await.unwrap();
@@ -259,8 +259,8 @@ async fn a_channel_with_thousands_of_models_shows_them_in_parts_and_keeps_those_
             && first.has("value=\"model-0099\"")
             && !first.has("value=\"model-0100\" aria")
     );
-    let found = browser.get("/channels/1?q=MODEL-490&page=1").await;
-    assert!(found.has("10 models") && found.has("Page 1 of 1") && found.has("value=\"model-4907\" aria"));
+    let found = browser.get("/channels/1?q=MODEL-190&page=1").await;
+    assert!(found.has("10 models") && found.has("Page 1 of 1") && found.has("value=\"model-1907\" aria"));
 
     // Of what is shown one is renamed, one removed and one added; what is not shown stays.
     let rows = |names: &[&str]| {
@@ -281,8 +281,8 @@ async fn a_channel_with_thousands_of_models_shows_them_in_parts_and_keeps_those_
         entry.channel.models.iter().skip(from).take(count).map(|model| model.name.clone()).collect()
     };
     assert_eq!(names(0, 4), ["model-0000", "renamed", "added", "model-0003"]);
-    assert_eq!(names(0, 9999).len(), 5000);
+    assert_eq!(names(0, 9999).len(), 2000);
     let twice = browser.post("/channels/1/models", &rows(&["model-0003"])).await;
     assert_eq!(twice.status.as_u16(), 422, "a model that is not shown has this name");
-    assert_eq!(names(0, 9999).len(), 5000);
+    assert_eq!(names(0, 9999).len(), 2000);
 }

@@ -22,6 +22,7 @@ use onepool::{
         secret::{Secret, SecretHash},
         time::Clock,
     },
+    pool::rules::MAX_MODELS,
     storage::{Db, access_tokens::new_access_token, channels::NewChannel, password, vault::Vault},
 };
 use rustix::{
@@ -41,6 +42,8 @@ const MASTER_KEY: &str = "a master key of the benchmark, long enough";
 const COOKIE: &str = "a session of the benchmark";
 
 fn main() -> ExitCode {
+    // The client wants one, although it speaks no TLS here.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let lists = Lists::start();
     let folder = tempfile::tempdir().expect("a folder");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -99,7 +102,7 @@ async fn measure(server: &Server, lists: &Lists, token: &Secret) -> bool {
         "/channels",
         "/channels/1",
         "/channels/7",
-        "/channels/1/models",
+        "/channels/1?q=model-04",
         "/chains/new",
         "/tokens/new",
         "/capacity",
@@ -231,7 +234,7 @@ async fn set_up(data: &Path, upstream: SocketAddr) -> Secret {
         .await
         .expect("a session");
     for channel in 0..CHANNELS {
-        let offered = if channel == 0 { MODELS } else { 1 };
+        let offered = if channel == 0 { MAX_MODELS } else { 1 };
         let model = |number: usize| ChannelModel {
             name: format!("vendor-{}/model-{number:04}-of-a-usual-length:c{channel}", number % 40),
             ..ChannelModel::default()
@@ -270,7 +273,10 @@ struct Server {
 impl Server {
     fn start(folder: &Path) -> Self {
         let log = fs::File::create(folder.join("log")).expect("a log");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_onepool"))
+        #[expect(clippy::disallowed_methods, reason = "tells the benchmark which build to measure")]
+        let given = std::env::var("ONEPOOL_BINARY");
+        let program = given.unwrap_or_else(|_| env!("CARGO_BIN_EXE_onepool").to_owned());
+        let mut child = Command::new(program)
             .env_clear()
             .env("DATA_DIR", folder.join("data"))
             .env("LISTEN", "127.0.0.1:0")

@@ -27,4 +27,7 @@ CREATE TABLE notice_facts (
 -- What a page of models looks through: without it, every search reads what is known of each model.
 CREATE INDEX discovered_models_listed ON discovered_models (name, channel_id, free, vanished_at) WHERE vanished_at IS NULL;
 CREATE INDEX discovered_models_answered ON discovered_models (name, channel_id) WHERE answered_at IS NOT NULL;
-CREATE INDEX discovered_models_gone ON discovered_models (channel_id, vanished_at) WHERE vanished_at IS NOT NULL;
+CREATE INDEX discovered_models_gone ON discovered_models (name, channel_id, vanished_at) WHERE vanished_at IS NOT NULL;
+
+-- From now on what was listed goes with its channel, so that no page has to ask whether the channel is still there.
+DELETE FROM discovered_models WHERE channel_id IN (SELECT id FROM channels WHERE deleted_at IS NOT NULL);

@@ -81,8 +81,9 @@ pub async fn refresh(
     };
     let channel = &entry.channel;
     match fetch_list(clients, channel, provider, key, timeouts, now).await {
-        Ok(fetched) => {
+        Ok(mut fetched) => {
             let saved = db.save_listing(channel.id, &fetched.listing, now).await?;
+            fetched.give_room_back();
             Ok(Refreshed { fetched, saved })
         }
         Err(failure) => {

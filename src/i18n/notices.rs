@@ -40,7 +40,7 @@ texts! {
         header: "Header of the secret" / "机密所用的请求头";
         header_hint(usual: &str): "{usual} unless you name another." / "不填则使用 {usual}。";
         secret: "Secret" / "机密";
-        secret_hint: "Sent in that header, so that the receiver knows who posts. May be left empty." / "通过该请求头发送，供接收方确认来源。可留空。";
+        secret_hint: "Sent in the header below, so that the receiver knows who posts." / "通过下方的请求头发送，供接收方确认来源。";
         secret_kept: "Left empty, the secret stays." / "留空则保留现有机密。";
         secret_remove: "Remove the secret" / "移除机密";
         secret_again: "The address is on another host: give the secret again, or remove it." / "地址换了主机：请重新填写机密，或将其移除。";

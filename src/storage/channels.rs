@@ -300,6 +300,10 @@ impl Db {
         .execute(&mut **tx)
         .await?;
         Self::erase_probes(tx, id).await?;
+        sqlx::query("DELETE FROM discovered_models WHERE channel_id = $1")
+            .bind(id.0)
+            .execute(&mut **tx)
+            .await?;
         write_models(tx, id, &[], &[]).await
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, FromRow};
 
@@ -204,21 +205,23 @@ impl Db {
                 .fetch_optional(&mut *tx)
                 .await?;
         let listed_before = listed_before.flatten();
-        let rows: Vec<(String, Option<i64>)> = sqlx::query_as(
-            "SELECT facts, last_seen_at FROM discovered_models
-             WHERE channel_id = $1 AND vanished_at IS NULL ORDER BY name",
-        )
-        .bind(channel.0)
-        .fetch_all(&mut *tx)
-        .await?;
-        let mut before = Vec::with_capacity(rows.len());
+        let mut before: Vec<ModelFacts> = Vec::new();
         let mut missed = HashSet::new();
-        for (facts, last_seen) in rows {
-            let facts: ModelFacts = serde_json::from_str(&facts).map_err(unreadable)?;
-            if last_seen.is_some() {
-                missed.insert(facts.id.clone());
+        {
+            // One row at a time: all of them as text would take as much memory again.
+            let mut rows = sqlx::query_as::<_, (String, Option<i64>)>(
+                "SELECT facts, last_seen_at FROM discovered_models
+                 WHERE channel_id = $1 AND vanished_at IS NULL ORDER BY name",
+            )
+            .bind(channel.0)
+            .fetch(&mut *tx);
+            while let Some((facts, last_seen)) = rows.try_next().await? {
+                let facts: ModelFacts = serde_json::from_str(&facts).map_err(unreadable)?;
+                if last_seen.is_some() {
+                    missed.insert(facts.id.clone());
+                }
+                before.push(facts);
             }
-            before.push(facts);
         }
         let changes = diff(&before, listing);
         let saved = Saved {
@@ -344,46 +347,57 @@ impl Db {
         offset: usize,
         limit: usize,
     ) -> StorageResult<(Vec<DiscoveredModel>, usize)> {
-        // Only what filters is asked, so that an index can answer it without a look at each model.
-        let mut conditions = vec![
-            if filter.gone { "m.vanished_at IS NOT NULL" } else { "m.vanished_at IS NULL" },
-            "m.channel_id IN (SELECT id FROM channels WHERE deleted_at IS NULL)",
-        ];
+        // Only what filters is asked, so that an index can answer it without a look at each model. Models of channels that
+        // were deleted are deleted with them.
+        let mut conditions =
+            vec![if filter.gone { "m.vanished_at IS NOT NULL" } else { "m.vanished_at IS NULL" }];
         if filter.free {
             conditions.push("m.free");
         }
         if filter.callable {
             conditions.push("m.answered_at IS NOT NULL AND m.answered_at >= COALESCE(m.refused_at, 0)");
         }
-        if filter.not_offered {
-            conditions.push(NOT_OFFERED);
-        }
         if filter.channel.is_some() {
             conditions.push("m.channel_id = $1");
         }
         if !filter.search.is_empty() {
-            conditions.push("LOWER(m.name) LIKE $2 ESCAPE '\\'");
+            // Letter case of A to Z does not matter to LIKE.
+            conditions.push("m.name LIKE $2 ESCAPE '\\'");
+        }
+        let listed = conditions.join(" AND ");
+        if filter.not_offered {
+            conditions.push(NOT_OFFERED);
         }
         let condition = conditions.join(" AND ");
-        let escaped: String = filter
-            .search
-            .to_lowercase()
-            .chars()
-            .flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c]))
-            .collect();
-        let pattern = format!("%{escaped}%");
+        let escape = |c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c]);
+        let pattern = format!("%{}%", filter.search.chars().flat_map(escape).collect::<String>());
         let channel = filter.channel.map(|id| id.0);
-        let count = format!("SELECT COUNT(*) FROM discovered_models m WHERE {condition}");
+        let mut count = format!("SELECT COUNT(*) FROM discovered_models m WHERE {listed}");
+        if filter.not_offered {
+            // Those that are offered are fewer, and quickly found.
+            count = format!(
+                "SELECT ({count}) - (SELECT COUNT(*) FROM channel_models o
+                 CROSS JOIN discovered_models m ON m.channel_id = o.channel_id AND m.name = o.name WHERE {listed})"
+            );
+        }
         let total: i64 = on!(self.read, |pool| {
             sqlx::query_scalar(AssertSqlSafe(count)).bind(channel).bind(&pattern).fetch_one(pool)
         })?;
+        let total = usize::try_from(total).unwrap_or_default();
+        if offset >= total || limit == 0 {
+            return Ok((Vec::new(), total));
+        }
+        // Whichever end is nearer: what lies before a part is looked at one by one.
+        let limit = limit.min(total - offset);
+        let after = total - offset - limit;
+        let (order, skipped) = if after < offset { ("DESC", after) } else { ("ASC", offset) };
         // The names of a part are found first: what is skipped before it costs no more than an entry of an index.
         let page = format!(
             "SELECT m.channel_id, c.name AS channel, m.facts, m.first_seen_at,
                     COALESCE(m.last_seen_at, d.listed_at, m.first_seen_at) AS last_seen_at,
                     m.vanished_at, m.answered_at, m.refused_at, NOT ({NOT_OFFERED}) AS offered
              FROM (SELECT m.channel_id, m.name FROM discovered_models m WHERE {condition}
-                   ORDER BY m.name, m.channel_id LIMIT $3 OFFSET $4) p
+                   ORDER BY m.name {order}, m.channel_id {order} LIMIT $3 OFFSET $4) p
              JOIN discovered_models m ON m.channel_id = p.channel_id AND m.name = p.name
              JOIN channels c ON c.id = m.channel_id
              LEFT JOIN discoveries d ON d.channel_id = m.channel_id
@@ -394,11 +408,11 @@ impl Db {
                 .bind(channel)
                 .bind(&pattern)
                 .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-                .bind(i64::try_from(offset).unwrap_or(i64::MAX))
+                .bind(i64::try_from(skipped).unwrap_or(i64::MAX))
                 .fetch_all(pool)
         })?;
         let models = rows.into_iter().map(ModelRow::model).collect::<StorageResult<_>>()?;
-        Ok((models, usize::try_from(total).unwrap_or_default()))
+        Ok((models, total))
     }
 
     /// What a channel's last list says of one model, if it has it.

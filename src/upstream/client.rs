@@ -117,13 +117,13 @@ pub struct Clients {
     long_bodies: LongBodies,
 }
 
-/// How many long bodies are in memory at a time.
+/// Which long body is in memory: one at a time.
 #[derive(Clone)]
 struct LongBodies(Arc<Semaphore>);
 
 impl Default for LongBodies {
     fn default() -> Self {
-        const MOST: usize = 2;
+        const MOST: usize = 1;
         Self(Arc::new(Semaphore::new(MOST)))
     }
 }

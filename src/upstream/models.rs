@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Method;
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{
     client::{Clients, SendError, UpstreamCall},
@@ -31,7 +31,7 @@ pub const MAX_TEXT_BYTES: usize = 4096;
 /// The longest text of a page that could not be had.
 const MAX_PAGE_TEXT_BYTES: usize = 300;
 /// Lists of up to so many bytes are read at any time; longer ones share a little memory.
-const SHORT_BYTES: usize = 1 << 20;
+const SHORT_BYTES: usize = 256 << 10;
 /// The most pages of a list that are asked for.
 pub const MAX_PAGES: usize = 100;
 
@@ -75,9 +75,17 @@ pub struct Fetched {
     pub listing: Listing,
     /// The beginning of the upstream's text (at most 4 KiB, secrets masked).
     pub text: String,
+    /// Room in memory for a long list, given back with this at the latest.
+    room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Fetched {
+    /// Lets the next long list be read: what is to be done with this one is done. Who keeps several lists has to call it, or
+    /// the next one waits for ever.
+    pub fn give_room_back(&mut self) {
+        self.room = None;
+    }
+
     /// The models as a channel offers them.
     pub fn models(&self) -> Vec<ChannelModel> {
         self.listing.models.iter().map(channel_model).collect()
@@ -137,7 +145,8 @@ pub async fn fetch_list(
     let usual = ListSource::default();
     let own = provider.list_address(&base).filter(|_| provider.list != usual);
     let time = Time { left: timeouts.first_byte, whole: timeouts.first_byte };
-    let mut asked = Asked { clients, channel, provider, key, timeouts, now, time, bytes: listing::MAX_BYTES };
+    let mut asked =
+        Asked { clients, channel, provider, key, timeouts, now, time, bytes: listing::MAX_BYTES, room: None };
     let plain = endpoint_url(&channel.base_url, "models");
     let Some(address) = own else { return asked.fetch_pages(&plain, None, provider.list == usual).await };
     match asked.fetch_pages(&address, provider.list.key_header.as_deref(), true).await {
@@ -187,6 +196,8 @@ struct Asked<'a> {
     time: Time,
     /// How many bytes are left that may be read.
     bytes: usize,
+    /// Held from [`SHORT_BYTES`] on until nobody needs the list any more.
+    room: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Asked<'_> {
@@ -231,6 +242,7 @@ impl Asked<'_> {
                 }
             }
         }
+        fetched.room = self.room.take();
         Ok(fetched)
     }
 
@@ -275,13 +287,12 @@ impl Asked<'_> {
         }
         let broken = |error| FetchFailure { status: Some(status), ..FetchFailure::unsent(&error) };
         let mut body = Vec::new();
-        let mut room = None;
         while let Some(chunk) = self.time.within(response.next_chunk()).await?.map_err(broken)? {
             if body.len() + chunk.len() > self.bytes {
                 return Err(broken(SendError::TooLarge(listing::MAX_BYTES)));
             }
-            if body.len() + chunk.len() > SHORT_BYTES && room.is_none() {
-                room = Some(self.clients.room_for_long_body().await);
+            if body.len() + chunk.len() > SHORT_BYTES && self.room.is_none() {
+                self.room = self.clients.room_for_long_body().await.map(Arc::new);
                 // Grown at once: a body that grows by doubling is in memory twice while it is copied.
                 let announced = response.length().map_or(body.len() + chunk.len(), |length| usize::try_from(length).unwrap_or(usize::MAX));
                 body.reserve_exact(announced.min(self.bytes).saturating_sub(body.len()));
@@ -292,7 +303,7 @@ impl Asked<'_> {
         let body = Bytes::from(body);
         let text = shown(&body, &secrets);
         match self.read(body, own).await {
-            Ok(listing) => Ok(Fetched { listing, text }),
+            Ok(listing) => Ok(Fetched { listing, text, room: None }),
             Err(fault) => {
                 let mut told = mask_secrets(&format!("{fault}\n{text}"), &secrets);
                 told.truncate(told.floor_char_boundary(MAX_TEXT_BYTES));

@@ -1,7 +1,7 @@
 //! The page of models, and a channel from two fields.
 
 use onepool::{
-    model::{id::ChannelId, key::PastedKey, secret::Secret},
+    model::{channel::ChannelModel, id::ChannelId, key::PastedKey, secret::Secret},
     provider::Providers,
     storage::channels::NewChannel,
 };
@@ -236,4 +236,53 @@ async fn what_a_model_can_do_is_found_out_by_a_button_and_shown_in_tags() {
     assert_eq!(upstream.inferences().len(), 4, "what is known is not asked again");
     let unknown = browser.post("/upstream-models/probe", "probe=1+unknown").await;
     assert_eq!((unknown.status.as_u16(), upstream.inferences().len()), (303, 4));
+}
+
+#[tokio::test]
+async fn a_channel_with_thousands_of_models_shows_them_in_parts_and_keeps_those_that_are_not_shown() {
+    let browser = Browser::start().await;
+    let site = browser.app.site();
+    let model =
+        |number: usize| ChannelModel { name: format!("model-{number:04}"), ..ChannelModel::default() };
+    let new = NewChannel {
+        name: "Many".into(),
+        base_url: "http://127.0.0.1:9".into(),
+        enabled: true,
+        models: (0..2000).map(model).collect(),
+        ..NewChannel::default()
+    };
+    let id = site.db.create_channel(&new).await.unwrap();
+    site.catalog.reload().await.unwrap();
+    let first = browser.get("/channels/1").await;
+    assert!(
+        first.has("Page 1 of 50")
+            && first.has("value=\"model-0099\"")
+            && !first.has("value=\"model-0100\" aria")
+    );
+    let found = browser.get("/channels/1?q=MODEL-190&page=1").await;
+    assert!(found.has("10 models") && found.has("Page 1 of 1") && found.has("value=\"model-1907\" aria"));
+
+    // Of what is shown one is renamed, one removed and one added; what is not shown stays.
+    let rows = |names: &[&str]| {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("shown", r#"["model-0001","model-0002"]"#)
+            .append_pair("q", "x")
+            .append_pair("page", "1");
+        for name in names {
+            form.append_pair("model", name);
+        }
+        form.finish()
+    };
+    let saved = browser.post("/channels/1/models", &rows(&["renamed", "added", ""])).await;
+    assert_eq!(saved.status.as_u16(), 303, "{}", saved.body);
+    assert_eq!(saved.location, "/channels/1?q=x&page=1#models");
+    let names = |from: usize, count: usize| -> Vec<String> {
+        let entry = site.catalog.load().channel(id).unwrap().clone();
+        entry.channel.models.iter().skip(from).take(count).map(|model| model.name.clone()).collect()
+    };
+    assert_eq!(names(0, 4), ["model-0000", "renamed", "added", "model-0003"]);
+    assert_eq!(names(0, 9999).len(), 2000);
+    let twice = browser.post("/channels/1/models", &rows(&["model-0003"])).await;
+    assert_eq!(twice.status.as_u16(), 422, "a model that is not shown has this name");
+    assert_eq!(names(0, 9999).len(), 2000);
 }

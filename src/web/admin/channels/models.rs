@@ -41,9 +41,37 @@ const SPARE_ROWS: usize = 2;
 const MOST_FETCHED: usize = 250;
 const MAX_TOKENS: i64 = 100_000_000;
 
+/// The rows of a table. A channel with more models has a search, and its table comes in parts.
+const MOST_ROWS: usize = 100;
+
+/// Which part of a long table is shown.
+#[derive(Default)]
+pub(super) struct Part {
+    /// What names must contain, whatever their letters' case.
+    pub q: String,
+    /// Counted from 1.
+    pub page: usize,
+    pub pages: usize,
+    /// How many models fit.
+    pub count: usize,
+    /// The names of the part, as JSON: what the rows that are sent stand for. Others stay as they are.
+    pub shown: String,
+}
+
+impl Part {
+    /// The query of a page of the same search.
+    pub fn query(&self, page: usize) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("q", &self.q).append_pair("page", &page.to_string());
+        query.finish()
+    }
+}
+
 /// The table of models as it was typed.
 #[derive(Default)]
 pub(super) struct ModelsForm {
+    /// Which part it is; `None`: the whole table.
+    pub part: Option<Part>,
     /// One row per model.
     pub rows: Vec<ModelRow>,
     /// The redirects, one per line.
@@ -71,8 +99,28 @@ pub(super) struct ModelRow {
 impl ModelsForm {
     /// The table of a channel as it is, with empty rows for new models.
     pub fn of(channel: &Channel) -> Self {
-        let rows = channel.models.iter().map(ModelRow::of);
+        Self::part_of(channel, "", 1)
+    }
+
+    /// The same with a part of the models, if they are many: those whose name contains `q`, page by page.
+    pub fn part_of(channel: &Channel, q: &str, page: usize) -> Self {
+        let wanted = q.to_lowercase();
+        let fit = channel.models.iter().filter(|model| model.name.to_lowercase().contains(&wanted));
+        let mut models: Vec<&ChannelModel> = fit.collect();
+        let part = (channel.models.len() > MOST_ROWS).then(|| {
+            let (count, pages) = (models.len(), models.len().div_ceil(MOST_ROWS).max(1));
+            let page = page.clamp(1, pages);
+            models = models.iter().skip((page - 1) * MOST_ROWS).take(MOST_ROWS).copied().collect();
+            let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+            let shown = serde_json::to_string(&names).unwrap_or_default();
+            Part { q: q.to_owned(), page, pages, count, shown }
+        });
+        if part.is_none() {
+            models = channel.models.iter().collect();
+        }
+        let rows = models.into_iter().map(ModelRow::of);
         Self {
+            part,
             rows: rows.chain(std::iter::repeat_n(ModelRow::default(), SPARE_ROWS)).collect(),
             redirects: show_redirects(&channel.redirects),
             errors: FieldErrors::default(),
@@ -115,7 +163,49 @@ impl ModelsForm {
                 remove: removed.contains(&index),
             })
             .collect();
-        Self { rows, redirects: fields.text("redirects").to_owned(), errors: FieldErrors::default() }
+        let number = |name: &str| fields.text(name).parse().unwrap_or(1);
+        let part = (!fields.text("shown").is_empty()).then(|| Part {
+            q: fields.text("q").to_owned(),
+            page: number("page"),
+            pages: number("pages"),
+            count: number("count"),
+            shown: fields.text("shown").to_owned(),
+        });
+        Self { part, rows, redirects: fields.text("redirects").to_owned(), errors: FieldErrors::default() }
+    }
+
+    /// Puts the models of a part in the place of those that it showed.
+    fn put_in_place(
+        &self,
+        channel: &Channel,
+        models: Vec<ChannelModel>,
+        t: Messages,
+    ) -> Result<Vec<ChannelModel>, FieldErrors> {
+        let Some(part) = &self.part else { return Ok(models) };
+        let shown: std::collections::HashSet<String> = serde_json::from_str(&part.shown).unwrap_or_default();
+        let (mut all, mut at): (Vec<ChannelModel>, _) = (Vec::with_capacity(channel.models.len()), None);
+        for model in &channel.models {
+            if shown.contains(&model.name) {
+                at.get_or_insert(all.len());
+            } else {
+                all.push(model.clone());
+            }
+        }
+        let mut errors = FieldErrors::default();
+        let names: std::collections::HashSet<&str> = all.iter().map(|model| model.name.as_str()).collect();
+        let filled = self.rows.iter().enumerate().filter(|(_, row)| !row.remove);
+        for (index, _) in filled.filter(|(_, row)| names.contains(row.name.as_str())) {
+            errors.add(format!("model-{index}"), t.channels.model_twice());
+        }
+        if all.len() + models.len() > MAX_MODELS {
+            errors.add("models", t.channels.too_many_models(MAX_MODELS));
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let at = at.unwrap_or(all.len());
+        all.splice(at..at, models);
+        Ok(all)
     }
 
     /// The models that the table describes; messages stand at `model-0`, `input-0` and so on.
@@ -257,7 +347,8 @@ pub(super) async fn save(
     let entry = find_channel(&site.catalog.load(), &id)?;
     let mut form = ModelsForm::sent(&fields);
     let redirects = parse_redirects(t, &form.redirects);
-    let (models, redirects) = match (form.validate(t), redirects) {
+    let models = form.validate(t).and_then(|models| form.put_in_place(&entry.channel, models, t));
+    let (models, redirects) = match (models, redirects) {
         (Ok(models), Ok(redirects)) => (models, redirects),
         (models, redirects) => {
             form.errors = models.err().unwrap_or_default();
@@ -270,7 +361,8 @@ pub(super) async fn save(
     };
     site.db.set_channel_models(entry.channel.id, &models, &redirects).await?;
     site.catalog.reload().await?;
-    let back = format!("/channels/{}#models", entry.channel.id);
+    let query = form.part.as_ref().map(|part| format!("?{}", part.query(part.page))).unwrap_or_default();
+    let back = format!("/channels/{}{query}#models", entry.channel.id);
     Ok(see_other_with(&back, FlashKind::Ok, t.channels.models_saved(models.len())))
 }
 

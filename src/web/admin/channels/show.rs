@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
     http::StatusCode,
     response::Response,
 };
@@ -133,9 +133,12 @@ pub(super) async fn show(
     State(site): State<Site>,
     operator: Operator,
     Path(id): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let entry = find_channel(&site.catalog.load(), &id)?;
-    let models = ModelsForm::of(&entry.channel);
+    let query = Fields::parse(query.unwrap_or_default().as_bytes());
+    let models_page = query.text("page").parse().unwrap_or(1);
+    let models = ModelsForm::part_of(&entry.channel, query.text("q"), models_page);
     page(&site, &operator, &entry, StatusCode::OK, PasteForm::default(), models).await
 }
 

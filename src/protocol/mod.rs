@@ -8,6 +8,7 @@ mod conversation;
 pub mod envelope;
 pub mod error_body;
 pub mod estimate;
+pub mod job;
 mod json;
 pub mod openai;
 pub mod sse;

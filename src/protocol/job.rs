@@ -155,7 +155,7 @@ mod tests {
             })
         );
         let text = answer.body.to_string();
-        for theirs in ["job-abc123", "vendor", "gen-1", "signed"] {
+        for theirs in ["job-abc123", "vendor", "gen-1", "signed.example"] {
             assert!(!text.contains(theirs), "{theirs}: {text}");
         }
     }

@@ -106,6 +106,7 @@ pub fn channel(entry: &ChannelEntry, book: &RestBook, now: UnixMs) -> Value {
         "allow_private": input.allow_private,
         "note": input.note,
         "enabled": input.enabled,
+        "endpoints": input.endpoints,
         "models": input.models,
         "redirects": input.redirects,
         "limits": input.limits,

@@ -227,6 +227,7 @@ mod tests {
             allow_private: false,
             note: String::new(),
             enabled: true,
+            endpoints: Default::default(),
             models,
             redirects: Vec::new(),
             limits: Vec::new(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{id::ChannelId, limit::Limit, secret::Secret};
+use super::{endpoint::Endpoints, id::ChannelId, limit::Limit, secret::Secret};
 
 /// The wire protocol that an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default, utoipa::ToSchema)]
@@ -66,6 +66,8 @@ pub struct Channel {
     pub note: String,
     /// Off means: takes no calls.
     pub enabled: bool,
+    /// The endpoints that its operator says it serves; none named means what its provider is known to serve.
+    pub endpoints: Endpoints,
     /// The upstream models that are offered under their own names.
     pub models: Vec<ChannelModel>,
     /// Further public names, and the upstream models behind them.
@@ -135,6 +137,9 @@ pub struct ChannelModel {
     pub tools: Option<bool>,
     /// Whether it reasons, if known.
     pub reasoning: Option<bool>,
+    /// The endpoints that it is served on; none named means those of its channel.
+    #[serde(default, skip_serializing_if = "Endpoints::is_unset")]
+    pub endpoints: Endpoints,
     /// Its price; without one a token with a dollar quota cannot use it.
     pub price: Option<Price>,
 }

@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod chain;
 pub mod channel;
 pub mod decimal;
+pub mod endpoint;
 pub mod id;
 pub mod key;
 pub mod limit;

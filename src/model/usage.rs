@@ -8,28 +8,7 @@ use super::{
     token::{QuotaUnit, named_enum},
 };
 
-named_enum! {
-    /// Which endpoint a call came in on.
-    Endpoint {
-        /// `/v1/chat/completions`.
-        Chat = "chat",
-        /// `/v1/completions`.
-        Completions = "completions",
-        /// `/v1/embeddings`.
-        Embeddings = "embeddings",
-    }
-}
-
-impl Endpoint {
-    /// The path below `/v1/`, the same for clients and upstreams.
-    pub fn path(self) -> &'static str {
-        match self {
-            Self::Chat => "chat/completions",
-            Self::Completions => "completions",
-            Self::Embeddings => "embeddings",
-        }
-    }
-}
+pub use super::endpoint::Endpoint;
 
 named_enum! {
     /// What one upstream answer was taken for.
@@ -115,6 +94,54 @@ impl TokenCounts {
     }
 }
 
+/// What a call used beside tokens, in its endpoint's own units.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Units {
+    /// Pictures that were made.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub images: u64,
+    /// Their size, such as `1024x1024`, at most 20 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<String>,
+    /// Their quality, such as `high`, at most 20 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_quality: Option<String>,
+    /// Milliseconds of sound that were heard.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub audio_ms: u64,
+    /// Characters that were spoken.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub characters: u64,
+    /// Whether some of this is our estimate, not the upstream's or what we counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Units {
+    /// What an answer says, and where it says nothing what was asked for.
+    #[must_use]
+    pub fn completed(self, said: Self) -> Self {
+        let heard = said.audio_ms > 0;
+        Self {
+            images: said.images,
+            image_size: said.image_size.or(self.image_size),
+            image_quality: said.image_quality.or(self.image_quality),
+            audio_ms: if heard { said.audio_ms } else { self.audio_ms },
+            characters: self.characters,
+            estimated: self.estimated && !heard,
+        }
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.images == 0 && self.audio_ms == 0 && self.characters == 0
+    }
+}
+
 /// One client call: what a usage row holds. Never any text of a prompt or an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageRecord {
@@ -152,6 +179,9 @@ pub struct UsageRecord {
     pub tokens: TokenCounts,
     /// Whether the counts are our estimate, not the upstream's.
     pub estimated: bool,
+    /// What was used beside tokens, if anything was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<Box<Units>>,
     /// Cost in micro-dollars; 0 without a price.
     pub cost_micros: i64,
     /// The client's address.

@@ -58,6 +58,7 @@ pub fn merged_models(channel: &Channel, chosen: Vec<ChannelModel>) -> Vec<Channe
                 vision: old.vision.or(new.vision),
                 tools: old.tools.or(new.tools),
                 reasoning: old.reasoning.or(new.reasoning),
+                endpoints: if old.endpoints.is_unset() { new.endpoints } else { old.endpoints },
                 price: old.price.or(new.price),
             })
         })

@@ -40,14 +40,15 @@ impl Envelope {
     pub fn conversation(&self, session: Option<&str>) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
         match (session, self.session()) {
-            _ if self.endpoint == Endpoint::Embeddings => return None,
+            _ if !self.endpoint.shape().generates => return None,
             (Some(session), _) => session.hash(&mut hasher),
             (None, Some(named)) => named.hash(&mut hasher),
             (None, None) => {
                 self.user().hash(&mut hasher);
                 let text = self.first_text();
                 match self.endpoint {
-                    Endpoint::Chat => opening(text, &mut hasher),
+                    Endpoint::Chat | Endpoint::Messages => opening(text, &mut hasher),
+                    Endpoint::Responses if text.starts_with('[') => opening(text, &mut hasher),
                     _ => hash_start(text, &mut hasher),
                 }
             }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use crate::model::usage::Endpoint;
+use crate::model::endpoint::{Dialect, Endpoint, Shape, TextForm, Unit};
 
 use super::{
     estimate::{TextMeter, read_string},
@@ -24,6 +24,13 @@ pub const MAX_BELIEVED_TOKENS: u64 = 1_000_000_000;
 /// The most choices that one request may ask for
 /// (<https://platform.openai.com/docs/api-reference/chat/create#chat-create-n>).
 pub const MAX_CHOICES: u64 = 128;
+
+/// The model of a moderation that names none
+/// (<https://platform.openai.com/docs/api-reference/moderations/create#moderations-create-model>).
+const MODERATION_MODEL: &str = "omni-moderation-latest";
+
+/// The longest size or quality of a picture that is noted.
+const MAX_KIND_CHARS: usize = 20;
 
 /// The longest name of a conversation or a user that is looked at, as JSON.
 const MAX_NAME_BYTES: usize = 1024;
@@ -47,12 +54,16 @@ pub struct EnvelopeError {
 }
 
 impl EnvelopeError {
-    fn body(message: impl Into<String>) -> Self {
+    pub(super) fn body(message: impl Into<String>) -> Self {
         Self { message: message.into(), param: None }
     }
 
-    fn field(param: &'static str, rule: &str) -> Self {
+    pub(super) fn field(param: &'static str, rule: &str) -> Self {
         Self { message: format!("Invalid value for '{param}': {rule}."), param: Some(param) }
+    }
+
+    pub(super) fn missing(param: &'static str) -> Self {
+        Self { message: format!("Missing required parameter: '{param}'."), param: Some(param) }
     }
 }
 
@@ -73,12 +84,20 @@ pub struct Envelope {
     /// How many answers are generated: the larger of `n` and, for legacy completions, `best_of`, each 1 to
     /// [`MAX_CHOICES`]; and as many for every prompt of a legacy completion.
     pub choices: u32,
-    body: Bytes,
+    /// The size and the quality of the pictures that are asked for, each at most 20 characters.
+    pub picture: (Option<String>, Option<String>),
+    /// Characters to be spoken; only of speech.
+    pub characters: u64,
+    /// Whether the answer is asked for as plain text, not as JSON; only of what was heard.
+    pub plain_text: bool,
+    pub(super) body: Bytes,
     model_span: Range<usize>,
+    /// Whether the model is ours, to be written into a body that names none.
+    model_added: bool,
     session_span: Option<Range<usize>>,
     user_span: Option<Range<usize>>,
     usage_patch: Option<UsagePatch>,
-    texts: Vec<(Range<usize>, TextKind)>,
+    pub(super) texts: Vec<(Range<usize>, TextKind)>,
 }
 
 /// Where to write what, so that a stream reports its usage.
@@ -86,7 +105,7 @@ type UsagePatch = (Range<usize>, &'static str);
 
 /// How the text of a field is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TextKind {
+pub(super) enum TextKind {
     /// Messages: string values, images at a fixed cost.
     Messages,
     /// A prompt or an input: strings, or token numbers.
@@ -123,31 +142,44 @@ impl Envelope {
             let (line, column) = (error.line(), error.column());
             EnvelopeError::body(format!("The request body is not valid JSON (line {line}, column {column})."))
         })?;
+        let shape = endpoint.shape();
         let mut read = Fields::default();
         for (key, value) in &fields {
-            read.take(endpoint, key, value)?;
+            read.take(endpoint, shape, key, value)?;
         }
-        let content = read.content(endpoint, text)?;
-        let Some(model_value) = read.model else {
-            return Err(EnvelopeError {
-                message: "Missing required parameter: 'model'.".to_owned(),
-                param: Some("model"),
-            });
+        let content = read.content(shape, text)?;
+        let (model, model_span, model_added) = match read.model {
+            Some(value) => (model_name(value)?, span(text, value.get()), false),
+            None if endpoint == Endpoint::Moderations => {
+                let inside = text.len() - text.trim_ascii_start().len() + 1;
+                (MODERATION_MODEL.to_owned(), inside..inside, true)
+            }
+            None => return Err(EnvelopeError::missing("model")),
         };
-        let model = model_name(model_value)?;
-        let model_span = span(text, model_value.get());
-        let stream = flag(read.stream, "stream")?.unwrap_or(false);
-        if stream && endpoint == Endpoint::Embeddings {
-            return Err(EnvelopeError::field("stream", "embeddings cannot be streamed"));
+        let stream = flag(read.stream, "stream")?.unwrap_or(false)
+            || read.stream_format.is_some_and(|value| value.get() == "\"sse\"");
+        if stream && !shape.streams {
+            return Err(EnvelopeError::field("stream", no_stream(endpoint)));
         }
-        let (include_usage, usage_patch) = read.usage(text, model_span.end)?;
+        if flag(read.background, "background")?.unwrap_or(false) {
+            let rule = "responses are not kept here, so they cannot be made in the background";
+            return Err(EnvelopeError::field("background", rule));
+        }
+        let (include_usage, usage_patch) = match shape.dialect {
+            Dialect::Chat | Dialect::Completion => read.usage(text, model_span.end)?,
+            _ => (false, None),
+        };
         let max_tokens =
             [(read.max_completion_tokens, "max_completion_tokens"), (read.max_tokens, "max_tokens")];
         let [newer, older] = max_tokens.map(|(value, param)| token_bound(value, param));
         let (newer, older) = (newer?, older?);
         let each = choice_count(read.n, "n")?.max(choice_count(read.best_of, "best_of")?);
-        let prompts = read.prompt.filter(|_| endpoint == Endpoint::Completions).map_or(1, prompt_count);
+        let prompts = read.texts[0].filter(|_| endpoint == Endpoint::Completions).map_or(1, prompt_count);
         let choices = each.saturating_mul(prompts);
+        let characters = match (shape.unit, read.texts[0]) {
+            (Unit::Characters, Some(input)) => character_count(input),
+            _ => 0,
+        };
         Ok(Self {
             endpoint,
             model,
@@ -155,7 +187,11 @@ impl Envelope {
             include_usage,
             max_tokens: newer.max(older),
             choices,
+            picture: (read.size.and_then(short_text), read.quality.and_then(short_text)),
+            characters,
+            plain_text: false,
             model_span,
+            model_added,
             session_span: read.session.map(|value| span(text, value.get())),
             user_span: read.user.map(|value| span(text, value.get())),
             usage_patch: usage_patch.filter(|_| stream),
@@ -204,7 +240,10 @@ impl Envelope {
     /// The body for an upstream: `model` replaced, and with `ask_usage` a stream's `stream_options.include_usage` set to
     /// true. Every other byte stays as the client sent it.
     pub fn patched(&self, upstream_model: &str, ask_usage: bool) -> Bytes {
-        let model = quoted(upstream_model);
+        let mut model = quoted(upstream_model);
+        if self.model_added {
+            model = format!(r#""model":{model},"#);
+        }
         let mut patches: Vec<(Range<usize>, &str)> = Vec::with_capacity(2);
         if self.body[self.model_span.clone()] != *model.as_bytes() {
             patches.push((self.model_span.clone(), &model));
@@ -234,35 +273,52 @@ impl Envelope {
 struct Fields<'a> {
     model: Option<&'a RawValue>,
     stream: Option<&'a RawValue>,
+    stream_format: Option<&'a RawValue>,
     stream_options: Option<&'a RawValue>,
+    background: Option<&'a RawValue>,
     max_tokens: Option<&'a RawValue>,
     max_completion_tokens: Option<&'a RawValue>,
     n: Option<&'a RawValue>,
     best_of: Option<&'a RawValue>,
-    messages: Option<&'a RawValue>,
-    prompt: Option<&'a RawValue>,
-    input: Option<&'a RawValue>,
+    size: Option<&'a RawValue>,
+    quality: Option<&'a RawValue>,
+    /// What the endpoint's row names, in its order.
+    texts: [Option<&'a RawValue>; 2],
     schemas: Vec<&'a RawValue>,
     session: Option<&'a RawValue>,
     user: Option<&'a RawValue>,
 }
 
 impl<'a> Fields<'a> {
-    fn take(&mut self, endpoint: Endpoint, key: &str, value: &'a RawValue) -> Result<(), EnvelopeError> {
-        let generates = endpoint != Endpoint::Embeddings;
+    fn take(
+        &mut self,
+        endpoint: Endpoint,
+        shape: &'static Shape,
+        key: &str,
+        value: &'a RawValue,
+    ) -> Result<(), EnvelopeError> {
+        let generates = shape.generates;
+        let text = shape.texts.iter().zip(&mut self.texts).find(|(field, _)| field.name == key);
+        if let Some((field, slot)) = text {
+            return put(slot, field.name, value);
+        }
         let (slot, param) = match key {
             "model" => (&mut self.model, "model"),
             "stream" => (&mut self.stream, "stream"),
             "stream_options" if generates => (&mut self.stream_options, "stream_options"),
+            "stream_format" if shape.dialect == Dialect::Speech => (&mut self.stream_format, "stream_format"),
+            "background" if endpoint == Endpoint::Responses => (&mut self.background, "background"),
             "max_tokens" if generates => (&mut self.max_tokens, "max_tokens"),
             "max_completion_tokens" if generates => {
                 (&mut self.max_completion_tokens, "max_completion_tokens")
             }
-            "n" if generates => (&mut self.n, "n"),
+            "max_output_tokens" if endpoint == Endpoint::Responses => {
+                (&mut self.max_completion_tokens, "max_output_tokens")
+            }
+            "n" if generates || shape.unit == Unit::Images => (&mut self.n, "n"),
             "best_of" if endpoint == Endpoint::Completions => (&mut self.best_of, "best_of"),
-            "messages" => (&mut self.messages, "messages"),
-            "prompt" => (&mut self.prompt, "prompt"),
-            "input" => (&mut self.input, "input"),
+            "size" if shape.unit == Unit::Images => (&mut self.size, "size"),
+            "quality" if shape.unit == Unit::Images => (&mut self.quality, "quality"),
             // What is no short text names nothing. These are the upstream's to judge.
             "prompt_cache_key" | "session_id" | "user" => {
                 if value.get().starts_with('"') && value.get().len() <= MAX_NAME_BYTES {
@@ -283,36 +339,40 @@ impl<'a> Fields<'a> {
             }
             _ => return Ok(()),
         };
-        if slot.replace(value).is_some() {
-            return Err(EnvelopeError::field(param, "the field appears twice; send it once"));
-        }
-        Ok(())
+        put(slot, param, value)
     }
 
     /// The fields with text, checked for presence and type.
     fn content(
         &self,
-        endpoint: Endpoint,
+        shape: &'static Shape,
         text: &str,
     ) -> Result<Vec<(Range<usize>, TextKind)>, EnvelopeError> {
-        let (value, param, rule) = match endpoint {
-            Endpoint::Chat => (self.messages, "messages", "it must be an array of messages"),
-            Endpoint::Completions => (self.prompt, "prompt", "it must be a string or an array"),
-            Endpoint::Embeddings => (self.input, "input", "it must be a string or an array"),
-        };
-        let Some(value) = value else {
-            return Err(EnvelopeError {
-                message: format!("Missing required parameter: '{param}'."),
-                param: Some(param),
-            });
-        };
-        let string_allowed = endpoint != Endpoint::Chat;
-        if !(value.get().starts_with('[') || string_allowed && value.get().starts_with('"')) {
-            return Err(EnvelopeError::field(param, rule));
+        let mut content = Vec::with_capacity(1 + self.schemas.len());
+        for (field, value) in shape.texts.iter().zip(&self.texts) {
+            let value = match value {
+                Some(value) if field.required || value.get() != "null" => value,
+                _ if field.required => return Err(EnvelopeError::missing(field.name)),
+                _ => continue,
+            };
+            let begins = |with: &[char]| value.get().starts_with(with);
+            let (fits, rule) = match field.form {
+                TextForm::Messages => (begins(&['[']), "it must be an array of messages"),
+                TextForm::Text => (begins(&['"']), "it must be a string"),
+                TextForm::TextOrList => (begins(&['[', '"']), "it must be a string or an array"),
+                TextForm::List => (begins(&['[']), "it must be an array"),
+                TextForm::Any => (begins(&['[', '"', '{']), "it must be a string"),
+            };
+            if !fits {
+                return Err(EnvelopeError::field(field.name, rule));
+            }
+            let kind = if field.form == TextForm::Messages { TextKind::Messages } else { TextKind::Prompt };
+            // The input of a response may be messages.
+            let kind = if shape.dialect == Dialect::Response { TextKind::Messages } else { kind };
+            content.push((span(text, value.get()), kind));
         }
-        let kind = if endpoint == Endpoint::Chat { TextKind::Messages } else { TextKind::Prompt };
-        let schemas = self.schemas.iter().map(|value| (span(text, value.get()), TextKind::Schema));
-        Ok(std::iter::once((span(text, value.get()), kind)).chain(schemas).collect())
+        content.extend(self.schemas.iter().map(|value| (span(text, value.get()), TextKind::Schema)));
+        Ok(content)
     }
 
     /// Whether usage is asked for, and the patch that asks for it.
@@ -347,6 +407,45 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// Takes a value that may be given once.
+fn put<'a>(
+    slot: &mut Option<&'a RawValue>,
+    param: &'static str,
+    value: &'a RawValue,
+) -> Result<(), EnvelopeError> {
+    if slot.replace(value).is_some() {
+        return Err(EnvelopeError::field(param, "the field appears twice; send it once"));
+    }
+    Ok(())
+}
+
+/// Why an endpoint's answers do not stream.
+fn no_stream(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Embeddings => "embeddings cannot be streamed",
+        _ => "answers of this endpoint cannot be streamed",
+    }
+}
+
+/// How many characters a JSON string has.
+fn character_count(value: &RawValue) -> u64 {
+    let text: String = serde_json::from_str(value.get()).unwrap_or_default();
+    text.chars().count() as u64
+}
+
+/// A short text such as `1024x1024`; none if it is something else.
+pub(super) fn short_text(value: &RawValue) -> Option<String> {
+    let text: String = serde_json::from_str(value.get()).ok()?;
+    short(&text)
+}
+
+/// The same of what is text already.
+pub(super) fn short(text: &str) -> Option<String> {
+    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.' | ':');
+    let fits = (1..=MAX_KIND_CHARS).contains(&text.len()) && text.chars().all(plain);
+    fits.then(|| text.to_owned())
+}
+
 fn model_name(value: &RawValue) -> Result<String, EnvelopeError> {
     let rule = |rule: &str| EnvelopeError::field("model", rule);
     if !value.get().starts_with('"') {
@@ -354,6 +453,12 @@ fn model_name(value: &RawValue) -> Result<String, EnvelopeError> {
     }
     let model: String =
         serde_json::from_str(value.get()).map_err(|_| rule("it must be a string of valid characters"))?;
+    checked_model(model)
+}
+
+/// A model's name, if it can be one.
+fn checked_model(model: String) -> Result<String, EnvelopeError> {
+    let rule = |rule: &str| EnvelopeError::field("model", rule);
     if model.trim().is_empty() {
         return Err(rule("it must not be empty"));
     }

@@ -30,10 +30,10 @@ impl<'de> Deserialize<'de> for Key<'de> {
 /// Declares a struct that borrows a few fields of a JSON object and skips the rest. `null` reads as an object without
 /// fields; of a repeated key the last one counts.
 macro_rules! peek {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $ty:ty = $key:literal),* $(,)? }) => {
+    ($(#[$doc:meta])* $vis:vis $name:ident { $($field:ident: $ty:ty = $key:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Default)]
-        struct $name<'a> { $($field: Option<$ty>),* }
+        $vis struct $name<'a> { $($field: Option<$ty>),* }
 
         impl<'de: 'a, 'a> serde::Deserialize<'de> for $name<'a> {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

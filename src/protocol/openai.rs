@@ -1,8 +1,12 @@
-//! The meaning of OpenAI-shaped answers: chat completions, legacy completions and embeddings.
+//! The meaning of OpenAI-shaped answers: chat completions, legacy completions and embeddings, and the other endpoints'.
 //!
-//! [`ChunkReader`] reads the chunks of a stream, one borrowed parse each; [`answer`] reads answers in one piece.
+//! [`ChunkReader`] reads the chunks of a stream, one borrowed parse each; [`answer`] reads answers in one piece. The other
+//! endpoints have their own: [`events`] and [`others`].
 
 pub mod answer;
+pub mod events;
+pub mod others;
+pub mod reader;
 mod usage;
 
 use bytes::Bytes;

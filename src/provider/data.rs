@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::preset::{FreeRule, KeyCheck, KnownModel, Links, ListSource, Terms};
 use crate::model::{
+    endpoint::Endpoints,
     limit::{CalendarUnit, Metric, Models, Period, Reservation},
     usage::OutcomeClass,
 };
@@ -153,6 +154,9 @@ pub(super) struct File {
     pub auth: Option<Auth>,
     /// How its keys begin.
     pub key_prefix: Option<String>,
+    /// The endpoints that it serves, by the names that the usage log has, such as `images` and `speech`; it may serve others,
+    /// which are tried last. Left out: nobody has looked.
+    pub endpoints: Option<Endpoints>,
     /// Who owns a quota.
     pub quota_owner: Option<QuotaOwner>,
     /// When its days and months begin; without it, no limit of the file may have a calendar window.

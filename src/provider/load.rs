@@ -14,7 +14,7 @@ use super::{
     },
     preset::{FreeRule, KeyCheck, KnownModel, Links, ListSource, Terms},
 };
-use crate::model::limit::Reservation;
+use crate::model::{endpoint::Endpoints, limit::Reservation};
 
 #[derive(RustEmbed)]
 #[folder = "src/provider/data/"]
@@ -64,6 +64,8 @@ pub struct Provider {
     pub auth: Auth,
     /// How its keys begin.
     pub key_prefix: Option<String>,
+    /// The endpoints that it is known to serve; it may serve others.
+    pub endpoints: Endpoints,
     /// Who owns a quota.
     pub quota_owner: QuotaOwner,
     /// What is counted against a limit on tokens when a call is let in.
@@ -265,6 +267,7 @@ fn over(base: File, file: File) -> File {
         base_urls: file.base_urls.or(base.base_urls),
         auth: file.auth.or(base.auth),
         key_prefix: file.key_prefix.or(base.key_prefix),
+        endpoints: file.endpoints.or(base.endpoints),
         quota_owner: file.quota_owner.or(base.quota_owner),
         reset: file.reset.or(base.reset),
         reservation: file.reservation.or(base.reservation),
@@ -299,6 +302,7 @@ fn build(file: File) -> Result<Provider, Vec<(String, String)>> {
         sources: file.sources.unwrap_or_default(),
         auth: file.auth.unwrap_or_default(),
         key_prefix: file.key_prefix,
+        endpoints: file.endpoints.unwrap_or_default(),
         quota_owner: file.quota_owner.unwrap_or_default(),
         reservation: file.reservation.unwrap_or_default(),
         rejected_calls: file.rejected_calls.unwrap_or_default(),

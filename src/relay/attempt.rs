@@ -6,47 +6,45 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::Method;
+use http::{HeaderValue, Method, header};
 use tokio::time::Instant;
 
 use super::{
     Relay,
     collect::{Body, read_whole},
+    download::Download,
     ending::Ending,
-    job::{Job, Source, Target},
+    job::{Job, Serves, Source, Target},
     stream::push_frame,
     ticket::Ticket,
 };
 use crate::{
     dispatch::Permit,
     model::{
+        endpoint::Dialect,
         secret::Secret,
         time::UnixMs,
-        usage::{Endpoint, OutcomeClass, TokenCounts},
+        usage::{OutcomeClass, TokenCounts, Units},
     },
     protocol::{
         error_body::MAX_ERROR_BYTES,
         openai::{
-            ChunkReader, InBandError,
+            InBandError,
             answer::{BadAnswer, answer_as_chunks, read_answer},
+            others::{read_other, read_plain_text},
+            reader::StreamReader,
         },
         sse::{Event, Scanner},
     },
     provider::Provider,
     scheduler::rest::RestScope,
     upstream::{
-        client::{SendError, UpstreamCall, UpstreamResponse},
+        client::{Extra, SendError, UpstreamCall, UpstreamResponse},
         outcome::{
             Answered, Outcome, classify, classify_bad_answer, classify_in_band, sanitized_client_error,
         },
     },
 };
-
-/// The largest answer in one piece: far more than any text, and room for some images in base64.
-const MAX_ANSWER_BYTES: usize = 16 << 20;
-
-/// The same for embeddings: a thousand inputs of 3072 numbers each, written out, take this much.
-const MAX_EMBEDDINGS_BYTES: usize = 64 << 20;
 
 /// The most that is read of a stream before its first content: roles and comments need next to nothing, and the largest
 /// event half of it.
@@ -59,8 +57,10 @@ const ERROR_BODY_WAIT: Duration = Duration::from_secs(5);
 pub(super) enum Found {
     /// All of it.
     Whole(Whole),
-    /// The beginning of a stream.
+    /// The beginning of a stream of events.
     Stream(Box<Beginning>),
+    /// The beginning of an answer of bytes.
+    Download(Box<Download>),
 }
 
 /// A complete answer.
@@ -68,6 +68,8 @@ pub(super) struct Whole {
     pub body: Bytes,
     pub usage: Option<TokenCounts>,
     pub output_estimate: u64,
+    /// What it says of its endpoint's own units; `None` where there are none.
+    pub units: Option<Box<Units>>,
 }
 
 /// A stream whose first content is there.
@@ -77,8 +79,8 @@ pub(super) struct Beginning {
     /// Where the rest comes from; `None` if that was all.
     pub response: Option<UpstreamResponse>,
     pub scanner: Scanner,
-    pub reader: ChunkReader,
-    /// Whether `[DONE]` has come.
+    pub reader: StreamReader,
+    /// Whether `[DONE]` has come, or the last event of a stream that ends without.
     pub done: bool,
     /// The usage, if it is known by another way than the reader's.
     pub usage: Option<TokenCounts>,
@@ -106,7 +108,9 @@ impl Relay {
         let target = &*target;
         let (channel, model) = (&target.route.channel.channel, &target.route.upstream_model);
         loop {
-            let ask_usage = job.envelope.stream && self.takes_stream_options(channel.id, model);
+            let ask_usage = job.envelope.stream
+                && job.has_stream_options()
+                && self.takes_stream_options(channel.id, model);
             ticket.begin_attempt(target);
             let started = Instant::now();
             permit.sent();
@@ -162,8 +166,13 @@ impl Relay {
             body: Some(job.envelope.patched(&target.route.upstream_model, ask_usage)),
             stream: job.envelope.stream,
         };
-        let mut response =
-            before(first_by, self.parts.clients.send(call)).await?.map_err(|error| broken(&error))?;
+        let sent = async {
+            match job.extra(target) {
+                None => self.parts.clients.send(call).await,
+                Some(extra) => self.parts.clients.send_with(call, extra).await,
+            }
+        };
+        let mut response = before(first_by, sent).await?.map_err(|error| broken(&error))?;
         let status = response.status();
         let accepted = (200..300).contains(&status) && status != 204;
         let find = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
@@ -175,14 +184,53 @@ impl Relay {
         if job.envelope.stream {
             response.forget_headers();
             self.stream_beginning(job, target, response, first_by).await
+        } else if job.endpoint.shape().dialect == Dialect::Speech {
+            self.download_beginning(job, target, response, first_by).await
         } else {
-            let limit = answer_limit(job.endpoint);
+            let limit = job.endpoint.shape().max_answer_bytes;
             let body = read_whole(Body::default(), &mut response, first_by, timeouts.idle, limit).await?;
-            let answer = read_answer(job.endpoint, &job.public_model, &body)
-                .map_err(|bad| self.bad_answer(target, &bad))?;
-            let (usage, output_estimate) = (answer.usage, answer.output_estimate);
-            Ok(Found::Whole(Whole { body: answer.body, usage, output_estimate }))
+            whole_of(job, body).map(Found::Whole).map_err(|bad| self.bad_answer(target, &bad))
         }
+    }
+
+    /// Reads an answer of bytes up to the first of them.
+    async fn download_beginning(
+        &self,
+        job: &Job,
+        target: &Target,
+        mut response: UpstreamResponse,
+        first_by: Instant,
+    ) -> Result<Found, Failure> {
+        let content_type = response.headers().get(header::CONTENT_TYPE).cloned();
+        let kind = content_type.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_sound = kind.starts_with("audio/") || kind.starts_with("video/") || kind == "application/ogg";
+        let is_text = kind.starts_with("text/") || kind.ends_with("json") || kind.ends_with("xml");
+        let mut first = Bytes::new();
+        while first.is_empty() {
+            let chunk = before(first_by, response.next_chunk()).await?.map_err(|error| broken(&error))?;
+            let Some(chunk) = chunk else { return Err(self.bad_answer(target, &BadAnswer::Empty)) };
+            first = chunk;
+        }
+        // Sound may begin with any byte: a text is only looked for where nothing says that it is sound.
+        let begins = first.trim_ascii_start().first();
+        if is_text || !is_sound && matches!(begins, Some(b'{' | b'<')) {
+            let mut begun = Body::default();
+            begun.push(&first);
+            let idle = job.catalog.timeouts(&target.route.channel.channel).idle;
+            let body = read_whole(begun, &mut response, first_by, idle, MAX_ERROR_BYTES).await?;
+            let bad = read_plain_text(&body).err().unwrap_or(BadAnswer::NotJson);
+            return Err(self.bad_answer(target, &bad));
+        }
+        let octets = HeaderValue::from_static("application/octet-stream");
+        let length = response.length();
+        response.forget_headers();
+        Ok(Found::Download(Box::new(Download {
+            first,
+            response,
+            content_type: content_type.filter(|_| is_sound).unwrap_or(octets),
+            length,
+        })))
     }
 
     /// Reads a stream up to its first content.
@@ -196,8 +244,9 @@ impl Relay {
         let now = self.parts.clock.now();
         let secrets = target.secrets();
         let mut scanner = Scanner::new();
-        let mut reader = ChunkReader::new(job.endpoint, &job.public_model, job.envelope.include_usage)
-            .with_choices(job.envelope.choices);
+        let include_usage = job.envelope.include_usage;
+        let mut reader =
+            StreamReader::new(job.endpoint, &job.public_model, include_usage, job.envelope.choices);
         let mut frames = BytesMut::new();
         let (mut sniffed, mut received) = (false, 0);
         loop {
@@ -227,7 +276,7 @@ impl Relay {
                         done = true;
                         break;
                     }
-                    Event::Data { data, .. } => {
+                    Event::Data { data, event } => {
                         let chunk = reader.read(data);
                         if let Some(error) = chunk.error {
                             let provider = self.parts.catalog.provider_of(&target.route.channel.channel);
@@ -240,12 +289,16 @@ impl Relay {
                             ));
                         }
                         if let Some(data) = chunk.forward {
-                            push_frame(&mut frames, &data);
+                            push_frame(&mut frames, event.filter(|_| reader.ends_itself()), &data);
+                        }
+                        if reader.ends_itself() && reader.has_finished() {
+                            done = true;
+                            break;
                         }
                     }
                 }
             }
-            if ended && !done && !reader.has_finished() {
+            if ended && !done && !reader.may_end() {
                 return Err(host_failure(RestScope::KeyModel, "the stream ended without a finish reason"));
             }
             if (done || ended) && reader.is_empty_answer() {
@@ -276,14 +329,22 @@ impl Relay {
         let mut begun = Body::default();
         begun.push(&first);
         let by = first_by.max(Instant::now() + idle);
-        let body = read_whole(begun, &mut response, by, idle, answer_limit(job.endpoint)).await?;
+        let limit = job.endpoint.shape().max_answer_bytes;
+        let body = read_whole(begun, &mut response, by, idle, limit).await?;
+        if !job.has_stream_options() {
+            // Whoever asked for these events would not understand an answer in one piece, or one that we had cut up.
+            let bad = read_other(job.endpoint, &job.public_model, &body).err();
+            let no_stream =
+                || host_failure(RestScope::ChannelModel, "the answer is no stream, which was asked for");
+            return Err(bad.map_or_else(no_stream, |bad| self.bad_answer(target, &bad)));
+        }
         let answer = answer_as_chunks(job.endpoint, &job.public_model, &body, job.envelope.include_usage)
             .map_err(|bad| self.bad_answer(target, &bad))?;
-        let mut reader = ChunkReader::new(job.endpoint, &job.public_model, true);
+        let mut reader = StreamReader::new(job.endpoint, &job.public_model, true, 1);
         let mut frames = BytesMut::new();
         for chunk in &answer.chunks {
             reader.read(chunk.clone());
-            push_frame(&mut frames, chunk);
+            push_frame(&mut frames, None, chunk);
         }
         Ok(Found::Stream(Box::new(Beginning {
             frames: frames.freeze(),
@@ -318,7 +379,7 @@ impl Relay {
             .await
             .unwrap_or_default();
         let provider = self.parts.catalog.provider_of(&target.route.channel.channel);
-        let outcome = classify(&Answered {
+        let mut outcome = classify(&Answered {
             status,
             headers: response.headers(),
             body: &body,
@@ -326,6 +387,9 @@ impl Relay {
             now: self.parts.clock.now(),
             secrets: &target.secrets(),
         });
+        if self.serves(&target.route, job.endpoint) == Serves::Unknown {
+            narrow(&mut outcome);
+        }
         if !outcome.pass_through {
             return Failure::Elsewhere { outcome, status: Some(status), timeout: false };
         }
@@ -339,10 +403,61 @@ impl Relay {
     }
 }
 
-fn answer_limit(endpoint: Endpoint) -> usize {
-    match endpoint {
-        Endpoint::Embeddings => MAX_EMBEDDINGS_BYTES,
-        _ => MAX_ANSWER_BYTES,
+/// Where nobody knows whether an endpoint is served, its refusal says nothing of the key or the host for others: what an
+/// upstream answers on a path that it does not have is anybody's guess.
+fn narrow(outcome: &mut Outcome) {
+    if outcome.class == OutcomeClass::RateLimited {
+        return;
+    }
+    if matches!(outcome.class, OutcomeClass::KeyInvalid | OutcomeClass::OutOfCredit) {
+        outcome.class = OutcomeClass::ModelUnavailable;
+    }
+    outcome.scope = match outcome.scope {
+        RestScope::Key | RestScope::Group => RestScope::KeyModel,
+        RestScope::Channel => RestScope::ChannelModel,
+        other => other,
+    };
+}
+
+/// Reads an answer in one piece.
+fn whole_of(job: &Job, body: Bytes) -> Result<Whole, BadAnswer> {
+    let (endpoint, model) = (job.endpoint, &job.public_model);
+    match endpoint.shape().dialect {
+        Dialect::Chat | Dialect::Completion | Dialect::Embeddings => {
+            let answer = read_answer(endpoint, model, &body)?;
+            let (usage, output_estimate) = (answer.usage, answer.output_estimate);
+            Ok(Whole { body: answer.body, usage, output_estimate, units: None })
+        }
+        _ if job.envelope.plain_text => {
+            read_plain_text(&body)?;
+            Ok(Whole { body, usage: None, output_estimate: 0, units: Some(Box::default()) })
+        }
+        _ => {
+            let answer = read_other(endpoint, model, &body)?;
+            let (usage, output_estimate) = (answer.usage, answer.output_estimate);
+            Ok(Whole { body: answer.body, usage, output_estimate, units: Some(Box::new(answer.units)) })
+        }
+    }
+}
+
+impl Job {
+    /// Whether the endpoint knows `stream_options`.
+    fn has_stream_options(&self) -> bool {
+        matches!(self.endpoint.shape().dialect, Dialect::Chat | Dialect::Completion)
+    }
+
+    /// What the request to a target has beside what those of chat have.
+    fn extra(&self, target: &Target) -> Option<Extra> {
+        match self.endpoint.shape().dialect {
+            Dialect::Message => {
+                // Anthropic itself takes a bearer for a login, not for a key; whoever else speaks `/messages` knows either.
+                let channel = &target.route.channel.channel;
+                let no_bearer = channel.base_url.contains("://api.anthropic.com");
+                Some(Extra { headers: self.passed.clone(), bare_key: true, no_bearer, ..Extra::default() })
+            }
+            Dialect::Speech | Dialect::Transcript => Some(Extra { accepts_any: true, ..Extra::default() }),
+            _ => None,
+        }
     }
 }
 

@@ -5,7 +5,11 @@
 
 use std::time::Duration;
 
-use crate::model::{token::ClientProfile, usage::CallResult};
+use crate::model::{
+    endpoint::{Dialect, Endpoint},
+    token::ClientProfile,
+    usage::CallResult,
+};
 
 /// A way in which a call ends without an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +59,15 @@ pub enum Ending {
         /// The model.
         model: String,
     },
+    /// Channels serve the model, but none of them on this endpoint.
+    NotOnEndpoint {
+        /// The model.
+        model: String,
+        /// The endpoint.
+        endpoint: Endpoint,
+    },
+    /// An upload cannot be kept while it is sent: the disk is full, or cannot be written to.
+    NoRoom,
     /// The token made too many requests in the last minute.
     TokenRate {
         /// Until the next one fits.
@@ -124,10 +137,11 @@ impl Ending {
             | Self::AddressNotAllowed
             | Self::ModelNotAllowed { .. }
             | Self::NoPrice { .. }
-            | Self::ModelNotFound { .. } => CallResult::ClientError,
+            | Self::ModelNotFound { .. }
+            | Self::NotOnEndpoint { .. } => CallResult::ClientError,
             Self::TokenRate { .. } | Self::TokenQuota { .. } => CallResult::TokenLimit,
             Self::PoolExhausted { .. } => CallResult::PoolExhausted,
-            Self::NoChannel { .. } | Self::NotRecording => CallResult::NoChannel,
+            Self::NoChannel { .. } | Self::NotRecording | Self::NoRoom => CallResult::NoChannel,
             Self::UpstreamFailed => CallResult::UpstreamError,
             Self::UpstreamTimeout => CallResult::Timeout,
             Self::Interrupted => CallResult::Interrupted,
@@ -183,6 +197,25 @@ impl Ending {
                 if openclaw { "model_not_found" } else { "model_not_allowed" },
                 format!("This token may not use the model `{model}`; ask for one that GET /v1/models lists."),
             ),
+            Self::NotOnEndpoint { model, endpoint } => Told {
+                param: Some("model".to_owned()),
+                ..told(
+                    404,
+                    "invalid_request_error",
+                    "model_not_on_endpoint",
+                    format!("The model `{model}` is not served on /v1/{}.", endpoint.path()),
+                )
+            },
+            Self::NoRoom => Told {
+                should_retry: Some(false),
+                ..told(
+                    507,
+                    "server_error",
+                    "insufficient_storage",
+                    "The server has no room to keep the upload while it is sent; its operator sees why."
+                        .into(),
+                )
+            },
             Self::NoPrice { model } => told(
                 if openclaw { 404 } else { 403 },
                 "invalid_request_error",
@@ -326,6 +359,48 @@ impl Told {
                 "code": self.code,
             }
         })
+    }
+
+    /// The same in the shape of Anthropic's `/messages` (<https://docs.anthropic.com/en/api/errors>).
+    pub fn json_of_messages(&self, request_id: &str) -> serde_json::Value {
+        let kind = match self.status {
+            401 => "authentication_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            504 => "timeout_error",
+            400..500 => "invalid_request_error",
+            _ => "api_error",
+        };
+        serde_json::json!({
+            "type": "error",
+            "error": {
+                "type": kind,
+                "message": format!("{} (request id: {request_id})", self.message),
+                "param": self.param,
+                "code": self.code,
+            },
+            "request_id": request_id,
+        })
+    }
+
+    /// The event that ends a stream of this dialect with an error: its name, if it has one, and its data.
+    pub fn event(&self, dialect: Dialect, request_id: &str) -> (Option<&'static str>, serde_json::Value) {
+        match dialect {
+            Dialect::Message => (Some("error"), self.json_of_messages(request_id)),
+            // <https://platform.openai.com/docs/api-reference/responses-streaming/error>
+            Dialect::Response => {
+                let data = serde_json::json!({
+                    "type": "error",
+                    "code": self.code,
+                    "message": format!("{} (request id: {request_id})", self.message),
+                    "param": self.param,
+                });
+                (Some("error"), data)
+            }
+            _ => (None, self.json(request_id)),
+        }
     }
 
     /// `Retry-After` in whole seconds, rounded up, at least 1.

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use super::{
@@ -17,11 +18,12 @@ use super::{
 use crate::{
     dispatch::{Permit, PlannedCall, Stage, rested_name},
     model::{
-        catalog::{Bar, Catalog, Route},
+        catalog::{Bar, Catalog, Route, Step},
+        endpoint::{Dialect, Endpoint, Unit},
         key::Key,
         secret::Secret,
         token::{Quota, QuotaUnit, Token},
-        usage::Endpoint,
+        usage::Units,
     },
     protocol::envelope::Envelope,
     scheduler::{
@@ -35,6 +37,13 @@ use crate::{
 /// Tokens of output that are reserved from a quota when neither the call nor the catalog sets a limit. Most models of
 /// unknown limits stop well below that.
 const UNKNOWN_OUTPUT_LIMIT: u64 = 16_384;
+
+/// How long a call waits for those that are known to serve its endpoint, before others are tried, in milliseconds.
+const UNKNOWN_AFTER_MS: u32 = 2000;
+
+/// Tokens that are reserved for each picture: the most that one of OpenAI's takes, large and of high quality
+/// (<https://platform.openai.com/docs/guides/image-generation#cost-and-latency>).
+const PICTURE_TOKENS: u64 = 6240;
 
 /// Estimates of prompt tokens are raised by this much in a reservation, because they may fall short.
 const ESTIMATE_MARGIN_PERCENT: u64 = 15;
@@ -55,6 +64,8 @@ pub(super) struct Job {
     pub call: desk::Call,
     /// When the first content must be there; the time in line moves it.
     pub deadline: Instant,
+    /// Headers of the client's that go to the upstream.
+    pub passed: Vec<(HeaderName, HeaderValue)>,
     prompt_tokens: u64,
 }
 
@@ -89,6 +100,18 @@ impl Job {
         Some(Target { route: route.clone(), key: key.clone() })
     }
 
+    /// What the call asks for in its endpoint's own units.
+    pub fn asked_units(&self) -> Units {
+        let (image_size, image_quality) = self.envelope.picture.clone();
+        let characters = self.envelope.characters;
+        match self.endpoint.shape().unit {
+            Unit::None => Units::default(),
+            Unit::Images => Units { image_size, image_quality, ..Units::default() },
+            Unit::Characters => Units { characters, ..Units::default() },
+            Unit::Audio => Units::default(),
+        }
+    }
+
     /// An estimate of the prompt's tokens.
     pub fn prompt_tokens(&self) -> u64 {
         self.prompt_tokens
@@ -104,7 +127,7 @@ impl Relay {
         ticket: &mut Ticket,
     ) -> Result<(Job, Option<RateState>), Ending> {
         self.open()?;
-        let Call { token, endpoint, body, at, arrived, session, class, .. } = call;
+        let Call { token, endpoint, body, at, arrived, session, class, passed, .. } = call;
         let envelope = Envelope::read(endpoint, body).map_err(|error| Ending::BadRequest {
             message: error.message,
             param: error.param.map(str::to_owned),
@@ -119,12 +142,15 @@ impl Relay {
         if model.routes.iter().all(|route| route.bar(&token) == Some(Bar::Group)) {
             return Err(Ending::ModelNotFound { model: envelope.model });
         }
-        let may_use = |route: &&Route| route.bar(&token).is_none();
-        let stages = model.steps.iter().map(|step| Stage {
-            routes: step.routes.iter().filter(may_use).collect(),
-            spill_ms: step.spill_ms,
-        });
-        let stages: Vec<Stage<'_>> = stages.collect();
+        let serves = |route: &Route| self.serves(route, endpoint);
+        let mut reachable = model.routes.iter().filter(|route| route.bar(&token) != Some(Bar::Group));
+        if reachable.all(|route| serves(route) == Serves::No) {
+            return Err(Ending::NotOnEndpoint { model: envelope.model, endpoint });
+        }
+        let mut stages: Vec<Stage<'_>> = Vec::with_capacity(model.steps.len());
+        for step in &model.steps {
+            add_stages(&mut stages, step, &token, serves);
+        }
         let routes: Vec<&Route> = stages.iter().flat_map(|stage| stage.routes.iter().copied()).collect();
         let rate = self.parts.meters.count_request(&token, at).map_err(over_limit)?;
         let prompt_tokens = envelope.prompt_estimate();
@@ -163,9 +189,65 @@ impl Relay {
         };
         let public_model = model.name.clone();
         let deadline = arrived + Duration::from_secs(settings.first_content_deadline_s.into());
-        let job = Job { catalog, token, endpoint, envelope, public_model, call, deadline, prompt_tokens };
+        let job =
+            Job { catalog, token, endpoint, envelope, public_model, call, deadline, passed, prompt_tokens };
         Ok((job, rate))
     }
+}
+
+/// Whether a route serves an endpoint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Serves {
+    /// The operator, a list or the provider's file says so, or everybody does.
+    Yes,
+    /// Nobody has said; it is tried after those that do.
+    Unknown,
+    /// The operator or a list says that it does not.
+    No,
+}
+
+impl Relay {
+    /// Whether a route serves an endpoint, by what the operator says of its model, else of its channel, else by what is known
+    /// of the provider.
+    pub(super) fn serves(&self, route: &Route, endpoint: Endpoint) -> Serves {
+        let channel = &route.channel.channel;
+        let said = [route.model.endpoints, channel.endpoints].into_iter().find(|said| !said.is_unset());
+        match said {
+            Some(said) if said.contains(endpoint) => Serves::Yes,
+            Some(_) => Serves::No,
+            None if endpoint.shape().usual => Serves::Yes,
+            None if self.parts.catalog.provider_of(channel).endpoints.contains(endpoint) => Serves::Yes,
+            None => Serves::Unknown,
+        }
+    }
+}
+
+/// Adds a step's stages: the routes that a token may use and that serve the endpoint, and after them those of which nobody
+/// knows.
+fn add_stages<'a>(
+    stages: &mut Vec<Stage<'a>>,
+    step: &'a Step,
+    token: &Token,
+    serves: impl Fn(&Route) -> Serves,
+) {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for route in step.routes.iter().filter(|route| route.bar(token).is_none()) {
+        match serves(route) {
+            Serves::Yes => known.push(route),
+            Serves::Unknown => unknown.push(route),
+            Serves::No => {}
+        }
+    }
+    let spill_ms = step.spill_ms;
+    if unknown.is_empty() {
+        stages.push(Stage { routes: known, spill_ms });
+        return;
+    }
+    if !known.is_empty() {
+        let leave = spill_ms.map_or(UNKNOWN_AFTER_MS, |own| own.min(UNKNOWN_AFTER_MS));
+        stages.push(Stage { routes: known, spill_ms: Some(leave) });
+    }
+    stages.push(Stage { routes: unknown, spill_ms });
 }
 
 fn over_limit(over: OverLimit) -> Ending {
@@ -185,10 +267,10 @@ fn of_token(conversation: u64, token: &Token, model: &str) -> u64 {
 /// What the call probably takes of its key's limits: what it really took is known when it ends.
 fn cost(envelope: &Envelope, prompt_estimate: u64, usual_output: u64) -> Cost {
     let input_tokens = prompt_estimate + prompt_estimate / 10;
-    let (usual, most) = match envelope.endpoint {
-        Endpoint::Embeddings => (0, 0),
+    let (usual, most) = match envelope.endpoint.shape().generates {
+        false => (0, 0),
         // Without a word of the client's, vendors that count the most count what is usual.
-        _ => match envelope.max_tokens {
+        true => match envelope.max_tokens {
             Some(most) => (usual_output.min(most), most),
             None => (usual_output, usual_output),
         },
@@ -202,7 +284,11 @@ fn cost(envelope: &Envelope, prompt_estimate: u64, usual_output: u64) -> Cost {
 fn reservation(quota: Quota, envelope: &Envelope, prompt_estimate: u64, routes: &[&Route]) -> i64 {
     let prompt = prompt_estimate + prompt_estimate * ESTIMATE_MARGIN_PERCENT / 100 + 8;
     let output = |route: &Route| {
-        if envelope.endpoint == Endpoint::Embeddings {
+        let shape = envelope.endpoint.shape();
+        if shape.dialect == Dialect::Images {
+            return PICTURE_TOKENS.saturating_mul(u64::from(envelope.choices.max(1)));
+        }
+        if !shape.generates {
             return 0;
         }
         let limit = route.model.max_output.map(u64::from);

@@ -3,13 +3,14 @@
 //! The walk, in the order of the files: [`Relay::serve`] checks the call against its token ([`quota`]) and the catalog
 //! (`job`); `search` asks the [`Dispatch`] where to send it, waits in line if it must, and tries one candidate after the other
 //! (each an `attempt`) until one has real content; `stream` pipes
-//! that on, or the answer goes out whole (`collect`); `ticket` keeps the books and hands the row to the [`recorder`]. How a
+//! that on, or `download` if it is no events but bytes, or the answer goes out whole (`collect`); `ticket` keeps the books and hands the row to the [`recorder`]. How a
 //! call may end otherwise, and what the client is told then, is in [`ending`].
 //!
 //! Nothing here knows that HTML exists.
 
 mod attempt;
 mod collect;
+mod download;
 pub mod ending;
 mod job;
 pub mod quota;
@@ -27,17 +28,17 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{FutureExt, future::BoxFuture, stream::BoxStream};
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     dispatch::Dispatch,
     model::{
+        endpoint::{Dialect, Endpoint},
         id::{ChannelId, RequestId},
         time::{Clock, UnixMs},
         token::{ClientProfile, Token},
-        usage::Endpoint,
     },
     scheduler::queue::Class,
     storage::catalog::CatalogStore,
@@ -101,6 +102,8 @@ pub struct Call {
     pub session: Option<String>,
     /// Whether somebody waits for the answer.
     pub class: Class,
+    /// Headers of the client's that go to the upstream, such as Anthropic's version.
+    pub passed: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What goes back to the client.
@@ -119,6 +122,9 @@ pub enum AnswerBody {
     Whole(Bytes),
     /// Events. Dropping the stream cancels the upstream call and records what was used.
     Events(BoxStream<'static, Bytes>),
+    /// Bytes as they come; after an error the connection must be closed, so that nobody takes a part for the whole.
+    /// Dropping it does the same as with events.
+    Bytes(BoxStream<'static, std::io::Result<Bytes>>),
 }
 
 /// A search for content that is under way; it gives its job and ticket back.
@@ -136,6 +142,7 @@ impl Relay {
         let catalog = self.parts.catalog.load();
         let mut ticket = Ticket::open(self.parts.recorder.clone(), self.parts.clock.clone(), &call);
         let (profile, rate_limit) = (call.token.profile, call.token.requests_per_minute);
+        let endpoint = call.endpoint;
         let (job, rate) = match self.prepare(call, catalog, &mut ticket) {
             Ok(prepared) => prepared,
             Err(ending) => {
@@ -157,13 +164,16 @@ impl Relay {
                     let events = stream::events(live, source, self.clone(), job, ticket);
                     Answer { status: 200, headers, body: AnswerBody::Events(events) }
                 }
+                Ok((Found::Download(download), source)) => {
+                    download::answer(download, source, self.clone(), job, ticket)
+                }
                 Err(ending) => refuse(ticket, &ending, profile).await,
             },
             // From here on the status is 200, and a failure becomes an error event.
             () = tokio::time::sleep(keepalive_after), if stream => {
                 let mut headers = HeaderMap::new();
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-                let events = stream::events_after_waiting(search, self.clone(), profile);
+                let events = stream::events_after_waiting(search, self.clone(), profile, endpoint);
                 Answer { status: 200, headers, body: AnswerBody::Events(events) }
             }
         };
@@ -226,11 +236,11 @@ impl Relay {
 async fn refuse(mut ticket: Ticket, ending: &Ending, profile: ClientProfile) -> Answer {
     let told = ending.told(profile);
     ticket.fail(ending, told.status, &told.code).await;
-    error_answer(&told, ticket.request_id())
+    error_answer(&told, Some(ticket.endpoint()), ticket.request_id())
 }
 
-/// The answer to a call that was refused or failed.
-pub fn error_answer(told: &ending::Told, request_id: RequestId) -> Answer {
+/// The answer to a call that was refused or failed, in the shape of its endpoint; OpenAI's if it was on none.
+pub fn error_answer(told: &ending::Told, endpoint: Option<Endpoint>, request_id: RequestId) -> Answer {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(seconds) = told.retry_after_s() {
@@ -240,14 +250,23 @@ pub fn error_answer(told: &ending::Told, request_id: RequestId) -> Answer {
         let text = if should_retry { "true" } else { "false" };
         headers.insert("x-should-retry", HeaderValue::from_static(text));
     }
-    let body = told.json(&request_id.to_string()).to_string();
+    let request_id = request_id.to_string();
+    let body = match endpoint.map(|endpoint| endpoint.shape().dialect) {
+        Some(Dialect::Message) => told.json_of_messages(&request_id),
+        _ => told.json(&request_id),
+    };
+    let body = body.to_string();
     Answer { status: told.status, headers, body: AnswerBody::Whole(body.into()) }
 }
 
 async fn whole_answer(whole: attempt::Whole, source: Source, job: Job, mut ticket: Ticket) -> Answer {
-    let headers = headers(&job, &ticket, "application/json");
-    let output = if job.endpoint == Endpoint::Embeddings { 0 } else { whole.output_estimate };
+    let content_type = if job.envelope.plain_text { "text/plain; charset=utf-8" } else { "application/json" };
+    let headers = headers(&job, &ticket, content_type);
+    let output = if job.endpoint.shape().generates { whole.output_estimate } else { 0 };
     ticket.book(whole.usage, job.prompt_tokens(), output);
+    if let Some(units) = whole.units {
+        ticket.book_units(job.asked_units().completed(*units));
+    }
     source.permit.settle(ticket.used());
     ticket.succeed().await;
     Answer { status: 200, headers, body: AnswerBody::Whole(whole.body) }

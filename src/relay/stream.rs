@@ -23,10 +23,15 @@ use super::{
 };
 use crate::{
     dispatch::Permit,
-    model::{secret::Secret, token::ClientProfile, usage::OutcomeClass},
+    model::{
+        endpoint::{Dialect, Endpoint, Unit},
+        secret::Secret,
+        token::ClientProfile,
+        usage::{OutcomeClass, Units},
+    },
     protocol::{
         openai::InBandError,
-        sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME, frame},
+        sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME},
     },
     provider::Provider,
     scheduler::{pool::Tried, rest::RestScope},
@@ -47,6 +52,11 @@ struct Live {
     /// Given back when the stream ends or is dropped.
     permit: Option<Permit>,
     prompt_tokens: u64,
+    /// What was asked for in the endpoint's own units, if it has any.
+    units: Option<Box<Units>>,
+    /// The last event of a stream that ends with it: it goes out once the row is safe.
+    last: Option<Bytes>,
+    dialect: Dialect,
     profile: ClientProfile,
     ticket: Ticket,
     drained: CancellationToken,
@@ -93,7 +103,9 @@ pub(super) fn events_after_waiting(
     search: Search,
     relay: Arc<Relay>,
     profile: ClientProfile,
+    endpoint: Endpoint,
 ) -> BoxStream<'static, Bytes> {
+    let dialect = endpoint.shape().dialect;
     enum State {
         Waiting { search: Search, relay: Arc<Relay>, ping_at: Instant },
         Live(Box<Live>),
@@ -110,16 +122,16 @@ pub(super) fn events_after_waiting(
                         Some((bytes, State::Live(live)))
                     }
                     // A call for a stream finds a stream; and if not, it failed.
-                    Ok((Found::Whole(_), _)) => None,
+                    Ok((Found::Whole(_) | Found::Download(_), _)) => None,
                     Err(ending) => {
-                        let event = error_event(&mut ticket, &ending, profile).await;
+                        let event = error_event(&mut ticket, &ending, profile, dialect).await;
                         Some((event, State::Over))
                     }
                 },
                 () = tokio::time::sleep_until(ping_at) => {
                     let every = relay.keepalive_every();
                     let next = State::Waiting { search, relay, ping_at: Instant::now() + every };
-                    Some((keepalive(profile), next))
+                    Some((keepalive(profile, dialect), next))
                 }
             },
             State::Live(mut live) => live.next().await.map(|bytes| (bytes, State::Live(live))),
@@ -129,19 +141,27 @@ pub(super) fn events_after_waiting(
     .boxed()
 }
 
-/// A sign of life. OpenClaw's watchdog does not count comments, so it gets a chunk without choices.
-fn keepalive(profile: ClientProfile) -> Bytes {
-    match profile {
-        ClientProfile::Generic => KEEP_ALIVE_FRAME,
-        ClientProfile::OpenClaw => Bytes::from_static(
+/// A sign of life. OpenClaw's watchdog does not count comments, so it gets a chunk without choices, or Anthropic's ping.
+fn keepalive(profile: ClientProfile, dialect: Dialect) -> Bytes {
+    match (profile, dialect) {
+        (ClientProfile::OpenClaw, Dialect::Chat | Dialect::Completion) => Bytes::from_static(
             b"data: {\"id\":\"keep-alive\",\"object\":\"chat.completion.chunk\",\"created\":0,\"model\":\"\",\"choices\":[]}\n\n",
         ),
+        (ClientProfile::OpenClaw, Dialect::Message) => {
+            Bytes::from_static(b"event: ping\ndata: {\"type\":\"ping\"}\n\n")
+        }
+        _ => KEEP_ALIVE_FRAME,
     }
 }
 
 /// Appends an event. JSON that came in several lines goes out in one: a line break between its tokens is only white
 /// space, and many clients read one line an event.
-pub(super) fn push_frame(frames: &mut BytesMut, data: &[u8]) {
+pub(super) fn push_frame(frames: &mut BytesMut, event: Option<Bytes>, data: &[u8]) {
+    if let Some(event) = event {
+        frames.extend_from_slice(b"event: ");
+        frames.extend_from_slice(&event);
+        frames.extend_from_slice(b"\n");
+    }
     frames.extend_from_slice(b"data: ");
     let begin = frames.len();
     frames.extend_from_slice(data);
@@ -154,15 +174,30 @@ pub(super) fn push_frame(frames: &mut BytesMut, data: &[u8]) {
 }
 
 /// Books a failed stream and returns the event that says so.
-async fn error_event(ticket: &mut Ticket, ending: &Ending, profile: ClientProfile) -> Bytes {
+async fn error_event(
+    ticket: &mut Ticket,
+    ending: &Ending,
+    profile: ClientProfile,
+    dialect: Dialect,
+) -> Bytes {
     let told = ending.told(profile);
     ticket.fail(ending, 200, &told.code).await;
-    frame(told.json(&ticket.request_id().to_string()).to_string().as_bytes())
+    let (name, data) = told.event(dialect, &ticket.request_id().to_string());
+    let mut frames = BytesMut::new();
+    push_frame(
+        &mut frames,
+        name.map(|name| Bytes::from_static(name.as_bytes())),
+        data.to_string().as_bytes(),
+    );
+    frames.freeze()
 }
 
 impl Live {
-    fn new(beginning: Box<Beginning>, source: Source, relay: &Relay, job: Job, ticket: Ticket) -> Self {
+    fn new(mut beginning: Box<Beginning>, source: Source, relay: &Relay, job: Job, ticket: Ticket) -> Self {
         let Source { target, permit } = source;
+        let shape = job.endpoint.shape();
+        let whole = beginning.done && beginning.reader.ends_itself();
+        let last = whole.then(|| std::mem::take(&mut beginning.frames));
         let timeouts = job.catalog.timeouts(&target.route.channel.channel);
         let now = Instant::now();
         Self {
@@ -175,6 +210,9 @@ impl Live {
             provider: relay.parts.catalog.provider_of(&target.route.channel.channel),
             ends_by: now + LONGEST_ANSWER,
             prompt_tokens: job.prompt_tokens(),
+            units: (shape.unit != Unit::None).then(|| Box::new(job.asked_units())),
+            last,
+            dialect: shape.dialect,
             profile: job.token.profile,
             permit: Some(permit),
             beginning,
@@ -198,16 +236,16 @@ impl Live {
         let drained = self.drained.clone();
         // A lively upstream must not keep the server from stopping: see to that first.
         let quiet_until = Instant::now() + self.keepalive;
-        let profile = self.profile;
+        let (profile, dialect) = (self.profile, self.dialect);
         let step = tokio::select! {
             biased;
             () = drained.cancelled() => {
                 self.over = true;
                 self.book();
-                return Some(error_event(&mut self.ticket, &Ending::ShuttingDown, profile).await);
+                return Some(error_event(&mut self.ticket, &Ending::ShuttingDown, profile, dialect).await);
             }
             step = self.step() => step,
-            () = tokio::time::sleep_until(quiet_until) => return Some(keepalive(profile)),
+            () = tokio::time::sleep_until(quiet_until) => return Some(keepalive(profile, dialect)),
         };
         match step {
             Step::Frames(frames) => Some(frames),
@@ -222,7 +260,7 @@ impl Live {
                 }
                 self.ticket.succeed().await;
                 self.finish_body();
-                Some(DONE_FRAME)
+                if self.beginning.reader.ends_itself() { self.last.take() } else { Some(DONE_FRAME) }
             }
             Step::Fault(detail) => {
                 let detail = &*detail;
@@ -233,7 +271,7 @@ impl Live {
                     let fault = fault_of(&host_error(RestScope::KeyModel, detail), None);
                     permit.fail(&fault, &mut Tried::default());
                 }
-                Some(error_event(&mut self.ticket, &Ending::Interrupted, profile).await)
+                Some(error_event(&mut self.ticket, &Ending::Interrupted, profile, dialect).await)
             }
         }
     }
@@ -249,7 +287,7 @@ impl Live {
                     Err(_) => return fault("an event of the stream is too long"),
                     Ok(Event::Comment) => {}
                     Ok(Event::Done) => self.beginning.done = true,
-                    Ok(Event::Data { data, .. }) => {
+                    Ok(Event::Data { data, event }) => {
                         self.idle_by = Instant::now() + self.idle;
                         let chunk = self.beginning.reader.read(data);
                         if let Some(error) = chunk.error {
@@ -259,8 +297,13 @@ impl Live {
                         if chunk.malformed {
                             return fault("the stream is not the expected JSON");
                         }
+                        let ends_itself = self.beginning.reader.ends_itself();
                         if let Some(data) = chunk.forward {
-                            push_frame(&mut frames, &data);
+                            push_frame(&mut frames, event.filter(|_| ends_itself), &data);
+                        }
+                        if ends_itself && self.beginning.reader.has_finished() {
+                            self.beginning.done = true;
+                            self.last = Some(std::mem::take(&mut frames).freeze());
                         }
                     }
                 }
@@ -273,7 +316,8 @@ impl Live {
                 return Step::End;
             }
             let Some(response) = &mut self.beginning.response else {
-                return if finished { Step::End } else { fault("the stream ended without a finish reason") };
+                let whole = self.beginning.reader.may_end();
+                return if whole { Step::End } else { fault("the stream ended without a finish reason") };
             };
             let by = if finished {
                 // Kept, because every keep-alive begins this step anew.
@@ -312,6 +356,9 @@ impl Live {
         let reader = &self.beginning.reader;
         let usage = self.beginning.usage.or(reader.usage());
         self.ticket.book(usage, self.prompt_tokens, reader.output_estimate());
+        if let Some(asked) = &self.units {
+            self.ticket.book_units(asked.as_ref().clone().completed(reader.units()));
+        }
         if let (Some(permit), Some(used)) = (&mut self.permit, self.ticket.used()) {
             permit.used(used);
         }

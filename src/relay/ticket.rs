@@ -15,7 +15,7 @@ use crate::{
         id::RequestId,
         time::{Clock, UnixMs},
         token::QuotaUnit,
-        usage::{Attempt, CallResult, OutcomeClass, TokenCounts, UsageRecord, WaitReason},
+        usage::{Attempt, CallResult, Endpoint, OutcomeClass, TokenCounts, Units, UsageRecord, WaitReason},
     },
     scheduler::limit::Cost,
 };
@@ -32,6 +32,7 @@ pub(super) struct Ticket {
     record: Option<UsageRecord>,
     arrived: Instant,
     request_id: RequestId,
+    endpoint: Endpoint,
     reservation: Option<Reservation>,
     /// The attempt that is under way.
     open: Option<OpenAttempt>,
@@ -70,6 +71,7 @@ impl Ticket {
             total_ms: 0,
             tokens: TokenCounts::default(),
             estimated: false,
+            units: None,
             cost_micros: 0,
             client_address: call.client_address.to_string(),
             client_kind: call.client_kind.clone(),
@@ -85,6 +87,7 @@ impl Ticket {
             record: Some(record),
             arrived: call.arrived,
             request_id: call.request_id,
+            endpoint: call.endpoint,
             reservation: None,
             open: None,
             waiting_since: None,
@@ -96,6 +99,11 @@ impl Ticket {
 
     pub fn request_id(&self) -> RequestId {
         self.request_id
+    }
+
+    /// The endpoint that the call came in on.
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint
     }
 
     /// Notes what the client asks for.
@@ -194,6 +202,13 @@ impl Ticket {
         });
         let TokenCounts { prompt, cached, completion, .. } = record.tokens;
         record.cost_micros = self.price.map_or(0, |price| price.cost_micros(prompt, cached, completion));
+    }
+
+    /// Books what was used beside tokens.
+    pub fn book_units(&mut self, units: Units) {
+        if let Some(record) = &mut self.record {
+            record.units = (!units.is_empty()).then(|| Box::new(units));
+        }
     }
 
     /// What the call took of its key's limits, once that is booked.

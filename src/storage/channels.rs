@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Db, StorageError, StorageResult, WriteTransaction, limits::write_limits, on};
 use crate::model::{
     channel::{Channel, ChannelModel, Price, Protocol, Redirect, Timeouts},
+    endpoint::Endpoints,
     id::ChannelId,
     key::Key,
     limit::Limit,
@@ -43,6 +44,8 @@ pub struct NewChannel {
     pub note: String,
     /// Whether it takes calls.
     pub enabled: bool,
+    /// The endpoints that it serves; none named means what its provider is known to serve.
+    pub endpoints: Endpoints,
     /// Upstream models that are offered under their own names, in the order of pages. A name counts once.
     pub models: Vec<ChannelModel>,
     /// Further public names. A pair counts once.
@@ -68,6 +71,7 @@ impl Default for NewChannel {
             allow_private: false,
             note: String::new(),
             enabled: true,
+            endpoints: Endpoints::default(),
             models: Vec::new(),
             redirects: Vec::new(),
             limits: Vec::new(),
@@ -94,6 +98,7 @@ impl NewChannel {
             allow_private: self.allow_private,
             note: self.note,
             enabled: self.enabled,
+            endpoints: self.endpoints,
             models: self.models,
             redirects: self.redirects,
             limits: self.limits,
@@ -119,6 +124,7 @@ impl From<&Channel> for NewChannel {
             allow_private: channel.allow_private,
             note: channel.note,
             enabled: channel.enabled,
+            endpoints: channel.endpoints,
             models: channel.models,
             redirects: channel.redirects,
             limits: channel.limits,
@@ -145,6 +151,7 @@ struct ChannelRow {
     allow_private: bool,
     note: String,
     enabled: bool,
+    endpoints: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -159,6 +166,7 @@ struct ModelRow {
     price_input: Option<i64>,
     price_cached: Option<i64>,
     price_output: Option<i64>,
+    endpoints: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -337,8 +345,9 @@ impl Db {
         let changed = sqlx::query(
             "UPDATE channels SET name = $1, base_url = $2, protocol = $3, priority = $4, weight = $5,
                  channel_groups = $6, headers_sealed = $7, proxy_sealed = $8, connect_ms = $9, first_byte_ms = $10,
-                 idle_ms = $11, allow_private = $12, note = $13, enabled = $14, updated_at = $15, provider = $16, plan = $17
-             WHERE id = $18 AND deleted_at IS NULL",
+                 idle_ms = $11, allow_private = $12, note = $13, enabled = $14, updated_at = $15, provider = $16, plan = $17,
+                 endpoints = $18
+             WHERE id = $19 AND deleted_at IS NULL",
         )
         .bind(&new.name)
         .bind(&new.base_url)
@@ -357,6 +366,7 @@ impl Db {
         .bind(self.now().0)
         .bind(&new.provider)
         .bind(&new.plan)
+        .bind(new.endpoints.to_string())
         .bind(id.0)
         .execute(&mut **tx)
         .await
@@ -373,7 +383,8 @@ impl Db {
         let rows: Vec<ChannelRow> = on!(self.read, |pool| {
             sqlx::query_as(
                 "SELECT id, name, base_url, protocol, provider, plan, priority, weight, channel_groups, headers_sealed,
-                     proxy_sealed, connect_ms, first_byte_ms, idle_ms, allow_private, note, enabled
+                     proxy_sealed, connect_ms, first_byte_ms, idle_ms, allow_private, note, enabled,
+                     endpoints
                  FROM channels WHERE deleted_at IS NULL AND ($1 IS NULL OR id = $1) ORDER BY id",
             )
             .bind(only)
@@ -383,14 +394,14 @@ impl Db {
         let model_rows: Vec<ModelRow> = on!(self.read, |pool| {
             sqlx::query_as(
                 "SELECT channel_id, name, context_window, max_output, vision, tools, reasoning, price_input,
-                     price_cached, price_output
+                     price_cached, price_output, endpoints
                  FROM channel_models WHERE $1 IS NULL OR channel_id = $1 ORDER BY channel_id, position",
             )
             .bind(only)
             .fetch_all(pool)
         })?;
         for row in model_rows {
-            models.entry(row.channel_id).or_default().push(row.model());
+            models.entry(row.channel_id).or_default().push(row.model()?);
         }
         let mut redirects: HashMap<i64, Vec<Redirect>> = HashMap::new();
         let redirect_rows: Vec<RedirectRow> = on!(self.read, |pool| {
@@ -450,6 +461,7 @@ impl Db {
             allow_private: row.allow_private,
             note: row.note,
             enabled: row.enabled,
+            endpoints: Endpoints::parse(&row.endpoints).map_err(|_| unreadable("endpoints"))?,
             models,
             redirects,
             limits,
@@ -458,17 +470,21 @@ impl Db {
 }
 
 impl ModelRow {
-    fn model(self) -> ChannelModel {
+    fn model(self) -> StorageResult<ChannelModel> {
         let price = self.price_input.zip(self.price_output);
-        ChannelModel {
+        let endpoints = Endpoints::parse(&self.endpoints).map_err(|_| {
+            StorageError::Unreadable(format!("endpoints of a model of channel {}", self.channel_id))
+        })?;
+        Ok(ChannelModel {
             name: self.name,
             context_window: self.context_window.and_then(small),
             max_output: self.max_output.and_then(small),
             vision: self.vision,
             tools: self.tools,
             reasoning: self.reasoning,
+            endpoints,
             price: price.map(|(input, output)| Price { input, cached: self.price_cached, output }),
-        }
+        })
     }
 }
 
@@ -483,8 +499,8 @@ async fn write_models(
     for (position, model) in (0_i64..).zip(models) {
         sqlx::query(
             "INSERT INTO channel_models (channel_id, name, position, context_window, max_output, vision, tools,
-                 reasoning, price_input, price_cached, price_output)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING",
+                 reasoning, price_input, price_cached, price_output, endpoints)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
         )
         .bind(id.0)
         .bind(&model.name)
@@ -497,6 +513,7 @@ async fn write_models(
         .bind(model.price.map(|price| price.input))
         .bind(model.price.and_then(|price| price.cached))
         .bind(model.price.map(|price| price.output))
+        .bind(model.endpoints.to_string())
         .execute(&mut **tx)
         .await?;
     }

@@ -76,14 +76,14 @@ async fn insert_rows<'a>(
     tx: &mut WriteTransaction,
     records: &'a [UsageRecord],
 ) -> StorageResult<Vec<(&'a [UsageRecord], HashMap<String, i64>)>> {
-    const COLUMNS: usize = 25;
+    const COLUMNS: usize = 26;
     let mut done = Vec::new();
     for group in groups(records) {
         let sql = format!(
             "INSERT INTO usage (request_id, at, token_id, channel_id, key_id, asked_model, served_model, endpoint, stream, \
              status, result, error_code, queue_ms, first_token_ms, total_ms, prompt_tokens, completion_tokens, \
              cached_tokens, reasoning_tokens, estimated, cost_micros, client_address, client_kind, trace_id, \
-             attempt_count) VALUES {} ON CONFLICT (request_id) DO NOTHING RETURNING request_id, id",
+             attempt_count, units) VALUES {} ON CONFLICT (request_id) DO NOTHING RETURNING request_id, id",
             placeholders(group.len(), COLUMNS)
         );
         let mut query = sqlx::query_as::<_, (String, i64)>(AssertSqlSafe(sql));
@@ -113,7 +113,8 @@ async fn insert_rows<'a>(
                 .bind(&record.client_address)
                 .bind(&record.client_kind)
                 .bind(&record.trace_id)
-                .bind(i64::try_from(record.attempts.len()).unwrap_or(i64::MAX));
+                .bind(i64::try_from(record.attempts.len()).unwrap_or(i64::MAX))
+                .bind(record.units.as_ref().and_then(|units| serde_json::to_string(units).ok()));
         }
         done.push((group, query.fetch_all(&mut **tx).await?.into_iter().collect()));
     }
@@ -204,6 +205,7 @@ pub(crate) mod tests {
             total_ms: 900,
             tokens: TokenCounts { prompt: 10, completion: u64::from(n), cached: 4, reasoning: 1 },
             estimated: n.is_multiple_of(3),
+            units: None,
             cost_micros: 7,
             client_address: "127.0.0.1".into(),
             client_kind: "curl".into(),

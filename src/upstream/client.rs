@@ -53,6 +53,19 @@ pub struct UpstreamCall<'a> {
     pub stream: bool,
 }
 
+/// What a request has beside what those of chat have.
+#[derive(Debug, Default)]
+pub struct Extra {
+    /// Further headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether the bare key goes in `x-api-key`.
+    pub bare_key: bool,
+    /// Whether the key does not go in `Authorization: Bearer`.
+    pub no_bearer: bool,
+    /// Whether the answer may be of any type, not only JSON or events.
+    pub accepts_any: bool,
+}
+
 /// Why an upstream gave no answer, or broke off. The text is for the operator's log; it holds no URL and no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
@@ -140,6 +153,41 @@ impl Clients {
     pub async fn send(&self, call: UpstreamCall<'_>) -> Result<UpstreamResponse, SendError> {
         let route = self.route(&call)?;
         let headers = route.headers(&call)?;
+        self.send_on(&route, headers, call).await
+    }
+
+    /// The same for a request that has more than those of chat.
+    pub async fn send_with(
+        &self,
+        call: UpstreamCall<'_>,
+        extra: Extra,
+    ) -> Result<UpstreamResponse, SendError> {
+        let route = self.route(&call)?;
+        let mut headers = route.headers(&call)?;
+        if extra.no_bearer && !route.headers.contains_key(header::AUTHORIZATION) {
+            headers.remove(header::AUTHORIZATION);
+        }
+        if extra.accepts_any && !call.stream && !route.headers.contains_key(header::ACCEPT) {
+            headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        }
+        // What the operator has set for the channel counts more than what is usual or what a client sends.
+        if extra.bare_key {
+            let mut value = HeaderValue::from_str(call.key.expose()).map_err(unsendable)?;
+            value.set_sensitive(true);
+            headers.entry("x-api-key").or_insert(value);
+        }
+        for (name, value) in extra.headers {
+            headers.entry(name).or_insert(value);
+        }
+        self.send_on(&route, headers, call).await
+    }
+
+    async fn send_on(
+        &self,
+        route: &Route,
+        headers: HeaderMap,
+        call: UpstreamCall<'_>,
+    ) -> Result<UpstreamResponse, SendError> {
         let (status, headers, body) = match &route.client {
             Client::Direct(client) => {
                 let mut request = Request::new(Full::new(call.body.unwrap_or_default()));
@@ -261,7 +309,6 @@ impl Route {
         if call.body.is_some() {
             add(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let unsendable = |_| SendError::Misconfigured("the key has characters that a header cannot carry");
         let key = call.key.expose();
         let (name, value) = match call.key_header {
             Some(name) => {
@@ -279,6 +326,10 @@ impl Route {
         add(name, value);
         Ok(headers)
     }
+}
+
+fn unsendable(_: http::header::InvalidHeaderValue) -> SendError {
+    SendError::Misconfigured("the key has characters that a header cannot carry")
 }
 
 fn common_headers(channel: &Channel) -> Result<HeaderMap, SendError> {
@@ -402,6 +453,12 @@ impl UpstreamResponse {
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// How long the body is as it is given on, if the upstream says so.
+    pub fn length(&self) -> Option<u64> {
+        let length = self.headers.get(header::CONTENT_LENGTH).filter(|_| self.inflate.is_none())?;
+        length.to_str().ok()?.parse().ok()
     }
 
     /// Forgets the headers. They are slices of the buffer that they were read into, which would otherwise stay for as long as

@@ -13,13 +13,14 @@ use crate::{
     model::{
         channel::{Channel, ChannelModel, EffectiveTimeouts, endpoint_url},
         decimal,
+        endpoint::{Endpoint, Endpoints},
         secret::Secret,
         time::UnixMs,
         usage::OutcomeClass,
     },
     provider::{
         Provider,
-        listing::{self, Listing, ListingFault, Modality, ModelFacts},
+        listing::{self, Listing, ListingFault, Modalities, Modality, ModelFacts},
         preset::ListSource,
     },
 };
@@ -85,8 +86,29 @@ pub fn channel_model(facts: &ModelFacts) -> ChannelModel {
         vision: facts.input.map(|kinds| kinds.has(Modality::Image)),
         tools: facts.tools,
         reasoning: facts.reasoning,
+        endpoints: endpoints_of(facts),
         price: facts.price,
     }
+}
+
+/// The endpoints that a model which does one thing only is served on, by what it takes and gives; none if a list does not
+/// tell, or if it is a model for chat. Pictures are asked for in a chat as well, as OpenRouter has it.
+fn endpoints_of(facts: &ModelFacts) -> Endpoints {
+    let only = |kinds: Option<Modalities>, kind: Modality| {
+        kinds.is_some_and(|kinds| Modality::ALL.iter().all(|other| kinds.has(*other) == (*other == kind)))
+    };
+    let endpoints: &[Endpoint] = if only(facts.output, Modality::Embedding) {
+        &[Endpoint::Embeddings]
+    } else if only(facts.output, Modality::Image) {
+        &[Endpoint::Chat, Endpoint::Images, Endpoint::ImageEdits, Endpoint::ImagesDirect]
+    } else if only(facts.output, Modality::Audio) {
+        &[Endpoint::Speech]
+    } else if only(facts.input, Modality::Audio) {
+        &[Endpoint::Transcriptions, Endpoint::Translations]
+    } else {
+        &[]
+    };
+    endpoints.iter().copied().collect()
 }
 
 /// Fetches the upstream's list of models, where its provider has it and in the provider's shape.

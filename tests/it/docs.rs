@@ -62,6 +62,8 @@ fn endings() -> Vec<Ending> {
         Ending::ModelNotAllowed { model: model() },
         Ending::NoPrice { model: model() },
         Ending::ModelNotFound { model: model() },
+        Ending::NotOnEndpoint { model: model(), endpoint: onepool::model::endpoint::Endpoint::Images },
+        Ending::NoRoom,
         Ending::TokenRate { retry_after: wait },
         Ending::TokenQuota { resets_in: None },
         Ending::TokenQuota { resets_in: Some(wait) },
@@ -85,6 +87,8 @@ fn endings() -> Vec<Ending> {
             | Ending::ModelNotAllowed { .. }
             | Ending::NoPrice { .. }
             | Ending::ModelNotFound { .. }
+            | Ending::NotOnEndpoint { .. }
+            | Ending::NoRoom
             | Ending::TokenRate { .. }
             | Ending::TokenQuota { .. }
             | Ending::PoolExhausted { .. }

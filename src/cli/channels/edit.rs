@@ -18,6 +18,7 @@ use crate::{
     model::{
         catalog::Catalog,
         channel::{Channel, ChannelModel, Protocol},
+        endpoint::Endpoint,
         id::ChannelId,
         key::{PastedKey, parse_pasted},
     },
@@ -51,6 +52,7 @@ pub fn flags(m: Messages) -> Vec<Arg> {
         option("allow-private", "true|false", m.channels.allow_private_hint(), m),
         option("note", "TEXT", h.note(), m),
         option("enabled", "true|false", h.channel_enabled(), m),
+        repeated("endpoint", "NAME", h.channel_endpoint(), m),
         repeated("model", "NAME", h.channel_model(), m),
         option("models-file", "FILE", h.models_file(), m),
         repeated("redirect", "PUBLIC=UPSTREAM", h.redirect(), m),
@@ -91,6 +93,7 @@ pub fn add(call: &Invocation) -> Result<(), Failure> {
         allow_private: false,
         note: String::new(),
         enabled: true,
+        endpoints: Vec::new(),
         models: Vec::new(),
         redirects: Default::default(),
         limits: Vec::new(),
@@ -260,6 +263,11 @@ fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
     options.set("priority", &mut input.priority, |text| whole(text, m));
     options.set("weight", &mut input.weight, |text| whole(text, m));
     options.set_list("group", &mut input.groups, Ok);
+    options.set_list("endpoint", &mut input.endpoints, |names| {
+        let all: Vec<&str> = Endpoint::ALL.iter().map(|endpoint| endpoint.as_str()).collect();
+        let unknown = |name: &str| m.channels.endpoint_unknown(name, &all.join(", "));
+        names.iter().map(|name| Endpoint::from_name(name).ok_or_else(|| unknown(name))).collect()
+    });
     if let Some(headers) = call.all("header") {
         for header in headers {
             let outcome = match header.split_once(':') {

@@ -121,6 +121,7 @@ pub async fn tell_channel(
         (c.plan(), Cell::text(channel.plan.as_deref().unwrap_or_default())),
         (c.priority_weight(), Cell::text(format!("{} / {}", channel.priority, channel.weight))),
         (c.groups(), Cell::text(channel.groups.join(", "))),
+        (c.endpoints(), Cell::text(channel.endpoints.to_string().replace(',', ", "))),
         (c.keys(), Cell::text(c.available(available, entry.keys.len()))),
         (c.models(), Cell::text(models.join(", "))),
         (c.redirects(), Cell::text(redirects.join(", "))),

@@ -57,6 +57,7 @@ fn catalog(keys: &[(i64, Option<&str>)], limits: Vec<Rule>) -> Catalog {
         allow_private: true,
         note: String::new(),
         enabled: true,
+        endpoints: Default::default(),
         models: vec![model("a:free"), model("b")],
         redirects: vec![],
         limits: limits_of(None),

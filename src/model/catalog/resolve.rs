@@ -113,6 +113,7 @@ mod tests {
             allow_private: false,
             note: String::new(),
             enabled: true,
+            endpoints: Default::default(),
             models: models
                 .iter()
                 .map(|name| ChannelModel { name: (*name).into(), ..Default::default() })

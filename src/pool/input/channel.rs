@@ -11,6 +11,7 @@ use crate::{
     model::{
         channel::{Channel, ChannelModel, Price, Protocol, Redirect, Timeouts},
         decimal,
+        endpoint::Endpoint,
         secret::Secret,
     },
     pool::rules,
@@ -66,6 +67,10 @@ pub struct ChannelInput {
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub enabled: bool,
+    /// The endpoints that it serves. Left out: what its provider is known to serve, else `chat`, `completions` and
+    /// `embeddings`; the others are then tried last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
     /// The upstream's models that are offered under their own names.
     #[serde(default)]
     pub models: Vec<ModelInput>,
@@ -190,6 +195,9 @@ pub struct ModelDetails {
     /// Whether it reasons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<bool>,
+    /// The endpoints that it is served on. Left out: those of its channel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
     /// Its price. Tokens with a quota in dollars cannot use a model without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<PriceInput>,
@@ -284,6 +292,7 @@ impl ChannelInput {
             allow_private: channel.allow_private,
             note: channel.note.clone(),
             enabled: channel.enabled,
+            endpoints: channel.endpoints.iter().collect(),
             models: channel.models.iter().map(ModelInput::of).collect(),
             redirects,
             limits: channel.limits.iter().map(LimitInput::of).collect(),
@@ -341,6 +350,7 @@ impl ChannelInput {
             allow_private: self.allow_private,
             note: self.note.clone(),
             enabled: self.enabled,
+            endpoints: self.endpoints.iter().copied().collect(),
             models,
             redirects,
             limits,
@@ -483,6 +493,7 @@ impl ModelInput {
             vision: model.vision,
             tools: model.tools,
             reasoning: model.reasoning,
+            endpoints: model.endpoints.iter().collect(),
             price: model.price.map(PriceInput::of),
         };
         if details == (ModelDetails { name: model.name.clone(), ..Default::default() }) {
@@ -508,6 +519,7 @@ impl ModelDetails {
             vision: self.vision,
             tools: self.tools,
             reasoning: self.reasoning,
+            endpoints: self.endpoints.iter().copied().collect(),
             price,
         }
     }

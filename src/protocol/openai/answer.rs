@@ -78,7 +78,7 @@ pub fn read_answer(endpoint: Endpoint, public_model: &str, body: &Bytes) -> Resu
 
 /// The body without what stands before its JSON (DeepSeek sends blank lines while a request waits,
 /// <https://api-docs.deepseek.com/quick_start/rate_limit>).
-fn readable(body: &Bytes) -> Result<(Bytes, &str), BadAnswer> {
+pub(super) fn readable(body: &Bytes) -> Result<(Bytes, &str), BadAnswer> {
     let mut start = body.trim_ascii_start();
     start = start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(start).trim_ascii_start();
     match start.first() {

@@ -71,6 +71,102 @@ pub(super) fn read(raw: &RawValue) -> Option<TokenCounts> {
     (counts.total() > 0 && counts.total() <= MAX_PLAUSIBLE).then_some(counts)
 }
 
+peek! {
+    /// A usage block of any other endpoint.
+    OtherUsagePeek {
+        prompt_tokens: &'a RawValue = "prompt_tokens",
+        completion_tokens: &'a RawValue = "completion_tokens",
+        input_tokens: &'a RawValue = "input_tokens",
+        output_tokens: &'a RawValue = "output_tokens",
+        total_tokens: &'a RawValue = "total_tokens",
+        prompt_tokens_details: CachedPeek<'a> = "prompt_tokens_details",
+        input_tokens_details: CachedPeek<'a> = "input_tokens_details",
+        output_tokens_details: ReasoningPeek<'a> = "output_tokens_details",
+        cache_read_input_tokens: &'a RawValue = "cache_read_input_tokens",
+        cache_creation_input_tokens: &'a RawValue = "cache_creation_input_tokens",
+        seconds: &'a RawValue = "seconds",
+    }
+}
+
+/// What a usage block of another endpoint than chat says, field by field: a stream of Anthropic's spreads it over events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Reported {
+    input: Option<u64>,
+    output: Option<u64>,
+    total: Option<u64>,
+    /// Part of `input`.
+    cached: Option<u64>,
+    reasoning: Option<u64>,
+    /// Anthropic's: not part of `input`.
+    cache_read: Option<u64>,
+    cache_written: Option<u64>,
+    audio_ms: Option<u64>,
+}
+
+impl Reported {
+    /// Reads a block. `None` if it is no object, or holds a negative or absurd number.
+    pub fn read(raw: &RawValue) -> Option<Self> {
+        if !raw.get().starts_with('{') {
+            return None;
+        }
+        let peek: OtherUsagePeek<'_> = serde_json::from_str(raw.get()).ok()?;
+        let cached = [
+            peek.input_tokens_details.and_then(|details| details.cached_tokens),
+            peek.prompt_tokens_details.and_then(|details| details.cached_tokens),
+        ];
+        let [cached, older] = cached.map(count);
+        let seconds = peek.seconds.and_then(|raw| raw.get().parse::<f64>().ok());
+        Some(Self {
+            input: count(peek.input_tokens)?.or(count(peek.prompt_tokens)?),
+            output: count(peek.output_tokens)?.or(count(peek.completion_tokens)?),
+            total: count(peek.total_tokens)?,
+            cached: cached?.or(older?),
+            reasoning: count(peek.output_tokens_details.and_then(|details| details.reasoning_tokens))?,
+            cache_read: count(peek.cache_read_input_tokens)?,
+            cache_written: count(peek.cache_creation_input_tokens)?,
+            audio_ms: seconds.and_then(milliseconds),
+        })
+    }
+
+    /// The same, renewed by what a later block says.
+    pub fn renewed(self, later: Self) -> Self {
+        Self {
+            input: later.input.or(self.input),
+            output: later.output.or(self.output),
+            total: later.total.or(self.total),
+            cached: later.cached.or(self.cached),
+            reasoning: later.reasoning.or(self.reasoning),
+            cache_read: later.cache_read.or(self.cache_read),
+            cache_written: later.cache_written.or(self.cache_written),
+            audio_ms: later.audio_ms.or(self.audio_ms),
+        }
+    }
+
+    /// The tokens, if there are any.
+    pub fn tokens(&self) -> Option<TokenCounts> {
+        let beside = self.cache_read.unwrap_or(0) + self.cache_written.unwrap_or(0);
+        let mut prompt = self.input.unwrap_or(0) + beside;
+        let completion = self.output.unwrap_or(0);
+        if prompt == 0 && completion == 0 {
+            prompt = self.total.unwrap_or(0);
+        }
+        let cached = self.cached.or(self.cache_read).unwrap_or(0).min(prompt);
+        let reasoning = self.reasoning.unwrap_or(0).min(completion);
+        let counts = TokenCounts { prompt, completion, cached, reasoning };
+        (1..=MAX_PLAUSIBLE).contains(&counts.total()).then_some(counts)
+    }
+
+    /// How much sound was heard, in milliseconds.
+    pub fn audio_ms(&self) -> Option<u64> {
+        self.audio_ms
+    }
+}
+
+/// Seconds as milliseconds, if they are at most a week.
+pub(super) fn milliseconds(seconds: f64) -> Option<u64> {
+    (0.0..=604_800.0).contains(&seconds).then_some((seconds * 1000.0).round() as u64)
+}
+
 /// A count: `Some(None)` if it is not given, `None` if it cannot be believed.
 fn count(raw: Option<&RawValue>) -> Option<Option<u64>> {
     let Some(text) = raw.map(RawValue::get).filter(|text| *text != "null") else {
@@ -117,6 +213,36 @@ mod tests {
         ] {
             assert_eq!(counts(json), Some(expected), "{json}");
         }
+    }
+
+    #[test]
+    fn the_blocks_of_other_endpoints_are_read_and_those_of_a_stream_added_up() {
+        let read = |json: &str| Reported::read(serde_json::from_str(json).unwrap());
+        let tokens = |json: &str| {
+            let counts = read(json).and_then(|reported| reported.tokens())?;
+            Some((counts.prompt, counts.completion, counts.cached, counts.reasoning))
+        };
+        for (json, expected) in [
+            (
+                r#"{"input_tokens":10,"output_tokens":5,"total_tokens":15,"input_tokens_details":{"cached_tokens":4},
+                    "output_tokens_details":{"reasoning_tokens":3}}"#,
+                Some((10, 5, 4, 3)),
+            ),
+            (
+                r#"{"input_tokens":10,"output_tokens":5,"cache_read_input_tokens":90,"cache_creation_input_tokens":7}"#,
+                Some((107, 5, 90, 0)),
+            ),
+            (r#"{"total_tokens":15}"#, Some((15, 0, 0, 0))),
+            (r#"{"type":"duration","seconds":3}"#, None),
+            (r#"{"input_tokens":-1,"output_tokens":5}"#, None),
+            ("null", None),
+        ] {
+            assert_eq!(tokens(json), expected, "{json}");
+        }
+        assert_eq!(read(r#"{"type":"duration","seconds":3.5}"#).unwrap().audio_ms(), Some(3500));
+        let begin = read(r#"{"input_tokens":10,"cache_read_input_tokens":90,"output_tokens":1}"#).unwrap();
+        let whole = begin.renewed(read(r#"{"output_tokens":25}"#).unwrap()).tokens().unwrap();
+        assert_eq!((whole.prompt, whole.completion, whole.cached), (100, 25, 90));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
     model::{
         id::{ChannelId, KeyId, RequestId, TokenId},
         time::UnixMs,
-        usage::{CallResult, Endpoint, OutcomeClass, TokenCounts, WaitReason},
+        usage::{CallResult, Endpoint, OutcomeClass, TokenCounts, Units, WaitReason},
     },
     storage::{Db, StorageError, StorageResult, on},
 };
@@ -60,6 +60,8 @@ pub struct UsageRow {
     pub tokens: TokenCounts,
     /// Whether the counts are our estimate.
     pub estimated: bool,
+    /// What was used beside tokens, if anything was.
+    pub units: Option<Units>,
     /// Cost in micro-dollars.
     pub cost_micros: i64,
     /// The client's address.
@@ -229,7 +231,7 @@ const SELECT: &str = "SELECT u.id, u.request_id, u.at, u.token_id, COALESCE(t.na
     COALESCE(k.last4, '') AS key_last4, k.id IS NULL OR k.deleted_at IS NOT NULL AS key_deleted, \
     u.asked_model, u.served_model, u.endpoint, u.stream, u.status, u.result, u.error_code, u.queue_ms, \
     u.first_token_ms, u.total_ms, u.prompt_tokens, u.completion_tokens, u.cached_tokens, u.reasoning_tokens, \
-    u.estimated, u.cost_micros, u.client_address, u.client_kind, u.trace_id, u.attempt_count \
+    u.estimated, u.cost_micros, u.client_address, u.client_kind, u.trace_id, u.attempt_count, u.units \
     FROM usage u LEFT JOIN tokens t ON t.id = u.token_id LEFT JOIN channels c ON c.id = u.channel_id \
     LEFT JOIN keys k ON k.id = u.key_id";
 
@@ -268,6 +270,7 @@ struct RawRow {
     client_kind: String,
     trace_id: Option<String>,
     attempt_count: i64,
+    units: Option<String>,
 }
 
 impl TryFrom<RawRow> for UsageRow {
@@ -310,6 +313,7 @@ impl TryFrom<RawRow> for UsageRow {
                 reasoning: number(raw.reasoning_tokens),
             },
             estimated: raw.estimated,
+            units: raw.units.and_then(|text| serde_json::from_str(&text).ok()),
             cost_micros: raw.cost_micros,
             client_address: raw.client_address,
             client_kind: raw.client_kind,

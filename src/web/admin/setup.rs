@@ -372,6 +372,7 @@ async fn listed_models(
         allow_private,
         note: new.note,
         enabled: true,
+        endpoints: new.endpoints,
         models: Vec::new(),
         redirects: Vec::new(),
         limits: Vec::new(),

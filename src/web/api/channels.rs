@@ -121,6 +121,8 @@ pub struct ChannelView {
     note: String,
     /// Off means: takes no calls.
     enabled: bool,
+    /// The endpoints that it serves; empty means what its provider is known to serve.
+    endpoints: Vec<crate::model::endpoint::Endpoint>,
     /// The upstream's models that are offered under their own names: a name, or an object with what is known.
     models: Vec<ModelInput>,
     /// Further public names, each with one upstream model or several.
@@ -207,6 +209,7 @@ impl ChannelView {
             allow_private: input.allow_private,
             note: input.note,
             enabled: input.enabled,
+            endpoints: input.endpoints,
             models: input.models,
             redirects: input.redirects,
             limits: input.limits,

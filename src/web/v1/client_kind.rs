@@ -1,15 +1,17 @@
 //! What the headers of a call say of its client.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::model::endpoint::Endpoint;
 
 /// A short name from a small set: roll-ups are kept per name for good, so no client may invent them.
 ///
 /// OpenClaw is known by the header that its export adds; its user agent is that of OpenAI's SDK.
 pub(super) fn of(headers: &HeaderMap) -> String {
-    let text = |name: header::HeaderName| {
+    let text = |name: HeaderName| {
         headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase()
     };
-    if text(header::HeaderName::from_static("x-client")) == "openclaw" {
+    if text(HeaderName::from_static("x-client")) == "openclaw" {
         return "openclaw".into();
     }
     let agent = text(header::USER_AGENT);
@@ -51,6 +53,26 @@ const MAX_SESSION_BYTES: usize = 256;
 pub(super) fn session(headers: &HeaderMap) -> Option<String> {
     let name = headers.get("x-session-id")?.to_str().ok()?.trim();
     (1..=MAX_SESSION_BYTES).contains(&name.len()).then(|| name.to_owned())
+}
+
+/// Anthropic's version, if the client names none: the only one there is
+/// (<https://docs.anthropic.com/en/api/versioning>).
+const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+
+/// The longest header that is passed on.
+const MAX_PASSED_BYTES: usize = 1024;
+
+/// The headers that go to the upstream: on `/messages`, the version and the features that the client was written for.
+pub(super) fn passed(endpoint: Endpoint, headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    if endpoint != Endpoint::Messages {
+        return Vec::new();
+    }
+    let find = |name: &'static str| {
+        headers.get(name).filter(|value| value.len() <= MAX_PASSED_BYTES && value.to_str().is_ok()).cloned()
+    };
+    let version = find("anthropic-version").unwrap_or(ANTHROPIC_VERSION);
+    let features = find("anthropic-beta").map(|value| (HeaderName::from_static("anthropic-beta"), value));
+    [(HeaderName::from_static("anthropic-version"), version)].into_iter().chain(features).collect()
 }
 
 /// Whether nobody waits for the answer: `x-onepool-priority: batch`. Any other value is what a call without it is.

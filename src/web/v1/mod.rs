@@ -8,6 +8,7 @@ mod body;
 mod client_kind;
 mod models;
 mod openclaw_export;
+mod unserved;
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -32,7 +33,7 @@ use self::auth::Refused;
 use super::{Site, client::ClientAddress, face};
 use crate::{
     error::Error,
-    model::{id::RequestId, token::ClientProfile, usage::Endpoint},
+    model::{endpoint::Endpoint, id::RequestId, token::ClientProfile},
     relay::{Answer, AnswerBody, Call, Relay, ending::Told, error_answer},
     scheduler::queue::Class,
 };
@@ -52,6 +53,7 @@ pub fn router(site: Site) -> Router {
             .route(&format!("{prefix}/models"), get(models::index))
             .route(&format!("{prefix}/models/"), get(models::index))
             .route(&format!("{prefix}/models/{{*id}}"), get(models::show));
+        router = unserved::add(router, prefix);
     }
     let cors = CorsLayer::new()
         .allow_origin(Any)
@@ -111,6 +113,7 @@ async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
         trace_id: client_kind::trace_id(&parts.headers),
         session: client_kind::session(&parts.headers),
         class: if client_kind::is_batch(&parts.headers) { Class::Batch } else { Class::Interactive },
+        passed: client_kind::passed(endpoint, &parts.headers),
     };
     let relay: Arc<Relay> = site.relay.clone();
     let token = match auth::token(&parts, &site.catalog.load(), at) {
@@ -119,7 +122,7 @@ async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
             body::discard(body, &parts.headers, site.config.max_body_bytes).await;
             return into_response(match token {
                 Some(token) => relay.turn_away(call(token, Bytes::new()), &ending).await,
-                None => error_answer(&ending.told(ClientProfile::Generic), request_id),
+                None => error_answer(&ending.told(ClientProfile::Generic), Some(endpoint), request_id),
             });
         }
     };
@@ -137,6 +140,7 @@ fn into_response(answer: Answer) -> Response {
     let body = match answer.body {
         AnswerBody::Whole(bytes) => Body::from(bytes),
         AnswerBody::Events(events) => Body::from_stream(events.map(Ok::<_, std::convert::Infallible>)),
+        AnswerBody::Bytes(pieces) => Body::from_stream(pieces),
     };
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = Response::new(body);
@@ -176,7 +180,7 @@ fn drawn(mut response: Response, request_id: RequestId) -> Response {
         retry_after: None,
         should_retry: None,
     };
-    let drawn = into_response(error_answer(&told, request_id));
+    let drawn = into_response(error_answer(&told, None, request_id));
     let (parts, body) = drawn.into_parts();
     response.headers_mut().extend(parts.headers.into_iter().filter_map(|(name, value)| Some((name?, value))));
     *response.body_mut() = body;

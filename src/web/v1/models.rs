@@ -45,7 +45,7 @@ fn answer(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let refuse = |ending: Ending, profile| {
-        into_response(error_answer(&ending.told(profile), request_id(&parts.extensions)))
+        into_response(error_answer(&ending.told(profile), None, request_id(&parts.extensions)))
     };
     match auth::token(&parts, &site.catalog.load(), site.clock.now()) {
         Ok(token) => match make(site, &token) {

@@ -24,7 +24,7 @@ pub(super) async fn show(State(site): State<Site>, RawQuery(query): RawQuery, re
         Ok(token) => token,
         Err(refused) => {
             let told = refused.ending.told(ClientProfile::Generic);
-            return into_response(error_answer(&told, request_id(&parts.extensions)));
+            return into_response(error_answer(&told, None, request_id(&parts.extensions)));
         }
     };
     let https = parts.extensions.get::<ClientAddress>().is_some_and(|client| client.https);

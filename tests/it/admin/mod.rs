@@ -124,6 +124,7 @@ impl Browser {
             allow_private: true,
             note: String::new(),
             enabled: true,
+            endpoints: Default::default(),
             models: models.collect(),
             redirects: Vec::new(),
             limits: Vec::new(),

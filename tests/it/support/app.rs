@@ -295,7 +295,7 @@ pub async fn usage_rows(database: &std::path::Path) -> Vec<Value> {
                 'asked', asked_model, 'served', served_model, 'endpoint', endpoint, 'stream', stream, 'status', status,
                 'result', result, 'code', error_code, 'first_token_ms', first_token_ms, 'prompt', prompt_tokens,
                 'completion', completion_tokens, 'cached', cached_tokens, 'reasoning', reasoning_tokens,
-                'estimated', estimated, 'cost', cost_micros, 'address', client_address, 'kind', client_kind,
+                'estimated', estimated, 'units', json(units), 'cost', cost_micros, 'address', client_address, 'kind', client_kind,
                 'trace', trace_id, 'attempts', (SELECT json_group_array(json_object('key', key_id, 'channel', channel_id,
                 'model', model, 'class', class, 'status', status, 'detail', detail)) FROM
                 (SELECT * FROM attempts WHERE usage_id = usage.id ORDER BY position)))

@@ -2,6 +2,7 @@
 
 mod chains;
 mod drain;
+mod endpoints;
 mod envelope;
 mod faults;
 mod limits;

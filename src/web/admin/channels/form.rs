@@ -142,7 +142,7 @@ impl FormPage {
 
     /// Whether the rarely used fields should be open, because one of them has a message.
     fn routing_open(&self) -> bool {
-        ["priority", "weight", "groups"].iter().any(|field| self.errors.find(field).is_some())
+        ["priority", "weight", "groups", "endpoints"].iter().any(|field| self.errors.find(field).is_some())
     }
 
     /// The same for the network's fields.

@@ -22,6 +22,7 @@ use crate::{
     model::{
         channel::{Channel, ChannelModel, Price},
         decimal,
+        endpoint::Endpoints,
     },
     pool::{
         rules::{DOLLAR_PLACES, MAX_MODELS, MAX_PRICE_MICROS, is_model_name, is_price},
@@ -63,6 +64,7 @@ pub(super) struct ModelRow {
     pub input: String,
     pub cached: String,
     pub output: String,
+    pub endpoints: String,
     pub remove: bool,
 }
 
@@ -81,11 +83,20 @@ impl ModelsForm {
         let column = |name| fields.all(name).map(str::to_owned).collect::<Vec<_>>();
         let removed: std::collections::HashSet<usize> =
             fields.all("remove").filter_map(|row| row.parse().ok()).collect();
-        let mut columns: HashMap<&str, std::vec::IntoIter<String>> =
-            ["context", "max_output", "vision", "tools", "reasoning", "input", "cached", "output"]
-                .into_iter()
-                .map(|name| (name, column(name).into_iter()))
-                .collect();
+        let mut columns: HashMap<&str, std::vec::IntoIter<String>> = [
+            "context",
+            "max_output",
+            "vision",
+            "tools",
+            "reasoning",
+            "input",
+            "cached",
+            "output",
+            "endpoints",
+        ]
+        .into_iter()
+        .map(|name| (name, column(name).into_iter()))
+        .collect();
         let mut next = |name| columns.get_mut(name).and_then(Iterator::next).unwrap_or_default();
         let rows = column("model")
             .into_iter()
@@ -100,6 +111,7 @@ impl ModelsForm {
                 input: next("input"),
                 cached: next("cached"),
                 output: next("output"),
+                endpoints: next("endpoints"),
                 remove: removed.contains(&index),
             })
             .collect();
@@ -139,6 +151,7 @@ impl ModelsForm {
             ("input", c.price_input()),
             ("cached", c.price_cached()),
             ("output", c.price_output()),
+            ("endpoints", c.endpoints()),
         ];
         let of_rows = (0..self.rows.len()).flat_map(|row| {
             columns.iter().filter_map(move |(field, title)| {
@@ -174,6 +187,7 @@ impl ModelRow {
             input: price(model.price.map(|price| price.input)),
             cached: price(model.price.and_then(|price| price.cached)),
             output: price(model.price.map(|price| price.output)),
+            endpoints: model.endpoints.to_string(),
             remove: false,
         }
     }
@@ -188,8 +202,13 @@ impl ModelRow {
         };
         let context_window = count("context", &self.context);
         let max_output = count("max_output", &self.max_output);
+        let endpoints = super::validate::parse_endpoints(t, &self.endpoints).unwrap_or_else(|message| {
+            errors.add(format!("endpoints-{index}"), message);
+            Endpoints::default()
+        });
         ChannelModel {
             name: self.name.clone(),
+            endpoints,
             context_window,
             max_output,
             vision: parse_choice(&self.vision),

@@ -229,6 +229,9 @@ fn facts(t: Messages, entry: &ChannelEntry, providers: &Providers) -> Vec<(&'sta
         let name = known.map_or_else(|| c.plan_gone(plan), |plan| in_language(t, &plan.name).to_owned());
         facts.insert(2, (c.plan(), name));
     }
+    if !channel.endpoints.is_unset() {
+        facts.push((c.endpoints(), channel.endpoints.to_string().replace(',', ", ")));
+    }
     if !channel.groups.is_empty() {
         facts.push((c.groups(), channel.groups.join(", ")));
     }

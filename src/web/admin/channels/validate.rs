@@ -7,6 +7,7 @@ use crate::{
     model::{
         channel::{Channel, ChannelModel, Protocol, Redirect, Timeouts},
         decimal,
+        endpoint::{Endpoint, Endpoints},
         secret::Secret,
     },
     pool::rules::{
@@ -43,6 +44,7 @@ pub(super) struct ChannelForm {
     pub allow_private: bool,
     pub note: String,
     pub enabled: bool,
+    pub endpoints: String,
     /// Keys to add; only on a new channel.
     pub keys: String,
     /// Whether to ask the upstream for its models; only on a new channel.
@@ -91,6 +93,7 @@ impl ChannelForm {
             allow_private: channel.allow_private,
             note: channel.note.clone(),
             enabled: channel.enabled,
+            endpoints: channel.endpoints.to_string(),
             keys: String::new(),
             fetch: false,
         }
@@ -118,6 +121,7 @@ impl ChannelForm {
             allow_private: fields.checked("allow_private"),
             note: text("note"),
             enabled: fields.checked("enabled"),
+            endpoints: text("endpoints"),
             keys: text("keys"),
             fetch: fields.checked("fetch"),
         }
@@ -161,6 +165,7 @@ impl ChannelForm {
             })
             .collect();
         let redirects = or_note(&mut errors, "redirects", parse_redirects(t, &self.redirects));
+        let endpoints = or_note(&mut errors, "endpoints", parse_endpoints(t, &self.endpoints));
         let groups = or_note(&mut errors, "groups", parse_groups(t, &self.groups));
         let old_headers = existing.map_or(&[][..], |channel| &channel.headers);
         let headers = or_note(&mut errors, "headers", parse_headers(t, &self.headers, old_headers));
@@ -189,6 +194,7 @@ impl ChannelForm {
             allow_private: self.allow_private,
             note: self.note.clone(),
             enabled: self.enabled,
+            endpoints,
             models,
             redirects,
             // They have a page of their own.
@@ -215,6 +221,14 @@ impl ChannelForm {
         }
         Ok(Some(plan.to_owned()))
     }
+}
+
+/// Reads names of endpoints, separated by commas.
+pub(super) fn parse_endpoints(t: Messages, text: &str) -> Result<Endpoints, String> {
+    Endpoints::parse(text).map_err(|name| {
+        let all: Vec<&str> = Endpoint::ALL.iter().map(|endpoint| endpoint.as_str()).collect();
+        t.channels.endpoint_unknown(&rules::shortened(&name), &all.join(", "))
+    })
 }
 
 fn or_note<T: Default>(errors: &mut FieldErrors, field: &str, result: Result<T, String>) -> T {

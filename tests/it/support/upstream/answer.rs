@@ -47,6 +47,8 @@ pub enum Kind {
     Completion,
     /// `POST /v1/embeddings`
     Embedding,
+    /// One of [`super::media`], by its path below `/v1/`.
+    Other(&'static str),
 }
 
 /// One answer, ready to be told in pieces.
@@ -88,6 +90,7 @@ impl Answer {
                 .collect(),
             Kind::Completion => texts(&body["prompt"]),
             Kind::Embedding => texts(&body["input"]),
+            Kind::Other(_) => [texts(&body["input"]), texts(&body["prompt"])].concat(),
         };
         let mut answer = Self {
             kind,
@@ -232,7 +235,7 @@ impl Answer {
                 answer["usage"] = self.usage();
                 answer
             }
-            Kind::Embedding => json!({
+            Kind::Embedding | Kind::Other(_) => json!({
                 "object": "list",
                 "model": self.model,
                 "data": self.inputs.iter().enumerate().map(|(index, input)| json!({

@@ -8,6 +8,7 @@
 pub mod answer;
 mod control;
 pub mod fault;
+pub mod media;
 mod reply;
 mod serve;
 pub mod vendor;
@@ -62,8 +63,10 @@ pub struct Call {
     pub started: Instant,
     /// The request.
     pub request: Request,
-    /// The body as JSON; `null` if it is none.
+    /// The body as JSON; of a form its texts; `null` if it is neither.
     pub body: Value,
+    /// The form, if the body is one.
+    pub form: Option<media::Form>,
     /// The credential.
     pub key: Option<String>,
     /// The model that it names.
@@ -115,6 +118,9 @@ struct Recorded {
 
 /// Calls that are remembered; a load test makes more than memory should hold.
 const CALLS_KEPT: usize = 20_000;
+
+/// Larger bodies are not remembered, only what they held.
+const BODY_KEPT: usize = 4 << 20;
 
 struct Shared {
     origin: String,
@@ -444,7 +450,15 @@ async fn serve_request(
         return send(writer, &reply).await;
     }
     let kind = kind_of(&request);
-    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let mut request = request;
+    let form = media::Form::of(&request);
+    let body: Value = match &form {
+        Some(form) => form.json(),
+        None => serde_json::from_slice(&request.body).unwrap_or_default(),
+    };
+    if request.body.len() > BODY_KEPT {
+        request.body = Vec::new();
+    }
     let model = body["model"].as_str().unwrap_or_default().to_owned();
     let key = request.key().map(str::to_owned);
     let (index, fault, admitted, pace) = {
@@ -486,6 +500,7 @@ async fn serve_request(
             started: now,
             request,
             body: body.clone(),
+            form,
             key: key.clone(),
             model,
             fault,
@@ -532,7 +547,7 @@ fn kind_of(request: &Request) -> Option<Kind> {
         ("POST", "/v1/chat/completions") => Some(Kind::Chat),
         ("POST", "/v1/completions") => Some(Kind::Completion),
         ("POST", "/v1/embeddings") => Some(Kind::Embedding),
-        _ => None,
+        _ => media::path_of(request).map(Kind::Other),
     }
 }
 

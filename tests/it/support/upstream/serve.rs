@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::{
     answer::{Answer, Kind},
     fault::Fault,
+    media,
     reply::{self, Reply},
     wire::{Cut, Writer},
 };
@@ -115,7 +116,7 @@ impl Exchange<'_> {
     /// Writes the whole answer.
     pub async fn run(&self, out: &mut Writer<'_>) -> io::Result<After> {
         sleep(self.answer.pace.first).await;
-        let stream = self.request["stream"] == true;
+        let stream = self.request["stream"] == true || self.request["stream_format"] == "sse";
         if let Some(reply) = self.fault.and_then(|fault| reply::of_fault(fault, self.key)) {
             return send(out, &reply).await;
         }
@@ -123,6 +124,9 @@ impl Exchange<'_> {
             && let Some(after) = self.break_http(out, fault, stream).await?
         {
             return Ok(after);
+        }
+        if let Kind::Other(path) = self.answer.kind {
+            return media::answer(self, path, out).await;
         }
         match (stream, self.fault) {
             (true, Some(Fault::JsonToStream)) => self.plain(out).await,

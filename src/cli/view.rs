@@ -290,6 +290,7 @@ pub fn call(row: &UsageRow) -> Value {
         "total_ms": row.total_ms,
         "tokens": row.tokens,
         "estimated": row.estimated,
+        "units": row.units,
         "cost": dollars(row.cost_micros),
         "client_address": row.client_address,
         "client_kind": row.client_kind,

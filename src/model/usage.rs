@@ -95,7 +95,7 @@ impl TokenCounts {
 }
 
 /// What a call used beside tokens, in its endpoint's own units.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Units {
     /// Pictures that were made.
     #[serde(default, skip_serializing_if = "is_zero")]

@@ -90,14 +90,16 @@ pub struct Envelope {
     pub characters: u64,
     /// Whether the answer is asked for as plain text, not as JSON; only of what was heard.
     pub plain_text: bool,
-    pub(super) body: Bytes,
+    /// The length of the files that came with it; only of forms.
+    pub file_bytes: u64,
+    body: Bytes,
     model_span: Range<usize>,
     /// Whether the model is ours, to be written into a body that names none.
     model_added: bool,
     session_span: Option<Range<usize>>,
     user_span: Option<Range<usize>>,
     usage_patch: Option<UsagePatch>,
-    pub(super) texts: Vec<(Range<usize>, TextKind)>,
+    texts: Vec<(Range<usize>, TextKind)>,
 }
 
 /// Where to write what, so that a stream reports its usage.
@@ -105,7 +107,7 @@ type UsagePatch = (Range<usize>, &'static str);
 
 /// How the text of a field is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TextKind {
+enum TextKind {
     /// Messages: string values, images at a fixed cost.
     Messages,
     /// A prompt or an input: strings, or token numbers.
@@ -169,8 +171,11 @@ impl Envelope {
             Dialect::Chat | Dialect::Completion => read.usage(text, model_span.end)?,
             _ => (false, None),
         };
-        let max_tokens =
-            [(read.max_completion_tokens, "max_completion_tokens"), (read.max_tokens, "max_tokens")];
+        let newer_name = match endpoint {
+            Endpoint::Responses => "max_output_tokens",
+            _ => "max_completion_tokens",
+        };
+        let max_tokens = [(read.max_completion_tokens, newer_name), (read.max_tokens, "max_tokens")];
         let [newer, older] = max_tokens.map(|(value, param)| token_bound(value, param));
         let (newer, older) = (newer?, older?);
         let each = choice_count(read.n, "n")?.max(choice_count(read.best_of, "best_of")?);
@@ -190,6 +195,7 @@ impl Envelope {
             picture: (read.size.and_then(short_text), read.quality.and_then(short_text)),
             characters,
             plain_text: false,
+            file_bytes: 0,
             model_span,
             model_added,
             session_span: read.session.map(|value| span(text, value.get())),
@@ -197,6 +203,34 @@ impl Envelope {
             usage_patch: usage_patch.filter(|_| stream),
             texts: content,
             body,
+        })
+    }
+
+    /// What a form asks by its model and its prompt, which may be empty; the rest is the caller's to fill in. There is no
+    /// body to be [patched](Self::patched).
+    ///
+    /// # Errors
+    /// The model's name is none.
+    pub(super) fn of_form(endpoint: Endpoint, model: String, prompt: Bytes) -> Result<Self, EnvelopeError> {
+        let quoted = quoted(std::str::from_utf8(&prompt).unwrap_or_default());
+        Ok(Self {
+            endpoint,
+            model: checked_model(model)?,
+            stream: false,
+            include_usage: false,
+            max_tokens: None,
+            choices: 1,
+            picture: (None, None),
+            characters: 0,
+            plain_text: false,
+            file_bytes: 0,
+            model_span: 0..0,
+            model_added: false,
+            session_span: None,
+            user_span: None,
+            usage_patch: None,
+            texts: vec![(0..quoted.len(), TextKind::Prompt)],
+            body: quoted.into(),
         })
     }
 

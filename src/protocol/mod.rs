@@ -9,6 +9,8 @@ pub mod envelope;
 pub mod error_body;
 pub mod estimate;
 pub mod job;
+pub mod form;
 mod json;
+pub mod multipart;
 pub mod openai;
 pub mod sse;

@@ -163,7 +163,10 @@ impl Relay {
             method: Method::POST,
             path: job.endpoint.path(),
             key_header: None,
-            body: Some(job.envelope.patched(&target.route.upstream_model, ask_usage)),
+            body: match job.upload {
+                None => Some(job.envelope.patched(&target.route.upstream_model, ask_usage)),
+                Some(_) => None,
+            },
             stream: job.envelope.stream,
         };
         let sent = async {
@@ -455,8 +458,11 @@ impl Job {
                 let no_bearer = channel.base_url.contains("://api.anthropic.com");
                 Some(Extra { headers: self.passed.clone(), bare_key: true, no_bearer, ..Extra::default() })
             }
-            Dialect::Speech | Dialect::Transcript => Some(Extra { accepts_any: true, ..Extra::default() }),
-            _ => None,
+            dialect => {
+                let form = self.upload.as_ref().map(|upload| upload.body(&target.route.upstream_model));
+                let accepts_any = matches!(dialect, Dialect::Speech | Dialect::Transcript);
+                (accepts_any || form.is_some()).then(|| Extra { accepts_any, form, ..Extra::default() })
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
     ending::Ending,
     quota::{OverLimit, RateState},
     ticket::Ticket,
+    upload::Upload,
 };
 use crate::{
     dispatch::{Permit, PlannedCall, Stage, rested_name},
@@ -25,7 +26,7 @@ use crate::{
         token::{Quota, QuotaUnit, Token},
         usage::Units,
     },
-    protocol::envelope::Envelope,
+    protocol::envelope::{Envelope, EnvelopeError},
     scheduler::{
         desk,
         limit::Cost,
@@ -37,6 +38,9 @@ use crate::{
 /// Tokens of output that are reserved from a quota when neither the call nor the catalog sets a limit. Most models of
 /// unknown limits stop well below that.
 const UNKNOWN_OUTPUT_LIMIT: u64 = 16_384;
+
+/// Sound of which nobody says how long it is, is taken for one of 128 kbit/s, which is usual for MP3.
+const SOUND_BYTES_PER_MS: u64 = 16;
 
 /// How long a call waits for those that are known to serve its endpoint, before others are tried, in milliseconds.
 const UNKNOWN_AFTER_MS: u32 = 2000;
@@ -66,6 +70,8 @@ pub(super) struct Job {
     pub deadline: Instant,
     /// Headers of the client's that go to the upstream.
     pub passed: Vec<(HeaderName, HeaderValue)>,
+    /// The form that is sent, if it is one.
+    pub upload: Option<Upload>,
     prompt_tokens: u64,
 }
 
@@ -108,7 +114,10 @@ impl Job {
             Unit::None => Units::default(),
             Unit::Images => Units { image_size, image_quality, ..Units::default() },
             Unit::Characters => Units { characters, ..Units::default() },
-            Unit::Audio => Units::default(),
+            Unit::Audio => {
+                let audio_ms = self.envelope.file_bytes / SOUND_BYTES_PER_MS;
+                Units { audio_ms, estimated: true, ..Units::default() }
+            }
         }
     }
 
@@ -127,11 +136,11 @@ impl Relay {
         ticket: &mut Ticket,
     ) -> Result<(Job, Option<RateState>), Ending> {
         self.open()?;
-        let Call { token, endpoint, body, at, arrived, session, class, passed, .. } = call;
-        let envelope = Envelope::read(endpoint, body).map_err(|error| Ending::BadRequest {
-            message: error.message,
-            param: error.param.map(str::to_owned),
-        })?;
+        let Call { token, endpoint, body, at, arrived, session, class, passed, form, .. } = call;
+        let (envelope, upload) = match form {
+            Some(form) => (form.envelope, Some(form.upload)),
+            None => (Envelope::read(endpoint, body).map_err(bad_request)?, None),
+        };
         ticket.asked(&envelope.model, envelope.stream);
         if !token.allows_model(&envelope.model) {
             return Err(Ending::ModelNotAllowed { model: envelope.model });
@@ -189,8 +198,18 @@ impl Relay {
         };
         let public_model = model.name.clone();
         let deadline = arrived + Duration::from_secs(settings.first_content_deadline_s.into());
-        let job =
-            Job { catalog, token, endpoint, envelope, public_model, call, deadline, passed, prompt_tokens };
+        let job = Job {
+            catalog,
+            token,
+            endpoint,
+            envelope,
+            public_model,
+            call,
+            deadline,
+            passed,
+            upload,
+            prompt_tokens,
+        };
         Ok((job, rate))
     }
 }
@@ -248,6 +267,10 @@ fn add_stages<'a>(
         stages.push(Stage { routes: known, spill_ms: Some(leave) });
     }
     stages.push(Stage { routes: unknown, spill_ms });
+}
+
+fn bad_request(error: EnvelopeError) -> Ending {
+    Ending::BadRequest { message: error.message, param: error.param.map(str::to_owned) }
 }
 
 fn over_limit(over: OverLimit) -> Ending {

@@ -18,6 +18,7 @@ pub mod recorder;
 mod search;
 mod stream;
 mod ticket;
+pub mod upload;
 
 use std::{
     collections::HashSet,
@@ -40,6 +41,7 @@ use crate::{
         time::{Clock, UnixMs},
         token::{ClientProfile, Token},
     },
+    protocol::envelope::Envelope,
     scheduler::queue::Class,
     storage::catalog::CatalogStore,
     upstream::client::Clients,
@@ -50,6 +52,7 @@ use job::{Job, Source};
 use quota::{RateState, TokenMeters};
 use recorder::Recorder;
 use ticket::Ticket;
+use upload::{Upload, UploadFolder};
 
 /// What the relay works with.
 pub struct Parts {
@@ -63,6 +66,8 @@ pub struct Parts {
     pub meters: TokenMeters,
     /// Where usage rows go.
     pub recorder: Recorder,
+    /// Where large forms are kept while they are sent.
+    pub uploads: UploadFolder,
     /// The time.
     pub clock: Clock,
     /// Set when the server is stopping: no new calls.
@@ -86,8 +91,10 @@ pub struct Call {
     pub token: Arc<Token>,
     /// On which endpoint.
     pub endpoint: Endpoint,
-    /// The body, as it came.
+    /// The body, as it came; empty if it is a form.
     pub body: Bytes,
+    /// The form, if the endpoint takes one.
+    pub form: Option<Form>,
     /// When the request arrived.
     pub at: UnixMs,
     /// The same, on the clock that durations are measured with.
@@ -104,6 +111,14 @@ pub struct Call {
     pub class: Class,
     /// Headers of the client's that go to the upstream, such as Anthropic's version.
     pub passed: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A form that was read.
+pub struct Form {
+    /// What it asks.
+    pub envelope: Envelope,
+    /// All of it, to be sent on.
+    pub upload: Upload,
 }
 
 /// What goes back to the client.
@@ -185,6 +200,11 @@ impl Relay {
             answer.headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
         }
         answer
+    }
+
+    /// Where large forms are kept while they are sent.
+    pub fn uploads(&self) -> UploadFolder {
+        self.parts.uploads.clone()
     }
 
     /// Answers a call whose request could not be read; it has its usage row too.

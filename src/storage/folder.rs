@@ -20,6 +20,7 @@ const KEY_FILE: &str = "secret.key";
 const NEXT_KEY_FILE: &str = "secret.key.new";
 const LOCK_FILE: &str = "onepool.lock";
 const JOURNAL: &str = "journal";
+const UPLOADS: &str = "uploads";
 const BACKUPS: &str = "backups";
 /// How often, and with what pause, a claim is tried before the folder counts as another server's.
 const LOCK_TRIES: usize = 5;
@@ -211,6 +212,11 @@ impl DataFolder {
     /// The folder of usage rows that are on their way to the database.
     pub fn journal(&self) -> PathBuf {
         self.path.join(JOURNAL)
+    }
+
+    /// The folder of large uploads while they are sent on.
+    pub fn uploads(&self) -> PathBuf {
+        self.path.join(UPLOADS)
     }
 
     /// The folder of backups; it may not exist yet.

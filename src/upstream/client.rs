@@ -9,12 +9,17 @@ mod proxied;
 
 use std::{
     collections::HashMap,
+    io,
+    pin::Pin,
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 
@@ -53,8 +58,18 @@ pub struct UpstreamCall<'a> {
     pub stream: bool,
 }
 
+/// A form with files, as a request's body.
+pub struct FormBody {
+    /// Its type, with the boundary.
+    pub content_type: String,
+    /// Its length in bytes.
+    pub length: u64,
+    /// Its bytes.
+    pub pieces: BoxStream<'static, io::Result<Bytes>>,
+}
+
 /// What a request has beside what those of chat have.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Extra {
     /// Further headers.
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -64,6 +79,8 @@ pub struct Extra {
     pub no_bearer: bool,
     /// Whether the answer may be of any type, not only JSON or events.
     pub accepts_any: bool,
+    /// The body, in place of the call's.
+    pub form: Option<FormBody>,
 }
 
 /// Why an upstream gave no answer, or broke off. The text is for the operator's log; it holds no URL and no secret.
@@ -153,7 +170,8 @@ impl Clients {
     pub async fn send(&self, call: UpstreamCall<'_>) -> Result<UpstreamResponse, SendError> {
         let route = self.route(&call)?;
         let headers = route.headers(&call)?;
-        self.send_on(&route, headers, call).await
+        let body = RequestBody::Whole(Full::new(call.body.unwrap_or_default()));
+        self.send_on(&route, headers, call.method, body).await
     }
 
     /// The same for a request that has more than those of chat.
@@ -179,19 +197,30 @@ impl Clients {
         for (name, value) in extra.headers {
             headers.entry(name).or_insert(value);
         }
-        self.send_on(&route, headers, call).await
+        let body = match extra.form {
+            None => RequestBody::Whole(Full::new(call.body.unwrap_or_default())),
+            Some(form) => {
+                let content_type = HeaderValue::from_str(&form.content_type)
+                    .map_err(|_| SendError::Misconfigured("the form has no valid type"))?;
+                headers.insert(header::CONTENT_TYPE, content_type);
+                headers.insert(header::CONTENT_LENGTH, form.length.into());
+                RequestBody::Form { left: form.length, pieces: form.pieces }
+            }
+        };
+        self.send_on(&route, headers, call.method, body).await
     }
 
     async fn send_on(
         &self,
         route: &Route,
         headers: HeaderMap,
-        call: UpstreamCall<'_>,
+        method: Method,
+        body: RequestBody,
     ) -> Result<UpstreamResponse, SendError> {
         let (status, headers, body) = match &route.client {
             Client::Direct(client) => {
-                let mut request = Request::new(Full::new(call.body.unwrap_or_default()));
-                *request.method_mut() = call.method;
+                let mut request = Request::new(body);
+                *request.method_mut() = method;
                 *request.uri_mut() = route.uri.clone();
                 *request.headers_mut() = headers;
                 let response = client.send(request).await.map_err(|error| {
@@ -202,10 +231,16 @@ impl Clients {
                 (head.status, head.headers, Body::Direct(body))
             }
             Client::Proxied(client) => {
-                let mut request = client.request(call.method, route.uri.to_string()).headers(headers);
-                if let Some(body) = call.body {
-                    request = request.body(body);
-                }
+                let request = client.request(method, route.uri.to_string()).headers(headers);
+                let request = match body {
+                    RequestBody::Whole(body) if body.is_end_stream() => request,
+                    // It is in memory: nothing is waited for.
+                    RequestBody::Whole(body) => {
+                        let Ok(body) = body.collect().await;
+                        request.body(body.to_bytes())
+                    }
+                    RequestBody::Form { pieces, .. } => request.body(reqwest::Body::wrap_stream(pieces)),
+                };
                 let mut response = request.send().await.map_err(|error| proxied::describe(&error))?;
                 let headers = std::mem::take(response.headers_mut());
                 (response.status(), headers, Body::Proxied(response))
@@ -347,6 +382,50 @@ fn common_headers(channel: &Channel) -> Result<HeaderMap, SendError> {
         headers.insert(name, value);
     }
     Ok(headers)
+}
+
+/// A request's body.
+enum RequestBody {
+    /// In memory.
+    Whole(Full<Bytes>),
+    /// Read as it is sent.
+    Form { left: u64, pieces: BoxStream<'static, io::Result<Bytes>> },
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<http_body::Frame<Bytes>>>> {
+        match self.get_mut() {
+            Self::Whole(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+            Self::Form { left, pieces } => pieces.as_mut().poll_next(cx).map(|piece| {
+                Some(piece?.map(|piece| {
+                    *left = left.saturating_sub(piece.len() as u64);
+                    http_body::Frame::data(piece)
+                }))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(body) => body.is_end_stream(),
+            Self::Form { left, .. } => *left == 0,
+        }
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Form { left, .. } => http_body::SizeHint::with_exact(*left),
+        }
+    }
 }
 
 /// How far a request had come when it failed.

@@ -22,6 +22,7 @@ const PAIRS: &[&str] = &[
     "docs/capacity",
     "docs/chains",
     "docs/cli",
+    "docs/endpoints",
     "docs/errors",
     "docs/limits",
     "docs/models",

@@ -8,9 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{Request, Response, Uri};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{
@@ -23,7 +21,7 @@ use hyper_util::{
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::{POOL_IDLE, POOL_IDLE_CONNECTIONS, TCP_KEEPALIVE};
+use super::{POOL_IDLE, POOL_IDLE_CONNECTIONS, RequestBody, TCP_KEEPALIVE};
 use crate::upstream::address;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -42,7 +40,7 @@ pub(super) struct TooSlow;
 /// A client with its own pool. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Client {
-    hyper: legacy::Client<Connector, Full<Bytes>>,
+    hyper: legacy::Client<Connector, RequestBody>,
 }
 
 impl Client {
@@ -70,7 +68,7 @@ impl Client {
     }
 
     /// Sends a request; resolves when the answer's headers are there. Dropping the future cancels it.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, legacy::Error> {
+    pub async fn send(&self, request: Request<RequestBody>) -> Result<Response<Incoming>, legacy::Error> {
         self.hyper.request(request).await
     }
 }

@@ -249,6 +249,8 @@ pub struct CallView {
     tokens: CountsView,
     /// Whether the counts are an estimate.
     estimated: bool,
+    /// What was used beside tokens; null if nothing was.
+    units: Option<crate::model::usage::Units>,
     /// Its cost in dollars.
     cost: Decimal,
     /// The client's address.
@@ -281,6 +283,7 @@ impl CallView {
             total_ms: row.total_ms,
             tokens: row.tokens.into(),
             estimated: row.estimated,
+            units: row.units.clone(),
             cost: dollars(row.cost_micros),
             client_address: row.client_address.clone(),
             client_kind: row.client_kind.clone(),

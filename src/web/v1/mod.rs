@@ -6,6 +6,7 @@
 pub mod auth;
 mod body;
 mod client_kind;
+mod form;
 mod models;
 mod openclaw_export;
 mod unserved;
@@ -33,7 +34,11 @@ use self::auth::Refused;
 use super::{Site, client::ClientAddress, face};
 use crate::{
     error::Error,
-    model::{endpoint::Endpoint, id::RequestId, token::ClientProfile},
+    model::{
+        endpoint::{Endpoint, RequestBody},
+        id::RequestId,
+        token::ClientProfile,
+    },
     relay::{Answer, AnswerBody, Call, Relay, ending::Told, error_answer},
     scheduler::queue::Class,
 };
@@ -101,11 +106,12 @@ async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.extensions);
     let client = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
-    let call = |token, body| Call {
+    let call = |token, body, form| Call {
         request_id,
         token,
         endpoint,
         body,
+        form,
         at,
         arrived,
         client_address: client.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
@@ -121,14 +127,23 @@ async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
         Err(Refused { ending, token }) => {
             body::discard(body, &parts.headers, site.config.max_body_bytes).await;
             return into_response(match token {
-                Some(token) => relay.turn_away(call(token, Bytes::new()), &ending).await,
+                Some(token) => relay.turn_away(call(token, Bytes::new(), None), &ending).await,
                 None => error_answer(&ending.told(ClientProfile::Generic), Some(endpoint), request_id),
             });
         }
     };
-    into_response(match body::read(body, &parts.headers, site.config.max_body_bytes).await {
-        Ok(body) => relay.serve(call(token, body)).await,
-        Err(ending) => relay.turn_away(call(token, Bytes::new()), &ending).await,
+    let limit = site.config.max_body_bytes;
+    if endpoint.shape().body == RequestBody::Form {
+        let limit = usize::try_from(endpoint.shape().max_form_bytes).unwrap_or(limit).min(limit);
+        let read = form::read(body, &parts.headers, endpoint, limit, relay.uploads(), request_id);
+        return into_response(match Box::pin(read).await {
+            Ok(form) => relay.serve(call(token, Bytes::new(), Some(form))).await,
+            Err(ending) => relay.turn_away(call(token, Bytes::new(), None), &ending).await,
+        });
+    }
+    into_response(match body::read(body, &parts.headers, limit).await {
+        Ok(body) => relay.serve(call(token, body, None)).await,
+        Err(ending) => relay.turn_away(call(token, Bytes::new(), None), &ending).await,
     })
 }
 

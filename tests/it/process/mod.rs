@@ -13,6 +13,7 @@ mod slow_clients;
 mod stop;
 mod storage;
 mod streams;
+mod uploads;
 
 use std::{
     fs::{self, File},

@@ -1,7 +1,7 @@
 // OnePool, as the official `openai` package for Node sees it.
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import OpenAI from 'openai'
+import OpenAI, { toFile } from 'openai'
 import { Operator, eventually } from '../../js/operator.mjs'
 import { expectedText, startOnePool, startUpstream } from '../../js/servers.mjs'
 import { contract } from './contract.mjs'
@@ -17,7 +17,7 @@ before(async () => {
   upstream = await startUpstream()
   server = await startOnePool({ ADMIN_PASSWORD: password, FIRST_BYTE_TIMEOUT_MS: '8000', IDLE_TIMEOUT_MS: '8000' })
   operator = await Operator.logIn(server.url, password)
-  const models = ['small', 'rescued', 'limited', 'slow', ...faults.map((fault) => `fault:${fault}`)]
+  const models = ['small', 'rescued', 'limited', 'slow', 'media', ...faults.map((fault) => `fault:${fault}`)]
   await upstream.control('models', models)
   const addChannel = async (name, keys, model) => {
     for (const key of keys) await upstream.control('keys', { key })
@@ -104,4 +104,33 @@ test('a client sees nothing of an upstream that rotates, limits, stalls and brea
     return lines.length === 12 && lines
   })
   assert.ok(rows.every((row) => /,200,/.test(row)), rows.join('\n'))
+})
+
+test('pictures, sound, verdicts and responses are served where a channel serves them', async () => {
+  await upstream.control('keys', { key: 'key-media-0001' })
+  await operator.addChannel({
+    name: 'media', base_url: upstream.baseUrl, keys: ['key-media-0001'], models: ['media'],
+    endpoints: 'images, image_edits, speech, transcriptions, moderations, responses',
+  })
+  const openai = client()
+  const made = await openai.images.generate({ model: 'media', prompt: 'a cat', n: 2, size: '1024x1024' })
+  assert.equal(made.data.length, 2)
+  const picture = await toFile(Buffer.from(made.data[0].b64_json, 'base64'), 'cat.png', { type: 'image/png' })
+  const edited = await openai.images.edit({ model: 'media', prompt: 'a hat', image: picture })
+  assert.equal(edited.data[0].b64_json, made.data[0].b64_json)
+  const speech = await openai.audio.speech.create({ model: 'media', voice: 'alloy', input: 'bytes=900000' })
+  const sound = Buffer.from(await speech.arrayBuffer())
+  assert.equal(sound.length, 900_000)
+  const file = await toFile(sound, 'speech.mp3', { type: 'audio/mpeg' })
+  assert.equal((await openai.audio.transcriptions.create({ model: 'media', file })).text, 'heard abc')
+  const verdict = await openai.moderations.create({ model: 'media', input: 'hi' })
+  assert.equal(verdict.results[0].flagged, false)
+  assert.equal((await openai.responses.create({ model: 'media', input: 'hi' })).output_text, 'said abc')
+  let said = ''
+  for await (const event of await openai.responses.create({ model: 'media', input: 'hi', stream: true })) {
+    if (event.type === 'response.output_text.delta') said += event.delta
+  }
+  assert.equal(said, 'said abc')
+  await assert.rejects(openai.embeddings.create({ model: 'media', input: 'hi' }), (error) =>
+    error instanceof OpenAI.NotFoundError && error.code === 'model_not_on_endpoint')
 })

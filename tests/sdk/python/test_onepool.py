@@ -1,7 +1,10 @@
 """OnePool, as the official `openai` package for Python sees it."""
 
+import base64
 import concurrent.futures
 import json
+import pathlib
+import tempfile
 import time
 import unittest
 import urllib.request
@@ -20,7 +23,7 @@ class OnePoolTest(Contract, unittest.TestCase):
     def setUpClass(cls):
         cls.upstream = cls.enterClassContext(fake.FakeUpstream())
         cls.server = cls.enterClassContext(OnePool())
-        cls.control("models", ["small", "rescued", "slow", *(f"fault:{fault}" for fault in FAULTS)])
+        cls.control("models", ["small", "rescued", "slow", "media", *(f"fault:{fault}" for fault in FAULTS)])
         cls.add_channel("good", ["key-good-0001", "key-good-0002"], "small")
         cls.add_channel("slow", ["key-slow-0001"], "slow")
         for fault in FAULTS:
@@ -101,6 +104,34 @@ class OnePoolTest(Contract, unittest.TestCase):
         self.assertEqual(texts, [fake.expected_text(f"t{number}", 20) for number in range(12)])
         used = {call["key"] for call in self.calls() if call["model"] == "rescued"}
         self.assertEqual(used, {"key-stalls-0001", "key-breaks-0001", *rotated})
+
+    def test_pictures_sound_verdicts_and_responses_are_served_where_a_channel_serves_them(self):
+        endpoints = "images, image_edits, speech, transcriptions, moderations, responses"
+        self.add_channel("media", ["key-media-0001"], "media", endpoints=endpoints)
+        client = self.client(api_key=self.api_key)
+        made = client.images.generate(model="media", prompt="a cat", n=2, size="1024x1024")
+        self.assertEqual(len(made.data), 2)
+        picture = base64.b64decode(made.data[0].b64_json)
+        edited = client.images.edit(model="media", prompt="a hat", image=("cat.png", picture, "image/png"))
+        self.assertEqual(edited.data[0].b64_json, made.data[0].b64_json)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "speech.mp3"
+            with client.audio.speech.with_streaming_response.create(
+                model="media", voice="alloy", input="bytes=900000"
+            ) as speech:
+                speech.stream_to_file(path)
+            self.assertEqual(path.stat().st_size, 900_000)
+            with path.open("rb") as sound:
+                heard = client.audio.transcriptions.create(model="media", file=sound)
+        self.assertEqual(heard.text, "heard abc")
+        self.assertFalse(client.moderations.create(model="media", input="hi").results[0].flagged)
+        self.assertEqual(client.responses.create(model="media", input="hi").output_text, "said abc")
+        with client.responses.stream(model="media", input="hi") as stream:
+            said = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+        self.assertEqual(said, "said abc")
+        with self.assertRaises(openai.NotFoundError) as caught:
+            client.embeddings.create(model="media", input="hi")
+        self.assertEqual(caught.exception.code, "model_not_on_endpoint")
 
 
 if __name__ == "__main__":

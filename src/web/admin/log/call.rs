@@ -136,7 +136,18 @@ fn fields(t: Messages, row: &UsageRow) -> Vec<Vec<Field>> {
     let l = t.log;
     let tokens = |value: u64| approximate(count(value), row.estimated);
     let stream = if row.stream { t.common.yes() } else { t.common.no() };
-    vec![
+    let (mut pictures, mut characters, mut sound) = (None, None, None);
+    if let Some(units) = &row.units {
+        let kind = [&units.image_size, &units.image_quality].into_iter().flatten();
+        let kind: String = kind.map(|word| format!(" · {word}")).collect();
+        pictures = (units.images > 0).then(|| format!("{}{kind}", count(units.images)));
+        characters = (units.characters > 0).then(|| count(units.characters));
+        let heard_ms = u32::try_from(units.audio_ms).unwrap_or(u32::MAX);
+        sound = (heard_ms > 0).then(|| approximate(duration(t, heard_ms), units.estimated));
+    }
+    let used = [(l.pictures(), pictures), (l.characters(), characters), (l.sound(), sound)];
+    let used = used.into_iter().filter_map(|(name, value)| Some(Field::new(name, value?)));
+    let mut fields = vec![
         vec![
             Field::label(l.token(), Some(Label::named(&row.token))),
             Field::code(l.asked_model(), Some(row.asked_model.clone())),
@@ -167,7 +178,9 @@ fn fields(t: Messages, row: &UsageRow) -> Vec<Vec<Field>> {
             Field::code(l.trace_id(), row.trace_id.clone()),
             Field::new(l.attempts(), row.attempt_count.to_string()),
         ],
-    ]
+    ];
+    fields[1].extend(used);
+    fields
 }
 
 fn view(t: Messages, number: usize, attempt: &AttemptRow) -> AttemptView {

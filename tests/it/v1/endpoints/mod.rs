@@ -1,5 +1,6 @@
 //! The endpoints beside chat: what passes, what is counted, what is refused, and which channels are asked.
 
+mod forms;
 mod images;
 mod messages;
 mod responses;

@@ -1,0 +1,256 @@
+//! Forms that clients upload, kept for as long as their call lasts: a retry sends them again. Small ones stay in memory, others
+//! go to a file that has no name any more by the time it is written to, so that nothing is left behind however the process ends.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+
+use crate::{
+    model::id::RequestId,
+    protocol::multipart::{self, Part},
+    upstream::client::FormBody,
+};
+
+/// Larger forms go to a file.
+const HELD_BYTES: usize = 512 << 10;
+
+/// A file is written in pieces of this size. Fifty uploads at a time are to take some megabytes together.
+const WRITTEN_BYTES: usize = 128 << 10;
+
+/// A file is read in pieces of this size.
+const READ_BYTES: usize = 128 << 10;
+
+/// Where large forms are kept while they are sent on: a folder of the data folder. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct UploadFolder(Arc<Path>);
+
+impl UploadFolder {
+    /// The folder `path`, empty: what a process that was killed left there is deleted. If that does not work, uploads that
+    /// need it are refused one by one.
+    pub fn open(path: PathBuf) -> Self {
+        let empty = || -> io::Result<()> {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+            for entry in fs::read_dir(&path)? {
+                fs::remove_file(entry?.path())?;
+            }
+            Ok(())
+        };
+        if let Err(error) = empty() {
+            tracing::error!(%error, folder = %path.display(), "large uploads cannot be kept");
+        }
+        Self(path.into())
+    }
+
+    /// A file that is gone once nobody holds it open.
+    fn file(&self, id: RequestId) -> io::Result<File> {
+        let path = self.0.join(id.to_string());
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        fs::remove_file(&path)?;
+        Ok(file)
+    }
+}
+
+/// A form while it is read. It is written anew, with the boundary of ours and without the model's name, for which it keeps the
+/// place.
+pub struct Draft {
+    folder: UploadFolder,
+    id: RequestId,
+    boundary: String,
+    /// What is not in the file yet.
+    held: Vec<u8>,
+    file: Option<Arc<File>>,
+    length: u64,
+    model_at: Option<u64>,
+    begun: bool,
+}
+
+impl Draft {
+    /// An empty form of a call.
+    pub fn new(folder: UploadFolder, id: RequestId) -> Self {
+        let boundary = format!("onepool-{:032x}", rand::random::<u128>());
+        Self { folder, id, boundary, held: Vec::new(), file: None, length: 0, model_at: None, begun: false }
+    }
+
+    /// Begins a part; of the model's, only its place is kept.
+    ///
+    /// # Errors
+    /// The disk is full, or cannot be written to.
+    pub async fn begin(&mut self, part: &Part) -> io::Result<()> {
+        let head = multipart::begin(&self.boundary, !self.begun, part);
+        self.begun = true;
+        self.write(head.as_bytes()).await
+    }
+
+    /// Keeps this place for the model's name.
+    pub fn place_model(&mut self) {
+        self.model_at = Some(self.length);
+    }
+
+    /// Adds content.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin). Dropping the future loses what it should write: drop the draft then.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.held.extend_from_slice(bytes);
+        self.length += bytes.len() as u64;
+        let most = if self.file.is_some() { WRITTEN_BYTES } else { HELD_BYTES };
+        if self.held.len() > most { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let (held, file) = (std::mem::take(&mut self.held), self.file.clone());
+        let (folder, id) = (self.folder.clone(), self.id);
+        let written = tokio::task::spawn_blocking(move || {
+            let file = match file {
+                Some(file) => file,
+                None => Arc::new(folder.file(id)?),
+            };
+            (&*file).write_all(&held)?;
+            let mut held = held;
+            held.clear();
+            held.shrink_to(2 * WRITTEN_BYTES);
+            io::Result::Ok((file, held))
+        });
+        let (file, held) = written.await.map_err(io::Error::other)??;
+        self.file = Some(file);
+        self.held = held;
+        Ok(())
+    }
+
+    /// The whole form.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub async fn finish(mut self) -> io::Result<Upload> {
+        let end = multipart::end(&self.boundary);
+        self.write(end.as_bytes()).await?;
+        if self.file.is_some() {
+            self.flush().await?;
+        }
+        Ok(Upload {
+            boundary: self.boundary,
+            model_at: self.model_at.unwrap_or(self.length),
+            length: self.length,
+            held: std::mem::take(&mut self.held).into(),
+            file: self.file,
+        })
+    }
+}
+
+/// A form that was uploaded. What it takes is given back when it is dropped.
+#[derive(Debug)]
+pub struct Upload {
+    boundary: String,
+    /// All of it, if there is no file.
+    held: Bytes,
+    file: Option<Arc<File>>,
+    /// Without the model's name.
+    length: u64,
+    model_at: u64,
+}
+
+impl Upload {
+    /// The form as a request's body, with this model.
+    pub fn body(&self, model: &str) -> FormBody {
+        let name = Bytes::copy_from_slice(model.as_bytes());
+        let before = self.part(0, self.model_at);
+        let after = self.part(self.model_at, self.length);
+        let name_piece = stream::once(std::future::ready(io::Result::Ok(name.clone())));
+        FormBody {
+            content_type: format!("multipart/form-data; boundary={}", self.boundary),
+            length: self.length + name.len() as u64,
+            pieces: before.chain(name_piece).chain(after).boxed(),
+        }
+    }
+
+    fn part(&self, from: u64, to: u64) -> stream::BoxStream<'static, io::Result<Bytes>> {
+        let Some(file) = self.file.clone() else {
+            // Both are at most the length of what is held.
+            let piece = self.held.slice(from as usize..to as usize);
+            return stream::once(std::future::ready(Ok(piece))).boxed();
+        };
+        stream::try_unfold(from, move |at| {
+            let file = file.clone();
+            async move {
+                let length = (to - at).min(READ_BYTES as u64) as usize;
+                if length == 0 {
+                    return Ok(None);
+                }
+                let read = tokio::task::spawn_blocking(move || {
+                    let mut piece = vec![0; length];
+                    file.read_exact_at(&mut piece, at)?;
+                    io::Result::Ok(Bytes::from(piece))
+                });
+                let piece = read.await.map_err(io::Error::other)??;
+                Ok(Some((piece, at + length as u64)))
+            }
+        })
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn sent(upload: &Upload, model: &str) -> Vec<u8> {
+        let body = upload.body(model);
+        let pieces: Vec<io::Result<Bytes>> = body.pieces.collect().await;
+        let bytes: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.unwrap()).collect();
+        assert_eq!(bytes.len() as u64, body.length);
+        bytes
+    }
+
+    async fn upload(folder: &UploadFolder, file_bytes: usize) -> io::Result<Upload> {
+        let mut draft = Draft::new(folder.clone(), RequestId(uuid::Uuid::from_u128(1)));
+        let text = Part { name: "model".into(), file_name: None, content_type: None };
+        draft.begin(&text).await?;
+        draft.place_model();
+        let file = Part { name: "file".into(), file_name: Some("a.mp3".into()), content_type: None };
+        draft.begin(&file).await?;
+        for _ in 0..file_bytes / 1000 {
+            draft.write(&[7; 1000]).await?;
+        }
+        draft.finish().await
+    }
+
+    #[tokio::test]
+    async fn a_form_is_sent_again_and_again_with_another_model_whether_it_is_held_or_on_disk() {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().join("uploads");
+        let folder = UploadFolder::open(path.clone());
+        for bytes in [1000, 3_000_000] {
+            let upload = upload(&folder, bytes).await.unwrap();
+            assert_eq!(upload.file.is_some(), bytes > HELD_BYTES);
+            for model in ["whisper-1", "another-model"] {
+                let sent = sent(&upload, model).await;
+                let head = String::from_utf8_lossy(&sent[..400]).into_owned();
+                assert!(head.contains(&format!("name=\"model\"\r\n\r\n{model}\r\n--onepool-")), "{head}");
+                assert_eq!(sent.iter().filter(|byte| **byte == 7).count(), bytes);
+                assert!(sent.ends_with(format!("\r\n--{}--\r\n", upload.boundary).as_bytes()));
+            }
+            assert_eq!(fs::read_dir(&path).unwrap().count(), 0, "a file has no name");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_left_is_deleted_and_a_folder_that_is_none_refuses_large_forms_only() {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().join("uploads");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("left"), "x").unwrap();
+        let folder = UploadFolder::open(path.clone());
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, "in its place").unwrap();
+        assert!(upload(&folder, 1000).await.is_ok());
+        assert!(upload(&folder, 3_000_000).await.is_err());
+    }
+}

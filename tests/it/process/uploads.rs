@@ -1,0 +1,83 @@
+//! Large uploads and downloads: what they take of memory, and that nothing of them stays.
+
+use std::io;
+
+use futures_util::stream;
+
+use super::{Fake, Folder, alone, beside, many_files};
+use crate::support::app::TOKEN;
+
+const UPLOADS: usize = 50;
+const UPLOAD_BYTES: usize = 25_000_000;
+const DOWNLOAD_BYTES: usize = 300_000_000;
+const PIECE_BYTES: usize = 50_000;
+
+/// A form with a file, made while it is sent.
+fn form(number: usize) -> reqwest::Body {
+    let head = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--b\r\n\
+        Content-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\nContent-Type: audio/mpeg\r\n\r\n";
+    let pieces = (0..UPLOAD_BYTES / PIECE_BYTES).map(move |_| vec![number as u8; PIECE_BYTES]);
+    let all = std::iter::once(head.as_bytes().to_vec()).chain(pieces).chain([b"\r\n--b--\r\n".to_vec()]);
+    reqwest::Body::wrap_stream(stream::iter(all.map(io::Result::Ok)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_large_uploads_at_once_and_a_large_download_take_little_memory() {
+    let _alone = alone().await;
+    many_files();
+    let fake = Fake::start();
+    let folder = Folder::new(&fake, &[]).await;
+    let mut server = folder.start(&[]);
+    let http = super::client();
+    // Whatever is only set up once is not theirs.
+    for _ in 0..3 {
+        assert!(server.chat(&http, "m", true, "words=3").await.expect("an answer").done());
+    }
+    let idle = server.resident_kib();
+
+    let asked = serde_json::json!({
+        "model": "m", "voice": "a", "input": format!("bytes={DOWNLOAD_BYTES} chunked delay=0")
+    });
+    let request = http.post(server.url("/v1/audio/speech")).bearer_auth(TOKEN).json(&asked);
+    let mut response = request.send().await.expect("an answer");
+    let mut length = 0;
+    while let Some(piece) = response.chunk().await.expect("a whole answer") {
+        length += piece.len();
+    }
+    assert_eq!(length, DOWNLOAD_BYTES);
+    let after_download = server.peak_kib();
+
+    let uploads: Vec<_> = (0..UPLOADS)
+        .map(|number| {
+            let request = http
+                .post(server.url("/v1/audio/transcriptions"))
+                .bearer_auth(TOKEN)
+                .header("content-type", "multipart/form-data; boundary=b")
+                .body(form(number));
+            beside(async move {
+                let response = request.send().await.map_err(|error| format!("{number}: {error:?}"))?;
+                let (status, text) = (response.status(), response.text().await.unwrap_or_default());
+                if text.contains("heard abc") { Ok(()) } else { Err(format!("{number}: {status} {text}")) }
+            })
+        })
+        .collect();
+    let mut wrong = Vec::new();
+    for upload in uploads {
+        wrong.extend(upload.await.expect("a client").err());
+    }
+    assert!(wrong.is_empty(), "{} uploads are wrong, such as {}", wrong.len(), wrong[0]);
+    let after_uploads = server.peak_kib();
+    let above = |peak: u64| peak.saturating_sub(idle) / 1024;
+    println!(
+        "resident {idle} KiB idle; a download of {} MB: {} MB above that; {UPLOADS} uploads of {} MB at once: {} MB above it",
+        DOWNLOAD_BYTES / 1_000_000,
+        above(after_download),
+        UPLOAD_BYTES / 1_000_000,
+        above(after_uploads)
+    );
+    assert!(above(after_download) <= 10, "{after_download} KiB after the download, {idle} idle");
+    assert!(above(after_uploads) <= 120, "{after_uploads} KiB after the uploads, {idle} idle");
+    assert_eq!(std::fs::read_dir(folder.data().join("uploads")).expect("the folder").count(), 0);
+    server.signal("TERM");
+    assert_eq!(server.exit().await, Some(0));
+}

@@ -240,6 +240,7 @@ impl App {
             ),
         );
         let relay = Arc::new(Relay::new(relay::Parts {
+            db: db.clone(),
             uploads: relay::upload::UploadFolder::open(folder.uploads()),
             catalog: catalog.clone(),
             clients: clients.clone(),

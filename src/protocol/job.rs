@@ -50,7 +50,10 @@ pub struct JobAnswer {
 
 /// The upstream's id of a job in an answer: of an object with a text of sensible length at `id`.
 pub fn upstream_id(answer: &Value) -> Option<&str> {
-    answer.get("id")?.as_str().filter(|id| !id.is_empty() && id.len() <= MAX_ID_BYTES)
+    answer.get("id")?.as_str().filter(|id| {
+        // Nobody's id leads out of its folder.
+        !id.is_empty() && id.len() <= MAX_ID_BYTES && !id.bytes().all(|byte| byte == b'.')
+    })
 }
 
 /// Rewrites an answer about a job; `None` if it names no id. The upstream's id becomes ours wherever a text is or contains
@@ -84,6 +87,11 @@ pub fn rewrite(answer: &Value, names: &Names<'_>) -> Option<JobAnswer> {
     };
     let cost = answer.pointer("/usage/cost").and_then(Value::as_f64).filter(|cost| *cost >= 0.0);
     Some(JobAnswer { body: Value::Object(body), upstream_id: id, state, cost })
+}
+
+/// Another answer that belongs to a job, with our id in place of the upstream's; `None` if it is nested too deeply.
+pub fn rename(answer: &Value, theirs: &str, ours: &str) -> Option<Value> {
+    renamed(answer, theirs, ours, false, 0)
 }
 
 /// Where a client asks for the job.

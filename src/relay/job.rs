@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::{
     Call, Relay,
     ending::Ending,
+    kept::{Asked, Bound, id_to_keep},
     quota::{OverLimit, RateState},
     ticket::Ticket,
     upload::Upload,
@@ -24,6 +25,7 @@ use crate::{
         key::Key,
         secret::Secret,
         token::{Quota, QuotaUnit, Token},
+        upstream_job::JobKind,
         usage::Units,
     },
     protocol::envelope::{Envelope, EnvelopeError},
@@ -72,6 +74,12 @@ pub(super) struct Job {
     pub passed: Vec<(HeaderName, HeaderValue)>,
     /// The form that is sent, if it is one.
     pub upload: Option<Upload>,
+    /// The key that it may go to, if there is only one.
+    pub bound: Option<Box<Bound>>,
+    /// Our id of what the upstream is asked to keep.
+    pub kept_id: Option<String>,
+    /// Our address, where the answer names it.
+    pub base_url: Option<String>,
     prompt_tokens: u64,
 }
 
@@ -114,11 +122,27 @@ impl Job {
             Unit::None => Units::default(),
             Unit::Images => Units { image_size, image_quality, ..Units::default() },
             Unit::Characters => Units { characters, ..Units::default() },
+            Unit::Video => Units {
+                video_ms: self.envelope.video_ms.unwrap_or(0),
+                video_size: image_size,
+                estimated: self.envelope.video_ms.is_some(),
+                ..Units::default()
+            },
             Unit::Audio => {
                 let audio_ms = self.envelope.file_bytes / SOUND_BYTES_PER_MS;
                 Units { audio_ms, estimated: true, ..Units::default() }
             }
         }
+    }
+
+    /// The path below `/v1/` that it is sent to.
+    pub fn path(&self) -> &str {
+        self.bound.as_ref().and_then(|bound| bound.path.as_deref()).unwrap_or(self.endpoint.path())
+    }
+
+    /// Whether its answer needs other ids than the upstream's.
+    pub fn keeps(&self) -> bool {
+        self.kept_id.is_some() || self.bound.is_some()
     }
 
     /// An estimate of the prompt's tokens.
@@ -132,15 +156,12 @@ impl Relay {
     pub(super) fn prepare(
         &self,
         call: Call,
+        asked: Asked,
         catalog: Arc<Catalog>,
         ticket: &mut Ticket,
     ) -> Result<(Job, Option<RateState>), Ending> {
-        self.open()?;
-        let Call { token, endpoint, body, at, arrived, session, class, passed, form, .. } = call;
-        let (envelope, upload) = match form {
-            Some(form) => (form.envelope, Some(form.upload)),
-            None => (Envelope::read(endpoint, body).map_err(bad_request)?, None),
-        };
+        let Call { token, endpoint, at, arrived, session, class, passed, base_url, .. } = call;
+        let Asked { envelope, upload, bound } = asked;
         ticket.asked(&envelope.model, envelope.stream);
         if !token.allows_model(&envelope.model) {
             return Err(Ending::ModelNotAllowed { model: envelope.model });
@@ -151,10 +172,20 @@ impl Relay {
         if model.routes.iter().all(|route| route.bar(&token) == Some(Bar::Group)) {
             return Err(Ending::ModelNotFound { model: envelope.model });
         }
-        let serves = |route: &Route| self.serves(route, endpoint);
+        if let Some(bound) = &bound {
+            let kind = if endpoint == Endpoint::Videos { JobKind::Video } else { JobKind::Response };
+            Self::check_bound(&catalog, bound.channel, bound.key, kind)?;
+        }
+        let serves = |route: &Route| match &bound {
+            Some(bound) if !bound.allows(route) => Serves::No,
+            _ => self.serves(route, endpoint),
+        };
         let mut reachable = model.routes.iter().filter(|route| route.bar(&token) != Some(Bar::Group));
         if reachable.all(|route| serves(route) == Serves::No) {
-            return Err(Ending::NotOnEndpoint { model: envelope.model, endpoint });
+            return Err(match bound {
+                Some(bound) => bound.without_route(&envelope.model),
+                None => Ending::NotOnEndpoint { model: envelope.model, endpoint },
+            });
         }
         let mut stages: Vec<Stage<'_>> = Vec::with_capacity(model.steps.len());
         for step in &model.steps {
@@ -182,6 +213,10 @@ impl Relay {
         // With one key there is no other to go to.
         let cached = prompt_tokens >= CACHED_FROM || session.is_some() || envelope.names_conversation();
         let conversation = if keys > 1 && cached { envelope.conversation(session.as_deref()) } else { None };
+        let tried = match &bound {
+            Some(bound) => self.parts.dispatch.only(&plan, bound.key),
+            None => Tried::default(),
+        };
         let now = self.parts.dispatch.now().steady;
         let call = desk::Call {
             plan,
@@ -193,10 +228,11 @@ impl Relay {
             class,
             arrived: now,
             deadline: now + most_wait,
-            tried: Tried::default(),
+            tried,
             place: None,
         };
         let public_model = model.name.clone();
+        let kept_id = id_to_keep(&envelope);
         let deadline = arrived + Duration::from_secs(settings.first_content_deadline_s.into());
         let job = Job {
             catalog,
@@ -208,6 +244,9 @@ impl Relay {
             deadline,
             passed,
             upload,
+            bound,
+            kept_id,
+            base_url,
             prompt_tokens,
         };
         Ok((job, rate))
@@ -267,10 +306,6 @@ fn add_stages<'a>(
         stages.push(Stage { routes: known, spill_ms: Some(leave) });
     }
     stages.push(Stage { routes: unknown, spill_ms });
-}
-
-fn bad_request(error: EnvelopeError) -> Ending {
-    Ending::BadRequest { message: error.message, param: error.param.map(str::to_owned) }
 }
 
 fn over_limit(over: OverLimit) -> Ending {

@@ -113,6 +113,24 @@ impl Db {
         row.map(UpstreamJob::try_from).transpose()
     }
 
+    /// Our id of what an upstream calls so, if the key and the token of `beside` made it too, and it is of its kind.
+    pub async fn find_upstream_job_of_key(
+        &self,
+        beside: &UpstreamJob,
+        upstream_id: &str,
+    ) -> StorageResult<Option<String>> {
+        Ok(on!(self.read, |pool| {
+            sqlx::query_scalar(
+                "SELECT id FROM upstream_jobs WHERE token_id = $1 AND kind = $2 AND key_id = $3 AND upstream_id = $4",
+            )
+            .bind(beside.token.0)
+            .bind(beside.kind.as_str())
+            .bind(beside.key.0)
+            .bind(upstream_id)
+            .fetch_optional(pool)
+        })?)
+    }
+
     /// A token's jobs, and whether there are more; [`StorageError::Missing`] if the page begins after a job that is not
     /// the token's.
     pub async fn upstream_jobs(
@@ -230,6 +248,10 @@ mod tests {
             assert_eq!(found.as_ref(), Some(&job));
             ids.push(job.id);
         }
+        let first = db.find_upstream_job(token, JobKind::Video, &ids[0]).await.unwrap().unwrap();
+        let second = db.find_upstream_job_of_key(&first, "theirs-1").await.unwrap();
+        assert_eq!(second.as_ref(), Some(&ids[1]));
+        assert_eq!(db.find_upstream_job_of_key(&first, "theirs-9").await.unwrap(), None);
         for (whose, kind) in [(other, JobKind::Video), (token, JobKind::Response)] {
             assert_eq!(db.find_upstream_job(whose, kind, &ids[0]).await.unwrap(), None);
         }

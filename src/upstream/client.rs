@@ -46,7 +46,7 @@ pub struct UpstreamCall<'a> {
     pub key: &'a Secret,
     /// Limits; only `connect` is kept here, the others are the caller's to keep.
     pub timeouts: EffectiveTimeouts,
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `DELETE`.
     pub method: Method,
     /// The path below `/v1/`, such as `chat/completions`, or a whole address.
     pub path: &'a str,
@@ -79,6 +79,8 @@ pub struct Extra {
     pub no_bearer: bool,
     /// Whether the answer may be of any type, not only JSON or events.
     pub accepts_any: bool,
+    /// Whether the path is that of one thing, so that the way there is not worth remembering.
+    pub one_off: bool,
     /// The body, in place of the call's.
     pub form: Option<FormBody>,
 }
@@ -180,7 +182,7 @@ impl Clients {
         call: UpstreamCall<'_>,
         extra: Extra,
     ) -> Result<UpstreamResponse, SendError> {
-        let route = self.route(&call)?;
+        let route = if extra.one_off { self.fresh_route(&call)? } else { self.route(&call)? };
         let mut headers = route.headers(&call)?;
         if extra.no_bearer && !route.headers.contains_key(header::AUTHORIZATION) {
             headers.remove(header::AUTHORIZATION);
@@ -254,6 +256,11 @@ impl Clients {
                 Some(_) => return Err(SendError::Garbled("compressed in a way that was not asked for")),
             };
         Ok(UpstreamResponse { status: status.as_u16(), headers, body, inflate })
+    }
+
+    fn fresh_route(&self, call: &UpstreamCall<'_>) -> Result<Arc<Route>, SendError> {
+        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.build(call).map(Arc::new)
     }
 
     fn route(&self, call: &UpstreamCall<'_>) -> Result<Arc<Route>, SendError> {

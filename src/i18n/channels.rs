@@ -108,9 +108,9 @@ texts! {
         too_many_models(max: usize): "At most {max} models." / "最多 {max} 个模型。";
         redirect_invalid(line: usize): "Line {line}: please write public = upstream, both without spaces." / "第 {line} 行：请写成 公开名称 = 上游名称，两者均不含空格。";
         too_many_redirects(max: usize): "At most {max} redirects." / "最多 {max} 条重定向。";
-        endpoints: "Endpoints" / "端点";
-        endpoints_hint: "What the upstream serves, separated by commas, such as chat, images, speech. Empty: what its provider is known to serve; what nobody knows is tried last." / "上游支持的端点，用逗号分隔，例如 chat, images, speech。留空：采用该提供商已知支持的端点；未知的端点会排在最后尝试。";
-        endpoint_unknown(name: &str, all: &str): "There is no endpoint “{name}”. Please use some of: {all}; or leave it empty." / "没有名为“{name}”的端点。请使用以下名称：{all}；也可留空。";
+        endpoints: "Endpoints" / "接口";
+        endpoints_hint: "What the upstream serves, separated by commas, such as chat, images, speech. Empty: what its provider is known to serve; what nobody knows is tried last." / "上游支持的接口，用逗号分隔，例如 chat, images, speech。留空：采用该提供商已知支持的接口；未知的接口会排在最后尝试。";
+        endpoint_unknown(name: &str, all: &str): "There is no endpoint “{name}”. Please use some of: {all}; or leave it empty." / "没有名为“{name}”的接口。请使用以下名称：{all}；也可留空。";
         group_invalid: "At most 20 groups of at most 50 characters each." / "最多 20 个分组，每个最多 50 个字符。";
         header_invalid(line: usize): "Line {line}: please write Name: value, in letters that HTTP headers allow." / "第 {line} 行：请写成 名称: 值，且只使用 HTTP 请求头允许的字符。";
         header_refused(name: &str): "“{name}” is set by the server itself; remove the line." / "“{name}”由服务器自行设置，请删除该行。";

@@ -36,7 +36,7 @@ texts! {
         remove_header: "A header that is no longer added; may be repeated" / "不再附加的请求头；可重复";
         proxy: "Outbound proxy: http://, https://, socks5:// or socks5h://; with a password as env:NAME or file:PATH" / "出站代理：http://、https://、socks5:// 或 socks5h://；带密码时写成 env:NAME 或 file:PATH";
         provider: "The provider whose rules hold for it, such as groq; empty: the one that the base URL belongs to, else generic [default: empty]" / "适用其规则的提供商，例如 groq；留空则按接口地址判断，无法判断时为 generic [默认值：空]";
-        channel_endpoint: "An endpoint that the upstream serves, such as images or speech; may be repeated [default: what its provider is known to serve]" / "上游支持的端点，例如 images 或 speech；可重复指定 [默认值：该提供商已知支持的端点]";
+        channel_endpoint: "An endpoint that the upstream serves, such as images or speech; may be repeated [default: what its provider is known to serve]" / "上游支持的接口，例如 images 或 speech；可重复指定 [默认值：该提供商已知支持的接口]";
         plan: "The provider's plan that limits depend on, such as free or credits of openrouter; empty: the provider's usual one [default: empty]" / "限额所依据的提供商套餐，例如 openrouter 的 free 或 credits；留空则为该提供商的常用套餐 [默认值：空]";
         protocol: "The protocol that it speaks: openai [default: openai]" / "使用的协议：openai [默认值：openai]";
         connect_ms: "Limit for connecting, in milliseconds; else the server's" / "连接时限（毫秒）；未设置时用服务器的设置";

@@ -11,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use tokio::sync::Semaphore;
 
 use crate::{
     model::id::RequestId,
@@ -19,17 +20,20 @@ use crate::{
 };
 
 /// Larger forms go to a file.
-const HELD_BYTES: usize = 512 << 10;
+const HELD_BYTES: usize = 256 << 10;
 
-/// A file is written in pieces of this size. Fifty uploads at a time are to take some megabytes together.
-const WRITTEN_BYTES: usize = 128 << 10;
+/// Files are written and read in pieces of this size. Fifty uploads at a time are to take some megabytes together.
+const PIECE_BYTES: usize = 64 << 10;
 
-/// A file is read in pieces of this size.
-const READ_BYTES: usize = 128 << 10;
+/// How many files are written to or read from at a time. Each takes a thread, and an allocator keeps memory for each thread.
+const DISK_THREADS: usize = 4;
 
 /// Where large forms are kept while they are sent on: a folder of the data folder. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct UploadFolder(Arc<Path>);
+pub struct UploadFolder {
+    path: Arc<Path>,
+    disk: Arc<Semaphore>,
+}
 
 impl UploadFolder {
     /// The folder `path`, empty: what a process that was killed left there is deleted. If that does not work, uploads that
@@ -45,16 +49,25 @@ impl UploadFolder {
         if let Err(error) = empty() {
             tracing::error!(%error, folder = %path.display(), "large uploads cannot be kept");
         }
-        Self(path.into())
+        Self { path: path.into(), disk: Arc::new(Semaphore::new(DISK_THREADS)) }
     }
 
     /// A file that is gone once nobody holds it open.
     fn file(&self, id: RequestId) -> io::Result<File> {
-        let path = self.0.join(id.to_string());
+        let path = self.path.join(id.to_string());
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         fs::remove_file(&path)?;
         Ok(file)
     }
+}
+
+/// Does something with a file on a thread that may wait.
+async fn on_disk<T: Send + 'static>(
+    disk: &Semaphore,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let _turn = disk.acquire().await.map_err(io::Error::other)?;
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 /// A form while it is read. It is written anew, with the boundary of ours and without the model's name, for which it keeps the
@@ -98,27 +111,32 @@ impl Draft {
     /// # Errors
     /// As [`begin`](Self::begin). Dropping the future loses what it should write: drop the draft then.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.held.extend_from_slice(bytes);
-        self.length += bytes.len() as u64;
-        let most = if self.file.is_some() { WRITTEN_BYTES } else { HELD_BYTES };
-        if self.held.len() > most { self.flush().await } else { Ok(()) }
+        for piece in bytes.chunks(PIECE_BYTES) {
+            self.held.extend_from_slice(piece);
+            self.length += piece.len() as u64;
+            let most = if self.file.is_some() { PIECE_BYTES } else { HELD_BYTES };
+            if self.held.len() > most {
+                self.flush().await?;
+            }
+        }
+        Ok(())
     }
 
     async fn flush(&mut self) -> io::Result<()> {
         let (held, file) = (std::mem::take(&mut self.held), self.file.clone());
         let (folder, id) = (self.folder.clone(), self.id);
-        let written = tokio::task::spawn_blocking(move || {
+        let disk = self.folder.disk.clone();
+        let written = on_disk(&disk, move || {
             let file = match file {
                 Some(file) => file,
                 None => Arc::new(folder.file(id)?),
             };
             (&*file).write_all(&held)?;
-            let mut held = held;
-            held.clear();
-            held.shrink_to(2 * WRITTEN_BYTES);
-            io::Result::Ok((file, held))
+            Ok((file, held))
         });
-        let (file, held) = written.await.map_err(io::Error::other)??;
+        let (file, mut held) = written.await?;
+        held.clear();
+        held.shrink_to(2 * PIECE_BYTES);
         self.file = Some(file);
         self.held = held;
         Ok(())
@@ -140,6 +158,7 @@ impl Draft {
             length: self.length,
             held: std::mem::take(&mut self.held).into(),
             file: self.file,
+            disk: self.folder.disk,
         })
     }
 }
@@ -151,6 +170,7 @@ pub struct Upload {
     /// All of it, if there is no file.
     held: Bytes,
     file: Option<Arc<File>>,
+    disk: Arc<Semaphore>,
     /// Without the model's name.
     length: u64,
     model_at: u64,
@@ -176,20 +196,17 @@ impl Upload {
             let piece = self.held.slice(from as usize..to as usize);
             return stream::once(std::future::ready(Ok(piece))).boxed();
         };
+        let disk = self.disk.clone();
         stream::try_unfold(from, move |at| {
-            let file = file.clone();
+            let (file, disk) = (file.clone(), disk.clone());
             async move {
-                let length = (to - at).min(READ_BYTES as u64) as usize;
+                let length = (to - at).min(PIECE_BYTES as u64) as usize;
                 if length == 0 {
                     return Ok(None);
                 }
-                let read = tokio::task::spawn_blocking(move || {
-                    let mut piece = vec![0; length];
-                    file.read_exact_at(&mut piece, at)?;
-                    io::Result::Ok(Bytes::from(piece))
-                });
-                let piece = read.await.map_err(io::Error::other)??;
-                Ok(Some((piece, at + length as u64)))
+                let mut piece = vec![0; length];
+                let read = on_disk(&disk, move || file.read_exact_at(&mut piece, at).map(|()| piece));
+                Ok(Some((Bytes::from(read.await?), at + length as u64)))
             }
         })
         .boxed()

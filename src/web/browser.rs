@@ -82,6 +82,7 @@ impl Browser {
             dispatch: dispatch.clone(),
             meters: meters.clone(),
             recorder,
+            uploads: relay::upload::UploadFolder::open(folder.path().join("uploads")),
             clock: clock.clone(),
             draining: drain.started.clone(),
             drained: drain.deadline.clone(),

@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// How much of what has arrived is looked at in one go.
+const STEP_BYTES: usize = 64 << 10;
+
 fn bad(message: &str) -> Ending {
     Ending::BadRequest { message: message.to_owned(), param: None }
 }
@@ -41,7 +44,8 @@ pub(super) async fn read(
         super::body::discard(body, headers, limit).await;
         return Err(bad("A form cannot be compressed; send it as it is."));
     }
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let declared =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > limit as u64) {
         return Err(Ending::TooLarge { limit });
     }
@@ -96,24 +100,26 @@ async fn collect(
             }
         })?;
         let Ok(data) = frame.into_data() else { continue };
-        scanner.push(&data);
-        drop(data);
-        while let Some(piece) = scanner.next()? {
-            match piece {
-                Piece::Begin(part) => {
-                    fields.begin(&part).map_err(refused)?;
-                    draft.begin(&part).await?;
-                    if fields.is_in_model() {
-                        draft.place_model();
+        // In small steps, so that little of it is there twice.
+        for step in data.chunks(STEP_BYTES) {
+            scanner.push(step);
+            while let Some(piece) = scanner.next()? {
+                match piece {
+                    Piece::Begin(part) => {
+                        fields.begin(&part).map_err(refused)?;
+                        draft.begin(&part).await?;
+                        if fields.is_in_model() {
+                            draft.place_model();
+                        }
                     }
-                }
-                Piece::Data(data) => {
-                    fields.data(&data).map_err(refused)?;
-                    if !fields.is_in_model() {
-                        draft.write(&data).await?;
+                    Piece::Data(data) => {
+                        fields.data(&data).map_err(refused)?;
+                        if !fields.is_in_model() {
+                            draft.write(&data).await?;
+                        }
                     }
+                    Piece::End => fields.end().map_err(refused)?,
                 }
-                Piece::End => fields.end().map_err(refused)?,
             }
         }
     }
@@ -123,4 +129,3 @@ async fn collect(
     let envelope = fields.envelope().map_err(refused)?;
     Ok(Form { envelope, upload: draft.finish().await? })
 }
-

@@ -159,7 +159,7 @@ async fn a_parameter_that_is_not_known_or_out_of_range_is_named() {
         ("/api/usage?status=abc", "status"),
         ("/api/usage?from=yesterday", "from"),
         ("/api/usage?stream=maybe", "stream"),
-        ("/api/usage?endpoint=images", "endpoint"),
+        ("/api/usage?endpoint=pictures", "endpoint"),
         ("/api/usage?result=odd", "result"),
         ("/api/usage?cursor=x", "cursor"),
         ("/api/usage?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "to"),

@@ -240,7 +240,8 @@ impl Relay {
         if matches!(call.ask, JobAsk::Content { .. }) {
             return self.content(&job, response, timeouts).await;
         }
-        let body = read_whole(Body::default(), &mut response, first_by, timeouts.idle, MAX_ANSWER_BYTES).await;
+        let body =
+            read_whole(Body::default(), &mut response, first_by, timeouts.idle, MAX_ANSWER_BYTES).await;
         let body = body.map_err(|failure| failed(&job, &failure))?;
         let answer = self.renamed(call, &job, &body).await?;
         Ok(json_answer(&answer))
@@ -254,17 +255,13 @@ impl Relay {
             return rename(&value, &job.upstream_id, &job.id).ok_or_else(unusable);
         }
         let mut answer = rewrite(&value, &names(job, &call.base_url)).ok_or_else(unusable)?.body;
+        self.rename_source(job, &mut answer).await?;
         if job.kind == JobKind::Video {
             let noted = self.parts.db.note_job_answer(&job.id, &kept_answer(&answer)).await;
             if let Err(error) = noted {
                 // The client has its answer all the same; lists show an older one.
                 tracing::warn!(%error, "how a video stands cannot be noted");
             }
-        }
-        if let Some(theirs) = answer["previous_response_id"].as_str() {
-            let db = &self.parts.db;
-            let found = db.find_upstream_job_of_key(job, theirs).await.map_err(|error| unreadable(&error))?;
-            answer["previous_response_id"] = found.map_or(Value::Null, Value::from);
         }
         Ok(answer)
     }
@@ -273,7 +270,8 @@ impl Relay {
         let listed = self.parts.db.upstream_jobs(call.token.id, call.kind, page).await;
         let (jobs, has_more) = listed.map_err(|error| match error {
             StorageError::Missing => Ending::BadRequest {
-                message: "There is nothing with this id to go on after; leave out 'after' to begin anew.".into(),
+                message: "There is nothing with this id to go on after; leave out 'after' to begin anew."
+                    .into(),
                 param: Some("after".into()),
             },
             error => unreadable(&error),

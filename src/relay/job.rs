@@ -28,7 +28,7 @@ use crate::{
         upstream_job::JobKind,
         usage::Units,
     },
-    protocol::envelope::{Envelope, EnvelopeError},
+    protocol::envelope::Envelope,
     scheduler::{
         desk,
         limit::Cost,

@@ -135,7 +135,8 @@ impl Relay {
         kind: JobKind,
         id: &str,
     ) -> Result<UpstreamJob, Ending> {
-        let found = self.parts.db.find_upstream_job(token, kind, id).await.map_err(|error| unreadable(&error))?;
+        let found =
+            self.parts.db.find_upstream_job(token, kind, id).await.map_err(|error| unreadable(&error))?;
         found.ok_or(Ending::NoSuchJob { kind })
     }
 
@@ -168,7 +169,8 @@ impl Relay {
                 base_url: job.base_url.as_deref().unwrap_or_default(),
             };
             let value: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let answer = rewrite(&value, &names).ok_or(Ending::UpstreamFailed)?;
+            let mut answer = rewrite(&value, &names).ok_or(Ending::UpstreamFailed)?;
+            self.rename_source(&keep.row, &mut answer.body).await?;
             let kept = kept_answer(&answer.body);
             keep.write(answer.upstream_id, Some(kept)).await?;
             return Ok(answer.body.to_string().into());
@@ -181,8 +183,24 @@ impl Relay {
         Ok(renamed)
     }
 
+    /// Writes our id of what something was made of in place of the upstream's; `null` if it was not made here.
+    pub(super) async fn rename_source(&self, job: &UpstreamJob, answer: &mut Value) -> Result<(), Ending> {
+        for field in ["previous_response_id", "remixed_from_video_id"] {
+            let Some(theirs) = answer.get(field).and_then(Value::as_str) else { continue };
+            let found = self.parts.db.find_upstream_job_of_key(job, theirs).await;
+            let ours = found.map_err(|error| unreadable(&error))?;
+            answer[field] = ours.map_or(Value::Null, Value::from);
+        }
+        Ok(())
+    }
+
     /// Whether the key that a call is bound to may be asked.
-    pub(super) fn check_bound(catalog: &Catalog, channel: ChannelId, key: KeyId, kind: JobKind) -> Result<(), Ending> {
+    pub(super) fn check_bound(
+        catalog: &Catalog,
+        channel: ChannelId,
+        key: KeyId,
+        kind: JobKind,
+    ) -> Result<(), Ending> {
         let entry = catalog.channel(channel).filter(|entry| entry.channel.enabled);
         let usable = entry.is_some_and(|entry| entry.keys.iter().any(|its| its.id == key && its.enabled));
         if usable { Ok(()) } else { Err(Ending::JobUnreachable { kind }) }

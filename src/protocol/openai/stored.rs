@@ -92,7 +92,8 @@ mod tests {
         assert_eq!(theirs.as_deref(), Some("resp_theirs"));
         let expected = r#"{"id":"resp_ours", "output":[{"id":"msg_1"}],"previous_response_id":"resp_before","store":true}"#;
         assert_eq!(std::str::from_utf8(&renamed).unwrap(), expected);
-        let event = format!(r#"{{"type":"response.created","response":{}}}"#, std::str::from_utf8(&answer).unwrap());
+        let event =
+            format!(r#"{{"type":"response.created","response":{}}}"#, std::str::from_utf8(&answer).unwrap());
         let (renamed, theirs) = ids().rename_in_event(&event.into());
         assert_eq!(theirs.as_deref(), Some("resp_theirs"));
         let text = std::str::from_utf8(&renamed).unwrap();
@@ -105,7 +106,13 @@ mod tests {
         assert_eq!(ids().rename(&answer), (answer.clone(), None));
         let answer = Bytes::from_static(br#"{"id":"resp_theirs"}"#);
         assert_eq!(StoredIds::default().rename(&answer), (answer.clone(), None));
-        for odd in [&br#"{"id":7}"#[..], b"[]", b"\xff", br#"{"id":".."}"#, br#"{"type":"response.output_text.delta"}"#] {
+        for odd in [
+            &br#"{"id":7}"#[..],
+            b"[]",
+            b"\xff",
+            br#"{"id":".."}"#,
+            br#"{"type":"response.output_text.delta"}"#,
+        ] {
             let odd = Bytes::from_static(odd);
             assert_eq!(ids().rename(&odd), (odd.clone(), None));
             assert_eq!(ids().rename_in_event(&odd), (odd.clone(), None));

@@ -71,7 +71,8 @@ async fn content(
     request: Request,
 ) -> Response {
     let range = request.headers().get(header::RANGE).cloned();
-    let ask = passed(query.as_deref(), &["variant", "index"]).map(|query| JobAsk::Content { id, query, range });
+    let ask =
+        passed(query.as_deref(), &["variant", "index"]).map(|query| JobAsk::Content { id, query, range });
     ask_for(&site, JobKind::Video, ask, request).await
 }
 
@@ -85,9 +86,13 @@ async fn show_response(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Response {
-    let streams = Fields::parse(query.as_deref().unwrap_or_default().as_bytes()).all("stream").any(|on| on == "true");
+    let streams =
+        Fields::parse(query.as_deref().unwrap_or_default().as_bytes()).all("stream").any(|on| on == "true");
     let ask = if streams {
-        Err(bad("stream", "a stored response is not streamed again; leave it out, and ask until it is completed"))
+        Err(bad(
+            "stream",
+            "a stored response is not streamed again; leave it out, and ask until it is completed",
+        ))
     } else {
         passed(query.as_deref(), &["include", "include[]"]).map(|query| JobAsk::Show { id, query })
     };
@@ -135,7 +140,9 @@ async fn ask_for(site: &Site, kind: JobKind, ask: Result<JobAsk, Ending>, reques
     let base_url = PublicUrl::of(&catalog.settings, &parts.headers, https).base_url();
     drop(catalog);
     match ask {
-        Ok(ask) => into_response(site.relay.follow(JobCall { request_id, token, at, kind, base_url, ask }).await),
+        Ok(ask) => {
+            into_response(site.relay.follow(JobCall { request_id, token, at, kind, base_url, ask }).await)
+        }
         Err(ending) => refused(ending),
     }
 }
@@ -147,25 +154,28 @@ pub(super) fn base_url(site: &Site, endpoint: Endpoint, headers: &HeaderMap, htt
 }
 
 fn bad(param: &str, rule: &str) -> Ending {
-    Ending::BadRequest { message: format!("Invalid value for '{param}': {rule}."), param: Some(param.to_owned()) }
+    Ending::BadRequest {
+        message: format!("Invalid value for '{param}': {rule}."),
+        param: Some(param.to_owned()),
+    }
 }
 
 fn page(query: Option<&str>) -> Result<JobPage, Ending> {
     let fields = Fields::parse(query.unwrap_or_default().as_bytes());
-    let find = |name: &str| fields.all(name).last().filter(|value| !value.is_empty());
+    let find = |name: &str| fields.all(name).last().filter(|value| !value.is_empty()).map(str::to_owned);
     let limit = match find("limit") {
         None => USUAL_PAGE,
-        Some(text) => u32::from_str(text)
+        Some(text) => u32::from_str(&text)
             .ok()
             .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
             .ok_or_else(|| bad("limit", "it must be a whole number from 1 to 100"))?,
     };
-    let newest_first = match find("order") {
+    let newest_first = match find("order").as_deref() {
         None | Some("desc") => true,
         Some("asc") => false,
         Some(_) => return Err(bad("order", "it must be asc or desc")),
     };
-    Ok(JobPage { after: find("after").map(str::to_owned), limit, newest_first })
+    Ok(JobPage { after: find("after"), limit, newest_first })
 }
 
 /// The fields of a query that an upstream gets, written anew.

@@ -301,6 +301,7 @@ impl App {
         };
         tasks.spawn("notifications", jobs::notices::run(noticing, tasks.stopping()));
         let relay = Arc::new(Relay::new(relay::Parts {
+            db: db.clone(),
             uploads: relay::upload::UploadFolder::open(folder.uploads()),
             catalog: catalog.clone(),
             clients: clients.clone(),

@@ -312,6 +312,12 @@ impl Dispatch {
         PlannedCall { plan, set, usual_output }
     }
 
+    /// What a call of this plan that may only go to one key begins with.
+    pub fn only(&self, plan: &Plan, key: KeyId) -> Tried {
+        let stems = plan.tiers.iter().flat_map(|tier| &tier.stems).map(|(stem, _)| *stem);
+        self.lock().all_but(stems, key)
+    }
+
     /// Waits until the call may be sent: at once, or in line until its deadline. The permit says where to; the call comes
     /// back for the next attempt. Dropping the future frees the place in line.
     pub async fn acquire(&self, call: Call) -> Result<Granted, Refusal> {

@@ -87,6 +87,7 @@ texts! {
         pictures: "Pictures" / "图片";
         characters: "Characters spoken" / "朗读字符数";
         sound: "Sound heard" / "音频时长";
+        video: "Video made" / "视频时长";
         reasoning_tokens: "of these reasoning" / "其中推理";
         waterfall: "Course of the call" / "调用过程";
         waterfall_summary(count: usize, total: &str): "{count} upstream attempts over {total}; the table below has the same figures" / "共 {count} 次上游尝试，总计 {total}；下表列出相同数据";

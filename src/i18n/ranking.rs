@@ -54,7 +54,7 @@ texts! {
         unpin: "Unpin" / "取消置顶";
         to_top: "Move to the top" / "移到首位";
         pin_model(model: &str): "Pin {model}" / "将 {model} 置顶";
-        unpin_model(model: &str): "Unpin {model}" / "取消 {model} 的置顶";
+        unpin_model(model: &str): "Unpin {model}" / "取消置顶 {model}";
         to_top_model(model: &str): "Move {model} to the top" / "将 {model} 移到首位";
         was_put_first(model: &str, chain: &str): "{model} is at the top of {chain}." / "{model} 已位于 {chain} 的首位。";
         was_pinned(model: &str, chain: &str): "{model} is pinned in {chain}." / "已将 {model} 置顶于 {chain}。";

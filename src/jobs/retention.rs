@@ -23,6 +23,10 @@ const KEEP_TOKEN_VALUES: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long the spending of a past quota period is kept; three of the longest periods.
 const KEEP_SPENDING: Duration = Duration::from_secs(93 * 24 * 60 * 60);
 
+/// How long it is known which key made a video or stored a response. OpenAI keeps responses for 30 days, and videos for a day
+/// (<https://platform.openai.com/docs/guides/your-data>).
+const KEEP_JOBS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// What a run deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Deleted {
@@ -32,6 +36,8 @@ pub struct Deleted {
     pub sessions: u64,
     /// Replaced token values.
     pub token_values: u64,
+    /// Videos and stored responses, as far as this server knows them.
+    pub jobs: u64,
 }
 
 /// Deletes usage rows older than `retention_days`, sessions that have ended, token values whose grace time ended 30
@@ -49,6 +55,7 @@ pub async fn run_once(db: &Db, now: UnixMs, retention_days: u32) -> StorageResul
     }
     deleted.sessions = db.delete_ended_sessions(now).await?;
     deleted.token_values = db.delete_replaced_token_values(now - KEEP_TOKEN_VALUES).await?;
+    deleted.jobs = db.delete_upstream_jobs_before(now - KEEP_JOBS).await?;
     db.delete_spending_before(now - KEEP_SPENDING).await?;
     Ok(deleted)
 }

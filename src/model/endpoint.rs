@@ -39,6 +39,8 @@ named_enum! {
         Moderations = "moderations",
         /// `/v1/rerank`.
         Rerank = "rerank",
+        /// `/v1/videos`.
+        Videos = "videos",
     }
 }
 
@@ -49,6 +51,8 @@ pub enum RequestBody {
     Json,
     /// A form with files, `multipart/form-data`.
     Form,
+    /// Either, by the request's type; of a form the file may be missing.
+    Either,
 }
 
 /// What an answer looks like.
@@ -74,6 +78,8 @@ pub enum Dialect {
     Moderation,
     /// `results` or `data` with scores.
     Ranking,
+    /// What becomes of a video, with an `id` to ask for it by.
+    Video,
 }
 
 /// What is counted beside tokens.
@@ -87,6 +93,8 @@ pub enum Unit {
     Characters,
     /// Time of the sound.
     Audio,
+    /// Time of the video, with its size.
+    Video,
 }
 
 /// What the value of a field with text must be.
@@ -278,6 +286,19 @@ const RERANK: Shape = Shape {
     ..JSON
 };
 
+const VIDEOS: Shape = Shape {
+    path: "videos",
+    body: RequestBody::Either,
+    dialect: Dialect::Video,
+    texts: &[required("prompt", TextForm::Text)],
+    file: Some("input_reference"),
+    unit: Unit::Video,
+    max_answer_bytes: 1 << 20,
+    // One picture or a short video to begin with.
+    max_form_bytes: 128 << 20,
+    ..JSON
+};
+
 impl Endpoint {
     /// Its row in the table.
     pub const fn shape(self) -> &'static Shape {
@@ -296,6 +317,7 @@ impl Endpoint {
             Self::Translations => &TRANSLATIONS,
             Self::Moderations => &MODERATIONS,
             Self::Rerank => &RERANK,
+            Self::Videos => &VIDEOS,
         }
     }
 
@@ -380,8 +402,8 @@ mod tests {
         assert_eq!(paths.len(), Endpoint::ALL.len());
         for endpoint in Endpoint::ALL {
             let shape = endpoint.shape();
-            assert_eq!(shape.body == RequestBody::Form, shape.max_form_bytes > 0, "{endpoint}");
-            assert_eq!(shape.body == RequestBody::Form, shape.file.is_some(), "{endpoint}");
+            assert_eq!(shape.body != RequestBody::Json, shape.max_form_bytes > 0, "{endpoint}");
+            assert_eq!(shape.body != RequestBody::Json, shape.file.is_some(), "{endpoint}");
         }
     }
 

@@ -21,5 +21,6 @@ pub mod secret;
 pub mod settings;
 pub mod time;
 pub mod token;
+pub mod upstream_job;
 pub mod usage;
 pub mod user;

@@ -122,6 +122,12 @@ pub struct Units {
     /// Characters that were spoken.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub characters: u64,
+    /// Milliseconds of video that were asked for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub video_ms: u64,
+    /// The video's size, such as `1280x720`, at most 20 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_size: Option<String>,
     /// Whether some of this is our estimate, not the upstream's or what we counted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
@@ -135,20 +141,22 @@ impl Units {
     /// What an answer says, and where it says nothing what was asked for.
     #[must_use]
     pub fn completed(self, said: Self) -> Self {
-        let heard = said.audio_ms > 0;
+        let heard = said.audio_ms > 0 || said.video_ms > 0;
         Self {
             images: said.images,
             image_size: said.image_size.or(self.image_size),
             image_quality: said.image_quality.or(self.image_quality),
-            audio_ms: if heard { said.audio_ms } else { self.audio_ms },
+            audio_ms: if said.audio_ms > 0 { said.audio_ms } else { self.audio_ms },
             characters: self.characters,
+            video_ms: if said.video_ms > 0 { said.video_ms } else { self.video_ms },
+            video_size: said.video_size.or(self.video_size),
             estimated: self.estimated && !heard,
         }
     }
 
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
-        self.images == 0 && self.audio_ms == 0 && self.characters == 0
+        self.images == 0 && self.audio_ms == 0 && self.characters == 0 && self.video_ms == 0
     }
 }
 

@@ -94,13 +94,23 @@ pub struct Envelope {
     pub plain_text: bool,
     /// The length of the files that came with it; only of forms.
     pub file_bytes: u64,
+    /// How long the video shall be, in milliseconds, if the client says.
+    pub video_ms: Option<u64>,
+    /// Whether the upstream shall store the response; only of responses.
+    pub stores: bool,
+    /// The stored response that this one goes on from: our id as the client sent it.
+    pub previous: Option<String>,
     body: Bytes,
     model_span: Range<usize>,
     /// Whether the model is ours, to be written into a body that names none.
     model_added: bool,
+    /// Whether the model is not sent at all.
+    model_unsent: bool,
     session_span: Option<Range<usize>>,
     user_span: Option<Range<usize>>,
     usage_patch: Option<UsagePatch>,
+    /// Where the id of the previous response stands, and the upstream's to write there.
+    previous_patch: Option<(Range<usize>, String)>,
     texts: Vec<(Range<usize>, TextKind)>,
 }
 
@@ -145,6 +155,11 @@ impl Envelope {
     /// The body is not a JSON object in UTF-8, is nested more than [`MAX_DEPTH`] deep, lacks `model` or the field that
     /// holds its text, names a field that is read here twice, or gives one of them a wrong type or value.
     pub fn read(endpoint: Endpoint, body: Bytes) -> Result<Self, EnvelopeError> {
+        Self::read_as(endpoint, body, None)
+    }
+
+    /// The same, for a request whose model is known without being named.
+    fn read_as(endpoint: Endpoint, body: Bytes, known_model: Option<&str>) -> Result<Self, EnvelopeError> {
         let text = std::str::from_utf8(&body).map_err(|error| {
             EnvelopeError::body(format!(
                 "The request body is not valid UTF-8 (byte {}).",
@@ -173,6 +188,7 @@ impl Envelope {
         }
         let content = read.content(shape, text)?;
         let (model, model_span, model_added) = match read.model {
+            _ if let Some(known) = known_model => (checked_model(known.to_owned())?, 0..0, false),
             Some(value) => (model_name(value)?, span(text, value.get()), false),
             None if endpoint == Endpoint::Moderations => {
                 let inside = text.len() - text.trim_ascii_start().len() + 1;
@@ -185,10 +201,16 @@ impl Envelope {
         if stream && !shape.streams {
             return Err(EnvelopeError::field("stream", no_stream(endpoint)));
         }
-        if flag(read.background, "background")?.unwrap_or(false) {
-            let rule = "responses are not kept here, so they cannot be made in the background";
+        let stores = endpoint == Endpoint::Responses && flag(read.store, "store")?.unwrap_or(true);
+        if flag(read.background, "background")?.unwrap_or(false) && !stores {
+            let rule = "a response that is not stored cannot be made in the background; leave out `store`";
             return Err(EnvelopeError::field("background", rule));
         }
+        let previous = read.previous.filter(|value| value.get() != "null").map(previous_id).transpose()?;
+        let previous_patch = read
+            .previous
+            .filter(|_| previous.is_some())
+            .map(|value| (span(text, value.get()), value.get().to_owned()));
         let (include_usage, usage_patch) = match shape.dialect {
             Dialect::Chat | Dialect::Completion => read.usage(text, model_span.end)?,
             _ => (false, None),
@@ -219,8 +241,13 @@ impl Envelope {
             characters,
             plain_text: false,
             file_bytes: 0,
+            video_ms: read.seconds.and_then(|value| video_ms(value.get().trim_matches('"'))),
+            stores,
+            previous,
+            previous_patch,
             model_span,
             model_added,
+            model_unsent: false,
             session_span: read.session.map(|value| span(text, value.get())),
             user_span: read.user.map(|value| span(text, value.get())),
             usage_patch: usage_patch.filter(|_| stream),
@@ -248,14 +275,36 @@ impl Envelope {
             characters: 0,
             plain_text: false,
             file_bytes: 0,
+            video_ms: None,
+            stores: false,
+            previous: None,
+            previous_patch: None,
             model_span: 0..0,
             model_added: false,
+            model_unsent: false,
             session_span: None,
             user_span: None,
             usage_patch: None,
             texts: vec![(0..quoted.len(), TextKind::Prompt)],
             body: quoted.into(),
         })
+    }
+
+    /// A request to make a video anew with another prompt: it names no model, `model` is that of the video.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn of_remix(model: &str, body: Bytes) -> Result<Self, EnvelopeError> {
+        let mut envelope = Self::read_as(Endpoint::Videos, body, Some(model))?;
+        envelope.model_unsent = true;
+        Ok(envelope)
+    }
+
+    /// Writes the upstream's id of the previous response where the client wrote ours.
+    pub fn set_previous(&mut self, upstream_id: &str) {
+        if let Some((_, text)) = &mut self.previous_patch {
+            *text = quoted(upstream_id);
+        }
     }
 
     /// Whether the client says which conversation it is.
@@ -308,7 +357,10 @@ impl Envelope {
             model = format!(r#""model":{model},"#);
         }
         let mut patches: Vec<(Range<usize>, &str)> = Vec::with_capacity(2);
-        if self.body[self.model_span.clone()] != *model.as_bytes() {
+        if let Some((range, text)) = &self.previous_patch {
+            patches.push((range.clone(), text));
+        }
+        if !self.model_unsent && self.body[self.model_span.clone()] != *model.as_bytes() {
             patches.push((self.model_span.clone(), &model));
         }
         if let Some((range, text)) = self.usage_patch.as_ref().filter(|_| ask_usage) {
@@ -339,6 +391,9 @@ struct Fields<'a> {
     stream_format: Option<&'a RawValue>,
     stream_options: Option<&'a RawValue>,
     background: Option<&'a RawValue>,
+    store: Option<&'a RawValue>,
+    previous: Option<&'a RawValue>,
+    seconds: Option<&'a RawValue>,
     max_tokens: Option<&'a RawValue>,
     max_completion_tokens: Option<&'a RawValue>,
     n: Option<&'a RawValue>,
@@ -381,7 +436,16 @@ impl<'a> Fields<'a> {
             }
             "n" if generates || shape.unit == Unit::Images => (&mut self.n, "n"),
             "best_of" if endpoint == Endpoint::Completions => (&mut self.best_of, "best_of"),
-            "size" if shape.unit == Unit::Images => (&mut self.size, "size"),
+            "store" if endpoint == Endpoint::Responses => (&mut self.store, "store"),
+            "previous_response_id" if endpoint == Endpoint::Responses => {
+                (&mut self.previous, "previous_response_id")
+            }
+            "seconds" if shape.unit == Unit::Video => (&mut self.seconds, "seconds"),
+            // OpenRouter's name for it.
+            "duration" if shape.unit == Unit::Video && self.seconds.is_none() => {
+                (&mut self.seconds, "duration")
+            }
+            "size" if matches!(shape.unit, Unit::Images | Unit::Video) => (&mut self.size, "size"),
             "quality" if shape.unit == Unit::Images => (&mut self.quality, "quality"),
             // What is no short text names nothing. These are the upstream's to judge.
             "prompt_cache_key" | "session_id" | "user" => {
@@ -528,6 +592,25 @@ fn model_name(value: &RawValue) -> Result<String, EnvelopeError> {
     let model: String =
         serde_json::from_str(value.get()).map_err(|_| rule("it must be a string of valid characters"))?;
     checked_model(model)
+}
+
+/// The longest id of a stored response, in bytes.
+const MAX_ID_BYTES: usize = 200;
+
+/// The id of a previous response.
+fn previous_id(value: &RawValue) -> Result<String, EnvelopeError> {
+    let id: Option<String> = serde_json::from_str(value.get()).ok();
+    id.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()))
+        .ok_or(EnvelopeError::field("previous_response_id", "it must be the id of a stored response"))
+}
+
+/// The longest video that is believed, in seconds: a day.
+const MAX_VIDEO_SECONDS: f64 = 86_400.0;
+
+/// A number of seconds in milliseconds.
+pub(super) fn video_ms(seconds: &str) -> Option<u64> {
+    let seconds: f64 = seconds.trim().parse().ok()?;
+    (seconds > 0.0 && seconds <= MAX_VIDEO_SECONDS).then_some((seconds * 1000.0) as u64)
 }
 
 /// A model's name, if it can be one.

@@ -6,7 +6,7 @@ use super::{
     envelope::{Envelope, EnvelopeError},
     multipart::Part,
 };
-use crate::model::endpoint::{Dialect, Endpoint};
+use crate::model::endpoint::{Dialect, Endpoint, RequestBody};
 
 /// The most bytes that a text may have; prompts of OpenAI's pictures have at most 32,000 characters
 /// (<https://platform.openai.com/docs/api-reference/images/createEdit#images-createedit-prompt>).
@@ -20,7 +20,7 @@ const MAX_PARTS: usize = 100;
 
 /// The texts that are read, each of which may be sent once. Others pass.
 const READ_ONCE: &[&str] =
-    &["model", "prompt", "stream", "n", "size", "quality", "response_format", "background"];
+    &["model", "prompt", "stream", "n", "size", "quality", "response_format", "background", "seconds"];
 
 /// The part that is being read.
 #[derive(Debug, Default)]
@@ -66,6 +66,11 @@ impl FormFields {
         self.endpoint.shape().file.unwrap_or("file")
     }
 
+    /// Whether a form without the file is refused.
+    fn needs_file(&self) -> bool {
+        self.endpoint.shape().body == RequestBody::Form
+    }
+
     /// A part begins.
     ///
     /// # Errors
@@ -88,7 +93,8 @@ impl FormFields {
             (Some(at), Some(_)) => {
                 return Err(EnvelopeError::field(READ_ONCE[at], "it must be a text, not a file"));
             }
-            (None, None) if is_file_field => {
+            // Where the file may be missing, a text may name one.
+            (None, None) if is_file_field && self.needs_file() => {
                 return Err(EnvelopeError::field(file, "it must be a file with a file name"));
             }
             // Some servers match names without regard to case and would take this one for the real one.
@@ -159,8 +165,11 @@ impl FormFields {
     pub fn envelope(self) -> Result<Envelope, EnvelopeError> {
         let shape = self.endpoint.shape();
         let file = self.file_field();
-        let file_bytes = self.file_bytes.ok_or(EnvelopeError::missing(file))?;
-        let [model, prompt, stream, n, size, quality, response_format, _] = self.texts;
+        let file_bytes = match self.file_bytes {
+            None if self.needs_file() => return Err(EnvelopeError::missing(file)),
+            bytes => bytes.unwrap_or(0),
+        };
+        let [model, prompt, stream, n, size, quality, response_format, _, seconds] = self.texts;
         let model = model.ok_or(EnvelopeError::missing("model"))?;
         if let Some(field) = shape.texts.iter().find(|field| field.required)
             && prompt.as_deref().is_none_or(|prompt| prompt.trim().is_empty())
@@ -192,6 +201,7 @@ impl FormFields {
         envelope.plain_text = plain_text && shape.dialect == Dialect::Transcript;
         envelope.picture = (short(size), short(quality));
         envelope.file_bytes = file_bytes;
+        envelope.video_ms = seconds.as_deref().and_then(super::envelope::video_ms);
         Ok(envelope)
     }
 }

@@ -8,6 +8,7 @@ mod conversation;
 pub mod envelope;
 pub mod error_body;
 pub mod estimate;
+pub mod job;
 pub mod form;
 mod json;
 pub mod multipart;

@@ -7,6 +7,7 @@ pub mod answer;
 pub mod events;
 pub mod others;
 pub mod reader;
+pub mod stored;
 mod usage;
 
 use bytes::Bytes;

@@ -172,7 +172,7 @@ impl Relay {
             key: &target.key.secret,
             timeouts,
             method: Method::POST,
-            path: job.endpoint.path(),
+            path: job.path(),
             key_header: None,
             body: job.upload.is_none().then(|| outgoing.clone()),
             stream: job.envelope.stream,
@@ -267,7 +267,8 @@ impl Relay {
         let mut scanner = Scanner::new();
         let include_usage = job.envelope.include_usage;
         let mut reader =
-            StreamReader::new(job.endpoint, &job.public_model, include_usage, job.envelope.choices);
+            StreamReader::new(job.endpoint, &job.public_model, include_usage, job.envelope.choices)
+                .renaming(job.stored_ids());
         let mut frames = BytesMut::new();
         let (mut sniffed, mut received) = (false, 0);
         loop {
@@ -476,7 +477,9 @@ impl Job {
             dialect => {
                 let form = self.upload.as_ref().map(|upload| upload.body(&target.route.upstream_model));
                 let accepts_any = matches!(dialect, Dialect::Speech | Dialect::Transcript);
-                (accepts_any || form.is_some()).then(|| Extra { accepts_any, form, ..Extra::default() })
+                let one_off = self.bound.as_ref().is_some_and(|bound| bound.path.is_some());
+                (accepts_any || one_off || form.is_some())
+                    .then(|| Extra { accepts_any, one_off, form, ..Extra::default() })
             }
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::model::{
     endpoint::{Dialect, Endpoint},
     token::ClientProfile,
+    upstream_job::JobKind,
     usage::CallResult,
 };
 
@@ -65,6 +66,23 @@ pub enum Ending {
         model: String,
         /// The endpoint.
         endpoint: Endpoint,
+    },
+    /// The token has nothing of this id.
+    NoSuchJob {
+        /// What was asked for.
+        kind: JobKind,
+    },
+    /// The key that made it, or its channel, is switched off.
+    JobUnreachable {
+        /// What was asked for.
+        kind: JobKind,
+    },
+    /// The upstream that keeps it gave no usable answer.
+    JobUpstream {
+        /// What was asked for.
+        kind: JobKind,
+        /// Whether it was too slow.
+        timeout: bool,
     },
     /// An upload cannot be kept while it is sent: the disk is full, or cannot be written to.
     NoRoom,
@@ -138,11 +156,13 @@ impl Ending {
             | Self::ModelNotAllowed { .. }
             | Self::NoPrice { .. }
             | Self::ModelNotFound { .. }
+            | Self::NoSuchJob { .. }
             | Self::NotOnEndpoint { .. } => CallResult::ClientError,
             Self::TokenRate { .. } | Self::TokenQuota { .. } => CallResult::TokenLimit,
             Self::PoolExhausted { .. } => CallResult::PoolExhausted,
-            Self::NoChannel { .. } | Self::NotRecording | Self::NoRoom => CallResult::NoChannel,
-            Self::UpstreamFailed => CallResult::UpstreamError,
+            Self::NoChannel { .. } | Self::JobUnreachable { .. } | Self::NotRecording | Self::NoRoom => CallResult::NoChannel,
+            Self::JobUpstream { timeout: true, .. } => CallResult::Timeout,
+            Self::UpstreamFailed | Self::JobUpstream { .. } => CallResult::UpstreamError,
             Self::UpstreamTimeout => CallResult::Timeout,
             Self::Interrupted => CallResult::Interrupted,
             Self::ShuttingDown => CallResult::ShuttingDown,
@@ -206,6 +226,34 @@ impl Ending {
                     format!("The model `{model}` is not served on /v1/{}.", endpoint.path()),
                 )
             },
+            Self::NoSuchJob { kind } => told(
+                404,
+                "invalid_request_error",
+                "not_found",
+                match kind {
+                    JobKind::Video => "There is no video with this id; GET /v1/videos lists those of this token.",
+                    JobKind::Response => "There is no stored response with this id for this token.",
+                }
+                .into(),
+            ),
+            Self::JobUnreachable { kind } => Told {
+                should_retry: Some(false),
+                ..told(
+                    503,
+                    "server_error",
+                    "job_unreachable",
+                    format!("The key that made this {kind} is switched off, or its channel; the operator can switch it on."),
+                )
+            },
+            Self::JobUpstream { kind, timeout } => told(
+                if *timeout { 504 } else { 502 },
+                "upstream_error",
+                if *timeout { "upstream_timeout" } else { "upstream_error" },
+                format!(
+                    "The upstream that keeps this {kind} {}; try again.",
+                    if *timeout { "was too slow" } else { "failed" }
+                ),
+            ),
             Self::NoRoom => Told {
                 should_retry: Some(false),
                 ..told(

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::{
     Call, Relay,
     ending::Ending,
+    kept::{Asked, Bound, id_to_keep},
     quota::{OverLimit, RateState},
     response_cache,
     ticket::Ticket,
@@ -25,9 +26,10 @@ use crate::{
         key::Key,
         secret::Secret,
         token::{Quota, QuotaUnit, Token},
+        upstream_job::JobKind,
         usage::Units,
     },
-    protocol::envelope::{Envelope, EnvelopeError},
+    protocol::envelope::Envelope,
     scheduler::{
         desk,
         limit::Cost,
@@ -75,6 +77,12 @@ pub(super) struct Job {
     pub passed: Vec<(HeaderName, HeaderValue)>,
     /// The form that is sent, if it is one.
     pub upload: Option<Upload>,
+    /// The key that it may go to, if there is only one.
+    pub bound: Option<Box<Bound>>,
+    /// Our id of what the upstream is asked to keep.
+    pub kept_id: Option<String>,
+    /// Our address, where the answer names it.
+    pub base_url: Option<String>,
     prompt_tokens: u64,
 }
 
@@ -117,11 +125,27 @@ impl Job {
             Unit::None => Units::default(),
             Unit::Images => Units { image_size, image_quality, ..Units::default() },
             Unit::Characters => Units { characters, ..Units::default() },
+            Unit::Video => Units {
+                video_ms: self.envelope.video_ms.unwrap_or(0),
+                video_size: image_size,
+                estimated: self.envelope.video_ms.is_some(),
+                ..Units::default()
+            },
             Unit::Audio => {
                 let audio_ms = self.envelope.file_bytes / SOUND_BYTES_PER_MS;
                 Units { audio_ms, estimated: true, ..Units::default() }
             }
         }
+    }
+
+    /// The path below `/v1/` that it is sent to.
+    pub fn path(&self) -> &str {
+        self.bound.as_ref().and_then(|bound| bound.path.as_deref()).unwrap_or(self.endpoint.path())
+    }
+
+    /// Whether its answer needs other ids than the upstream's.
+    pub fn keeps(&self) -> bool {
+        self.kept_id.is_some() || self.bound.is_some()
     }
 
     /// An estimate of the prompt's tokens.
@@ -135,15 +159,12 @@ impl Relay {
     pub(super) fn prepare(
         &self,
         call: Call,
+        asked: Asked,
         catalog: Arc<Catalog>,
         ticket: &mut Ticket,
     ) -> Result<(Job, Option<RateState>), Ending> {
-        self.open()?;
-        let Call { token, endpoint, body, at, arrived, session, class, cache, passed, form, .. } = call;
-        let (envelope, upload) = match form {
-            Some(form) => (form.envelope, Some(form.upload)),
-            None => (Envelope::read(endpoint, body).map_err(bad_request)?, None),
-        };
+        let Call { token, endpoint, at, arrived, session, class, cache, passed, base_url, .. } = call;
+        let Asked { envelope, upload, bound } = asked;
         ticket.asked(&envelope.model, envelope.stream);
         if !token.allows_model(&envelope.model) {
             return Err(Ending::ModelNotAllowed { model: envelope.model });
@@ -154,10 +175,20 @@ impl Relay {
         if model.routes.iter().all(|route| route.bar(&token) == Some(Bar::Group)) {
             return Err(Ending::ModelNotFound { model: envelope.model });
         }
-        let serves = |route: &Route| self.serves(route, endpoint);
+        if let Some(bound) = &bound {
+            let kind = if endpoint == Endpoint::Videos { JobKind::Video } else { JobKind::Response };
+            Self::check_bound(&catalog, bound.channel, bound.key, kind)?;
+        }
+        let serves = |route: &Route| match &bound {
+            Some(bound) if !bound.allows(route) => Serves::No,
+            _ => self.serves(route, endpoint),
+        };
         let mut reachable = model.routes.iter().filter(|route| route.bar(&token) != Some(Bar::Group));
         if reachable.all(|route| serves(route) == Serves::No) {
-            return Err(Ending::NotOnEndpoint { model: envelope.model, endpoint });
+            return Err(match bound {
+                Some(bound) => bound.without_route(&envelope.model),
+                None => Ending::NotOnEndpoint { model: envelope.model, endpoint },
+            });
         }
         let mut stages: Vec<Stage<'_>> = Vec::with_capacity(model.steps.len());
         for step in &model.steps {
@@ -193,6 +224,10 @@ impl Relay {
         let from_cache = keys > 1 && response_cache::turned_on(&cache).unwrap_or_else(kept);
         let number = || response_cache::number(envelope.body(), &model.name);
         let conversation = if from_cache { Some(number()) } else { conversation };
+        let tried = match &bound {
+            Some(bound) => self.parts.dispatch.only(&plan, bound.key),
+            None => Tried::default(),
+        };
         let now = self.parts.dispatch.now().steady;
         let call = desk::Call {
             plan,
@@ -204,10 +239,11 @@ impl Relay {
             class,
             arrived: now,
             deadline: now + most_wait,
-            tried: Tried::default(),
+            tried,
             place: None,
         };
         let public_model = model.name.clone();
+        let kept_id = id_to_keep(&envelope);
         let deadline = arrived + Duration::from_secs(settings.first_content_deadline_s.into());
         let job = Job {
             catalog,
@@ -220,6 +256,9 @@ impl Relay {
             cache,
             passed,
             upload,
+            bound,
+            kept_id,
+            base_url,
             prompt_tokens,
         };
         Ok((job, rate))
@@ -279,10 +318,6 @@ fn add_stages<'a>(
         stages.push(Stage { routes: known, spill_ms: Some(leave) });
     }
     stages.push(Stage { routes: unknown, spill_ms });
-}
-
-fn bad_request(error: EnvelopeError) -> Ending {
-    Ending::BadRequest { message: error.message, param: error.param.map(str::to_owned) }
 }
 
 fn over_limit(over: OverLimit) -> Ending {

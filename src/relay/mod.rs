@@ -13,7 +13,9 @@ mod capable;
 mod collect;
 mod download;
 pub mod ending;
+pub mod follow;
 mod job;
+mod kept;
 mod outgoing;
 pub mod quota;
 pub mod recorder;
@@ -42,7 +44,7 @@ use crate::{
     },
     protocol::envelope::Envelope,
     scheduler::queue::Class,
-    storage::catalog::CatalogStore,
+    storage::{Db, catalog::CatalogStore},
     upstream::client::Clients,
 };
 use attempt::Found;
@@ -56,6 +58,8 @@ use upload::{Upload, UploadFolder};
 
 /// What the relay works with.
 pub struct Parts {
+    /// What upstreams keep for later.
+    pub db: Db,
     /// Channels, keys, tokens and settings.
     pub catalog: CatalogStore,
     /// The network to vendors.
@@ -111,6 +115,10 @@ pub struct Call {
     pub class: Class,
     /// What its headers say of an upstream's cache of answers.
     pub cache: response_cache::Headers,
+    /// Our address with `/v1`, where answers name it.
+    pub base_url: Option<String>,
+    /// The video that it makes anew, by our id.
+    pub remixes: Option<String>,
     /// Headers of the client's that go to the upstream, such as Anthropic's version.
     pub passed: Vec<(HeaderName, HeaderValue)>,
 }
@@ -155,12 +163,17 @@ impl Relay {
 
     /// Serves a call. Whatever happens, one usage row is written, also if the future or the answer's body is dropped
     /// because the client left.
-    pub async fn serve(self: &Arc<Self>, call: Call) -> Answer {
+    pub async fn serve(self: &Arc<Self>, mut call: Call) -> Answer {
         let catalog = self.parts.catalog.load();
         let mut ticket = Ticket::open(self.parts.recorder.clone(), self.parts.clock.clone(), &call);
         let (profile, rate_limit) = (call.token.profile, call.token.requests_per_minute);
         let endpoint = call.endpoint;
-        let (job, rate) = match self.prepare(call, catalog, &mut ticket) {
+        let asked = match self.open() {
+            Ok(()) => self.understand(&mut call).await,
+            Err(ending) => Err(ending),
+        };
+        let prepared = asked.and_then(|asked| self.prepare(call, asked, catalog, &mut ticket));
+        let (job, rate) = match prepared {
             Ok(prepared) => prepared,
             Err(ending) => {
                 let mut answer = refuse(ticket, &ending, profile).await;
@@ -175,7 +188,7 @@ impl Relay {
         let mut search = self.clone().search(job, ticket);
         let mut answer = tokio::select! {
             (found, job, ticket) = &mut search => match found {
-                Ok((Found::Whole(whole), source)) => whole_answer(whole, source, job, ticket).await,
+                Ok((Found::Whole(whole), source)) => self.whole_answer(whole, source, job, ticket).await,
                 Ok((Found::Stream(live), source)) => {
                     let headers = headers(&job, &ticket, "text/event-stream");
                     let events = stream::events(live, source, self.clone(), job, ticket);
@@ -213,6 +226,34 @@ impl Relay {
     pub async fn turn_away(&self, call: Call, ending: &Ending) -> Answer {
         let ticket = Ticket::open(self.parts.recorder.clone(), self.parts.clock.clone(), &call);
         refuse(ticket, ending, call.token.profile).await
+    }
+
+    async fn whole_answer(
+        &self,
+        whole: attempt::Whole,
+        source: Source,
+        job: Job,
+        mut ticket: Ticket,
+    ) -> Answer {
+        let content_type =
+            if job.envelope.plain_text { "text/plain; charset=utf-8" } else { "application/json" };
+        let headers = headers(&job, &ticket, content_type);
+        let output = if job.endpoint.shape().generates { whole.output_estimate } else { 0 };
+        ticket.book(whole.usage, job.prompt_tokens(), output);
+        if let Some(units) = whole.units {
+            ticket.book_units(job.asked_units().completed(*units));
+        }
+        let Source { target, permit } = source;
+        permit.settle(ticket.used());
+        let mut body = whole.body;
+        if job.keeps() {
+            match Box::pin(self.keep_whole(&job, &target, body)).await {
+                Ok(renamed) => body = renamed,
+                Err(ending) => return refuse(ticket, &ending, job.token.profile).await,
+            }
+        }
+        ticket.succeed().await;
+        Answer { status: 200, headers, body: AnswerBody::Whole(body) }
     }
 
     /// Whether new calls may come now.
@@ -269,19 +310,6 @@ pub fn error_answer(told: &ending::Told, endpoint: Option<Endpoint>, request_id:
     };
     let body = body.to_string();
     Answer { status: told.status, headers, body: AnswerBody::Whole(body.into()) }
-}
-
-async fn whole_answer(whole: attempt::Whole, source: Source, job: Job, mut ticket: Ticket) -> Answer {
-    let content_type = if job.envelope.plain_text { "text/plain; charset=utf-8" } else { "application/json" };
-    let headers = headers(&job, &ticket, content_type);
-    let output = if job.endpoint.shape().generates { whole.output_estimate } else { 0 };
-    ticket.book(whole.usage, job.prompt_tokens(), output);
-    if let Some(units) = whole.units {
-        ticket.book_units(job.asked_units().completed(*units));
-    }
-    source.permit.settle(ticket.used());
-    ticket.succeed().await;
-    Answer { status: 200, headers, body: AnswerBody::Whole(whole.body) }
 }
 
 fn headers(job: &Job, ticket: &Ticket, content_type: &'static str) -> HeaderMap {

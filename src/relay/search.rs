@@ -79,6 +79,10 @@ impl Relay {
             let Granted { permit, call: granted, .. } =
                 granted.map_err(|refusal| failures.ending(job, Some(refusal), dispatch.now().steady))?;
             call = granted;
+            if job.bound.as_ref().is_some_and(|bound| bound.key != permit.taken().key) {
+                // A key that came while the call waited.
+                return Err(Ending::NoChannel { retry_after: None });
+            }
             if failures.attempts > 0 && !dispatch.spend_retry(&permit) {
                 return Err(failures.ending(job, None, dispatch.now().steady));
             }

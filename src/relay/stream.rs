@@ -18,6 +18,7 @@ use super::{
     attempt::{Beginning, Found, host_error},
     ending::Ending,
     job::{Job, Source},
+    kept::Keep,
     search::fault_of,
     ticket::Ticket,
 };
@@ -54,6 +55,8 @@ struct Live {
     prompt_tokens: u64,
     /// What was asked for in the endpoint's own units, if it has any.
     units: Option<Box<Units>>,
+    /// The row of a stored response, until its id is known.
+    keep: Option<Box<Keep>>,
     /// The last event of a stream that ends with it: it goes out once the row is safe.
     last: Option<Bytes>,
     dialect: Dialect,
@@ -211,6 +214,7 @@ impl Live {
             ends_by: now + LONGEST_ANSWER,
             prompt_tokens: job.prompt_tokens(),
             units: (shape.unit != Unit::None).then(|| Box::new(job.asked_units())),
+            keep: relay.keep(&job, &target).map(Box::new),
             last,
             dialect: shape.dialect,
             profile: job.token.profile,
@@ -229,6 +233,9 @@ impl Live {
         }
         if !self.started {
             self.started = true;
+            if let Err(ending) = self.write_row().await {
+                return Some(self.give_up(&ending).await);
+            }
             if !self.beginning.frames.is_empty() {
                 return Some(std::mem::take(&mut self.beginning.frames));
             }
@@ -248,8 +255,14 @@ impl Live {
             () = tokio::time::sleep_until(quiet_until) => return Some(keepalive(profile, dialect)),
         };
         match step {
-            Step::Frames(frames) => Some(frames),
+            Step::Frames(frames) => match self.write_row().await {
+                Ok(()) => Some(frames),
+                Err(ending) => Some(self.give_up(&ending).await),
+            },
             Step::End => {
+                if let Err(ending) = self.write_row().await {
+                    return Some(self.give_up(&ending).await);
+                }
                 self.over = true;
                 self.book();
                 // The row is safe before the client sees the end of its answer. Meanwhile the last bytes of the
@@ -338,6 +351,28 @@ impl Live {
                 Err(_) => return fault("the stream stalled"),
             }
         }
+    }
+
+    /// Notes which key stores the response, as soon as its id is known and before the client sees it.
+    async fn write_row(&mut self) -> Result<(), Ending> {
+        let Some(id) = self.beginning.reader.upstream_id().filter(|_| self.keep.is_some()) else {
+            return Ok(());
+        };
+        let id = id.to_owned();
+        match self.keep.take() {
+            Some(keep) => keep.write(id, None).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the stream because of a fault of our own.
+    async fn give_up(&mut self, ending: &Ending) -> Bytes {
+        self.over = true;
+        self.book();
+        if let Some(permit) = self.permit.take() {
+            permit.settle(self.ticket.used());
+        }
+        error_event(&mut self.ticket, ending, self.profile, self.dialect).await
     }
 
     /// The words of an error inside the stream, for the operator.

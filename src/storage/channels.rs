@@ -304,6 +304,7 @@ impl Db {
             .bind(id.0)
             .execute(&mut **tx)
             .await?;
+        sqlx::query("DELETE FROM upstream_jobs WHERE channel_id = $1").bind(id.0).execute(&mut **tx).await?;
         write_models(tx, id, &[], &[]).await
     }
 

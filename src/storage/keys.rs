@@ -240,6 +240,8 @@ impl Db {
         .bind(id.0)
         .execute(&mut **tx)
         .await?;
+        // Nobody can ask for it any more.
+        sqlx::query("DELETE FROM upstream_jobs WHERE key_id = $1").bind(id.0).execute(&mut **tx).await?;
         present(changed.rows_affected())
     }
 

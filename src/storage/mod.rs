@@ -40,6 +40,7 @@ pub mod sends;
 mod settings;
 pub mod spending;
 pub mod tokens;
+pub mod upstream_jobs;
 pub mod usage_query;
 pub mod users;
 pub mod vault;

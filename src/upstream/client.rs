@@ -47,7 +47,7 @@ pub struct UpstreamCall<'a> {
     pub key: &'a Secret,
     /// Limits; only `connect` is kept here, the others are the caller's to keep.
     pub timeouts: EffectiveTimeouts,
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `DELETE`.
     pub method: Method,
     /// The path below `/v1/`, such as `chat/completions`, or a whole address.
     pub path: &'a str,
@@ -80,6 +80,8 @@ pub struct Extra {
     pub no_bearer: bool,
     /// Whether the answer may be of any type, not only JSON or events.
     pub accepts_any: bool,
+    /// Whether the path is that of one thing, so that the way there is not worth remembering.
+    pub one_off: bool,
     /// The body, in place of the call's.
     pub form: Option<FormBody>,
 }
@@ -193,7 +195,7 @@ impl Clients {
         call: UpstreamCall<'_>,
         extra: Extra,
     ) -> Result<UpstreamResponse, SendError> {
-        let route = self.route(&call)?;
+        let route = if extra.one_off { self.fresh_route(&call)? } else { self.route(&call)? };
         let mut headers = route.headers(&call)?;
         if extra.no_bearer && !route.headers.contains_key(header::AUTHORIZATION) {
             headers.remove(header::AUTHORIZATION);
@@ -309,6 +311,11 @@ impl Clients {
     pub async fn room_for_long_body(&self) -> Option<OwnedSemaphorePermit> {
         // Nobody closes it.
         self.long_bodies.0.clone().acquire_owned().await.ok()
+    }
+
+    fn fresh_route(&self, call: &UpstreamCall<'_>) -> Result<Arc<Route>, SendError> {
+        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.build(call).map(Arc::new)
     }
 
     fn route(&self, call: &UpstreamCall<'_>) -> Result<Arc<Route>, SendError> {

@@ -76,6 +76,7 @@ impl Browser {
             limits: recorder::Limits::default(),
         });
         let relay = Arc::new(Relay::new(relay::Parts {
+            db: db.clone(),
             catalog: catalog.clone(),
             clients: clients.clone(),
             dispatch: dispatch.clone(),

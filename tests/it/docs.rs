@@ -7,7 +7,7 @@ use std::{
 };
 
 use onepool::{
-    model::token::ClientProfile,
+    model::{token::ClientProfile, upstream_job::JobKind},
     provider::Providers,
     relay::ending::{Ending, Told},
 };
@@ -69,6 +69,11 @@ fn endings() -> Vec<Ending> {
         Ending::ModelNotFound { model: model() },
         Ending::NotOnEndpoint { model: model(), endpoint: onepool::model::endpoint::Endpoint::Images },
         Ending::NoRoom,
+        Ending::NoSuchJob { kind: JobKind::Video },
+        Ending::NoSuchJob { kind: JobKind::Response },
+        Ending::JobUnreachable { kind: JobKind::Video },
+        Ending::JobUpstream { kind: JobKind::Video, timeout: false },
+        Ending::JobUpstream { kind: JobKind::Video, timeout: true },
         Ending::TokenRate { retry_after: wait },
         Ending::TokenQuota { resets_in: None },
         Ending::TokenQuota { resets_in: Some(wait) },
@@ -94,6 +99,9 @@ fn endings() -> Vec<Ending> {
             | Ending::ModelNotFound { .. }
             | Ending::NotOnEndpoint { .. }
             | Ending::NoRoom
+            | Ending::NoSuchJob { .. }
+            | Ending::JobUnreachable { .. }
+            | Ending::JobUpstream { .. }
             | Ending::TokenRate { .. }
             | Ending::TokenQuota { .. }
             | Ending::PoolExhausted { .. }

@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-use super::{Chunk, Finish, InBandError, inner, others::OtherPeek, usage::Reported, with_model};
+use super::{Chunk, Finish, InBandError, inner, others::OtherPeek, stored::StoredIds, usage::Reported, with_model};
 
 peek! {
     /// An event.
@@ -67,6 +67,9 @@ pub struct EventReader {
     cut_short: bool,
     /// How many pictures were asked for.
     wanted: u64,
+    /// What a stored response is called here.
+    stored: Option<StoredIds>,
+    upstream_id: Option<String>,
 }
 
 impl EventReader {
@@ -83,7 +86,19 @@ impl EventReader {
             finish: Finish::Open,
             cut_short: false,
             wanted: wanted.into(),
+            stored: None,
+            upstream_id: None,
         }
+    }
+
+    /// Writes our ids of a stored response in place of the upstream's.
+    pub fn rename(&mut self, ids: StoredIds) {
+        self.stored = Some(ids);
+    }
+
+    /// The upstream's id of the response, once it came, if it is stored.
+    pub fn upstream_id(&self) -> Option<&str> {
+        self.upstream_id.as_deref()
     }
 
     /// Reads the data of one event.
@@ -114,7 +129,15 @@ impl EventReader {
         if chunk.finished {
             self.finish = Finish::Complete;
         }
-        chunk.forward = Some(with_model(&data, text, inside.model(), &self.public_model));
+        let mut forward = with_model(&data, text, inside.model(), &self.public_model);
+        if let Some(ids) = self.stored.as_ref().filter(|_| event.response.is_some()) {
+            let (renamed, theirs) = ids.rename_in_event(&forward);
+            forward = renamed;
+            if self.upstream_id.is_none() {
+                self.upstream_id = theirs;
+            }
+        }
+        chunk.forward = Some(forward);
         chunk
     }
 

@@ -10,7 +10,7 @@ use crate::{
         usage::{TokenCounts, Units},
     },
     protocol::{
-        envelope::short_text,
+        envelope::{short_text, video_ms},
         error_body::ErrorBody,
         estimate::TextMeter,
         json::{peek, quoted, says_something},
@@ -61,6 +61,8 @@ peek! {
         duration: &'a RawValue = "duration",
         size: &'a RawValue = "size",
         quality: &'a RawValue = "quality",
+        id: &'a RawValue = "id",
+        seconds: &'a RawValue = "seconds",
         message: &'a RawValue = "message",
         detail: &'a RawValue = "detail",
         title: &'a RawValue = "title",
@@ -107,6 +109,11 @@ pub fn read_other(endpoint: Endpoint, public_model: &str, body: &Bytes) -> Resul
             ..Units::default()
         },
         Dialect::Transcript => Units { audio_ms: heard.unwrap_or(0), ..Units::default() },
+        Dialect::Video => Units {
+            video_ms: peek.seconds.and_then(|raw| video_ms(raw.get().trim_matches('"'))).unwrap_or(0),
+            video_size: peek.size.and_then(short_text),
+            ..Units::default()
+        },
         _ => Units::default(),
     };
     Ok(OtherAnswer {
@@ -133,7 +140,9 @@ impl OtherPeek<'_> {
         let named = is(self.object, "\"error\"") || is(self.kind, "\"error\"");
         let speaks = [self.message, self.detail, self.title].into_iter().flatten().any(says_something);
         let answers = [self.data, self.images, self.results, self.output, self.content, self.text];
-        let answers = answers.iter().any(Option::is_some);
+        // A video may have a message about its progress.
+        let is_job = self.id.is_some() && self.status.is_some();
+        let answers = is_job || answers.iter().any(Option::is_some);
         (failed || named || speaks && !answers)
             .then(|| InBandError::from_body(ErrorBody::read(whole.as_bytes()), whole.as_bytes()))
     }
@@ -145,9 +154,10 @@ impl OtherPeek<'_> {
             Dialect::Images => self.pictures() > 0,
             Dialect::Moderation => some(self.results),
             Dialect::Ranking => some(self.results) || some(self.data),
-            // One that was cut short says why; another upstream would be cut as well.
+            // One that was cut short says why; another upstream would be cut as well. One in the background has just begun.
             Dialect::Response => {
-                some(self.output) || self.status.is_some_and(|raw| raw.get() == "\"incomplete\"")
+                let waits = ["\"incomplete\"", "\"queued\"", "\"in_progress\""];
+                some(self.output) || self.status.is_some_and(|raw| waits.contains(&raw.get()))
             }
             Dialect::Message => {
                 some(self.content)
@@ -157,6 +167,7 @@ impl OtherPeek<'_> {
             }
             // Silence is heard as nothing.
             Dialect::Transcript => self.text.ok_or(BadAnswer::NotJson)?.get().starts_with('"'),
+            Dialect::Video => self.id.is_some_and(|raw| raw.get().starts_with('"') && raw.get().len() > 2),
             Dialect::Chat | Dialect::Completion | Dialect::Embeddings | Dialect::Speech => {
                 return Err(BadAnswer::NotJson);
             }

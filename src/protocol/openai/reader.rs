@@ -7,7 +7,7 @@ use crate::model::{
     usage::{TokenCounts, Units},
 };
 
-use super::{Chunk, ChunkReader, events::EventReader};
+use super::{Chunk, ChunkReader, events::EventReader, stored::StoredIds};
 
 /// Reads the events of one stream, in order.
 #[derive(Debug)]
@@ -27,6 +27,23 @@ impl StreamReader {
                 Self::Chunks(ChunkReader::new(endpoint, public_model, include_usage).with_choices(choices))
             }
             _ => Self::Events(Box::new(EventReader::new(endpoint, public_model, choices))),
+        }
+    }
+
+    /// Writes our ids of a stored response in place of the upstream's.
+    #[must_use]
+    pub fn renaming(mut self, ids: Option<StoredIds>) -> Self {
+        if let (Self::Events(reader), Some(ids)) = (&mut self, ids) {
+            reader.rename(ids);
+        }
+        self
+    }
+
+    /// The upstream's id of a stored response, once it came.
+    pub fn upstream_id(&self) -> Option<&str> {
+        match self {
+            Self::Chunks(_) => None,
+            Self::Events(reader) => reader.upstream_id(),
         }
     }
 

@@ -272,6 +272,13 @@ impl Pool {
         self.changes += 1;
     }
 
+    /// What a call that may only go to one key begins with: every other lane of these stems counts as tried.
+    pub fn all_but(&self, stems: impl IntoIterator<Item = StemId>, key: KeyId) -> Tried {
+        let lanes = stems.into_iter().flat_map(|stem| &self.stems[stem.0 as usize].lanes);
+        let others = lanes.copied().filter(|&lane| self.lanes[lane as usize].key != key);
+        Tried { lanes: others.collect(), ..Tried::default() }
+    }
+
     fn stem(&mut self, channel: ChannelId, model: &Arc<str>) -> u32 {
         if let Some(&stem) = self.stem_of.get(&channel).and_then(|stems| stems.get(model)) {
             return stem;

@@ -26,6 +26,12 @@ fn bad(message: &str) -> Ending {
     Ending::BadRequest { message: message.to_owned(), param: None }
 }
 
+/// Whether a request says that it is a form.
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("multipart/"))
+}
+
 /// Reads a form of at most `limit` bytes. On a fault, what the client still sends is the caller's to read or not.
 pub(super) async fn read(
     body: Body,

@@ -7,6 +7,7 @@ pub mod auth;
 mod body;
 mod client_kind;
 mod form;
+mod jobs;
 mod models;
 mod openclaw_export;
 mod unserved;
@@ -58,11 +59,11 @@ pub fn router(site: Site) -> Router {
             .route(&format!("{prefix}/models"), get(models::index))
             .route(&format!("{prefix}/models/"), get(models::index))
             .route(&format!("{prefix}/models/{{*id}}"), get(models::show));
-        router = unserved::add(router, prefix);
+        router = jobs::add(unserved::add(router, prefix), prefix);
     }
     let cors = CorsLayer::new()
         .allow_origin(Any)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(Any)
         .max_age(std::time::Duration::from_secs(86_400));
@@ -101,6 +102,11 @@ pub(super) async fn answer_plain_call(site: &Site, endpoint: Endpoint, request: 
 
 /// Relays a call.
 async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
+    relay_on(endpoint, site, request, None).await
+}
+
+/// Relays a call that may make a video of ours anew.
+async fn relay_on(endpoint: Endpoint, site: &Site, request: Request, remixes: Option<String>) -> Response {
     let arrived = Instant::now();
     let at = site.clock.now();
     let (parts, body) = request.into_parts();
@@ -120,6 +126,13 @@ async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
         session: client_kind::session(&parts.headers),
         cache: response_cache::asked(&parts.headers),
         class: if client_kind::is_batch(&parts.headers) { Class::Batch } else { Class::Interactive },
+        base_url: jobs::base_url(
+            site,
+            endpoint,
+            &parts.headers,
+            parts.extensions.get::<ClientAddress>().is_some_and(|client| client.https),
+        ),
+        remixes: remixes.clone(),
         passed: client_kind::passed(endpoint, &parts.headers),
     };
     let relay: Arc<Relay> = site.relay.clone();
@@ -134,7 +147,12 @@ async fn relay(endpoint: Endpoint, site: &Site, request: Request) -> Response {
         }
     };
     let limit = site.config.max_body_bytes;
-    if endpoint.shape().body == RequestBody::Form {
+    let is_form = match endpoint.shape().body {
+        RequestBody::Json => false,
+        RequestBody::Form => true,
+        RequestBody::Either => remixes.is_none() && form::is_form(&parts.headers),
+    };
+    if is_form {
         let limit = usize::try_from(endpoint.shape().max_form_bytes).unwrap_or(limit).min(limit);
         let read = form::read(body, &parts.headers, endpoint, limit, relay.uploads(), request_id);
         return into_response(match Box::pin(read).await {

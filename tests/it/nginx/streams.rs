@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use onepool::storage::channels::NewChannel;
 
 use super::{Nginx, SOON, Shipped, TRUSTS_NGINX};
 use crate::support::{
@@ -99,7 +100,9 @@ async fn an_upload_of_60_mb_passes_and_what_is_too_large_is_refused_as_programs_
     });
     let app = TestApp::start_with(&[TRUSTS_NGINX]).await;
     app.token().await;
-    app.channel_with("c", &upstream.base_url(), &["key-1"], |_| {}).await;
+    // A model of unknown length, for which no call is too long.
+    let any_length = |channel: &mut NewChannel| channel.models[0].context_window = None;
+    app.channel_with("c", &upstream.base_url(), &["key-1"], any_length).await;
     let large = Bytes::from(chat("m", false, &"x".repeat(60 * MB)).to_string());
     let too_large = Bytes::from(vec![b' '; 65 * MB]);
     for shipped in Shipped::BOTH {

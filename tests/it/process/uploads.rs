@@ -47,6 +47,20 @@ async fn fifty_large_uploads_at_once_and_a_large_download_take_little_memory() {
     assert_eq!(length, DOWNLOAD_BYTES);
     let after_download = server.peak_kib();
 
+    // Of a video the same.
+    let asked = serde_json::json!({"model": "m", "prompt": format!("polls=0 bytes={DOWNLOAD_BYTES}")});
+    let request = http.post(server.url("/v1/videos")).bearer_auth(TOKEN).json(&asked);
+    let video: serde_json::Value =
+        request.send().await.expect("an answer").json().await.expect("a video");
+    let path = format!("/v1/videos/{}/content", video["id"].as_str().expect("an id"));
+    let mut response = http.get(server.url(&path)).bearer_auth(TOKEN).send().await.expect("an answer");
+    let mut length = 0;
+    while let Some(piece) = response.chunk().await.expect("a whole answer") {
+        length += piece.len();
+    }
+    assert_eq!(length, DOWNLOAD_BYTES);
+    let after_video = server.peak_kib();
+
     let uploads: Vec<_> = (0..UPLOADS)
         .map(|number| {
             let request = http
@@ -69,13 +83,15 @@ async fn fifty_large_uploads_at_once_and_a_large_download_take_little_memory() {
     let after_uploads = server.peak_kib();
     let above = |peak: u64| peak.saturating_sub(idle) / 1024;
     println!(
-        "resident {idle} KiB idle; a download of {} MB: {} MB above that; {UPLOADS} uploads of {} MB at once: {} MB above it",
+        "resident {idle} KiB idle; a download of {} MB: {} MB above that, then one of a video as large: {} MB; {UPLOADS} uploads of {} MB at once: {} MB above it",
         DOWNLOAD_BYTES / 1_000_000,
         above(after_download),
+        above(after_video),
         UPLOAD_BYTES / 1_000_000,
         above(after_uploads)
     );
     assert!(above(after_download) <= 10, "{after_download} KiB after the download, {idle} idle");
+    assert!(above(after_video) <= 10, "{after_video} KiB after the video, {idle} idle");
     assert!(above(after_uploads) <= 120, "{after_uploads} KiB after the uploads, {idle} idle");
     assert_eq!(std::fs::read_dir(folder.data().join("uploads")).expect("the folder").count(), 0);
     server.signal("TERM");

@@ -134,3 +134,45 @@ test('pictures, sound, verdicts and responses are served where a channel serves 
   await assert.rejects(openai.embeddings.create({ model: 'media', input: 'hi' }), (error) =>
     error instanceof OpenAI.NotFoundError && error.code === 'model_not_on_endpoint')
 })
+
+test('videos and stored responses are found again under ids of the server\'s own', async () => {
+  for (const key of ['key-jobs-0001', 'key-jobs-0002']) await upstream.control('keys', { key })
+  await operator.addChannel({
+    name: 'jobs', base_url: upstream.baseUrl, keys: ['key-jobs-0001', 'key-jobs-0002'], models: ['jobs'],
+    endpoints: 'videos, responses',
+  })
+  const openai = client()
+  const ids = []
+  const picture = await toFile(Buffer.from('picture'), 'first.png', { type: 'image/png' })
+  for (const options of [{}, { input_reference: picture }]) {
+    let video = await openai.videos.create({ model: 'jobs', prompt: 'polls=2 bytes=700001', seconds: '4', ...options })
+    assert.match(video.id, /^video_/)
+    video = await eventually('the video is there', async () => {
+      const now = await openai.videos.retrieve(video.id)
+      return now.status === 'completed' && now
+    })
+    assert.deepEqual([video.model, video.seconds], ['jobs', '4'])
+    const content = await openai.videos.downloadContent(video.id)
+    assert.equal((await content.arrayBuffer()).byteLength, 700_001)
+    ids.push(video.id)
+  }
+  const listed = []
+  for await (const video of openai.videos.list({ limit: 1, order: 'asc' })) listed.push(video.id)
+  assert.deepEqual(listed, ids)
+  const remix = await openai.videos.remix(ids[0], { prompt: 'a hat' })
+  assert.equal(remix.remixed_from_video_id, ids[0])
+  for (const id of [...ids, remix.id]) assert.equal((await openai.videos.delete(id)).deleted, true)
+  await assert.rejects(openai.videos.retrieve(remix.id), OpenAI.NotFoundError)
+
+  const first = await openai.responses.create({ model: 'jobs', input: 'hi' })
+  const second = await openai.responses.create({ model: 'jobs', input: 'and?', previous_response_id: first.id })
+  assert.equal(second.previous_response_id, first.id)
+  const third = await openai.responses.stream({ model: 'jobs', input: 'and?', previous_response_id: second.id }).finalResponse()
+  for (const { id } of [first, second, third]) {
+    assert.equal((await openai.responses.retrieve(id)).output_text, 'said abc')
+  }
+  assert.equal((await openai.responses.inputItems.list(third.id)).data.length, 1)
+  await openai.responses.delete(third.id)
+  await assert.rejects(openai.responses.create({ model: 'jobs', input: 'and?', previous_response_id: third.id }), (error) =>
+    error instanceof OpenAI.BadRequestError && error.param === 'previous_response_id')
+})

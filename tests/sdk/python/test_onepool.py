@@ -133,6 +133,40 @@ class OnePoolTest(Contract, unittest.TestCase):
             client.embeddings.create(model="media", input="hi")
         self.assertEqual(caught.exception.code, "model_not_on_endpoint")
 
+    def test_videos_and_stored_responses_are_found_again_under_ids_of_the_servers_own(self):
+        self.add_channel("jobs", ["key-jobs-0001", "key-jobs-0002"], "jobs", endpoints="videos, responses")
+        client = self.client(api_key=self.api_key)
+        ids = set()
+        for picture in [None, ("first.png", b"picture", "image/png")]:
+            options = {"input_reference": picture} if picture else {}
+            video = client.videos.create_and_poll(
+                model="jobs", prompt="polls=2 bytes=700001", seconds="4", poll_interval_ms=20, **options
+            )
+            self.assertEqual((video.status, video.model, video.seconds), ("completed", "jobs", "4"))
+            self.assertTrue(video.id.startswith("video_"), video.id)
+            self.assertEqual(len(client.videos.download_content(video.id).read()), 700_001)
+            ids.add(video.id)
+        self.assertEqual({video.id for video in client.videos.list(limit=1)}, ids)
+        remix = client.videos.remix(video.id, prompt="a hat")
+        self.assertEqual(remix.remixed_from_video_id, video.id)
+        for made in [*ids, remix.id]:
+            self.assertTrue(client.videos.delete(made).deleted)
+        with self.assertRaises(openai.NotFoundError):
+            client.videos.retrieve(video.id)
+
+        first = client.responses.create(model="jobs", input="hi")
+        second = client.responses.create(model="jobs", input="and?", previous_response_id=first.id)
+        self.assertEqual(second.previous_response_id, first.id)
+        with client.responses.stream(model="jobs", input="and?", previous_response_id=second.id) as stream:
+            third = stream.get_final_response()
+        for response in [first, second, third]:
+            self.assertEqual(client.responses.retrieve(response.id).output_text, "said abc")
+        self.assertEqual(len(client.responses.input_items.list(third.id).data), 1)
+        client.responses.delete(third.id)
+        with self.assertRaises(openai.BadRequestError) as caught:
+            client.responses.create(model="jobs", input="and?", previous_response_id=third.id)
+        self.assertEqual(caught.exception.param, "previous_response_id")
+
 
 if __name__ == "__main__":
     unittest.main()

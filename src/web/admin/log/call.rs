@@ -136,16 +136,26 @@ fn fields(t: Messages, row: &UsageRow) -> Vec<Vec<Field>> {
     let l = t.log;
     let tokens = |value: u64| approximate(count(value), row.estimated);
     let stream = if row.stream { t.common.yes() } else { t.common.no() };
-    let (mut pictures, mut characters, mut sound) = (None, None, None);
+    let (mut pictures, mut characters, mut sound, mut video) = (None, None, None, None);
     if let Some(units) = &row.units {
         let kind = [&units.image_size, &units.image_quality].into_iter().flatten();
         let kind: String = kind.map(|word| format!(" · {word}")).collect();
         pictures = (units.images > 0).then(|| format!("{}{kind}", count(units.images)));
         characters = (units.characters > 0).then(|| count(units.characters));
         let heard_ms = u32::try_from(units.audio_ms).unwrap_or(u32::MAX);
+        let video_ms = u32::try_from(units.video_ms).unwrap_or(u32::MAX);
+        video = (video_ms > 0).then(|| {
+            let size = units.video_size.as_ref().map(|size| format!(" · {size}")).unwrap_or_default();
+            approximate(duration(t, video_ms), units.estimated) + &size
+        });
         sound = (heard_ms > 0).then(|| approximate(duration(t, heard_ms), units.estimated));
     }
-    let used = [(l.pictures(), pictures), (l.characters(), characters), (l.sound(), sound)];
+    let used = [
+        (l.pictures(), pictures),
+        (l.characters(), characters),
+        (l.sound(), sound),
+        (l.video(), video),
+    ];
     let used = used.into_iter().filter_map(|(name, value)| Some(Field::new(name, value?)));
     let mut fields = vec![
         vec![

@@ -26,6 +26,7 @@ pub const PATHS: &[&str] = &[
     "audio/translations",
     "moderations",
     "rerank",
+    "videos",
 ];
 
 /// A picture: one grey dot as PNG, in base64.
@@ -137,7 +138,8 @@ fn whole(exchange: &Exchange<'_>, path: &str) -> Value {
     let model = &asked["model"];
     let empty = exchange.fault == Some(Fault::EmptyCompletion);
     match path {
-        "responses" => response(model, "completed", !empty),
+        "responses" => stored(exchange, "completed", !empty),
+        "videos" => super::jobs::video(exchange.job_id, asked, 0, exchange.origin),
         "messages" => json!({
             "id": "msg_1", "type": "message", "role": "assistant", "model": model, "stop_reason": "end_turn",
             "content": if empty { json!([]) } else { json!([{"type": "text", "text": "said abc"}]) },
@@ -169,7 +171,22 @@ fn message_usage() -> Value {
     json!({"input_tokens": 5, "cache_read_input_tokens": 20, "cache_creation_input_tokens": 3, "output_tokens": 9})
 }
 
-fn response(model: &Value, status: &str, done: bool) -> Value {
+/// A response under the id by which it is kept.
+fn stored(exchange: &Exchange<'_>, status: &str, done: bool) -> Value {
+    let background = exchange.request["background"] == true && status == "completed";
+    let mut response = if background {
+        response(&exchange.request["model"], "queued", false)
+    } else {
+        response(&exchange.request["model"], status, done)
+    };
+    response["id"] = json!(exchange.job_id);
+    response["store"] = json!(exchange.request["store"] != false);
+    response["previous_response_id"] = exchange.request["previous_response_id"].clone();
+    response
+}
+
+/// A response.
+pub fn response(model: &Value, status: &str, done: bool) -> Value {
     let output = json!([{"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
         "content": [{"type": "output_text", "text": "said abc", "annotations": []}]}]);
     let usage = json!({"input_tokens": 7, "output_tokens": 4, "total_tokens": 11,
@@ -218,7 +235,7 @@ async fn events(exchange: &Exchange<'_>, path: &str, out: &mut Writer<'_>) -> io
     let (begin, content, end): (Vec<Value>, Vec<Value>, Vec<Value>) = match path {
         "responses" => (
             vec![
-                json!({"type": "response.created", "sequence_number": 0, "response": response(model, "in_progress", false)}),
+                json!({"type": "response.created", "sequence_number": 0, "response": stored(exchange, "in_progress", false)}),
                 json!({"type": "response.output_item.added", "sequence_number": 1, "output_index": 0,
                     "item": {"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []}}),
                 json!({"type": "response.content_part.added", "sequence_number": 2, "item_id": "msg_1", "output_index": 0,
@@ -232,7 +249,7 @@ async fn events(exchange: &Exchange<'_>, path: &str, out: &mut Writer<'_>) -> io
                         "output_index": 0, "content_index": 0, "delta": text, "logprobs": []})
                 })
                 .collect(),
-            vec![json!({"type": "response.completed", "sequence_number": 9, "response": response(model, "completed", !empty)})],
+            vec![json!({"type": "response.completed", "sequence_number": 9, "response": stored(exchange, "completed", !empty)})],
         ),
         "messages" => (
             vec![

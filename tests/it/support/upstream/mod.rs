@@ -8,6 +8,7 @@
 pub mod answer;
 mod control;
 pub mod fault;
+pub mod jobs;
 pub mod media;
 mod reply;
 mod serve;
@@ -106,6 +107,7 @@ struct Books {
     pages: BTreeMap<String, Reply>,
     list: Option<Reply>,
     skills: BTreeMap<String, skill::Skills>,
+    jobs: jobs::Jobs,
     calls: Vec<Call>,
     first_index: usize,
     open: usize,
@@ -291,6 +293,11 @@ impl Upstream {
     /// Every request so far, the list of models and redirected ones included.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.books().calls.clone()
+    }
+
+    /// How many videos and responses it keeps.
+    pub fn kept(&self) -> usize {
+        self.shared.books().jobs.len()
     }
 
     /// Every inference call so far.
@@ -488,15 +495,27 @@ async fn serve_request(
     }
     let model = body["model"].as_str().unwrap_or_default().to_owned();
     let key = request.key().map(str::to_owned);
-    let (index, fault, admitted, pace, skills) = {
+    let about = jobs::about(&request)
+        .map(|(kind, id, rest)| (kind, id.to_owned(), rest.to_owned()))
+        .filter(|_| kind.is_none());
+    let mut told = None;
+    let (index, fault, admitted, pace, skills, job_id) = {
         let mut books = shared.books();
         let fault = match kind {
             Some(_) => books.fault_for(key.as_deref(), &model),
+            None if about.is_some() => books.fault_for(key.as_deref(), &model),
             None => books.models_list.filter(|_| is_models_list(&request)),
         };
+        let previous = body["previous_response_id"].as_str();
+        let known = previous.is_none_or(|id| books.jobs.knows(id, key.as_deref().unwrap_or_default()));
         let now = Instant::now();
         // A fault comes before the books of the keys: a broken vendor refuses nobody.
         let admitted = match (kind, fault) {
+            (Some(_), None) if !known => {
+                let message = format!("Previous response with id '{}' not found.", previous.unwrap_or_default());
+                let code = "previous_response_not_found";
+                Err(Reply::error(400, &message, "invalid_request_error", code))
+            }
             (Some(_), None) => match books.recorded_for(key.as_deref(), &model, &body) {
                 Some(reply) => Err(reply),
                 None => match &mut books.day {
@@ -505,6 +524,13 @@ async fn serve_request(
                 },
             },
             (_, Some(_)) => Ok(()),
+            (None, None) if let Some((kind, id, rest)) = &about => {
+                let name = key.as_deref().unwrap_or_default();
+                books.vendor.check_key(key.as_deref()).map(|()| {
+                    let about = (*kind, id.as_str(), rest.as_str());
+                    told = Some(books.jobs.answer(&request, about, name, &body, &shared.origin));
+                })
+            }
             (None, None) if is_models_list(&request) => Err(books
                 .vendor
                 .check_key(key.as_deref())
@@ -516,6 +542,12 @@ async fn serve_request(
                 Err(books.pages[&request.path].clone())
             }
             (None, None) => Err(Reply::new(404, "text/html", "<html><body>404 Not Found</body></html>")),
+        };
+        let job_id = match kind {
+            Some(Kind::Other(path @ ("videos" | "responses"))) if admitted.is_ok() && body["store"] != false => {
+                books.jobs.create(path, key.as_deref().unwrap_or_default(), &body)
+            }
+            _ => "theirs_unkept".to_owned(),
         };
         if books.calls.len() >= CALLS_KEPT {
             books.forget();
@@ -537,17 +569,21 @@ async fn serve_request(
             ended_after: None,
             pieces: 0,
         });
-        (index, fault, admitted, books.pace, skills)
+        (index, fault, admitted, books.pace, skills, job_id)
     };
     let mut ending = Ending {
         shared,
         index,
-        admitted: key.clone().filter(|_| admitted.is_ok() && fault.is_none()),
+        admitted: key.clone().filter(|_| admitted.is_ok() && fault.is_none() && told.is_none()),
         pieces: AtomicUsize::new(0),
         end: CallEnd::ClientLeft,
     };
     let after = match admitted {
         Err(reply) => send(writer, &reply).await,
+        Ok(()) if let Some(told) = told => match told {
+            jobs::Told::Reply(reply) => send(writer, &reply).await,
+            jobs::Told::Content { from, length, partial } => jobs::content(writer, from, length, partial).await,
+        },
         Ok(()) if skills.is_some_and(|skills| skill::answer(skills, &body).is_some()) => {
             tokio::time::sleep(pace.first).await;
             match skills.and_then(|skills| skill::answer(skills, &body)) {
@@ -564,6 +600,7 @@ async fn serve_request(
                 key: key.as_deref().unwrap_or_default(),
                 fault,
                 origin: &shared.origin,
+                job_id: &job_id,
                 pieces: &ending.pieces,
             };
             tokio::select! {

@@ -45,6 +45,8 @@ pub struct Exchange<'a> {
     pub fault: Option<Fault>,
     /// `http://127.0.0.1:<port>` of this server, for redirects.
     pub origin: &'a str,
+    /// What is kept of this call is found by this id.
+    pub job_id: &'a str,
     /// Counts the pieces of content that were sent.
     pub pieces: &'a AtomicUsize,
 }

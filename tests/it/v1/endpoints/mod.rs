@@ -6,7 +6,9 @@ mod messages;
 mod responses;
 mod serving;
 mod speech;
+mod stored;
 mod verdicts;
+mod videos;
 
 use onepool::model::endpoint::{Endpoint, Endpoints};
 

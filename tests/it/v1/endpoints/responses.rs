@@ -88,7 +88,7 @@ async fn what_cannot_be_is_refused_with_the_field() {
     let (app, upstream) = serving_all().await;
     for (body, param) in [
         (json!({"model": "m", "input": 7}), "input"),
-        (json!({"model": "m", "input": "a", "background": true}), "background"),
+        (json!({"model": "m", "input": "a", "background": true, "store": false}), "background"),
         (json!({"model": "m", "input": "a", "max_output_tokens": "many"}), "max_output_tokens"),
         (json!({"input": "a"}), "model"),
     ] {

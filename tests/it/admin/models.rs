@@ -255,7 +255,7 @@ async fn a_channel_with_thousands_of_models_shows_them_in_parts_and_keeps_those_
     site.catalog.reload().await.unwrap();
     let first = browser.get("/channels/1").await;
     assert!(
-        first.has("Page 1 of 50")
+        first.has("Page 1 of 20")
             && first.has("value=\"model-0099\"")
             && !first.has("value=\"model-0100\" aria")
     );

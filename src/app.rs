@@ -214,13 +214,7 @@ impl App {
         tasks.spawn("rests", jobs::rests::run(db.clone(), dispatch.clone(), sends, tasks.stopping()));
         tasks.spawn(
             "follow",
-            jobs::follow::run(
-                db.clone(),
-                catalog.clone(),
-                dispatch.clone(),
-                tasks.signs(),
-                tasks.stopping(),
-            ),
+            jobs::follow::run(db.clone(), catalog.clone(), dispatch.clone(), tasks.signs(), tasks.stopping()),
         );
         tasks.spawn(
             "vitals",
@@ -257,10 +251,7 @@ impl App {
             clients: clients.clone(),
             clock: clock.clone(),
         };
-        tasks.spawn(
-            "discovery",
-            jobs::discovery::run(asking.clone(), tasks.stopping()),
-        );
+        tasks.spawn("discovery", jobs::discovery::run(asking.clone(), tasks.stopping()));
         tasks.spawn(
             "probes",
             jobs::probes::run(

@@ -225,12 +225,21 @@ mod tests {
 
     #[test]
     fn the_fields_that_matter_are_read() {
-        let parts = [FILE, ("model", None, "whisper"), ("response_format", None, "srt"), ("language", None, "de")];
+        let parts =
+            [FILE, ("model", None, "whisper"), ("response_format", None, "srt"), ("language", None, "de")];
         let envelope = form(Endpoint::Transcriptions, &parts).unwrap();
         assert_eq!((envelope.model.as_str(), envelope.plain_text, envelope.stream), ("whisper", true, false));
         assert_eq!(envelope.file_bytes, 5);
-        let parts = [("image[]", Some("a"), "x"), ("image[]", Some("b"), "yy"), ("mask", Some("m"), ""), ("model", None, "m"),
-            ("prompt", None, "Add a hat, please"), ("n", None, "2"), ("size", None, "auto"), ("stream", None, "true")];
+        let parts = [
+            ("image[]", Some("a"), "x"),
+            ("image[]", Some("b"), "yy"),
+            ("mask", Some("m"), ""),
+            ("model", None, "m"),
+            ("prompt", None, "Add a hat, please"),
+            ("n", None, "2"),
+            ("size", None, "auto"),
+            ("stream", None, "true"),
+        ];
         let envelope = form(Endpoint::ImageEdits, &parts).unwrap();
         assert_eq!((envelope.choices, envelope.file_bytes, envelope.stream), (2, 3, true));
         assert_eq!(envelope.picture.0.as_deref(), Some("auto"));

@@ -116,8 +116,7 @@ impl Scanner {
                     None => return Ok(None),
                 },
                 State::AfterDelimiter => {
-                    let padding =
-                        self.buffer.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+                    let padding = self.buffer.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
                     self.buffer.advance(padding);
                     match self.buffer.get(..2) {
                         None => return Ok(None),
@@ -343,7 +342,12 @@ mod tests {
     fn the_boundary_is_found_in_the_content_type() {
         assert_eq!(boundary_of("multipart/form-data; boundary=abc"), Some("abc"));
         assert_eq!(boundary_of("Multipart/Form-Data; charset=utf-8; Boundary=\"a b\""), Some("a b"));
-        for none in ["application/json", "multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=a"] {
+        for none in [
+            "application/json",
+            "multipart/form-data",
+            "multipart/form-data; boundary=",
+            "multipart/mixed; boundary=a",
+        ] {
             assert_eq!(boundary_of(none), None, "{none}");
         }
     }

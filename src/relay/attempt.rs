@@ -478,8 +478,12 @@ impl Job {
                 let form = self.upload.as_ref().map(|upload| upload.body(&target.route.upstream_model));
                 let accepts_any = matches!(dialect, Dialect::Speech | Dialect::Transcript);
                 let one_off = self.bound.as_ref().is_some_and(|bound| bound.path.is_some());
-                (accepts_any || one_off || form.is_some())
-                    .then(|| Extra { accepts_any, one_off, form, ..Extra::default() })
+                (accepts_any || one_off || form.is_some()).then(|| Extra {
+                    accepts_any,
+                    one_off,
+                    form,
+                    ..Extra::default()
+                })
             }
         }
     }

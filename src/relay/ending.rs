@@ -160,7 +160,9 @@ impl Ending {
             | Self::NotOnEndpoint { .. } => CallResult::ClientError,
             Self::TokenRate { .. } | Self::TokenQuota { .. } => CallResult::TokenLimit,
             Self::PoolExhausted { .. } => CallResult::PoolExhausted,
-            Self::NoChannel { .. } | Self::JobUnreachable { .. } | Self::NotRecording | Self::NoRoom => CallResult::NoChannel,
+            Self::NoChannel { .. } | Self::JobUnreachable { .. } | Self::NotRecording | Self::NoRoom => {
+                CallResult::NoChannel
+            }
             Self::JobUpstream { timeout: true, .. } => CallResult::Timeout,
             Self::UpstreamFailed | Self::JobUpstream { .. } => CallResult::UpstreamError,
             Self::UpstreamTimeout => CallResult::Timeout,
@@ -231,7 +233,9 @@ impl Ending {
                 "invalid_request_error",
                 "not_found",
                 match kind {
-                    JobKind::Video => "There is no video with this id; GET /v1/videos lists those of this token.",
+                    JobKind::Video => {
+                        "There is no video with this id; GET /v1/videos lists those of this token."
+                    }
                     JobKind::Response => "There is no stored response with this id for this token.",
                 }
                 .into(),
@@ -242,7 +246,9 @@ impl Ending {
                     503,
                     "server_error",
                     "job_unreachable",
-                    format!("The key that made this {kind} is switched off, or its channel; the operator can switch it on."),
+                    format!(
+                        "The key that made this {kind} is switched off, or its channel; the operator can switch it on."
+                    ),
                 )
             },
             Self::JobUpstream { kind, timeout } => told(

@@ -16,7 +16,8 @@ use crate::{
         time::{Clock, UnixMs},
         token::QuotaUnit,
         usage::{
-            Attempt, CallResult, Endpoint, ModelFault, OutcomeClass, TokenCounts, Units, UsageRecord, WaitReason,
+            Attempt, CallResult, Endpoint, ModelFault, OutcomeClass, TokenCounts, Units, UsageRecord,
+            WaitReason,
         },
     },
     scheduler::limit::Cost,
@@ -225,7 +226,8 @@ impl Ticket {
     /// Books the usage of an answer: the upstream's, else our estimate of both sides.
     pub fn book(&mut self, usage: Option<TokenCounts>, prompt_estimate: u64, output_estimate: u64) {
         // An answer out of a cache took nothing, whatever its usage says or does not say.
-        let usage = if response_cache::is_hit(&self.cache_told) { Some(TokenCounts::default()) } else { usage };
+        let usage =
+            if response_cache::is_hit(&self.cache_told) { Some(TokenCounts::default()) } else { usage };
         let Some(record) = &mut self.record else { return };
         record.estimated = usage.is_none();
         record.tokens = usage.unwrap_or(TokenCounts {

@@ -158,7 +158,8 @@ impl Gathered {
     pub fn to_probe(&self, chain: &ManagedChain, now: UnixMs) -> Vec<(ChannelId, String)> {
         let mut found = Vec::new();
         for (channel, models) in &self.offers {
-            for (model, own) in models.iter().filter(|(_, own)| own.keys > 0 && own.liveness.wants_probe(now)) {
+            for (model, own) in models.iter().filter(|(_, own)| own.keys > 0 && own.liveness.wants_probe(now))
+            {
                 let provider = &own.entry.channel.provider;
                 let is_pinned = || chain.pins.contains(&self.identities.identify(provider, model).identity);
                 if own.free == Some(true) || !chain.free_only || is_pinned() {

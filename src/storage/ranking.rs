@@ -383,25 +383,26 @@ impl Db {
     /// Brings a dead model back that no probe may ask; see [`Liveness::release`]. Says whether it is back.
     pub async fn release_model(&self, channel: ChannelId, model: &str, now: UnixMs) -> StorageResult<bool> {
         let mut tx = self.begin().await?;
-        let row: Option<HealthRow> = sqlx::query_as(AssertSqlSafe(format!(
-            "{HEALTH} WHERE channel_id = $1 AND model = $2"
-        )))
-        .bind(channel.0)
-        .bind(model)
-        .fetch_optional(&mut *tx)
-        .await?;
+        let row: Option<HealthRow> =
+            sqlx::query_as(AssertSqlSafe(format!("{HEALTH} WHERE channel_id = $1 AND model = $2")))
+                .bind(channel.0)
+                .bind(model)
+                .fetch_optional(&mut *tx)
+                .await?;
         let Some(row) = row else { return Ok(false) };
         let (_, mut health) = row.health()?;
         if !health.liveness.release(now) {
             return Ok(false);
         }
-        sqlx::query("UPDATE model_health SET liveness = $3, noted_at = $4 WHERE channel_id = $1 AND model = $2")
-            .bind(channel.0)
-            .bind(model)
-            .bind(to_json(&health.liveness, "what speaks against a model")?)
-            .bind(now.0)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "UPDATE model_health SET liveness = $3, noted_at = $4 WHERE channel_id = $1 AND model = $2",
+        )
+        .bind(channel.0)
+        .bind(model)
+        .bind(to_json(&health.liveness, "what speaks against a model")?)
+        .bind(now.0)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -473,9 +473,9 @@ impl http_body::Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<http_body::Frame<Bytes>>>> {
         match self.get_mut() {
-            Self::Whole(body) => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
-            }
+            Self::Whole(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
             Self::Form { left, pieces } => pieces.as_mut().poll_next(cx).map(|piece| {
                 Some(piece?.map(|piece| {
                     *left = left.saturating_sub(piece.len() as u64);

@@ -294,7 +294,9 @@ impl Asked<'_> {
             if body.len() + chunk.len() > SHORT_BYTES && self.room.is_none() {
                 self.room = self.clients.room_for_long_body().await.map(Arc::new);
                 // Grown at once: a body that grows by doubling is in memory twice while it is copied.
-                let announced = response.length().map_or(body.len() + chunk.len(), |length| usize::try_from(length).unwrap_or(usize::MAX));
+                let announced = response
+                    .length()
+                    .map_or(body.len() + chunk.len(), |length| usize::try_from(length).unwrap_or(usize::MAX));
                 body.reserve_exact(announced.min(self.bytes).saturating_sub(body.len()));
             }
             body.extend_from_slice(&chunk);

@@ -15,7 +15,11 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use crate::{
-    model::{secret::Secret, time::UnixMs, usage::{ModelFault, OutcomeClass}},
+    model::{
+        secret::Secret,
+        time::UnixMs,
+        usage::{ModelFault, OutcomeClass},
+    },
     protocol::{
         error_body::ErrorBody,
         openai::{InBandError, answer::BadAnswer},

@@ -133,7 +133,10 @@ pub async fn tell_channel(
         (m.terminal.idle_limit(), Cell::text(or_default(channel.timeouts.idle_ms))),
         (c.private_addresses(), Cell::text(yes_no(channel.allow_private))),
         (c.fixes(), Cell::text(rules::shown_fixes(&channel.shaping).join(", "))),
-        (c.response_cache_s(), Cell::text(channel.shaping.response_cache_s.map_or(String::new(), |s| s.to_string()))),
+        (
+            c.response_cache_s(),
+            Cell::text(channel.shaping.response_cache_s.map_or(String::new(), |s| s.to_string())),
+        ),
         (m.common.note(), Cell::text(&channel.note)),
     ]);
     let rests = rests_of(entry, &book, now);

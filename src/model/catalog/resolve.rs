@@ -92,12 +92,17 @@ fn steps_of(
 }
 
 /// A managed chain as a public model: a step per model, on all channels that are on. Routes of a channel stand together.
-pub(super) fn managed(chain: &ManagedSteps, channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>) -> PublicModel {
+pub(super) fn managed(
+    chain: &ManagedSteps,
+    channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>,
+) -> PublicModel {
     let mut steps: Vec<Step> = Vec::new();
     for of_place in chain.steps.chunk_by(|one, next| one.place == next.place && one.spare == next.spare) {
         let mut routes: Vec<Route> = Vec::new();
         for step in of_place.iter().filter(|step| !step.spare) {
-            let Some(entry) = channels.get(&step.channel).filter(|entry| entry.channel.enabled) else { continue };
+            let Some(entry) = channels.get(&step.channel).filter(|entry| entry.channel.enabled) else {
+                continue;
+            };
             let known = entry.channel.model(&step.model.name).unwrap_or(&step.model);
             let upstream_model: Arc<str> = step.model.name.as_str().into();
             let route = Route { channel: entry.clone(), upstream_model, model: known.clone().into() };

@@ -21,7 +21,9 @@ use crate::{
     },
 };
 
-use super::{Chunk, Finish, InBandError, inner, others::OtherPeek, stored::StoredIds, usage::Reported, with_model};
+use super::{
+    Chunk, Finish, InBandError, inner, others::OtherPeek, stored::StoredIds, usage::Reported, with_model,
+};
 
 peek! {
     /// An event.

@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::{
-    ranking::liveness::Cause,
     model::{
         channel::ChannelModel,
         usage::{Attempt, UsageRecord},
     },
     provider::listing::Listing,
+    ranking::liveness::Cause,
     storage::{
         channels::NewChannel,
         recording::tests::{number, open, record},

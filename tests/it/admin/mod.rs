@@ -2,13 +2,13 @@
 
 mod account;
 mod capacity;
-mod health;
 mod chains;
 mod channels;
+mod health;
 mod limits;
 mod models;
-mod ranking;
 mod notifications;
+mod ranking;
 mod tokens;
 
 use std::time::Duration;

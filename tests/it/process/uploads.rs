@@ -50,8 +50,7 @@ async fn fifty_large_uploads_at_once_and_a_large_download_take_little_memory() {
     // Of a video the same.
     let asked = serde_json::json!({"model": "m", "prompt": format!("polls=0 bytes={DOWNLOAD_BYTES}")});
     let request = http.post(server.url("/v1/videos")).bearer_auth(TOKEN).json(&asked);
-    let video: serde_json::Value =
-        request.send().await.expect("an answer").json().await.expect("a video");
+    let video: serde_json::Value = request.send().await.expect("an answer").json().await.expect("a video");
     let path = format!("/v1/videos/{}/content", video["id"].as_str().expect("an id"));
     let mut response = http.get(server.url(&path)).bearer_auth(TOKEN).send().await.expect("an answer");
     let mut length = 0;

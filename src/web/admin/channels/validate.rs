@@ -227,7 +227,8 @@ impl ChannelForm {
         errors: &mut FieldErrors,
     ) -> Shaping {
         let mut shaping = Shaping::default();
-        for line in self.fixes.split(['\n', '\r', ',', '，']).map(str::trim).filter(|line| !line.is_empty()) {
+        for line in self.fixes.split(['\n', '\r', ',', '，']).map(str::trim).filter(|line| !line.is_empty())
+        {
             match line.split_once('=').map(|(id, word)| (id.trim(), word.trim())) {
                 Some((id, "on")) => shaping.fixes.insert(id.to_owned(), true),
                 Some((id, "off")) => shaping.fixes.insert(id.to_owned(), false),

@@ -150,12 +150,8 @@ fn fields(t: Messages, row: &UsageRow) -> Vec<Vec<Field>> {
         });
         sound = (heard_ms > 0).then(|| approximate(duration(t, heard_ms), units.estimated));
     }
-    let used = [
-        (l.pictures(), pictures),
-        (l.characters(), characters),
-        (l.sound(), sound),
-        (l.video(), video),
-    ];
+    let used =
+        [(l.pictures(), pictures), (l.characters(), characters), (l.sound(), sound), (l.video(), video)];
     let used = used.into_iter().filter_map(|(name, value)| Some(Field::new(name, value?)));
     let mut fields = vec![
         vec![

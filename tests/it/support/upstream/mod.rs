@@ -512,7 +512,8 @@ async fn serve_request(
         // A fault comes before the books of the keys: a broken vendor refuses nobody.
         let admitted = match (kind, fault) {
             (Some(_), None) if !known => {
-                let message = format!("Previous response with id '{}' not found.", previous.unwrap_or_default());
+                let message =
+                    format!("Previous response with id '{}' not found.", previous.unwrap_or_default());
                 let code = "previous_response_not_found";
                 Err(Reply::error(400, &message, "invalid_request_error", code))
             }
@@ -531,10 +532,12 @@ async fn serve_request(
                     told = Some(books.jobs.answer(&request, about, name, &body, &shared.origin));
                 })
             }
-            (None, None) if is_models_list(&request) => Err(books
-                .vendor
-                .check_key(key.as_deref())
-                .map_or_else(|refusal| refusal, |()| books.list.clone().unwrap_or_else(|| books.vendor.list()))),
+            (None, None) if is_models_list(&request) => {
+                Err(books.vendor.check_key(key.as_deref()).map_or_else(
+                    |refusal| refusal,
+                    |()| books.list.clone().unwrap_or_else(|| books.vendor.list()),
+                ))
+            }
             (None, None) if request.path.starts_with("/redirected/") => {
                 Err(Reply::json(200, &serde_json::json!({"redirected": true})))
             }
@@ -544,7 +547,9 @@ async fn serve_request(
             (None, None) => Err(Reply::new(404, "text/html", "<html><body>404 Not Found</body></html>")),
         };
         let job_id = match kind {
-            Some(Kind::Other(path @ ("videos" | "responses"))) if admitted.is_ok() && body["store"] != false => {
+            Some(Kind::Other(path @ ("videos" | "responses")))
+                if admitted.is_ok() && body["store"] != false =>
+            {
                 books.jobs.create(path, key.as_deref().unwrap_or_default(), &body)
             }
             _ => "theirs_unkept".to_owned(),
@@ -582,7 +587,9 @@ async fn serve_request(
         Err(reply) => send(writer, &reply).await,
         Ok(()) if let Some(told) = told => match told {
             jobs::Told::Reply(reply) => send(writer, &reply).await,
-            jobs::Told::Content { from, length, partial } => jobs::content(writer, from, length, partial).await,
+            jobs::Told::Content { from, length, partial } => {
+                jobs::content(writer, from, length, partial).await
+            }
         },
         Ok(()) if skills.is_some_and(|skills| skill::answer(skills, &body).is_some()) => {
             tokio::time::sleep(pace.first).await;

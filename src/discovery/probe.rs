@@ -127,8 +127,8 @@ pub fn open_kinds(
     let lacks_text = facts.and_then(|facts| facts.output).is_some_and(|kinds| !kinds.has(Modality::Text));
     let lacks_images = facts.and_then(|facts| facts.input).is_some_and(|kinds| !kinds.has(Modality::Image));
     let holds = |kind| known.iter().any(|result| result.kind == kind && result.holds(now));
-    let is_open =
-        |kind: &ProbeKind| !lacks_text && !(*kind == ProbeKind::Vision && lacks_images) && !holds(*kind);
+    let ruled_out = |kind| lacks_text || kind == ProbeKind::Vision && lacks_images;
+    let is_open = |kind: &ProbeKind| !ruled_out(*kind) && !holds(*kind);
     ProbeKind::ALL.iter().copied().filter(|kind| wanted.contains(kind)).filter(is_open).collect()
 }
 

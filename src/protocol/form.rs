@@ -249,7 +249,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let model = ("model", None, "m");
-        let wrong: &[(Endpoint, &[(&str, Option<&str>, &str)], &str)] = &[
+        type Part<'a> = (&'a str, Option<&'a str>, &'a str);
+        let wrong: &[(Endpoint, &[Part<'_>], &str)] = &[
             (Endpoint::Transcriptions, &[model], "file"),
             (Endpoint::Transcriptions, &[FILE], "model"),
             (Endpoint::Transcriptions, &[FILE, ("model", None, " ")], "model"),

@@ -186,10 +186,7 @@ fn run_blocking(program: &Path, words: &[&str], limit: Duration) -> Ran {
         Ok(child) => child,
         Err(error) => return Ran::Unstartable(error.to_string()),
     };
-    let outputs = [
-        child.stdout.take().map(|output| reading(output)),
-        child.stderr.take().map(|output| reading(output)),
-    ];
+    let outputs = [child.stdout.take().map(reading), child.stderr.take().map(reading)];
     let status = match wait(&mut child, limit) {
         Ok(Some(status)) => status,
         Ok(None) => {

@@ -1,16 +1,8 @@
 //! What is known of vendors: the embedded data, and the operator's files in `providers/` of the data folder over it.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{path::Path, sync::Arc};
 
-use arc_swap::ArcSwap;
-
-use super::{
-    files::{Folder, Listed, MAX_FAULTS},
-    ranking_files::RankingFiles,
-};
+use super::{files::Followed, ranking_files::RankingFiles};
 use crate::provider::{DataFault, Providers};
 
 /// The folder in the data folder.
@@ -19,38 +11,26 @@ pub const FOLDER: &str = "providers";
 /// The providers in force. Cheap to clone; all clones see the same.
 #[derive(Clone)]
 pub struct ProviderStore {
-    folder: Arc<Folder>,
-    current: Arc<ArcSwap<Providers>>,
-    faults: Arc<ArcSwap<Vec<DataFault>>>,
-    /// The files that were read last, whether they were right or not. Held while they are read.
-    read: Arc<Mutex<Vec<Listed>>>,
+    files: Followed<Providers>,
     ranking: RankingFiles,
 }
 
 impl ProviderStore {
     /// Reads the files of a data folder. If one of them is malformed, none counts: see [`faults`](Self::faults).
     pub fn open(data_folder: &Path) -> Self {
-        let store = Self {
-            folder: Arc::new(Folder::new(data_folder, FOLDER)),
-            current: Arc::new(ArcSwap::from_pointee(Providers::embedded())),
-            faults: Arc::default(),
-            read: Arc::default(),
-            ranking: RankingFiles::open(data_folder),
-        };
-        store.follow();
-        store
+        let files = Followed::open(data_folder, FOLDER, Providers::embedded(), Providers::with_overrides);
+        Self { files, ranking: RankingFiles::open(data_folder) }
     }
 
     /// The providers in force.
     pub fn load(&self) -> Arc<Providers> {
-        self.current.load_full()
+        self.files.load()
     }
 
     /// What is wrong with the files as they are now, at most 20 faults, and with those of [`ranking`](Self::ranking); while
     /// there is something, those that were right before hold.
     pub fn faults(&self) -> Vec<DataFault> {
-        let (own, of_ranking) = (self.faults.load(), self.ranking.faults());
-        own.iter().chain(of_ranking.iter()).cloned().collect()
+        self.files.faults().iter().cloned().chain(self.ranking.faults()).collect()
     }
 
     /// The files that ranks are made from, which stand beside those of vendors. They are followed apart.
@@ -61,45 +41,7 @@ impl ProviderStore {
     /// Reads the files again if one came, went, or has another time or length than before. Says whether the providers
     /// changed. Blocks: a listing of the folder, and seldom more.
     pub fn follow(&self) -> bool {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let listed = match self.folder.list() {
-            Ok(listed) => listed,
-            Err(fault) => {
-                self.refuse(vec![fault]);
-                return false;
-            }
-        };
-        if *read == listed && self.faults.load().iter().all(|fault| fault.file != FOLDER) {
-            return false;
-        }
-        read.clone_from(&listed);
-        match self.folder.read(&listed).and_then(|files| Providers::with_overrides(&files)) {
-            Ok(providers) => {
-                self.current.store(Arc::new(providers));
-                self.faults.store(Arc::default());
-                let files: Vec<&str> = listed.iter().map(Listed::name).collect();
-                if !files.is_empty() {
-                    tracing::info!(?files, "read the provider files of the data folder");
-                }
-                true
-            }
-            Err(faults) => {
-                self.refuse(faults);
-                false
-            }
-        }
-    }
-
-    /// Notes faults, and logs those that are new.
-    fn refuse(&self, mut faults: Vec<DataFault>) {
-        faults.truncate(MAX_FAULTS);
-        if **self.faults.load() == faults {
-            return;
-        }
-        for fault in &faults {
-            tracing::error!(%fault, "a provider file is wrong; what was in force before stays so");
-        }
-        self.faults.store(Arc::new(faults));
+        self.files.follow()
     }
 }
 

@@ -1,11 +1,9 @@
 //! What ranks are made from: the embedded tables of names and figures, and the operator's files in `ranking/` of the data
 //! folder over them. Files whose names begin with `identities` hold names, those with `benchmarks` figures.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
-use super::files::{Folder, Listed};
+use super::files::Followed;
 use crate::{
     provider::DataFault,
     ranking::{benchmark::Benchmarks, identity::Identities},
@@ -29,87 +27,36 @@ pub struct Tables {
 
 /// The tables in force, and what is wrong with the files. Cheap to clone; all clones see the same.
 #[derive(Clone)]
-pub struct RankingFiles {
-    folder: Arc<Folder>,
-    current: Arc<ArcSwap<Tables>>,
-    faults: Arc<ArcSwap<Vec<DataFault>>>,
-    /// The files that were read last, whether they were right or not. Held while they are read.
-    read: Arc<Mutex<Vec<Listed>>>,
-}
+pub struct RankingFiles(Followed<Tables>);
 
 impl RankingFiles {
     /// Reads the files of a data folder. If one of them is malformed, none counts: see [`faults`](Self::faults).
     pub fn open(data_folder: &std::path::Path) -> Self {
-        let tables = Tables { identities: Identities::embedded(), benchmarks: Benchmarks::embedded() };
-        let files = Self {
-            folder: Arc::new(Folder::new(data_folder, FOLDER)),
-            current: Arc::new(ArcSwap::from_pointee(tables)),
-            faults: Arc::default(),
-            read: Arc::default(),
-        };
-        files.follow();
-        files
+        let embedded = Tables { identities: Identities::embedded(), benchmarks: Benchmarks::embedded() };
+        Self(Followed::open(data_folder, FOLDER, embedded, tables))
     }
 
     /// The tables in force. They are the same ones (by address) until a file changes.
     pub fn load(&self) -> Arc<Tables> {
-        self.current.load_full()
+        self.0.load()
     }
 
-    /// What is wrong with the files as they are now, at most 20 faults; while there is something, the tables that were right
-    /// before hold.
-    pub fn faults(&self) -> Arc<Vec<DataFault>> {
-        self.faults.load_full()
+    /// What is wrong with the files as they are now, at most 20 faults, each with the file's path in the data folder; while
+    /// there is something, the tables that were right before hold.
+    pub fn faults(&self) -> Vec<DataFault> {
+        let path = |fault: &DataFault| {
+            // The folder itself may be at fault.
+            let file = &fault.file;
+            let file = if file == FOLDER { file.clone() } else { format!("{FOLDER}/{file}") };
+            DataFault { file, ..fault.clone() }
+        };
+        self.0.faults().iter().map(path).collect()
     }
 
     /// Reads the files again if one came, went, or has another time or length than before. Says whether the tables
     /// changed. Blocks: a listing of the folder, and seldom more.
     pub fn follow(&self) -> bool {
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        let listed = match self.folder.list() {
-            Ok(listed) => listed,
-            Err(fault) => {
-                self.refuse(vec![fault]);
-                return false;
-            }
-        };
-        if *read == listed && self.faults().iter().all(|fault| fault.file != FOLDER) {
-            return false;
-        }
-        read.clone_from(&listed);
-        match self.folder.read(&listed).and_then(|files| tables(&files)) {
-            Ok(tables) => {
-                self.current.store(Arc::new(tables));
-                self.faults.store(Arc::default());
-                let files: Vec<&str> = listed.iter().map(Listed::name).collect();
-                if !files.is_empty() {
-                    tracing::info!(?files, "read the ranking files of the data folder");
-                }
-                true
-            }
-            Err(faults) => {
-                self.refuse(faults);
-                false
-            }
-        }
-    }
-
-    /// Notes faults, and logs those that are new.
-    fn refuse(&self, mut faults: Vec<DataFault>) {
-        faults.truncate(super::files::MAX_FAULTS);
-        for fault in &mut faults {
-            // Provider files are told beside these.
-            if fault.file != FOLDER {
-                fault.file = format!("{FOLDER}/{}", fault.file);
-            }
-        }
-        if *self.faults() == faults {
-            return;
-        }
-        for fault in &faults {
-            tracing::error!(%fault, "a ranking file is wrong; what was in force before stays so");
-        }
-        self.faults.store(Arc::new(faults));
+        self.0.follow()
     }
 }
 

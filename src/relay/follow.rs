@@ -194,11 +194,8 @@ impl Relay {
         }
         let first_by = Instant::now() + timeouts.first_byte;
         let sent = before(first_by, self.parts.clients.send_with(upstream_call, extra)).await;
-        let mut response = match sent {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(failed(&job, &broken(&error))),
-            Err(failure) => return Err(failed(&job, &failure)),
-        };
+        let sent = sent.map_err(|failure| failed(&job, &failure))?;
+        let mut response = sent.map_err(|error| failed(&job, &broken(&error)))?;
         let status = response.status();
         let deletes = matches!(call.ask, JobAsk::Delete { .. });
         if !(200..300).contains(&status) {

@@ -30,6 +30,8 @@ fn is_for_programs(path: &str) -> bool {
         || path.starts_with("v1/")
         || path == "models"
         || path.starts_with("models/")
+        || path.starts_with("videos/")
+        || path.starts_with("responses/")
         || Endpoint::ALL.iter().any(|endpoint| endpoint.path() == path)
 }
 

@@ -238,3 +238,46 @@ proptest! {
         prop_assert!(Envelope::read(Endpoint::Chat, Bytes::from(body)).is_err());
     }
 }
+
+#[test]
+fn a_previous_response_is_read_and_replaced_by_the_upstreams() {
+    let body = r#"{"previous_response_id": "resp_ours", "model": "public", "input": "And?"}"#;
+    let mut envelope = Envelope::read(Endpoint::Responses, body.into()).unwrap();
+    assert_eq!((envelope.previous.as_deref(), envelope.stores), (Some("resp_ours"), true));
+    envelope.set_previous("theirs");
+    let expected = r#"{"previous_response_id": "theirs", "model": "n", "input": "And?"}"#;
+    assert_eq!(envelope.patched("n", false), expected);
+    for (field, stores) in [("", true), (r#","store":null"#, true), (r#","store":false,"previous_response_id":null"#, false)] {
+        let body = format!(r#"{{"model":"m","input":"a"{field}}}"#);
+        let envelope = Envelope::read(Endpoint::Responses, body.into()).unwrap();
+        assert_eq!((envelope.stores, envelope.previous), (stores, None), "{field}");
+    }
+    for (field, param) in [
+        (r#""previous_response_id":7"#, "previous_response_id"),
+        (r#""previous_response_id":"""#, "previous_response_id"),
+        (r#""store":"no""#, "store"),
+        (r#""store":false,"background":true"#, "background"),
+    ] {
+        let body = format!(r#"{{"model":"m","input":"a",{field}}}"#);
+        assert_eq!(Envelope::read(Endpoint::Responses, body.into()).unwrap_err().param, Some(param), "{field}");
+    }
+}
+
+#[test]
+fn the_length_of_a_video_is_read_in_every_way_of_writing_it_and_a_remix_names_no_model() {
+    for (field, expected) in [
+        (r#","seconds":"8""#, Some(8000)),
+        (r#","seconds":4"#, Some(4000)),
+        (r#","duration":5.5"#, Some(5500)),
+        (r#","seconds":"long""#, None),
+        (r#","seconds":-1"#, None),
+        ("", None),
+    ] {
+        let body = format!(r#"{{"model":"m","prompt":"a"{field}}}"#);
+        let envelope = Envelope::read(Endpoint::Videos, body.into()).unwrap();
+        assert_eq!(envelope.video_ms, expected, "{field}");
+    }
+    let remix = Envelope::of_remix("public", r#"{"prompt":"b"}"#.into()).unwrap();
+    assert_eq!((remix.model.as_str(), &remix.patched("n", false)[..]), ("public", &br#"{"prompt":"b"}"#[..]));
+    assert_eq!(Envelope::of_remix("public", "{}".into()).unwrap_err().param, Some("prompt"));
+}

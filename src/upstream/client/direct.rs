@@ -43,6 +43,10 @@ pub(super) struct Client {
     hyper: legacy::Client<Connector, RequestBody>,
 }
 
+/// The most that is read at once, and the most that an answer's headers may take. Fast upstreams fill whatever there is, several times
+/// over; a large download is to take little memory.
+const READ_BYTES: usize = 64 << 10;
+
 impl Client {
     /// A client whose connections stand within `connect`. It speaks HTTP/2 where TLS agrees on it, else HTTP/1.1. `None` if
     /// this machine has no certificate authorities; with `tls` unset it needs none, and only `http` addresses work.
@@ -62,6 +66,7 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
+            .http1_max_buf_size(READ_BYTES)
             .pool_max_idle_per_host(POOL_IDLE_CONNECTIONS)
             .build(Connector { https, limit: connect });
         Some(Self { hyper })

@@ -17,7 +17,7 @@ before(async () => {
   upstream = await startUpstream()
   server = await startOnePool({ ADMIN_PASSWORD: password, FIRST_BYTE_TIMEOUT_MS: '8000', IDLE_TIMEOUT_MS: '8000' })
   operator = await Operator.logIn(server.url, password)
-  const models = ['small', 'rescued', 'limited', 'slow', 'media', ...faults.map((fault) => `fault:${fault}`)]
+  const models = ['small', 'rescued', 'limited', 'slow', 'media', 'jobs', ...faults.map((fault) => `fault:${fault}`)]
   await upstream.control('models', models)
   const addChannel = async (name, keys, model) => {
     for (const key of keys) await upstream.control('keys', { key })

@@ -23,7 +23,7 @@ class OnePoolTest(Contract, unittest.TestCase):
     def setUpClass(cls):
         cls.upstream = cls.enterClassContext(fake.FakeUpstream())
         cls.server = cls.enterClassContext(OnePool())
-        cls.control("models", ["small", "rescued", "slow", "media", *(f"fault:{fault}" for fault in FAULTS)])
+        cls.control("models", ["small", "rescued", "slow", "media", "jobs", *(f"fault:{fault}" for fault in FAULTS)])
         cls.add_channel("good", ["key-good-0001", "key-good-0002"], "small")
         cls.add_channel("slow", ["key-slow-0001"], "slow")
         for fault in FAULTS:

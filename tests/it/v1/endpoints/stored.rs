@@ -1,6 +1,10 @@
 //! Responses that an upstream stores: found again and gone on from with the key that stored them, under our ids alone.
 
-use onepool::model::{secret::Secret, time::Clock};
+use onepool::model::{
+    limit::{Limit, Metric, Models, Per, Source, Window},
+    secret::Secret,
+    time::Clock,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -164,6 +168,32 @@ async fn going_on_asks_no_other_key_though_the_one_that_stores_it_fails() {
         upstream.inferences().iter().skip(1).all(|call| call.key.as_ref() == Some(&key)),
         "no other key is asked"
     );
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn going_on_waits_for_the_limit_of_its_key_though_another_has_room() {
+    let (app, upstream) = (TestApp::start().await, Upstream::start());
+    app.token().await;
+    all(&app, "c", &upstream, &["sk-upstream-1", "sk-upstream-2"]).await;
+    let channel = app.app.site().catalog.load().channels().next().unwrap().channel.id;
+    let limit = Limit {
+        models: Models::default(),
+        per: Per::Key,
+        metric: Metric::Requests,
+        window: Window::Rolling { ms: 2000 },
+        max: 1,
+        source: Source::Declared,
+    };
+    app.app.site().db.set_limits(channel, None, &[limit]).await.unwrap();
+    app.reload().await;
+    let (_, id) = make(&app, json!({"model": "public", "input": "Hello"}), false).await;
+    make(&app, json!({"model": "public", "input": "And?", "previous_response_id": id}), false).await;
+    let calls = upstream.inferences();
+    assert_eq!(calls.len(), 2);
+    assert_eq!(calls[0].key, calls[1].key);
+    let waited = calls[1].started - calls[0].started;
+    assert!(waited.as_millis() >= 1900, "{waited:?}");
     app.stop().await;
 }
 

@@ -24,7 +24,7 @@ pub enum Ending {
     },
     /// The upstream refused the request itself (400, 413, 422); its text was cleaned.
     Refused {
-        /// 400, 413 or 422.
+        /// 400, 413 or 422; of what an upstream keeps also 404, 405, 409, 410 or 416.
         status: u16,
         /// The cleaned text.
         message: String,

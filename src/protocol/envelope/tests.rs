@@ -247,7 +247,9 @@ fn a_previous_response_is_read_and_replaced_by_the_upstreams() {
     envelope.set_previous("theirs");
     let expected = r#"{"previous_response_id": "theirs", "model": "n", "input": "And?"}"#;
     assert_eq!(envelope.patched("n", false), expected);
-    for (field, stores) in [("", true), (r#","store":null"#, true), (r#","store":false,"previous_response_id":null"#, false)] {
+    for (field, stores) in
+        [("", true), (r#","store":null"#, true), (r#","store":false,"previous_response_id":null"#, false)]
+    {
         let body = format!(r#"{{"model":"m","input":"a"{field}}}"#);
         let envelope = Envelope::read(Endpoint::Responses, body.into()).unwrap();
         assert_eq!((envelope.stores, envelope.previous), (stores, None), "{field}");
@@ -259,7 +261,11 @@ fn a_previous_response_is_read_and_replaced_by_the_upstreams() {
         (r#""store":false,"background":true"#, "background"),
     ] {
         let body = format!(r#"{{"model":"m","input":"a",{field}}}"#);
-        assert_eq!(Envelope::read(Endpoint::Responses, body.into()).unwrap_err().param, Some(param), "{field}");
+        assert_eq!(
+            Envelope::read(Endpoint::Responses, body.into()).unwrap_err().param,
+            Some(param),
+            "{field}"
+        );
     }
 }
 

@@ -113,7 +113,11 @@ async fn a_paused_model_leaves_the_others_alone() {
     assert_eq!(hindered["candidates"][1]["ready_at"], "2026-11-20T13:00:00Z");
     assert_eq!(hurdles(&api.get("/api/routes?model=n").await), ["-", "-"]);
     let end = json!({"scope": {"kind": "key_model", "key_id": 1, "model": "m"}});
-    assert_eq!(api.post("/api/rests/end", end).await.json()["ended"], Endpoint::ALL.len(), "one for each endpoint");
+    assert_eq!(
+        api.post("/api/rests/end", end).await.json()["ended"],
+        Endpoint::ALL.len(),
+        "one for each endpoint"
+    );
     api.stop().await;
 }
 

@@ -2,12 +2,15 @@
 //! 20 channels of 5,000 models each, against lists from loopback. `cargo bench --bench discovery` prints it and fails if a figure
 //! is missed. docs/performance.md says what the figures are.
 
+#[path = "server.rs"]
+mod server;
+
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
-    process::{Child, Command, ExitCode, Stdio},
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -25,11 +28,8 @@ use onepool::{
     pool::rules::MAX_MODELS,
     storage::{Db, access_tokens::new_access_token, channels::NewChannel, password, vault::Vault},
 };
-use rustix::{
-    process::{Pid, Signal, kill_process},
-    time::{ClockId, clock_gettime},
-};
 use serde_json::{Value, json};
+use server::{COOKIE, MASTER_KEY, Server, now, resident};
 
 const CHANNELS: usize = 20;
 const MODELS: usize = 5000;
@@ -38,8 +38,6 @@ const MOST_MEMORY: u64 = 60 << 20;
 const MOST_PAGE: Duration = Duration::from_millis(50);
 const MOST_WIRE_BYTES: usize = 150_000;
 const TIMES: usize = 21;
-const MASTER_KEY: &str = "a master key of the benchmark, long enough";
-const COOKIE: &str = "a session of the benchmark";
 
 fn main() -> ExitCode {
     // The client wants one, although it speaks no TLS here.
@@ -139,12 +137,6 @@ fn missed(holds: bool) -> &'static str {
 
 fn mb(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
-}
-
-/// Time on a clock that nobody sets.
-fn now() -> Duration {
-    let now = clock_gettime(ClockId::Monotonic);
-    Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }
 
 /// Serves a list per channel, in the shape of OpenRouter's.
@@ -255,6 +247,7 @@ async fn set_up(data: &Path, upstream: SocketAddr) -> Secret {
             secret: Secret::new(format!("sk-upstream-of-{channel}")),
             quota_group: None,
             limits: Vec::new(),
+            budget: None,
         };
         db.add_keys(id, &[key]).await.expect("a key");
     }
@@ -262,76 +255,6 @@ async fn set_up(data: &Path, upstream: SocketAddr) -> Secret {
     db.create_access_token(user, "bench", &token, None).await.expect("an access token");
     db.close().await;
     token
-}
-
-/// OnePool as a process of its own.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Self {
-        let log = fs::File::create(folder.join("log")).expect("a log");
-        #[expect(clippy::disallowed_methods, reason = "tells the benchmark which build to measure")]
-        let given = std::env::var("ONEPOOL_BINARY");
-        let program = given.unwrap_or_else(|_| env!("CARGO_BIN_EXE_onepool").to_owned());
-        let mut child = Command::new(program)
-            .env_clear()
-            .env("DATA_DIR", folder.join("data"))
-            .env("LISTEN", "127.0.0.1:0")
-            .env("SECRET_KEY", MASTER_KEY)
-            .env("TZ", "UTC")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("OnePool starts");
-        let mut output = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut line = String::new();
-        let _ = output.read_line(&mut line);
-        std::thread::spawn(move || {
-            let mut rest = Vec::new();
-            let _ = output.read_to_end(&mut rest);
-        });
-        let address = line.trim().strip_prefix("listening on http://").and_then(|text| text.parse().ok());
-        let Some(address) = address else {
-            panic!("OnePool did not start: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());
-        };
-        Self { child, address }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    /// CPU time since it started; the kernel reports it in steps of 10 ms.
-    fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        // The name in parentheses may hold anything; `utime` and `stime` are the 12th and 13th field after it (proc(5)).
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
-    }
-
-    fn resident(&self) -> u64 {
-        resident(self.child.id())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        let _ = self.child.wait();
-    }
-}
-
-fn resident(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 /// The most memory that a process takes while it is watched, looked at every 2 ms.

@@ -208,6 +208,7 @@ fn call_of(plans: &[Arc<Plan>], place: usize, now: Now) -> Call {
         class: Class::Interactive,
         arrived: now.steady,
         deadline: UnixMs(now.steady.0 + 60_000),
+        rests_until: UnixMs(now.steady.0 + 60_000),
         tried: Tried::default(),
         place: None,
     }

@@ -15,16 +15,19 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    capture::{self, Captures},
     config::{self, Config},
     discovery::round::Rounds,
     dispatch::Dispatch,
     i18n::Messages,
     jobs::{self, vitals::LifeSigns},
-    model::{secret::Secret, time::Clock},
+    metrics::Tally,
+    model::{budget::Owner, secret::Secret, time::Clock},
     pool::{self, apply::ApplyError, load::Document},
     relay::{
         self, Relay,
-        quota::TokenMeters,
+        in_flight::CallsInFlight,
+        quota::Meters,
         recorder::{self, Recorder},
     },
     repair,
@@ -194,11 +197,14 @@ impl App {
         let tasks = Tasks::default();
         let stop_on_error = tasks.stopping().drop_guard();
         let drain = Drain::default();
+        let tally = Tally::new(clock.now());
+        let counting = tally.clone();
         let (recorder, copying) = Recorder::start(recorder::Options {
             folder: folder.journal(),
             db: db.clone(),
             clock: clock.clone(),
             limits: recorder::Limits::default(),
+            counted: Some(Box::new(move |rows| counting.count(rows))),
         });
         tasks.spawn("recorder", copying);
         // What an earlier run left in the journal counts before the first call does.
@@ -207,9 +213,23 @@ impl App {
                 "the journal of the last run is not yet in the database; quotas may be understated"
             );
         }
-        let meters = TokenMeters::default();
-        meters.restore(db.all_spending().await.map_err(unreadable)?);
+        let meters = Meters::default();
+        let of_tokens = db.all_spending().await.map_err(unreadable)?;
+        meters.restore(
+            of_tokens
+                .into_iter()
+                .map(|(token, period, unit, spent)| (Owner::Token(token), period, unit, spent)),
+        );
         jobs::rests::restore(&db, folder.path(), &dispatch).await.map_err(unreadable)?;
+        let budgets = jobs::budgets::Parts {
+            db: db.clone(),
+            catalog: catalog.clone(),
+            dispatch: dispatch.clone(),
+            meters: meters.clone(),
+            recorder: recorder.clone(),
+        };
+        let begun = jobs::budgets::restore(&budgets).await.map_err(unreadable)?;
+        tasks.spawn("budgets", jobs::budgets::run(budgets, begun, tasks.stopping()));
         tasks.spawn("dispatch", dispatch.clone().run(tasks.stopping()));
         tasks.spawn("rests", jobs::rests::run(db.clone(), dispatch.clone(), sends, tasks.stopping()));
         tasks.spawn(
@@ -229,6 +249,10 @@ impl App {
                 clock.clone(),
                 tasks.stopping(),
             ),
+        );
+        tasks.spawn(
+            "sheets",
+            jobs::sheets::run(db.clone(), clock.clone(), config.zone.clone(), tasks.stopping()),
         );
         let schedule = catalog.clone();
         tasks.spawn(
@@ -291,7 +315,9 @@ impl App {
             clock: clock.clone(),
         };
         tasks.spawn("notifications", jobs::notices::run(noticing, tasks.stopping()));
+        let in_flight = CallsInFlight::default();
         let relay = Arc::new(Relay::new(relay::Parts {
+            in_flight: in_flight.clone(),
             db: db.clone(),
             uploads: relay::upload::UploadFolder::open(folder.uploads()),
             catalog: catalog.clone(),
@@ -323,6 +349,9 @@ impl App {
                 });
             }),
         );
+        let (captures, capturing) =
+            Captures::new(db.capture_folder(folder.path()), db.clone(), catalog.clone(), clock.clone());
+        tasks.spawn("captures", capture::run(capturing, tasks.stopping()));
         let (backed_up, journal) = (db.clone(), folder.journal());
         let site = Site {
             config: config.clone(),
@@ -333,6 +362,9 @@ impl App {
             clients,
             relay,
             meters,
+            in_flight,
+            captures,
+            metrics: web::metrics::Metrics::new(tally),
             admin: Arc::new(admin::Shared {
                 setup,
                 rounds,

@@ -11,10 +11,14 @@
 //!              ranking (storage, selection, pool, jobs, web, cli), which names provider
 //!              repair (cli, web) -> jobs, relay, discovery, pool, dispatch, storage, upstream, config, i18n
 //!              notices (jobs, web, cli) -> pool, upstream
+//!              openclaw (repair, cli) -> upstream, protocol, config
+//!              metrics (web, app) -> model
+//!              capture (web, app) -> upstream, storage, protocol
 //!              ranking (storage, pool, jobs, web, cli), which names provider
 //! ```
 
 pub mod app;
+pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod discovery;
@@ -24,8 +28,10 @@ pub mod export;
 pub mod i18n;
 pub mod inspect;
 pub mod jobs;
+pub mod metrics;
 pub mod model;
 pub mod notices;
+pub mod openclaw;
 pub mod pool;
 pub mod protocol;
 pub mod provider;

@@ -50,14 +50,6 @@ if (line && line.scrollWidth > line.clientWidth) {
   line.scrollLeft = current.offsetLeft - (line.clientWidth - current.offsetWidth) / 2;
 }
 
-// "/" goes to the filter, as on many sites.
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
-  const filter = document.querySelector("[data-filter]");
-  if (filter) { event.preventDefault(); filter.focus(); }
-});
-
 // <input data-filter="#table"> hides the rows that do not hold the text.
 for (const input of document.querySelectorAll("input[data-filter]")) {
   input.addEventListener("input", () => {
@@ -65,5 +57,147 @@ for (const input of document.querySelectorAll("input[data-filter]")) {
     for (const row of document.querySelectorAll(`${input.dataset.filter} tbody tr`)) {
       row.hidden = wanted !== "" && !row.textContent.toLowerCase().includes(wanted);
     }
+  });
+}
+
+// The server's clock, as far as the page says when it was made: <... data-now="milliseconds since 1970">.
+const made = document.querySelector("[data-now]");
+const clockOffset = made ? Number(made.dataset.now) - Date.now() : 0;
+const serverNow = () => Date.now() + clockOffset;
+
+// Times that count: <time datetime="..." data-until> down to one that is near, <time datetime="..." data-since> up.
+const clockText = (seconds) => {
+  const two = (number) => String(number).padStart(2, "0");
+  const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+};
+const count = () => {
+  if (document.hidden) return;
+  for (const time of document.querySelectorAll("time[data-until], time[data-since]")) {
+    const at = Date.parse(time.dateTime);
+    if ("until" in time.dataset) {
+      const left = Math.ceil((at - serverNow()) / 1000);
+      if (left >= 0 && left < 86_400) time.textContent = clockText(left);
+    } else {
+      time.textContent = clockText(Math.max(0, Math.floor((serverNow() - at) / 1000)));
+    }
+  }
+};
+if (document.querySelector("[data-live], time[data-until], time[data-since]")) {
+  count();
+  setInterval(count, 1000);
+}
+
+// Parts of pages that keep themselves up to date: <div data-live="URL" data-etag="...">. Nothing is asked while nobody looks: while
+// the page is hidden, while its button pauses it, and with data-hold while it is pointed at or holds the focus.
+for (const part of document.querySelectorAll("[data-live]")) {
+  const every = 2000;
+  const state = document.querySelector("[data-live-state]");
+  const label = state?.textContent;
+  const button = document.querySelector(`[data-live-pause="#${part.id}"]`);
+  let etag = part.dataset.etag;
+  let failures = 0;
+  let timer;
+  let asking = false;
+  const isPaused = () => button?.getAttribute("aria-pressed") === "true";
+  const isHeld = () => "hold" in part.dataset && (part.matches(":hover") || part.contains(document.activeElement));
+  // How the same link or region is found in the new part.
+  const address = (element) => {
+    const name = ["id", "href", "aria-label"].find((name) => element.hasAttribute(name));
+    return name ? `[${name}="${CSS.escape(element.getAttribute(name))}"]` : null;
+  };
+  const hasSelection = () => {
+    const selection = getSelection();
+    return selection && !selection.isCollapsed && part.contains(selection.anchorNode);
+  };
+  const show = () => {
+    if (!state) return;
+    state.classList.toggle("stale", failures > 1);
+    state.classList.toggle("paused", isPaused());
+    const text = failures > 1 ? state.dataset.stale : label;
+    if (state.textContent !== text) state.textContent = text;
+  };
+  const ask = async () => {
+    const answer = await fetch(part.dataset.live, {
+      headers: { "hx-request": "true", "if-none-match": etag }, cache: "no-store", redirect: "manual",
+    });
+    if (answer.status === 401) return location.reload();
+    if (answer.status === 304) return;
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    const text = await answer.text();
+    if (isPaused() || isHeld() || hasSelection()) return;
+    const known = new Set([...part.querySelectorAll("[data-row]")].map((row) => row.dataset.row));
+    const focused = part.contains(document.activeElement) ? address(document.activeElement) : null;
+    etag = answer.headers.get("etag") ?? "";
+    part.innerHTML = text;
+    if (focused) part.querySelector(focused)?.focus();
+    for (const row of part.querySelectorAll("[data-row]")) {
+      if (known.size > 0 && !known.has(row.dataset.row)) row.classList.add("fresh");
+    }
+    count();
+  };
+  const turn = async () => {
+    // One question at a time: that of a page that was hidden meanwhile goes on by itself.
+    if (asking) return;
+    if (!document.hidden && !isPaused() && !isHeld()) {
+      asking = true;
+      try {
+        await ask();
+        failures = 0;
+      } catch {
+        failures += 1;
+      }
+      asking = false;
+      show();
+    }
+    // A server that does not answer is asked less and less often.
+    clearTimeout(timer);
+    if (!document.hidden) timer = setTimeout(turn, every * Math.min(2 ** Math.max(0, failures - 1), 15));
+  };
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(timer);
+    if (!document.hidden) turn();
+  });
+  button?.addEventListener("click", () => {
+    const paused = !isPaused();
+    button.dataset.pause ??= button.textContent;
+    button.setAttribute("aria-pressed", String(paused));
+    button.textContent = paused ? button.dataset.goOn : button.dataset.pause;
+    show();
+  });
+  timer = setTimeout(turn, every);
+}
+
+// Whether streams arrive piece by piece: <button data-stream-test="URL" data-over="milliseconds">.
+for (const button of document.querySelectorAll("[data-stream-test]")) {
+  const result = document.querySelector("#stream-result");
+  const fix = document.querySelector("#stream-fix");
+  const tell = (style, text) => {
+    result.hidden = false;
+    result.className = `notice ${style}`;
+    result.textContent = text;
+  };
+  button.addEventListener("click", async () => {
+    const { streamTest, over, good, held, failed, running } = button.dataset;
+    button.disabled = true;
+    tell("", running);
+    try {
+      const answer = await fetch(streamTest, { cache: "no-store" });
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      const reader = answer.body.getReader();
+      let [first, last] = [0, 0];
+      for (;;) {
+        const { done } = await reader.read();
+        if (done) break;
+        last = performance.now();
+        first ||= last;
+      }
+      const isGood = last - first >= Number(over) / 2;
+      tell(isGood ? "ok" : "bad", isGood ? good : held);
+      fix.hidden = isGood;
+    } catch {
+      tell("bad", failed);
+    }
+    button.disabled = false;
   });
 }

@@ -336,7 +336,7 @@ pub mod gateway {
                 name: "bench".into(),
                 context_window: Some(131_072),
                 max_output: Some(4096),
-                price: Some(Price { input: 1_000_000, cached: None, output: 2_000_000 }),
+                price: Some(Price { input: 1_000_000, cached: None, output: 2_000_000, reasoning: None }),
                 ..ChannelModel::default()
             };
             let id = db
@@ -357,6 +357,7 @@ pub mod gateway {
                 secret: Secret::new(format!("sk-upstream-of-{channel}-{key}")),
                 quota_group: None,
                 limits: Vec::new(),
+                budget: None,
             });
             db.add_keys(id, &keys).await.expect("keys");
         }
@@ -367,7 +368,7 @@ pub mod gateway {
             groups: vec![],
             cidrs: vec![],
             expires_at: None,
-            quota: Some(Quota { unit: QuotaUnit::Tokens, limit: 1 << 50, reset: QuotaReset::Never }),
+            quota: Some(Quota::new(QuotaUnit::Tokens, 1 << 50, QuotaReset::Never)),
             requests_per_minute: None,
             weight: 1,
             profile: ClientProfile::Generic,

@@ -198,7 +198,10 @@ fn row(candidate: &Candidate, m: Messages, local: impl Fn(UnixMs) -> String) -> 
     let verdict = match &candidate.hurdle {
         None if candidate.place.is_some() => Cell::text(t.would_try()).look(Look::Good),
         None => Cell::text(t.is_ready()),
-        Some(hurdle) => Cell::text(limits::hurdle(m, hurdle, |id| format!("#{id}"))).look(Look::Doubtful),
+        Some(hurdle) => {
+            Cell::text(limits::of_candidate(m, hurdle, candidate.last_resort, |id| format!("#{id}")))
+                .look(Look::Doubtful)
+        }
     };
     let key = candidate.key.as_ref().map(|key| format!("#{} …{}", key.id, key.last4));
     [

@@ -11,12 +11,15 @@ mod admin;
 mod apply;
 mod ask;
 mod backup;
+mod budget;
+mod budgets;
 mod capacity;
 mod chains;
 mod channels;
 mod check_config;
 mod command;
 mod completions;
+mod diagnose;
 mod explain;
 mod export;
 mod healthcheck;
@@ -73,6 +76,7 @@ static COMMANDS: &[Entry] = &[
     chains::ENTRY,
     tokens::ENTRY,
     usage::ENTRY,
+    budgets::ENTRY,
     capacity::ENTRY,
     capacity::EXPLAIN,
     openclaw::ENTRY,
@@ -80,6 +84,7 @@ static COMMANDS: &[Entry] = &[
     export::ENTRY,
     simulate::ENTRY,
     repair::ENTRY,
+    diagnose::ENTRY,
     backup::ENTRY,
     restore::ENTRY,
     admin::ENTRY,

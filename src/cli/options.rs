@@ -102,7 +102,12 @@ pub fn option_of(field: &str) -> String {
     let option = format!("--{}", name.replace('_', "-"));
     // The place in a list and the name of a header or redirect help to find what is meant.
     match place.strip_prefix('.') {
-        Some("limit" | "unit" | "reset") | None if place.is_empty() || first == "quota" => option,
+        Some("limit" | "unit" | "reset") | None
+            if place.is_empty() || matches!(first, "quota" | "budget") =>
+        {
+            option
+        }
+        Some("warn_at") => format!("{option}-warn-at"),
         Some(name) => format!("{option} {name}"),
         None => format!("{option} {place}"),
     }
@@ -121,6 +126,8 @@ mod tests {
             ("headers.X-Title", "--header X-Title"),
             ("redirects.smart", "--redirect smart"),
             ("quota.limit", "--quota"),
+            ("budget.limit", "--budget"),
+            ("budget.warn_at", "--budget-warn-at"),
             ("limits[1].window.zone", "--limit [1].window.zone"),
             ("cidrs[0]", "--cidr [0]"),
             ("steps[1].model", "--step [1].model"),

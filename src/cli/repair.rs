@@ -117,7 +117,7 @@ fn options(call: &Invocation) -> Result<Options, Failure> {
     Ok(options)
 }
 
-async fn place(session: &Session) -> Result<Place, Failure> {
+pub(super) async fn place(session: &Session) -> Result<Place, Failure> {
     let config = session.config.clone();
     let settings = std::sync::Arc::new(move |saved: &_| config.runtime(saved));
     let zone = session.config.zone.clone();

@@ -20,6 +20,7 @@ use crate::{
     scheduler::rest::{Rest, RestBook, Scope},
     storage::{
         keys::KeyRow,
+        token_clients::{RecentModel, TokenClient},
         tokens::{PreviousValue, TokenRow},
         usage_query::{
             names::Named,
@@ -270,6 +271,18 @@ pub fn previous_values(previous: &[PreviousValue]) -> Vec<Value> {
     previous.iter().map(of).collect()
 }
 
+/// The programs that used a token.
+pub fn token_clients(clients: &[TokenClient]) -> Vec<Value> {
+    let of = |client: &TokenClient| json!({ "kind": client.kind, "version": client.version, "last_seen_at": at(client.last_at) });
+    clients.iter().map(of).collect()
+}
+
+/// The models that a token asked for lately.
+pub fn recent_models(models: &[RecentModel]) -> Vec<Value> {
+    let of = |recent: &RecentModel| json!({ "model": recent.model, "calls": recent.calls, "last_used_at": at(recent.last_at) });
+    models.iter().map(of).collect()
+}
+
 /// A call of a client.
 pub fn call(row: &UsageRow) -> Value {
     json!({
@@ -310,7 +323,9 @@ pub fn sums(sums: &Sums) -> Value {
     json!({
         "requests": sums.requests,
         "ok": sums.ok,
+        "ok_at_once": sums.ok_at_once,
         "failed": sums.failed(),
+        "retried": sums.retried,
         "tokens": sums.tokens,
         "estimated": sums.estimated,
         "cost": dollars(sums.cost_micros),
@@ -318,6 +333,11 @@ pub fn sums(sums: &Sums) -> Value {
         "first_token_p95_ms": sums.first_token.quantile(0.95),
         "total_p50_ms": sums.total.quantile(0.5),
         "total_p95_ms": sums.total.quantile(0.95),
+        "first_token_p99_ms": sums.first_token.quantile(0.99),
+        "total_p99_ms": sums.total.quantile(0.99),
+        "queue_p50_ms": sums.queue.quantile(0.5),
+        "queue_p95_ms": sums.queue.quantile(0.95),
+        "queue_p99_ms": sums.queue.quantile(0.99),
     })
 }
 
@@ -333,6 +353,9 @@ pub fn group(group: &Group) -> Value {
         GroupName::Key(key, _) => ("key", Some(key.id.0), key.label.as_str(), key.deleted),
         GroupName::Model(name) => ("model", None, name.as_str(), false),
         GroupName::Upstream(name) => ("upstream", None, name.as_str(), false),
+        GroupName::Endpoint(name) => ("endpoint", None, name.as_str(), false),
+        GroupName::Client(name) => ("client", None, name.as_str(), false),
+        GroupName::Status(status) => ("status", Some(i64::from(*status)), "", false),
     };
     let (last4, channel) = match &group.name {
         GroupName::Key(key, channel) => (Some(&key.last4), channel.as_ref().map(named)),

@@ -176,6 +176,8 @@ pub enum Problem {
     },
     /// The master key is shorter than 32 characters.
     ShortKey,
+    /// The secret for metrics is shorter than 16 characters, or holds what no header can carry.
+    WeakMetricsToken,
     /// The first account's password is shorter or longer than passwords may be.
     PasswordLength,
     /// A secret's file cannot be read.
@@ -204,6 +206,7 @@ impl Problem {
         match self {
             Self::Value { value, kind } => t.bad_value(&value.escape_debug().to_string(), &kind.remedy(lang)),
             Self::ShortKey => t.short_key().to_owned(),
+            Self::WeakMetricsToken => t.weak_metrics_token().to_owned(),
             Self::PasswordLength => {
                 t.password_length(*PASSWORD_CHARACTERS.start(), *PASSWORD_CHARACTERS.end())
             }
@@ -229,6 +232,8 @@ pub struct Config {
     pub secret_key: Option<Secret>,
     /// The first account's password, if it is given.
     pub admin_password: Option<Secret>,
+    /// What `/metrics` is read with; without it there is no such page.
+    pub metrics_token: Option<Secret>,
     /// Proxies whose forwarded addresses are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Time zone of quota resets and pages.
@@ -297,6 +302,13 @@ impl Config {
         if admin_password.as_ref().is_some_and(|password| !fits(password)) {
             return Err(unusable("ADMIN_PASSWORD", Problem::PasswordLength));
         }
+        let metrics_token = secret("METRICS_TOKEN");
+        let strong = |token: &Secret| {
+            token.expose().len() >= 16 && token.expose().bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if metrics_token.as_ref().is_some_and(|token| !strong(token)) {
+            return Err(unusable("METRICS_TOKEN", Problem::WeakMetricsToken));
+        }
         Ok(Self {
             data_dir: text("DATA_DIR").into(),
             pool_file: Some(text("POOL_FILE")).filter(|path| !path.is_empty()).map(PathBuf::from),
@@ -304,6 +316,7 @@ impl Config {
             listen,
             secret_key,
             admin_password,
+            metrics_token,
             trusted_proxies: networks(text("TRUSTED_PROXIES")).unwrap_or_default(),
             zone: zone(text("TZ")).unwrap_or(jiff::tz::TimeZone::UTC),
             log_filter: text("RUST_LOG").to_owned(),
@@ -341,6 +354,8 @@ impl Config {
             discovery_every_hours: number("DISCOVERY_EVERY_HOURS"),
             probe_every_hours: number("PROBE_EVERY_HOURS"),
             probe_quota_percent: number("PROBE_QUOTA_PERCENT"),
+            notify_quota_percent: number("NOTIFY_QUOTA_PERCENT"),
+            notify_down_minutes: number("NOTIFY_DOWN_MINUTES"),
             max_attempts: number("MAX_ATTEMPTS"),
             queue_limit: number("QUEUE_LIMIT"),
             queue_wait_s: number("QUEUE_WAIT_SECONDS"),

@@ -187,6 +187,16 @@ pub static TABLE: &[Setting] = &[
         "请求体的最大大小。"
     ),
     setting!(
+        "METRICS_TOKEN",
+        "Secret for metrics" / "监控指标密钥",
+        Kind::Secret,
+        "",
+        "",
+        start,
+        "Secret with which Prometheus reads `/metrics`: at least 16 random characters. Without one there is no such page.",
+        "Prometheus 读取 `/metrics` 时使用的密钥：至少 16 个随机字符。未设置时不提供该页面。"
+    ),
+    setting!(
         "RETENTION_DAYS",
         "Keep the usage log for" / "用量日志保留时间",
         integer(1, 3650),
@@ -246,6 +256,26 @@ pub static TABLE: &[Setting] = &[
         run,
         "The most that probes take of any daily quota of calls. 0: none of a quota that is known.",
         "探测最多可占用的每日调用额度比例。0 表示不占用任何已知的每日额度。"
+    ),
+    setting!(
+        "NOTIFY_QUOTA_PERCENT",
+        "Warn when this much is used" / "用量达到此比例时提醒",
+        integer(1, 100),
+        "90",
+        "%",
+        run,
+        "From which used share of a limit or of the pool's day on notifications warn. Budgets have warning levels of their own. See *Notifications*.",
+        "限额或号池今日可用量的使用比例达到此值时发送通知。预算有各自的预警点。见“通知”。"
+    ),
+    setting!(
+        "NOTIFY_DOWN_MINUTES",
+        "Minutes until a channel counts as down" / "渠道中断多久后提醒",
+        integer(0, 1440),
+        "5",
+        "min",
+        run,
+        "For how long a channel must take no calls before notifications say so. 0: at once.",
+        "渠道持续无法接受调用达到此时长后发送通知。0 表示立即通知。"
     ),
     setting!(
         "MAX_ATTEMPTS",

@@ -47,6 +47,9 @@ const BATCH_SPILL_MS: i64 = 30_000;
 /// Tokens of output that an answer is expected to have, until some have come.
 const USUAL_OUTPUT: f32 = 1024.0;
 
+/// How long a candidate that has lately left calls without an answer is given.
+const SHORT_PATIENCE: Duration = Duration::from_secs(5);
+
 /// The most calls that wait at all, unless the bound for one set of candidates is higher.
 const MOST_WAITING: usize = 10_000;
 
@@ -95,6 +98,8 @@ struct State {
     key_plans: HashMap<KeyId, String>,
     /// What three of four answers of each stem had less output than, in tokens.
     outputs: HashMap<StemId, f32>,
+    /// What three of four first contents of each stem took less than, in milliseconds.
+    first_contents: HashMap<StemId, f32>,
     budget: RetryBudget,
     /// When the driver means to wake.
     wake: Option<UnixMs>,
@@ -207,6 +212,18 @@ impl Dispatch {
             pool.pause(&scope, now.steady + length, now);
         }
         now.wall + length
+    }
+
+    /// Lets exactly these keys and channels take no calls until a time of day, because their budgets are used up; others that did
+    /// so for that reason take calls again. Says which are news.
+    pub fn hold_for_budgets(&self, used_up: &[(Scope, UnixMs)]) -> Vec<Scope> {
+        let now = self.now();
+        let still: HashSet<&Scope> = used_up.iter().map(|(scope, _)| scope).collect();
+        let mut pool = self.lock();
+        pool.rests_mut().release_budgets(|scope| still.contains(scope));
+        let held =
+            used_up.iter().filter(|(scope, until)| pool.hold_for_budget(scope, now.to_steady(*until), now));
+        held.map(|(scope, _)| scope.clone()).collect()
     }
 
     /// How many calls wait.
@@ -349,7 +366,7 @@ impl Dispatch {
     fn permit(&self, grant: Grant) -> Granted {
         let Grant { taken, call, waited_for } = grant;
         let cost = call.cost;
-        let permit = Permit { dispatch: self.clone(), taken, cost, sent: false, used: None };
+        let permit = Permit::new(self.clone(), taken, cost);
         Granted { permit, call, waited_for }
     }
 
@@ -387,7 +404,17 @@ impl Dispatch {
         let Some(stem) = pool.find_stem(channel, model) else { return Ok(None) };
         let taken = pool.take_key(stem, key, cost, only_if_allowed, now)?;
         let dispatch = self.clone();
-        Ok(taken.map(|taken| Permit { dispatch, taken, cost, sent: false, used: None }))
+        Ok(taken.map(|taken| Permit::new(dispatch, taken, cost)))
+    }
+
+    /// How long a candidate that has lately left calls without an answer is given for its first content: a few seconds, or what
+    /// is plenty by what it usually takes. Where that is not known, it is given longer each time, so that a slow one is not
+    /// given up for ever.
+    pub fn patience(&self, taken: &Taken) -> Duration {
+        match self.0.state().first_contents.get(&taken.stem) {
+            Some(usual_ms) => SHORT_PATIENCE.max(Duration::from_secs_f32(usual_ms * 3.0 / 1000.0)),
+            None => SHORT_PATIENCE * (1 << taken.hangs.saturating_sub(1).min(5)),
+        }
     }
 
     /// The calls that have been under way for longer than `longest`.
@@ -592,12 +619,23 @@ pub struct Permit {
     cost: Cost,
     sent: bool,
     used: Option<Cost>,
+    first_content: Option<Duration>,
 }
 
 impl Permit {
+    fn new(dispatch: Dispatch, taken: Taken, cost: Cost) -> Self {
+        Self { dispatch, taken, cost, sent: false, used: None, first_content: None }
+    }
+
     /// Where to.
     pub fn taken(&self) -> &Taken {
         &self.taken
+    }
+
+    /// Whether anybody else of a plan could take one more call like this now.
+    pub fn another_could_take(&self, plan: &Plan) -> bool {
+        let now = self.dispatch.now();
+        self.dispatch.lock().could_take_beside(self.taken.slot, plan, self.cost, now)
     }
 
     /// Notes that the call goes out now: from here on the upstream may have counted it.
@@ -623,6 +661,14 @@ impl Permit {
         told::observed(&mut pool, &self.taken, accepted, observed, now);
     }
 
+    /// Notes that the first content is there, so long after the call was sent.
+    pub fn first_content(&mut self, after: Duration) {
+        self.first_content = Some(after);
+        // Others need not wait for the end of this answer.
+        let now = self.dispatch.now();
+        self.dispatch.lock().proved(self.taken.slot, now);
+    }
+
     /// Notes what the call has really taken, for the case that it is dropped.
     pub fn used(&mut self, used: Cost) {
         self.used = Some(used);
@@ -637,6 +683,18 @@ impl Permit {
             let usual = pool.state.outputs.entry(self.taken.stem).or_insert(USUAL_OUTPUT);
             *usual = upper_quartile(*usual, (used.tokens - used.input_tokens) as f32);
         }
+        if let Some(after) = self.first_content {
+            let after_ms = after.as_secs_f32() * 1000.0;
+            let usual = pool.state.first_contents.entry(self.taken.stem).or_insert(after_ms);
+            *usual = upper_quartile(*usual, after_ms);
+        }
+    }
+
+    /// Gives it back unsent, because a budget has no room for the call, which is not offered this key again; with
+    /// `whole_channel`, no key of the channel.
+    pub fn withhold(self, whole_channel: bool, tried: &mut Tried) {
+        let now = self.dispatch.now();
+        self.dispatch.lock().withhold(&self.taken, whole_channel, tried, now);
     }
 
     /// Gives it back after a bad answer. Says what rests for it and until when, on the steady clock.

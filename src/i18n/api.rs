@@ -37,6 +37,9 @@ texts! {
         never: "never" / "永不";
         never_used: "not yet" / "从未";
         expired: "expired" / "已过期";
+        revoke_of(name: &str): "Revoke: {name}" / "吊销：{name}";
+        revoke_sure(name: &str): "Scripts that use “{name}” get 401 at once. A revoked access token cannot be brought back." / "使用“{name}”的脚本会立即收到 401。已吊销的访问令牌无法恢复。";
+        revoke_yes: "Yes, revoke" / "确认吊销";
         revoke: "Revoke" / "吊销";
         revoked(name: &str): "The access token “{name}” is revoked." / "访问令牌“{name}”已吊销。";
         new_title: "New access token" / "新建访问令牌";

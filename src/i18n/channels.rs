@@ -7,7 +7,7 @@ texts! {
     Channels {
         title: "Channels" / "渠道";
         available(available: usize, all: usize): "{available}/{all} available" / "{available}/{all} 可用";
-        filter_hint: "Filter… press / to focus" / "筛选… 按 / 聚焦";
+        filter_hint: "Filter… press e to focus" / "筛选… 按 e 聚焦";
         no_match: "No channel matches the filter." / "没有符合筛选条件的渠道。";
         add_channel: "Add a channel" / "添加渠道";
         empty: "A channel is one upstream with its keys. Add the first one to serve a model." / "渠道是一个上游及其密钥。添加第一个渠道即可开始提供模型。";
@@ -44,6 +44,8 @@ texts! {
         class_ambiguous: "unclear answer" / "回答不明确";
         class_client_closed: "client left" / "客户端已断开";
         class_paused: "paused by operator" / "已由管理员暂停";
+        class_budget_reached: "budget used up" / "预算已用完";
+        state_budget: "Budget used up" / "预算已用完";
         advice_rate_limited: "The key works, but its limit is used up for now. Wait, or add keys of another account; keys of one account belong into one quota group." / "密钥有效，但限额暂时用完。请等待，或添加其他账户的密钥；同一账户的密钥应放入同一额度组。";
         advice_model_unavailable: "The upstream does not serve this model to this key. Check the model's spelling against the upstream's list, and whether the account may use it." / "上游不向此密钥提供该模型。请对照上游的模型列表检查名称，并确认账户有权使用。";
         advice_key_invalid: "The upstream does not accept the key. Check that it was pasted whole, belongs to this upstream, and was not revoked; then replace it." / "上游不接受此密钥。请检查是否粘贴完整、是否属于该上游、是否已被吊销，然后更换。";
@@ -60,17 +62,17 @@ texts! {
         edit_title(name: &str): "Edit {name}" / "编辑 {name}";
         base_url: "Base URL" / "接口地址";
         base_url_hint: "Such as https://api.example.com/v1; with or without /v1." / "例如 https://api.example.com/v1；是否带 /v1 均可。";
-        provider: "Provider" / "提供商";
+        provider: "Provider" / "服务商";
         provider_hint: "Whose rules hold: what its refusals mean, and when its days begin. Leave it to the base URL if you are not sure." / "决定适用哪家的规则：拒绝信息的含义，以及每日额度何时重置。不确定时，可保留“根据接口地址判断”。";
         provider_by_address: "By the base URL" / "根据接口地址判断";
         plan: "Plan" / "套餐";
-        plan_hint: "Which of the provider's plans the account has; the provider's limits depend on it. Only the provider's own plans fit." / "账户使用该提供商的哪种套餐，限额由此决定。只能选择该提供商自己的套餐。";
-        plan_usual: "The provider's usual one" / "该提供商的常用套餐";
-        plan_of_another(plan: &str): "“{plan}” is a plan of another provider; choose one of this provider's, or the usual one." / "“{plan}”是其他提供商的套餐；请选择该提供商的套餐，或使用常用套餐。";
+        plan_hint: "Which of the provider's plans the account has; the provider's limits depend on it. Only the provider's own plans fit." / "账户使用该服务商的哪种套餐，限额由此决定。只能选择该服务商自己的套餐。";
+        plan_usual: "The provider's usual one" / "该服务商的常用套餐";
+        plan_of_another(plan: &str): "“{plan}” is a plan of another provider; choose one of this provider's, or the usual one." / "“{plan}”是其他服务商的套餐；请选择该服务商的套餐，或使用常用套餐。";
         plan_gone(plan: &str): "{plan} (no longer known)" / "{plan}（已不存在）";
         provider_gone(id: &str): "{id} (no longer known; treated as generic)" / "{id}（已不存在，按通用处理）";
         provider_other(name: &str): "The base URL belongs to {name}; edit the channel to use its rules." / "接口地址属于 {name}；如需使用其规则，请编辑渠道。";
-        provider_files_wrong: "Files of providers or of the ranking are wrong; those that were right before hold" / "提供商或排名文件有误，仍沿用之前正确的内容";
+        provider_files_wrong: "Files of providers or of the ranking are wrong; those that were right before hold" / "服务商或排名文件有误，仍沿用之前正确的内容";
         protocol: "Protocol" / "协议";
         protocol_openai: "OpenAI-compatible" / "OpenAI 兼容";
         keys_hint: "Paste any number: one per line, or separated by commas, semicolons or spaces. Lines of a .env file (NAME=key) and “label: key” give labels." / "可一次粘贴任意多个：每行一个，或用逗号、分号、空格分隔。.env 文件的行（NAME=key）和“标签: 密钥”会自动带上标签。";
@@ -97,7 +99,7 @@ texts! {
         allow_private_hint: "Needed for a model server on this machine or in the local network; leave it off for vendors on the internet." / "本机或局域网内的模型服务需要开启；互联网服务商请保持关闭。";
         shaping: "Requests: fixes, cache of answers" / "请求：修正、响应缓存";
         fixes: "Fixes of requests" / "请求修正";
-        fixes_hint: "Only what shall differ from the provider's file; one per line: ID=on or ID=off, such as cache-control=on. The ids are in docs/fixes.md." / "只需填写与提供商文件不同的部分，每行一个：名称=on 或 名称=off，例如 cache-control=on。可用名称见 docs/fixes.zh-CN.md。";
+        fixes_hint: "Only what shall differ from the provider's file; one per line: ID=on or ID=off, such as cache-control=on. The ids are in docs/fixes.md." / "只需填写与服务商文件不同的部分，每行一个：名称=on 或 名称=off，例如 cache-control=on。可用名称见 docs/fixes.zh-CN.md。";
         response_cache_s: "Cache of answers, seconds" / "响应缓存秒数";
         response_cache_hint: "OpenRouter only: equal requests are answered from its cache for so long. Empty: only as clients ask." / "仅限 OpenRouter：在此时长内，相同的请求由其缓存应答。留空则仅按客户端的要求。";
         note_hint: "For operators only." / "仅管理员可见。";
@@ -114,7 +116,7 @@ texts! {
         redirect_invalid(line: usize): "Line {line}: please write public = upstream, both without spaces." / "第 {line} 行：请写成 公开名称 = 上游名称，两者均不含空格。";
         too_many_redirects(max: usize): "At most {max} redirects." / "最多 {max} 条重定向。";
         endpoints: "Endpoints" / "接口";
-        endpoints_hint: "What the upstream serves, separated by commas, such as chat, images, speech. Empty: what its provider is known to serve; what nobody knows is tried last." / "上游支持的接口，用逗号分隔，例如 chat, images, speech。留空：采用该提供商已知支持的接口；未知的接口会排在最后尝试。";
+        endpoints_hint: "What the upstream serves, separated by commas, such as chat, images, speech. Empty: what its provider is known to serve; what nobody knows is tried last." / "上游支持的接口，用逗号分隔，例如 chat, images, speech。留空：采用该服务商已知支持的接口；未知的接口会排在最后尝试。";
         endpoint_unknown(name: &str, all: &str): "There is no endpoint “{name}”. Please use some of: {all}; or leave it empty." / "没有名为“{name}”的接口。请使用以下名称：{all}；也可留空。";
         group_invalid: "At most 20 groups of at most 50 characters each." / "最多 20 个分组，每个最多 50 个字符。";
         header_invalid(line: usize): "Line {line}: please write Name: value, in letters that HTTP headers allow." / "第 {line} 行：请写成 名称: 值，且只使用 HTTP 请求头允许的字符。";
@@ -194,7 +196,7 @@ texts! {
 
         // Models and prices.
         models_and_prices: "Models and prices" / "模型与价格";
-        prices_hint: "Prices in dollars per million tokens. Without a price, tokens with a dollar quota cannot use the model. An empty cached price means the input price." / "价格单位为美元/百万 Token。没有价格的模型不能被以美元计额度的令牌使用。缓存价格留空表示与输入价格相同。";
+        prices_hint: "Prices in dollars per million tokens. Without any price, tokens with a dollar quota cannot use the model, unless it is known to be free. An empty cached price means the input price." / "价格单位为美元/百万 Token。没有任何价格的模型不能被以美元计额度的令牌使用，已知免费的除外。缓存价格留空表示与输入价格相同。";
         model: "Model" / "模型";
         context_window: "Context" / "上下文";
         max_output: "Max output" / "最大输出";
@@ -204,6 +206,11 @@ texts! {
         price_input: "Input $" / "输入 $";
         price_cached: "Cached $" / "缓存 $";
         price_output: "Output $" / "输出 $";
+        price_reasoning: "Reasoning $" / "推理 $";
+        unit_prices: "Other prices $" / "其他价格 $";
+        unit_prices_about: "Prices per picture, minute of sound, character, second of video or search" / "按图片、音频分钟、字符、视频秒数或检索次数计价";
+        unit_prices_hint: "Separate them by spaces: image=0.04 per picture, image/1024x1024/high=0.17 for a size, a quality or both; audio_minute, million_characters (spoken), video_second, search (rankings). They are added to what the tokens cost." / "各项以空格分隔：image=0.04 表示每张图片，image/1024x1024/high=0.17 表示特定尺寸、质量或两者；另有 audio_minute（每分钟音频）、million_characters（每百万朗读字符）、video_second（每秒视频）、search（每次检索，用于重排序）。这些费用与 Token 费用相加。";
+        unit_price_invalid(entry: &str): "“{entry}” is no price; write image, image/1024x1024/high, audio_minute, million_characters, video_second or search, each once, with dollars such as 0.04, at most six decimals" / "“{entry}”不是有效的价格；请使用 image、image/1024x1024/high、audio_minute、million_characters、video_second 或 search，每项一次，金额以美元计，例如 0.04，最多六位小数";
         remove: "Remove" / "移除";
         add_models_hint: "Empty rows at the end are for new models. A row without a name is left out." / "末尾的空行用于添加新模型。没有名称的行会被忽略。";
         save_models: "Save models and redirects" / "保存模型与重定向";
@@ -231,7 +238,7 @@ texts! {
         test_hint: "Asks the model list, a short answer and a short stream. That may cost a few tokens." / "依次请求模型列表、一次简短回答和一次简短流式回答，可能消耗少量 Token。";
         test_model: "Model to test with" / "用于测试的模型";
         step_list: "Model list" / "模型列表";
-        step_key: "What the provider says of the key" / "提供商对密钥的答复";
+        step_key: "What the provider says of the key" / "服务商对密钥的答复";
         step_chat: "Chat" / "对话";
         step_stream: "Stream" / "流式";
         step_took(ms: u32): "{ms} ms" / "{ms} 毫秒";

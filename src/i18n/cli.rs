@@ -39,6 +39,7 @@ texts! {
         give_zone: "give an IANA time zone such as Asia/Shanghai, or system" / "请使用 IANA 时区（例如 Asia/Shanghai）或 system";
         give_one_of(words: &str): "give one of: {words}" / "请使用以下值之一：{words}";
         short_key: "it is shorter than 32 characters; make one with `openssl rand -base64 32`" / "长度不足 32 个字符；可用 `openssl rand -base64 32` 生成";
+        weak_metrics_token: "it must have at least 16 letters, digits or signs, without spaces; make one with `openssl rand -hex 24`" / "须至少 16 个字母、数字或符号，且不含空格；可用 `openssl rand -hex 24` 生成";
         password_length(least: usize, most: usize): "a password has {least} to {most} characters; choose another one" / "密码长度须为 {least} 到 {most} 个字符；请更换密码";
         unreadable_file(path: &str, cause: &str): "cannot read `{path}`: {cause}; name a readable file" / "无法读取 `{path}`：{cause}；请指定可读的文件";
         empty_file(path: &str): "`{path}` is empty; put the value into it" / "`{path}` 是空文件；请将值写入其中";

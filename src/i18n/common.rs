@@ -8,15 +8,17 @@ texts! {
         product: "OnePool" / "OnePool";
         skip_to_content: "Skip to content" / "跳到正文";
         nav_label: "Main" / "主导航";
+        nav_overview: "Overview" / "概览";
         nav_channels: "Channels" / "渠道";
         nav_models: "Models" / "模型";
         nav_ranking: "Ranking" / "模型排名";
         nav_chains: "Chains" / "回退链";
         nav_tokens: "Tokens" / "令牌";
+        nav_playground: "Playground" / "操练场";
         nav_log: "Usage log" / "用量日志";
         nav_usage: "Usage" / "用量";
         nav_capacity: "Capacity" / "容量";
-        nav_health: "Health" / "健康检查";
+        nav_health: "Health" / "健康状况";
         nav_openclaw: "OpenClaw" / "OpenClaw";
         nav_settings: "Settings" / "设置";
         nav_account: "Account" / "账户";
@@ -50,6 +52,7 @@ texts! {
         yes: "Yes" / "是";
         no: "No" / "否";
         unknown: "unknown" / "未知";
+        clear_filters: "Clear filters" / "清除筛选";
         filter: "Filter" / "筛选";
         apply: "Apply" / "应用";
         previous_page: "Previous" / "上一页";

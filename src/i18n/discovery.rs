@@ -7,12 +7,12 @@ texts! {
     Discovery {
         // Keys.
         verdict_callable: "Callable: a call with this key was answered." / "可调用：使用此密钥的调用已得到回答。";
-        verdict_known: "Valid: the provider knows this key. No call with it was answered in this test." / "有效：提供商确认此密钥。本次测试中没有调用得到回答。";
-        verdict_invalid: "Invalid: the provider refuses this key." / "无效：提供商拒绝此密钥。";
+        verdict_known: "Valid: the provider knows this key. No call with it was answered in this test." / "有效：服务商确认此密钥。本次测试中没有调用得到回答。";
+        verdict_invalid: "Invalid: the provider refuses this key." / "无效：服务商拒绝此密钥。";
         verdict_not_known: "Not known: the answers say nothing about the key. A limit, a model that is gated or gone, or a fault on the way may be the cause." / "未知：这些响应无法说明密钥是否有效。可能是因为限额、模型需要授权或已下线，或途中出错。";
-        account(id: &str): "The provider's account: {id}." / "提供商账户：{id}。";
+        account(id: &str): "The provider's account: {id}." / "服务商账户：{id}。";
         proof_only: "Check the key only" / "仅检查密钥";
-        proof_hint: "“Check the key only” asks as cheaply as possible: the provider's own word on the key where there is one, else one short completion. A list of models proves nothing, since many are public. Calls of a test count against the key's limits, and none is made that a limit forbids." / "“仅检查密钥”以最小代价确认：提供商提供密钥查询时直接查询，否则发送一次简短补全。模型列表不能证明密钥有效，因为许多列表是公开的。测试中的调用计入密钥的限额，限额不允许时不会发送。";
+        proof_hint: "“Check the key only” asks as cheaply as possible: the provider's own word on the key where there is one, else one short completion. A list of models proves nothing, since many are public. Calls of a test count against the key's limits, and none is made that a limit forbids." / "“仅检查密钥”以最小代价确认：服务商提供密钥查询时直接查询，否则发送一次简短补全。模型列表不能证明密钥有效，因为许多列表是公开的。测试中的调用计入密钥的限额，限额不允许时不会发送。";
         fresh: "Check again also what was proved within the last day" / "一天内已确认的密钥也重新检查";
         no_keys: "No key is switched on." / "没有启用的密钥。";
 
@@ -103,12 +103,12 @@ texts! {
         first_list: "first list" / "首次列表";
 
         // Presets.
-        base_url_missing: "Give a base URL, or choose a provider that has one." / "请填写接口地址，或选择带有地址的提供商。";
-        base_url_of_account(url: &str): "This provider's base URL holds your account: complete {url}." / "此提供商的接口地址包含您的账户，请补全 {url}。";
-        provider_by_key(name: &str): "This looks like a key of {name}, which is chosen now. Check it and send the form again." / "这似乎是 {name} 的密钥，已为您选择该提供商。请确认后重新提交。";
-        provider_not_told: "Choose a provider or give a base URL: the key does not tell where it belongs." / "请选择提供商或填写接口地址：无法从密钥判断其归属。";
-        provider_ambiguous(names: &str): "Choose a provider: keys like this belong to {names}." / "请选择提供商：此类密钥可能属于 {names}。";
-        preset_hint: "A provider and a key are enough; many keys tell the provider by themselves. Another server needs its address below." / "选择提供商并填写密钥即可；许多密钥本身就能判断提供商。其他服务器请在下方填写地址。";
+        base_url_missing: "Give a base URL, or choose a provider that has one." / "请填写接口地址，或选择带有地址的服务商。";
+        base_url_of_account(url: &str): "This provider's base URL holds your account: complete {url}." / "此服务商的接口地址包含您的账户，请补全 {url}。";
+        provider_by_key(name: &str): "This looks like a key of {name}, which is chosen now. Check it and send the form again." / "这似乎是 {name} 的密钥，已为您选择该服务商。请确认后重新提交。";
+        provider_not_told: "Choose a provider or give a base URL: the key does not tell where it belongs." / "请选择服务商或填写接口地址：无法从密钥判断其归属。";
+        provider_ambiguous(names: &str): "Choose a provider: keys like this belong to {names}." / "请选择服务商：此类密钥可能属于 {names}。";
+        preset_hint: "A provider and a key are enough; many keys tell the provider by themselves. Another server needs its address below." / "选择服务商并填写密钥即可；许多密钥本身就能判断服务商。其他服务器请在下方填写地址。";
         terms: "Terms of use" / "使用条款";
         get_key(name: &str): "Get a key of {name}" / "获取 {name} 的密钥";
         about_key: "A key to add: env:NAME, file:PATH, or - to read it from stdin; may be given several times" / "要添加的密钥：env:变量名、file:路径，或 - 表示从标准输入读取；可多次给出";

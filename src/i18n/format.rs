@@ -10,6 +10,7 @@ texts! {
         hours_ago(count: i64): "{count} h ago" / "{count} 小时前";
         day_and_time: "%b %-d, %H:%M" / "%-m月%-d日 %H:%M";
         full_day_and_time: "%b %-d, %Y, %H:%M" / "%Y年%-m月%-d日 %H:%M";
+        full_day: "%b %-d, %Y" / "%Y年%-m月%-d日";
         day: "%b %-d" / "%-m月%-d日";
         month: "%b %Y" / "%Y年%-m月";
         minutes_and_seconds(minutes: u32, seconds: u32): "{minutes} min {seconds} s" / "{minutes} 分 {seconds} 秒";

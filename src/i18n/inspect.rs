@@ -143,6 +143,7 @@ texts! {
         refused_channel: "The token's groups allow none of the channels that offer the model: the call gets a 404." / "令牌的分组不允许使用提供该模型的任何渠道：调用会得到 404。";
         refused_price: "The token's quota is in dollars, and the model has no price: the call is refused." / "令牌额度以美元计，而该模型没有价格：调用会被拒绝。";
         why_rest(what: &str, reason: &str): "rests ({what}): {reason}" / "休息中（{what}）：{reason}";
+        why_last_resort(why: &str): "{why}; tried if nothing else is left" / "{why}；别无选择时仍会尝试";
         why_paused(what: &str): "paused by operator ({what})" / "已由管理员暂停（{what}）";
         why_limit(what: &str, used: &str, limit: &str): "limit used up ({what}): {used} {limit}" / "限额已用完（{what}）：{limit} {used}";
         why_answers(what: &str): "answers to the calls under way are waited for ({what})" / "等待进行中的调用返回（{what}）";

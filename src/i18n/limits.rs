@@ -12,11 +12,11 @@ texts! {
         own: "Declared here" / "在此声明";
         none: "No limits are declared here." / "此处尚未声明限额。";
         of_provider(provider: &str): "Known of {provider}" / "{provider} 的已知限额";
-        provider_text: "What the provider’s data says; it holds where you declare nothing of the same kind." / "来自提供商数据；如果您没有声明同类限额，则按这里的执行。";
-        provider_none: "The provider’s data names no limits. Declare those that you know; the others are learned from answers." / "提供商数据没有列出限额。请声明已知的限额，其余会从响应中学习。";
+        provider_text: "What the provider’s data says; it holds where you declare nothing of the same kind." / "来自服务商数据；如果您没有声明同类限额，则按这里的执行。";
+        provider_none: "The provider’s data names no limits. Declare those that you know; the others are learned from answers." / "服务商数据没有列出限额。请声明已知的限额，其余会从响应中学习。";
         key_text: "A limit of this key counts in place of one of the channel that is of the same kind: the same amount of what, window and per." / "密钥的限额会取代渠道的同类限额，即计量对象、窗口和适用对象都相同的限额。";
         hint: "A row without an amount is left out. Windows: 1m, 5h (any such span), hour, day, month (of the calendar), bucket:1s, one_shot; nothing for calls at the same time. Models are names in which * stands for anything, separated by commas; none means all." / "没有填写数量的行会被忽略。窗口可写：1m、5h（任意一段时间）、hour、day、month（日历周期）、bucket:1s、one_shot；并发数无需填写窗口。模型名称用逗号分隔，* 代表任意内容；留空表示全部。";
-        zone_hint: "For hour, day and month; empty means the provider’s time zone, if it is known." / "用于 hour、day 和 month；留空则使用提供商的时区（如已知）。";
+        zone_hint: "For hour, day and month; empty means the provider’s time zone, if it is known." / "用于 hour、day 和 month；留空则使用服务商的时区（如已知）。";
         insist_hint: "Tick “Insist” to keep an amount whatever the upstream’s answers tell." / "勾选“坚持”后，无论上游响应如何，都按此数量执行。";
         amount: "Amount" / "数量";
         what: "What" / "计量对象";
@@ -37,7 +37,7 @@ texts! {
         requests: "requests" / "请求数";
         input_tokens: "input tokens" / "输入 Token";
         tokens: "tokens" / "Token";
-        units: "the provider’s units" / "提供商的计量单位";
+        units: "the provider’s units" / "服务商的计量单位";
         concurrency: "calls at the same time" / "并发数";
         per_key: "key" / "每个密钥";
         per_group: "quota group" / "每个额度组";
@@ -48,7 +48,7 @@ texts! {
         unknown_amount: "exists, amount unknown" / "存在，数量未知";
         declared: "declared" / "已声明";
         insisted: "declared, insisted on" / "已声明，坚持执行";
-        confidence_high: "provider’s documents" / "提供商文档";
+        confidence_high: "provider’s documents" / "服务商文档";
         confidence_medium: "several reports" / "多方报告";
         confidence_low: "one report; shown only" / "单一来源；仅供参考";
 

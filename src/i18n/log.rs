@@ -10,14 +10,33 @@ texts! {
         call_title: "Call" / "调用详情";
         call_back: "Back to the log" / "返回日志";
         download: "Download CSV" / "下载 CSV";
+        live_log: "Live log" / "实时日志";
+        live_off: "Stop following" / "停止实时更新";
+        live_pause: "Pause" / "暂停";
+        live_go_on: "Go on" / "继续";
+        live_hint: "The newest calls come in at the top; pointing at the list holds it still." / "最新的调用显示在最上方；鼠标悬停在列表上时暂停更新。";
+        under_way(count: usize): "Under way: {count}" / "进行中：{count}";
+        under_way_more(count: usize): "Under way: more than {count}, of which those that came first" / "进行中：超过 {count}，显示最早到达的";
+        under_way_none: "No call is under way." / "没有进行中的调用。";
+        stage: "Where" / "阶段";
+        stage_waiting: "in line" / "排队";
+        stage_upstream: "at the upstream" / "等待上游";
+        stage_answering: "answering" / "返回中";
+        for_long: "For" / "已用时间";
+        altogether: "Altogether" / "总用时";
         filters: "Filters" / "筛选条件";
         filters_active(count: usize): "Filters ({count} active)" / "筛选条件（已启用 {count} 项）";
         clear_filters: "Clear filters" / "清除筛选";
         period: "Period" / "时间范围";
+        period_1h: "Last hour" / "最近 1 小时";
+        period_today: "Today" / "今天";
+        period_yesterday: "Yesterday" / "昨天";
         period_24h: "24 h" / "24 小时";
         period_7d: "7 days" / "7 天";
         period_30d: "30 days" / "30 天";
+        period_month: "This month" / "本月";
         period_90d: "90 days" / "90 天";
+        period_365d: "Year" / "一年";
         period_all: "All" / "全部";
         period_range: "Own period" / "自定义";
         from: "From" / "开始时间";
@@ -72,6 +91,33 @@ texts! {
         csv_truncated(rows: usize): "Stopped after {rows} rows; choose a shorter period for the rest." / "已达 {rows} 行上限，其余部分请缩短时间范围后下载。";
         request_id: "Request id" / "请求编号";
         trace_id: "Trace id" / "追踪编号";
+        trace_unreadable: "A trace id has 32 hexadecimal digits, 0-9 and a-f." / "追踪编号由 32 位十六进制数字组成（0-9、a-f）。";
+        views: "Views of the log" / "日志视图";
+        by_call: "Calls" / "调用";
+        by_turn: "Turns" / "轮次";
+        turn: "Turn" / "轮次";
+        turn_title: "Turn of an agent" / "智能体的一轮";
+        turn_table: "Turns, newest first" / "轮次，最新在前";
+        turn_text: "What an agent calls to answer one message: the calls of one token with the same trace id." / "智能体为回答一条消息而发起的全部调用，即同一令牌下追踪编号相同的调用。";
+        turn_empty: "No turns yet: they show up here as soon as a client sends a traceparent header, as OpenClaw does." / "还没有轮次。客户端发送 traceparent 请求头（例如 OpenClaw）后会显示在这里。";
+        turn_nothing_found: "No turn has a call that matches these filters." / "没有包含符合条件的调用的轮次。";
+        turn_calls: "Calls" / "调用次数";
+        turn_models: "Models" / "模型";
+        turn_duration: "Duration" / "历时";
+        turn_failed(count: u32): "{count} failed" / "失败 {count} 次";
+        turn_more_models(count: usize): "and {count} more" / "另外 {count} 个";
+        turn_started: "First call" / "首次调用";
+        turn_ended: "End of the last call" / "最后一次调用结束";
+        turn_span(start: &str, end: &str): "{start} to {end}" / "{start} 至 {end}";
+        turn_sums(calls: &str, time: &str, tokens: &str, cost: &str): "Calls: {calls} · {time} · {tokens} tokens · {cost}" / "{calls} 次调用，历时 {time} · {tokens} token · {cost}";
+        turn_shortened(rows: usize): "Only the newest calls are shown: {rows}. The list of calls has all." / "仅显示最近 {rows} 次调用，完整记录见调用列表。";
+        turn_as_calls: "In the list of calls" / "在调用列表中查看";
+        turn_open: "Open the turn" / "查看整轮";
+        turn_course: "Course of the turn" / "本轮过程";
+        turn_course_summary(count: usize, total: &str): "Calls: {count}, over {total}; the table below has the same figures" / "共 {count} 次调用，历时 {total}；下表列出相同数据";
+        as_curl: "As a curl command" / "curl 命令";
+        as_curl_text: "Asks the same endpoint and model. What was said is not kept, so other words stand in its place; the token is read from the variable ONEPOOL_TOKEN." / "请求相同的接口和模型。对话内容不会保存，此处以示例文字代替；令牌从环境变量 ONEPOOL_TOKEN 读取。";
+        this_call: "this call" / "本次调用";
         client_address: "Client address" / "客户端地址";
         error_code: "Error code" / "错误代码";
         queue: "Waited for a slot" / "排队等待";
@@ -88,6 +134,7 @@ texts! {
         characters: "Characters spoken" / "朗读字符数";
         sound: "Sound heard" / "音频时长";
         video: "Video made" / "视频时长";
+        searches: "Searches" / "检索次数";
         reasoning_tokens: "of these reasoning" / "其中推理";
         waterfall: "Course of the call" / "调用过程";
         waterfall_summary(count: usize, total: &str): "{count} upstream attempts over {total}; the table below has the same figures" / "共 {count} 次上游尝试，总计 {total}；下表列出相同数据";
@@ -121,6 +168,7 @@ texts! {
         class_ambiguous: "unclear answer" / "回答不明确";
         class_client_closed: "client left" / "客户端断开";
         class_paused: "paused by operator" / "已由管理员暂停";
+        class_budget_reached: "budget used up" / "预算已用完";
     }
 }
 
@@ -163,6 +211,7 @@ impl Log {
             OutcomeClass::Ambiguous => self.class_ambiguous(),
             OutcomeClass::ClientClosed => self.class_client_closed(),
             OutcomeClass::Paused => self.class_paused(),
+            OutcomeClass::BudgetReached => self.class_budget_reached(),
         }
     }
 }

@@ -3,15 +3,20 @@
 //! Each area of the product has a file here. A text is one entry with both languages side by side, so a missing
 //! translation does not compile. `/v1` answers are in English only, with stable codes: programs read them.
 
+mod about;
 mod account;
 pub mod api;
 pub mod backup;
+pub mod budgets;
+mod capture;
 mod chains;
 mod channels;
+mod chosen;
 pub mod cli;
 mod common;
 pub mod discovery;
 mod format;
+mod health;
 pub mod help;
 pub mod inspect;
 mod limits;
@@ -20,11 +25,16 @@ mod login;
 pub mod notices;
 mod onboarding;
 mod openclaw;
+pub mod openclaw_here;
+mod overview;
+mod playground;
 mod pool;
 pub mod pool_file;
+pub mod prices;
 pub mod probes;
 mod ranking;
 pub mod repair;
+mod search;
 mod settings;
 mod setup;
 pub mod simulate;
@@ -129,6 +139,8 @@ pub(crate) use texts;
 pub struct Messages {
     /// The language.
     pub lang: Lang,
+    /// What each page is for.
+    pub about: about::About,
     /// Words that many pages share.
     pub common: common::Common,
     /// The login.
@@ -145,26 +157,42 @@ pub struct Messages {
     pub tokens: tokens::Tokens,
     /// The form of a token.
     pub token_form: tokens::TokenForm,
+    /// Budgets.
+    pub budgets: budgets::Budgets,
+    /// Prices.
+    pub prices: prices::Prices,
     /// The first steps on the command line, where keys belong, and whose they are.
     pub onboarding: onboarding::Onboarding,
     /// The OpenClaw page.
     pub openclaw: openclaw::OpenClaw,
+    /// OpenClaw on the same machine.
+    pub openclaw_here: openclaw_here::OpenClawHere,
     /// What upstreams list, and which keys they take.
     pub discovery: discovery::Discovery,
     /// What the command line says.
     pub cli: cli::Cli,
     /// Backups and the master key, on the command line.
     pub backup: backup::Backup,
+    /// The Health page and diagnostics.
+    pub health: health::Health,
+    /// The overview.
+    pub overview: overview::Overview,
     /// The help of the commands.
     pub help: help::Help,
     /// What commands print.
     pub terminal: terminal::Terminal,
+    /// Captures of a token's calls.
+    pub capture: capture::Capture,
     /// Chains.
     pub chains: chains::Chains,
     /// Channels, keys and models.
     pub channels: channels::Channels,
+    /// What is done to several rows at a time.
+    pub chosen: chosen::Chosen,
     /// How numbers and times read.
     pub format: format::Format,
+    /// The playground.
+    pub playground: playground::Playground,
     /// Fields of scripts and pool files.
     pub pool: pool::Pool,
     /// Limits.
@@ -179,6 +207,8 @@ pub struct Messages {
     pub simulate: simulate::Simulate,
     /// What the pool can do, what is left of limits, and where calls go.
     pub inspect: inspect::Inspect,
+    /// The search over everything, and the keyboard.
+    pub search: search::Search,
     /// Repairs and the Health page.
     pub repair: repair::Repair,
     /// Notifications.
@@ -194,10 +224,13 @@ impl Messages {
     pub const fn of(lang: Lang) -> Self {
         Self {
             lang,
+            about: about::About(lang),
             common: common::Common(lang),
             backup: backup::Backup(lang),
+            capture: capture::Capture(lang),
             chains: chains::Chains(lang),
             channels: channels::Channels(lang),
+            chosen: chosen::Chosen(lang),
             login: login::Login(lang),
             setup: setup::Setup(lang),
             account: account::Account(lang),
@@ -205,13 +238,19 @@ impl Messages {
             settings: settings::Settings(lang),
             tokens: tokens::Tokens(lang),
             token_form: tokens::TokenForm(lang),
+            budgets: budgets::Budgets(lang),
+            prices: prices::Prices(lang),
             onboarding: onboarding::Onboarding(lang),
             openclaw: openclaw::OpenClaw(lang),
+            openclaw_here: openclaw_here::OpenClawHere(lang),
             discovery: discovery::Discovery(lang),
             cli: cli::Cli(lang),
+            health: health::Health(lang),
+            overview: overview::Overview(lang),
             help: help::Help(lang),
             terminal: terminal::Terminal(lang),
             format: format::Format(lang),
+            playground: playground::Playground(lang),
             pool: pool::Pool(lang),
             limits: limits::Limits(lang),
             pool_file: pool_file::PoolFile(lang),
@@ -220,6 +259,7 @@ impl Messages {
             simulate: simulate::Simulate(lang),
             inspect: inspect::Inspect(lang),
             repair: repair::Repair(lang),
+            search: search::Search(lang),
             notices: notices::Notices(lang),
             log: log::Log(lang),
             usage: usage::Usage(lang),

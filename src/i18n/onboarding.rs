@@ -11,22 +11,22 @@ texts! {
         all_share(provider: &str): "More keys add nothing: {provider} counts all calls from this machine together." / "更多密钥不会增加额度：{provider} 将本机的所有调用合并计量。";
         undecided(keys: usize, provider: &str): "Of {keys} keys it is not known whose they are. {provider} counts per account, so keys of one account add nothing: give them the same quota group." / "有 {keys} 个密钥不知道属于哪个账户。{provider} 按账户计量，同一账户的多个密钥不会增加额度：请为它们填写相同的额度组。";
         account_told(account: &str): "account {account}" / "账户 {account}";
-        group_told(group: &str): "{group} (told by the provider)" / "{group}（提供商告知）";
-        group_told_hint: "The provider named the account of this key, so the group was set. Change it or empty it: your word counts from then on." / "提供商告知了此密钥所属的账户，因此自动设置了额度组。您可以修改或清空它，此后以您的设置为准。";
-        joined_account(group: &str): ", in the quota group {group}, which the provider told" / "，已归入提供商告知的额度组 {group}";
-        group_joined(group: &str): "The provider told its account; it is in the quota group {group} now." / "提供商告知了其账户，现已归入额度组 {group}。";
-        refused_new(keys: usize): "{keys} of them are refused by the provider: look at their page." / "其中 {keys} 个被提供商拒绝，请查看密钥页面。";
-        added_refused: "added, but the provider refuses it" / "已添加，但提供商拒绝此密钥";
+        group_told(group: &str): "{group} (told by the provider)" / "{group}（服务商告知）";
+        group_told_hint: "The provider named the account of this key, so the group was set. Change it or empty it: your word counts from then on." / "服务商告知了此密钥所属的账户，因此自动设置了额度组。您可以修改或清空它，此后以您的设置为准。";
+        joined_account(group: &str): ", in the quota group {group}, which the provider told" / "，已归入服务商告知的额度组 {group}";
+        group_joined(group: &str): "The provider told its account; it is in the quota group {group} now." / "服务商告知了其账户，现已归入额度组 {group}。";
+        refused_new(keys: usize): "{keys} of them are refused by the provider: look at their page." / "其中 {keys} 个被服务商拒绝，请查看密钥页面。";
+        added_refused: "added, but the provider refuses it" / "已添加，但服务商拒绝此密钥";
         account_field: "Account (quota group)" / "账户（额度组）";
-        account_hint: "Whose account the keys belong to; keys of one account share a group, and more of them add nothing. Leave it empty for keys of several accounts, or where the provider tells it." / "密钥属于哪个账户；同一账户的密钥填写相同的组，增加密钥不会增加额度。如果密钥属于不同账户，或提供商会告知账户，请留空。";
+        account_hint: "Whose account the keys belong to; keys of one account share a group, and more of them add nothing. Leave it empty for keys of several accounts, or where the provider tells it." / "密钥属于哪个账户；同一账户的密钥填写相同的组，增加密钥不会增加额度。如果密钥属于不同账户，或服务商会告知账户，请留空。";
 
         // Where keys belong.
         about_key_words: "Keys: env:NAME, file:PATH, - for stdin, or a key itself, which then stands in the shell's history and can be read by every user of the machine. Without one: stdin, or typed without an echo. A first word that is a channel's name names the channel" / "密钥：env:变量名、file:路径、- 表示标准输入，或密钥本身（会留在 shell 历史中，且本机所有用户可见）。省略则从标准输入读取，或无回显输入。若第一个词是渠道名称，则表示该渠道";
-        about_to_channel: "The channel that takes them; left out: the one of the keys' provider, which is made if there is none" / "接收密钥的渠道；省略则为密钥所属提供商的渠道，没有时自动创建";
-        about_to_provider: "The provider whose keys they are; left out: told by each key's form or the variable's name" / "密钥所属的提供商；省略则根据密钥的格式或变量名判断";
+        about_to_channel: "The channel that takes them; left out: the one of the keys' provider, which is made if there is none" / "接收密钥的渠道；省略则为密钥所属服务商的渠道，没有时自动创建";
+        about_to_provider: "The provider whose keys they are; left out: told by each key's form or the variable's name" / "密钥所属的服务商；省略则根据密钥的格式或变量名判断";
         key_prompt: "Key (not shown):" / "密钥（不显示）：";
         key_in_history: "A key was given on the command line: it stands in the shell's history now. Next time give env:NAME, file:PATH or -, or no key at all to be asked for it." / "密钥出现在命令行中，现已留在 shell 历史里。下次请使用 env:变量名、file:路径或 -，或不写密钥，程序会提示输入。";
-        not_recognised: "its form does not tell the provider; give --provider ID or --channel NAME" / "无法从格式判断提供商；请指定 --provider 或 --channel";
+        not_recognised: "its form does not tell the provider; give --provider ID or --channel NAME" / "无法从格式判断服务商；请指定 --provider 或 --channel";
         recognised_several(names: &str, ids: &str): "keys like this belong to {names}; give --provider with one of: {ids}" / "此类密钥可能属于 {names}；请用 --provider 指定其中之一：{ids}";
         channel_gone: "the channel is not there any more" / "该渠道已不存在";
         channel_first(why: &str, example: &str): "{why} Make the channel first: {example} --base-url URL" / "{why} 请先创建渠道：{example} --base-url 地址";
@@ -34,7 +34,7 @@ texts! {
         offers_all(channel: &str, models: usize): "{channel} offers {models} models." / "{channel} 提供 {models} 个模型。";
         offers_free(channel: &str, offered: usize, listed: usize): "{channel} offers the {offered} models that cost nothing, of {listed} that are listed." / "{channel} 提供列表中 {listed} 个模型里免费的 {offered} 个。";
         offers_nothing(channel: &str, why: &str): "{channel} gave no list of models: {why}" / "{channel} 未返回模型列表：{why}";
-        whose_key(last4: &str): "Whose key is …{last4}?" / "密钥 …{last4} 属于哪个提供商？";
+        whose_key(last4: &str): "Whose key is …{last4}?" / "密钥 …{last4} 属于哪个服务商？";
         which_account(last4: &str, provider: &str): "{provider} counts per account. Which account does …{last4} belong to? A name of your choice, the same for all keys of one account (Enter: not known):" / "{provider} 按账户计量。密钥 …{last4} 属于哪个账户？请自拟名称，同一账户的密钥使用相同名称（直接回车表示不清楚）：";
         choose_again: "Give a number or a word of the list, or nothing." / "请输入列表中的编号或名称，或直接回车跳过。";
 
@@ -73,13 +73,13 @@ texts! {
         // The state.
         health: "Health" / "健康状况";
         healthy: "good" / "良好";
-        refused_keys(count: usize): "{count} refused by the provider" / "{count} 个被提供商拒绝";
+        refused_keys(count: usize): "{count} refused by the provider" / "{count} 个被服务商拒绝";
         key_counts(all: usize, good: usize, resting: usize, refused: usize, off: usize): "{all}: {good} good, {resting} resting, {refused} refused, {off} off" / "{all} 个：可用 {good}，休息 {resting}，被拒绝 {refused}，停用 {off}";
         idle_channels(names: &str): "no calls by: {names}" / "无法接收调用：{names}";
         nothing_serves: "no channel takes calls" / "没有渠道可接收调用";
         server_dead: "the server does not answer" / "服务没有应答";
         rows_lost: "the journal cannot be read" / "待写入日志无法读取";
-        files_wrong: "files of providers are wrong" / "提供商文件有误";
+        files_wrong: "files of providers are wrong" / "服务商文件有误";
         minute_left: "This minute" / "本分钟剩余";
         day_left: "Next 24 hours" / "未来 24 小时";
         calls_left: "Calls left" / "剩余调用";

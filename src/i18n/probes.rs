@@ -35,7 +35,7 @@ texts! {
 
         // The scan.
         about: "Finds free models and tries out what they can do" / "查找免费模型并实测其能力";
-        about_provider: "Only models of this provider: one of a channel, such as openrouter, or the vendor before the slash, such as qwen" / "只看此提供商的模型：渠道的提供商（如 openrouter）或斜杠前的厂商（如 qwen）";
+        about_provider: "Only models of this provider: one of a channel, such as openrouter, or the vendor before the slash, such as qwen" / "只看此服务商的模型：渠道的服务商（如 openrouter）或斜杠前的厂商（如 qwen）";
         about_channel: "Only models of this channel" / "只看此渠道的模型";
         about_min_params: "Only models with at least so many billion parameters, as far as their name tells" / "只看参数量不少于此值（十亿）的模型，以名称所示为准";
         about_max_age_days: "Only models that came out within so many days; those of unknown age are left out" / "只看在此天数内发布的模型；发布时间未知的不计";

@@ -46,9 +46,9 @@ texts! {
         called(name: &str): "as {name}" / "名为 {name}";
         pinned: "pinned" / "置顶";
         moving: "changes" / "会变动";
-        moving_hint: "The provider changes what this name stands for, so it is the same model at this provider alone." / "提供商会变更此名称所指的模型，因此只在该提供商内视为同一模型。";
-        router: "chosen by the provider" / "由提供商选择";
-        router_hint: "The provider chooses a model for each call, so no published figure holds for it." / "提供商为每次调用选择模型，因此没有适用的公开评测结果。";
+        moving_hint: "The provider changes what this name stands for, so it is the same model at this provider alone." / "服务商会变更此名称所指的模型，因此只在该服务商内视为同一模型。";
+        router: "chosen by the provider" / "由服务商选择";
+        router_hint: "The provider chooses a model for each call, so no published figure holds for it." / "服务商为每次调用选择模型，因此没有适用的公开评测结果。";
         why: "Why this place" / "查看评分依据";
         pin: "Pin" / "置顶";
         unpin: "Unpin" / "取消置顶";
@@ -64,7 +64,7 @@ texts! {
         all_unpinned(chain: &str): "Nothing is pinned in {chain} any more." / "已取消 {chain} 中的全部置顶。";
         pin_hint: "A pinned model stands in front of all others, whatever its score. A pin overrules what is unknown about a model, or that it costs something; it does not revive a model that is gone or that lacks what the chain is for." / "置顶的模型排在最前，不受得分影响。置顶可以忽略未知信息和费用，但不能让已失效或不具备所需能力的模型进入回退链。";
         pin_field: "Pin a model" / "置顶模型";
-        pin_place: "Any name that a provider has for it" / "任一提供商使用的名称均可";
+        pin_place: "Any name that a provider has for it" / "任一服务商使用的名称均可";
         no_such_model(name: &str): "No channel offers a model that is called “{name}”." / "没有渠道提供名为“{name}”的模型。";
         near_names(names: &str): "Similar names: {names}." / "相近的名称：{names}。";
         too_many_pins(most: usize): "At most {most} models may be pinned; unpin one first." / "最多可置顶 {most} 个模型，请先取消一个。";
@@ -128,7 +128,7 @@ texts! {
         context_unknown(points: u16): "unknown: no list tells; counted as {points}" / "未知：列表未提供；按 {points} 计";
         quota_left(calls: &str): "{calls} calls left today, over all keys" / "今日所有密钥共剩 {calls} 次调用";
         quota_unlimited: "no limit by the day" / "没有每日限额";
-        quota_unknown(points: u16): "unknown: the provider does not tell; counted as half, {points}" / "未知：提供商未告知；按一半 {points} 计";
+        quota_unknown(points: u16): "unknown: the provider does not tell; counted as half, {points}" / "未知：服务商未告知；按一半 {points} 计";
 
         // What is left out.
         left_out: "Left out" / "未列入的模型";
@@ -139,8 +139,8 @@ texts! {
         any_reason: "Any reason" / "全部原因";
         no_keys: "no key may call it" / "没有可用密钥";
         dead_failing: "failed again and again" / "连续失败";
-        dead_gone: "the provider says that it is gone, or not for this account" / "提供商表示已下线或此账户不可用";
-        dead_unlisted: "gone from the provider's list" / "已不在提供商的列表中";
+        dead_gone: "the provider says that it is gone, or not for this account" / "服务商表示已下线或此账户不可用";
+        dead_unlisted: "gone from the provider's list" / "已不在服务商的列表中";
         no_text: "gives no text" / "不输出文本";
         paid: "costs something" / "需付费";
         price_unknown: "nothing says that it is free" / "无法确认免费";
@@ -153,16 +153,18 @@ texts! {
 
         // Names.
         names: "Names" / "名称";
-        names_intro: "Providers call the same model by different names. Names that stand for the same model are one model here: it takes one place in a chain, on all of its channels." / "同一模型在不同提供商处可能有不同名称。在此归为同一模型的名称只占一个名次，并使用其全部渠道。";
+        names_intro: "Providers call the same model by different names. Names that stand for the same model are one model here: it takes one place in a chain, on all of its channels." / "同一模型在不同服务商处可能有不同名称。在此归为同一模型的名称只占一个名次，并使用其全部渠道。";
         names_hint: "Letter case, prices such as “:free” and the prefixes of known vendors never keep names apart; those need no entry." / "大小写、“:free” 之类的价格后缀以及已知厂商的前缀不会造成区分，无需添加。";
-        other_name: "Name at a provider" / "提供商处的名称";
-        at_provider: "Provider" / "提供商";
-        any_provider: "at any provider" / "任何提供商";
+        other_name: "Name at a provider" / "服务商处的名称";
+        at_provider: "Provider" / "服务商";
+        any_provider: "at any provider" / "任何服务商";
         stands_for: "Stands for" / "对应的模型";
         add_name: "Add" / "添加";
         name_added(name: &str, model: &str): "{name} is {model} from now on." / "{name} 现在视为 {model}。";
         name_removed(name: &str): "{name} stands for itself again." / "{name} 恢复为独立的模型。";
         remove: "Remove" / "移除";
+        remove_sure(name: &str): "{name} counts as a model of its own again in the ranking; you can add it back." / "{name} 在排名中恢复为独立的模型，之后可以重新添加。";
+        remove_yes: "Yes, remove" / "确认移除";
         remove_name(name: &str): "Remove {name}" / "移除 {name}";
         bundled: "bundled" / "内置";
         of_operator: "yours" / "自定义";
@@ -174,10 +176,10 @@ texts! {
 
         // Commands.
         about_list: "Lists the ranked free models of a managed chain, the best one first" / "按排名列出自动回退链的免费模型，最好的在前";
-        about_switch: "Puts a model at the head of a managed chain, by any name that a provider has for it" / "将模型置于自动回退链首位，可使用任一提供商的名称";
+        about_switch: "Puts a model at the head of a managed chain, by any name that a provider has for it" / "将模型置于自动回退链首位，可使用任一服务商的名称";
         about_chain: "The managed chain: auto, auto:coding, auto:vision or auto:fast [default: auto]" / "自动回退链：auto、auto:coding、auto:vision 或 auto:fast [默认值：auto]";
         about_all: "Models that cost something as well" / "同时列出付费模型";
-        about_model: "The model; any name that a provider has for it" / "模型；任一提供商使用的名称均可";
+        about_model: "The model; any name that a provider has for it" / "模型；任一服务商使用的名称均可";
         about_unpin: "Take the pin away; without MODEL, all pins of the chain" / "取消置顶；不写模型则取消该链的全部置顶";
         about_limit: "At most so many models (50 by default)" / "最多列出的模型数（默认 50）";
         tools_vision: "Tools / images" / "工具 / 图像";

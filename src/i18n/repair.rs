@@ -6,7 +6,6 @@ texts! {
     /// `onepool repair` and the Health page.
     Repair {
         // The page and the command.
-        title: "Health" / "健康检查";
         intro: "Looks after the installation in seven steps and mends what can be mended without force: no process is stopped, nothing that you made is deleted, and no call waits for it." / "分七步检查整个系统，并以温和的方式修复可修复的问题：不停止任何进程，不删除您创建的任何内容，也不让任何调用等待。";
         now_title: "Now" / "当前状态";
         now_hint: "What can be seen at once, without asking anybody." / "无需查询任何上游即可看到的情况。";
@@ -118,14 +117,14 @@ texts! {
         not_asked_dry(count: usize): "Nothing is known from the last day, and a look makes no calls: {count}." / "最近一天没有记录，而仅检查时不发出调用：{count}。";
         key_valid(key: &str): "{key} is valid." / "{key} 有效。";
         key_woken(key: &str, rests: usize): "{key} answers again; {rests} rests were ended." / "{key} 已恢复响应；已结束 {rests} 个休息。";
-        key_invalid(key: &str, text: &str): "The provider refuses {key}. {text}" / "提供商拒绝 {key}。{text}";
-        key_invalid_remedy: "Look at the key at its provider; replace it or switch it off. Calls already go elsewhere." / "请在提供商处检查该密钥，更换或停用它。调用已转往其他密钥。";
+        key_invalid(key: &str, text: &str): "The provider refuses {key}. {text}" / "服务商拒绝 {key}。{text}";
+        key_invalid_remedy: "Look at the key at its provider; replace it or switch it off. Calls already go elsewhere." / "请在服务商处检查该密钥，更换或停用它。调用已转往其他密钥。";
         key_unproved(key: &str, text: &str): "Nothing could be found out about {key}. {text}" / "无法确认 {key} 是否有效。{text}";
         key_unproved_remedy: "Read what the upstream says. `onepool keys check ID` shows each step." / "请阅读上游返回的内容。`onepool keys check ID` 可显示每一步。";
         model_answers(key: &str, model: &str): "{key} answers with {model}." / "{key} 可使用 {model}。";
         model_woken(key: &str, model: &str, rests: usize): "{key} answers with {model} again; {rests} rests were ended." / "{key} 已可重新使用 {model}；已结束 {rests} 个休息。";
         model_unavailable(key: &str, model: &str, text: &str): "{model} is not to be had with {key}. {text}" / "{key} 无法使用 {model}。{text}";
-        model_unavailable_remedy: "Take the model off the channel if its upstream has it no more; ask for access if it is gated." / "如果上游已下线该模型，请将其从渠道中移除；如果需要授权，请向提供商申请。";
+        model_unavailable_remedy: "Take the model off the channel if its upstream has it no more; ask for access if it is gated." / "如果上游已下线该模型，请将其从渠道中移除；如果需要授权，请向服务商申请。";
         model_fails(key: &str, model: &str, text: &str): "{key} did not answer with {model}. {text}" / "{key} 使用 {model} 时没有得到回答。{text}";
 
         // Configuration.
@@ -135,8 +134,8 @@ texts! {
         pool_file_applied(path: &str): "The pool is as {path} says." / "当前配置与 {path} 一致。";
         pool_file_differs(path: &str, steps: usize): "{path} can be used; the next start would change {steps} things to what it says." / "{path} 可以使用；下次启动会按其内容更改 {steps} 处。";
         pool_file_remedy: "Correct the file: the next start refuses it. `onepool apply FILE --dry-run` checks it." / "请更正该文件：下次启动会拒绝它。可用 `onepool apply FILE --dry-run` 检查。";
-        providers_fine: "The files of providers can be read." / "提供商文件均可读取。";
-        provider_file_wrong(text: &str): "A file of providers cannot be used: {text}" / "提供商文件无法使用：{text}";
+        providers_fine: "The files of providers can be read." / "服务商文件均可读取。";
+        provider_file_wrong(text: &str): "A file of providers cannot be used: {text}" / "服务商文件无法使用：{text}";
         provider_file_remedy: "Correct the file, or take it out of the folder `providers`; what was known before holds until then." / "请更正该文件，或将其移出 `providers` 目录；在此之前沿用原有内容。";
         openclaw_absent: "OpenClaw is not installed on this machine, or not on this process's PATH." / "本机未安装 OpenClaw，或它不在本进程的 PATH 中。";
         openclaw_absent_remedy: "Run `openclaw gateway restart` on the machine that has it." / "请在安装了 OpenClaw 的机器上运行 `openclaw gateway restart`。";

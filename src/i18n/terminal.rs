@@ -87,7 +87,7 @@ texts! {
         period_shape: "give a length before now such as 24h, a day such as 2026-05-01, or a time such as 2026-05-01T18:30" / "请使用距今时长（如 24h）、日期（如 2026-05-01）或时间（如 2026-05-01T18:30）";
         quota_unit_missing: "say what the amount counts: dollars, tokens or requests" / "请说明额度单位：dollars、tokens 或 requests";
         quota_amount_missing: "give the amount as well" / "请同时给出额度数值";
-        too_many_days(most: usize): "at most {most} days can be told apart; choose a shorter period" / "最多区分 {most} 天；请缩短时间范围";
+        too_many_steps(most: usize): "at most {most} steps can be told apart; choose a shorter period or a longer step" / "最多区分 {most} 个时段；请缩短时间范围，或换用更长的时段";
 
         version: "Version" / "版本";
         data_folder: "Data folder" / "数据目录";
@@ -125,10 +125,10 @@ texts! {
         folder_writable(path: &str): "The data folder {path} can be written." / "数据目录 {path} 可写。";
         folder_will_be_made(path: &str): "The data folder {path} is made at the first start." / "数据目录 {path} 将在首次启动时创建。";
         key_readable(path: &str): "Other users of this machine can read the master key {path}: chmod 600 it." / "本机其他用户可以读取主密钥 {path}：请执行 chmod 600。";
-        providers_fine: "The files of providers and of the ranking are right." / "提供商文件和排名文件格式正确。";
-        provider_file_wrong(fault: &str): "A file of providers or of the ranking is wrong, so that none of its folder counts: {fault}" / "提供商或排名文件有误，因此该文件夹中的文件均不生效：{fault}";
+        providers_fine: "The files of providers and of the ranking are right." / "服务商文件和排名文件格式正确。";
+        provider_file_wrong(fault: &str): "A file of providers or of the ranking is wrong, so that none of its folder counts: {fault}" / "服务商或排名文件有误，因此该文件夹中的文件均不生效：{fault}";
         provider_faults(count: usize): "{count} wrong; see onepool check-config" / "{count} 处错误；见 onepool check-config";
-        provider_files: "Provider files" / "提供商文件";
+        provider_files: "Provider files" / "服务商文件";
         database_opens: "The database opens with the master key." / "数据库可用主密钥打开。";
         database_older: "The database has an older schema; the next start makes a backup of it and brings it up to date." / "数据库的结构版本较旧；下次启动时会先备份再升级。";
         port_ours(address: &str): "A server of this data folder listens on {address}." / "此数据目录的服务正在监听 {address}。";

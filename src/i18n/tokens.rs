@@ -61,6 +61,9 @@ texts! {
         rotate: "Make a new value" / "生成新值";
         previous_values: "Old values that still work" / "仍然有效的旧值";
         previous_until(at: &str): "until {at}" / "有效至 {at}";
+        end_sure: "Clients that still use an earlier value get 401 at once. An ended value cannot be brought back." / "仍在使用旧值的客户端会立即收到 401，失效的值无法恢复。";
+        end_yes: "Yes, end it" / "确认失效";
+        reset_yes: "Yes, reset" / "确认清零";
         end_now: "End now" / "立即失效";
         end_all_now: "End all now" / "全部立即失效";
         previous_ended: "The old values no longer work." / "旧值已失效。";
@@ -70,6 +73,15 @@ texts! {
         reset_spent_hint: "Counts the present period from zero again. The usage log is not changed." / "将当前周期的已用额度归零，不影响用量日志。";
         spent_was_reset: "The quota of the present period counts from zero again." / "当前周期的额度已重新从零计算。";
         state_and_quota: "State and quota" / "状态与额度";
+        use_title: "Use" / "使用情况";
+        use_none: "No client has used this token yet." / "还没有客户端使用过此令牌。";
+        clients: "Clients" / "客户端";
+        client_version: "Version" / "版本";
+        last_seen: "Last seen" / "最近出现";
+        recent_models: "Models asked for lately" / "近期请求的模型";
+        recent_calls: "Calls" / "调用次数";
+        recent_last: "Last" / "最近一次";
+        recent_hint: "Counted in its last 1,000 calls. A client that tells no version of its own is shown with that of its library." / "按最近 1,000 次调用统计。未告知自身版本的客户端显示其所用库的版本。";
 
         delete_title(name: &str): "Delete {name}?" / "删除“{name}”？";
         delete_text: "Its value stops working at once and is erased. Its calls stay in the usage log under its name. This cannot be undone; to stop it for a while, switch it off." / "令牌值立即失效并被清除，其调用记录仍以该名称保留在用量日志中。此操作无法撤销；若只想暂停使用，请停用它。";
@@ -122,7 +134,7 @@ texts! {
         unit_dollars: "dollars" / "美元";
         unit_tokens: "tokens" / "Token 数";
         unit_requests: "requests" / "请求数";
-        quota_unit_hint: "A token with a quota in dollars is refused models that have no price." / "以美元限额的令牌不能使用未设置价格的模型。";
+        quota_unit_hint: "A token with a quota in dollars is refused models that have no price, unless they are known to be free." / "以美元限额的令牌不能使用未设置价格的模型，已知免费的除外。";
         quota_unit_missing: "Choose what the amount counts, or empty the amount." / "请选择额度单位，或清空额度数值。";
         quota_limit: "Amount" / "额度数值";
         quota_limit_hint: "Dollars with up to six decimals, such as 2.50; else a whole number." / "美元最多六位小数，例如 2.50；其他单位为整数。";

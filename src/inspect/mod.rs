@@ -2,9 +2,10 @@
 //! can serve. Nothing is decided here: it asks the code that decides.
 
 mod capacity;
+pub mod price;
 mod route;
 
-pub use capacity::{of_channels, of_model, of_pool};
+pub use capacity::{Shortages, of_channels, of_model, of_pool, shortages};
 pub use route::{Candidate, Hurdle, Refused, RouteReport, explain};
 
 use crate::scheduler::limit::Cost;

@@ -70,6 +70,8 @@ pub struct Candidate {
     pub ready_at: Option<UnixMs>,
     /// Why it is not tried now.
     pub hurdle: Option<Hurdle>,
+    /// It rests, and a call that nobody else can serve would try it all the same.
+    pub last_resort: bool,
 }
 
 /// Where a call would go.
@@ -127,6 +129,7 @@ pub fn explain(
             key,
             ready_at: standing.ready_at,
             hurdle: standing.obstacle.map(Hurdle::Pool),
+            last_resort: standing.last_resort,
         };
         if candidate.hurdle.is_none() { ready.push(candidate) } else { waiting.push(candidate) }
     }
@@ -140,6 +143,7 @@ pub fn explain(
                 key: key.cloned(),
                 ready_at: None,
                 hurdle: Some(hurdle),
+                last_resort: false,
             };
             if let Some(bar) = bar(route) {
                 out.push(without(None, Hurdle::Bar(bar)));
@@ -174,6 +178,7 @@ pub fn explain(
             key: None,
             ready_at: None,
             hurdle,
+            last_resort: false,
         });
     }
     if refused.is_none() {

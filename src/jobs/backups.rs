@@ -117,10 +117,12 @@ pub async fn run(
                 Ok(None) => EVERY,
                 Ok(Some(made)) => {
                     tracing::info!(file = %made.path.display(), bytes = made.bytes, "made a backup");
+                    note(&place.db, None).await;
                     EVERY
                 }
                 Err(error) => {
                     tracing::error!(error, "could not make a backup; trying again in 15 minutes");
+                    note(&place.db, Some(&error)).await;
                     RETRY
                 }
             };
@@ -128,6 +130,13 @@ pub async fn run(
         }
     };
     cancellation.run_until_cancelled(runs).await;
+}
+
+/// Notes what came of a backup, where notifications look for it.
+async fn note(db: &Db, failure: Option<&str>) {
+    if let Err(error) = db.note_backup_failure(failure).await {
+        tracing::warn!(%error, "cannot note what came of a backup");
+    }
 }
 
 /// The files in `backups` that this job named, the oldest first.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::vitals::{LONGEST_CALL, LifeSigns};
@@ -14,6 +15,9 @@ use crate::{
 
 /// How often the version counter is read: one row, a few microseconds. A command's change counts within a second.
 const EVERY: Duration = Duration::from_millis(400);
+
+/// How long what is known of models is believed without a look at how old it is.
+const FINDINGS_HOLD: Duration = Duration::from_secs(3600);
 
 /// Reads the version counter and looks at the provider and ranking files for ever; when somebody has changed something, builds a new
 /// catalog, and begins and ends the rests that a command wants. A database that does not answer is tried again; what the
@@ -28,19 +32,29 @@ pub async fn run(
     // What was asked for while no server ran is done first.
     let mut followed = None;
     let mut failed = false;
+    let mut findings = Findings::new();
     loop {
         let providers = catalog.providers().clone();
         // Listing a folder takes microseconds, but it may be on a network.
-        let look = move || {
-            providers.ranking().follow();
-            providers.follow()
-        };
+        let look = move || (providers.ranking().follow(), providers.follow());
         match tokio::task::spawn_blocking(look).await {
-            Ok(true) => catalog.providers_changed().await,
-            Ok(false) => {}
+            Ok((tables_changed, providers_changed)) => {
+                if providers_changed {
+                    catalog.providers_changed().await;
+                    findings.outdated = true;
+                }
+                // Prices are worked out with the snapshot.
+                if tables_changed && let Err(error) = catalog.reload().await {
+                    tracing::warn!(%error, "cannot take over what a ranking file changed");
+                }
+            }
             Err(_) => tracing::error!("looking for changed provider files panicked"),
         }
-        match follow(&db, &catalog, &dispatch, &signs, &mut followed).await {
+        let result = match follow(&db, &catalog, &dispatch, &signs, &mut followed).await {
+            Ok(()) => findings.follow(&catalog).await,
+            failure => failure,
+        };
+        match result {
             Ok(()) => failed = false,
             Err(error) => {
                 if !failed {
@@ -53,6 +67,35 @@ pub async fn run(
             () = tokio::time::sleep(EVERY) => {}
             () = stopping.cancelled() => return,
         }
+    }
+}
+
+/// When what is known of models is read anew.
+struct Findings {
+    /// Whether providers' files have changed since.
+    outdated: bool,
+    /// Not before then, so that it takes no more than a twentieth of the time, however many models there are.
+    not_before: Instant,
+    /// By then in any case: what a probe has shown does not hold for ever.
+    at_the_latest: Instant,
+}
+
+impl Findings {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { outdated: false, not_before: now, at_the_latest: now + FINDINGS_HOLD }
+    }
+
+    async fn follow(&mut self, catalog: &CatalogStore) -> StorageResult<()> {
+        let now = Instant::now();
+        if now < self.not_before {
+            return Ok(());
+        }
+        if self.outdated || now >= self.at_the_latest || catalog.has_new_findings().await? {
+            catalog.learn_findings().await?;
+            *self = Self { not_before: now + now.elapsed() * 20, ..Self::new() };
+        }
+        Ok(())
     }
 }
 
@@ -106,7 +149,7 @@ mod tests {
             time::{Clock, UnixMs},
             usage::OutcomeClass,
         },
-        scheduler::rest::{Rest, Scope},
+        scheduler::rest::{Rest, RestEnd, Scope},
         storage::{providers::ProviderStore, recording::tests::open},
     };
 
@@ -133,6 +176,8 @@ mod tests {
             struck_at: UnixMs(0),
             status: Some(429),
             detail: String::new(),
+            end: RestEnd::Guessed,
+            below: None,
         };
         dispatch.lock().rests_mut().restore([(scope.clone(), rest)]);
         command.ask_for_retry(&serde_json::to_string(&scope).unwrap()).await.unwrap();

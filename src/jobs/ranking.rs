@@ -91,7 +91,6 @@ impl Parts {
         if same && turns.is_empty() && Instant::now() < *due {
             return Ok(());
         }
-        self.catalog.follow().await?;
         let rebuilt = self.rebuild().await?;
         *seen = Seen { catalog, ranking, files: Some(files) };
         *due = Instant::now() + REBUILD_EVERY;
@@ -103,6 +102,8 @@ impl Parts {
 
     /// Builds the chains, and reloads the catalog if steps changed.
     pub async fn rebuild(&self) -> StorageResult<Rebuilt> {
+        let _chains = self.catalog.hold_for_chains().await;
+        self.catalog.follow().await?;
         let snapshot = self.catalog.load();
         let sources = Sources {
             db: &self.db,

@@ -48,7 +48,7 @@ pub async fn load(db: &Db, folder: &Path, dispatch: &Dispatch, crashed: bool) ->
         let rests = rests.iter().filter_map(|(scope, rest)| {
             let (scope, rest): (Scope, Rest) =
                 (serde_json::from_str(scope).ok()?, serde_json::from_str(rest).ok()?);
-            Some((scope, with_times(rest, |at| now.to_steady(at))))
+            Some((scope, with_times(rest, &|at| now.to_steady(at))))
         });
         let mut pool = dispatch.lock();
         pool.rests_mut().restore(rests);
@@ -86,7 +86,7 @@ pub async fn run(db: Db, dispatch: Dispatch, sends: Arc<SendLog>, stopping: Canc
                 let rests = pool.rests_mut().snapshot(now.steady).into_iter();
                 (
                     changes,
-                    rests.map(|(scope, rest)| (scope, with_times(rest, |at| now.to_wall(at)))).collect(),
+                    rests.map(|(scope, rest)| (scope, with_times(rest, &|at| now.to_wall(at)))).collect(),
                 )
             });
             let changes = pool.changes();
@@ -127,8 +127,9 @@ fn rows(rests: Vec<(Scope, Rest)>) -> Vec<(String, String)> {
 }
 
 /// The pool measures rests on the steady clock; rows hold times of day, since the next process has another steady clock.
-fn with_times(rest: Rest, convert: impl Fn(UnixMs) -> UnixMs) -> Rest {
+fn with_times(rest: Rest, convert: &dyn Fn(UnixMs) -> UnixMs) -> Rest {
     Rest {
+        below: rest.below.map(|below| Box::new(with_times(*below, convert))),
         since: convert(rest.since),
         until: convert(rest.until),
         struck_at: convert(rest.struck_at),

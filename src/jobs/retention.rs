@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     model::time::{Clock, UnixMs},
-    storage::{Db, StorageResult},
+    storage::{Db, StorageResult, sheets::ROWS_AT_A_TIME as FOLDED_AT_A_TIME},
 };
 
 /// Time between two runs.
@@ -46,6 +46,8 @@ pub struct Deleted {
 pub async fn run_once(db: &Db, now: UnixMs, retention_days: u32) -> StorageResult<Deleted> {
     let mut deleted = Deleted::default();
     let oldest = now - DAY * retention_days;
+    // What is in no sheet yet is not deleted.
+    while db.fold_usage(FOLDED_AT_A_TIME).await? == u64::from(FOLDED_AT_A_TIME) {}
     loop {
         let rows = db.delete_usage_before(oldest, ROWS_AT_A_TIME).await?;
         deleted.usage_rows += rows;
@@ -57,6 +59,7 @@ pub async fn run_once(db: &Db, now: UnixMs, retention_days: u32) -> StorageResul
     deleted.token_values = db.delete_replaced_token_values(now - KEEP_TOKEN_VALUES).await?;
     deleted.jobs = db.delete_upstream_jobs_before(now - KEEP_JOBS).await?;
     db.delete_spending_before(now - KEEP_SPENDING).await?;
+    db.delete_budget_spending_before(now - KEEP_SPENDING).await?;
     Ok(deleted)
 }
 
@@ -80,8 +83,18 @@ pub async fn run(db: Db, retention_days: impl Fn() -> u32, clock: Clock, cancell
 mod tests {
     use super::*;
     use crate::{
-        model::usage::UsageRecord,
-        storage::recording::tests::{number, open, record},
+        model::{
+            key::PastedKey,
+            secret::Secret,
+            upstream_job::{JobKind, UpstreamJob},
+            usage::UsageRecord,
+        },
+        storage::{
+            channels::NewChannel,
+            recording::tests::{all_sums, number, open, record},
+            tokens::NewToken,
+            upstream_jobs::new_job_id,
+        },
     };
 
     #[tokio::test]
@@ -98,8 +111,59 @@ mod tests {
         assert_eq!(deleted.usage_rows, 1_100);
         assert_eq!(number(&db, "SELECT COUNT(*) FROM usage").await, 3);
         assert_eq!(number(&db, "SELECT COUNT(*) FROM attempts").await, 6);
-        assert_eq!(number(&db, "SELECT SUM(requests) FROM rollups").await, 1_103);
-        assert_eq!(number(&db, "SELECT SUM(attempts) FROM attempt_rollups").await, 2_206);
+        assert_eq!(all_sums(&db).await.requests, 1_103);
         assert_eq!(run_once(&db, now, 30).await.unwrap(), Deleted::default());
+    }
+
+    #[tokio::test]
+    async fn videos_and_stored_responses_are_forgotten_after_thirty_days() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let channel =
+            db.create_channel(&NewChannel { name: "c".into(), ..Default::default() }).await.unwrap();
+        let key = PastedKey {
+            label: String::new(),
+            secret: Secret::new("key-1"),
+            quota_group: None,
+            limits: Vec::new(),
+            budget: None,
+        };
+        db.add_keys(channel, &[key]).await.unwrap();
+        let key = db.channels_with_keys().await.unwrap()[0].1[0].id;
+        let value = Secret::new("sk-a0000000000000000000000000000000000000");
+        let token = db.create_token(&NewToken::unlimited("a", value)).await.unwrap();
+        let made = UnixMs(1_000_000);
+        let mut ids = Vec::new();
+        for (kind, created_at) in [
+            (JobKind::Video, made),
+            (JobKind::Response, made),
+            (JobKind::Video, made + DAY),
+            (JobKind::Response, made + DAY),
+        ] {
+            let id = new_job_id(kind);
+            ids.push((kind, id.clone()));
+            let job = UpstreamJob {
+                id,
+                kind,
+                token,
+                channel,
+                key,
+                upstream_id: format!("theirs-{}", ids.len()),
+                model: "m".into(),
+                upstream_model: "m".into(),
+                created_at,
+                answer: None,
+                unpriced_call: None,
+            };
+            db.create_upstream_job(&job).await.unwrap();
+        }
+        let thirty_days = made + DAY * 30;
+        assert_eq!(run_once(&db, thirty_days, 3).await.unwrap(), Deleted::default());
+        let late = UnixMs(thirty_days.0 + 1);
+        assert_eq!(run_once(&db, late, 3).await.unwrap(), Deleted { jobs: 2, ..Deleted::default() });
+        for (place, (kind, id)) in ids.iter().enumerate() {
+            let found = db.find_upstream_job(token, *kind, id).await.unwrap();
+            assert_eq!(found.is_some(), place >= 2, "{kind:?}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! The relay answers every question of a call from one snapshot, without a query. A change on a page builds a new
 //! snapshot and swaps it in; calls that are under way keep theirs.
 
+mod offer;
 mod resolve;
 
 use std::{
@@ -11,17 +12,23 @@ use std::{
 };
 
 use super::{
+    ability::{Abilities, Findings},
+    capture::Capture,
     chain::Chain,
     channel::{Channel, ChannelModel, EffectiveTimeouts},
+    endpoint::Unit,
     id::{ChainId, ChannelId, TokenId},
     key::Key,
     limit::Rule,
     managed::ManagedSteps,
+    price::{ListPrice, PriceSource},
     secret::SecretHash,
     settings::RuntimeSettings,
     time::UnixMs,
     token::{QuotaUnit, Token},
 };
+
+pub use offer::Offer;
 
 /// A channel and its keys.
 #[derive(Debug)]
@@ -53,9 +60,21 @@ pub struct Route {
     pub channel: Arc<ChannelEntry>,
     /// The upstream's model name.
     pub upstream_model: Arc<str>,
-    /// What is known of that model.
+    /// What is known of that model: what its operator says, if the channel offers it under its own name; else what a managed chain was
+    /// built from.
     pub model: Arc<ChannelModel>,
+    /// Whether the provider is known to charge nothing for it.
+    pub free: bool,
+    /// What that model costs by a list, to compare with; see [`price`](super::price).
+    pub list: Option<Arc<ListPrice>>,
+    /// Whether that is the operator's word.
+    pub declared: bool,
+    /// What probes, lists and the provider's file say of that model. Shared with the snapshots before and after this one.
+    pub findings: Arc<Findings>,
 }
+
+/// The findings of each model of a channel, by the channel and the upstream's name.
+pub type FindingsByModel = BTreeMap<(ChannelId, Arc<str>), Arc<Findings>>;
 
 /// A public model name and what serves it.
 #[derive(Debug, Clone, Default)]
@@ -119,6 +138,8 @@ pub struct Catalog {
     limits: Vec<Rule>,
     /// The upstream models of managed chains, by channel; some of them only to watch their limits.
     managed_models: BTreeMap<ChannelId, BTreeSet<String>>,
+    /// Captures that run, or whose calls are kept; nearly always none.
+    captures: Vec<Capture>,
 }
 
 impl Catalog {
@@ -158,7 +179,53 @@ impl Catalog {
             offered,
             limits,
             managed_models: BTreeMap::new(),
+            captures: Vec::new(),
         }
+    }
+
+    /// The same with captures.
+    #[must_use]
+    pub fn with_captures(mut self, captures: Vec<Capture>) -> Self {
+        self.captures = captures;
+        self
+    }
+
+    /// Captures that run, or whose calls are kept.
+    pub fn captures(&self) -> &[Capture] {
+        &self.captures
+    }
+
+    /// The capture that a call of a token belongs to, if one runs. Without any it is one comparison.
+    pub fn capture_of(&self, token: TokenId, now: UnixMs) -> Option<&Capture> {
+        self.captures.iter().find(|capture| capture.token_id == token && capture.runs(now))
+    }
+
+    /// The same with routes that are known to cost nothing, by the channel and the upstream's name of the model; call it
+    /// once, before chains are added.
+    #[must_use]
+    pub fn with_free(mut self, is_free: impl Fn(&Channel, &str) -> bool) -> Self {
+        let mark = |route: &mut Route| route.free = is_free(&route.channel.channel, &route.upstream_model);
+        for model in self.models.values_mut() {
+            model.routes.iter_mut().for_each(mark);
+            for step in &mut model.steps {
+                step.routes.clone_from(&model.routes);
+            }
+        }
+        self
+    }
+
+    /// The same with prices that are not the channels' own, by the channel and the upstream's name of the model; call it once, after
+    /// [`with_managed`](Self::with_managed) and before [`with_chains`](Self::with_chains). A price of the operator's table is what a model costs that has no
+    /// price of its channel's and is not known to be free; others are only compared with.
+    #[must_use]
+    pub fn with_prices(mut self, list: impl Fn(&Channel, &str) -> Option<Arc<ListPrice>>) -> Self {
+        for model in self.models.values_mut() {
+            let of_steps = model.steps.iter_mut().flat_map(|step| &mut step.routes);
+            for route in model.routes.iter_mut().chain(of_steps) {
+                route.set_list(list(&route.channel.channel, &route.upstream_model));
+            }
+        }
+        self
     }
 
     /// The same with managed chains; call it once, before [`with_chains`](Self::with_chains). A channel's model of the same
@@ -175,6 +242,49 @@ impl Catalog {
             }
         }
         self
+    }
+
+    /// Takes over what is known of the models that an earlier snapshot has as well, so that both share it; and of each model of a
+    /// channel, all routes share it from now on. Call it last. Gives the others, of which nothing is known yet.
+    pub fn adopt_findings(&mut self, earlier: Option<&Self>) -> FindingsByModel {
+        let channels = &self.channels;
+        let of_same_provider = |route: &&Route| {
+            let old = &route.channel.channel;
+            channels.get(&old.id).is_some_and(|entry| entry.channel.provider == old.provider)
+        };
+        let known: HashMap<(ChannelId, &str), &Arc<Findings>> = earlier
+            .into_iter()
+            .flat_map(Self::routes)
+            .filter(of_same_provider)
+            .map(|route| ((route.channel.channel.id, &*route.upstream_model), &route.findings))
+            .collect();
+        let mut new = FindingsByModel::new();
+        for model in self.models.values_mut() {
+            let of_steps = model.steps.iter_mut().flat_map(|step| &mut step.routes);
+            for route in model.routes.iter_mut().chain(of_steps) {
+                let id = route.channel.channel.id;
+                if let Some(findings) = known.get(&(id, &*route.upstream_model)) {
+                    route.findings = (*findings).clone();
+                } else {
+                    let place = (id, route.upstream_model.clone());
+                    route.findings = new.entry(place).or_insert_with(|| route.findings.clone()).clone();
+                }
+            }
+        }
+        new
+    }
+
+    /// What is known of every model that a call may go to.
+    pub fn findings(&self) -> FindingsByModel {
+        let entry = |route: &Route| {
+            ((route.channel.channel.id, route.upstream_model.clone()), route.findings.clone())
+        };
+        self.routes().map(entry).collect()
+    }
+
+    /// The routes of all public models, some of them more than once.
+    fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.models.values().flat_map(|model| &model.routes)
     }
 
     /// The upstream models of a channel that managed chains use or watch, whether the channel offers them or not.
@@ -310,27 +420,75 @@ impl Catalog {
 pub enum Bar {
     /// None of its groups is one of the channel's.
     Group,
-    /// Its quota counts dollars, and the model has no price there.
+    /// Its quota counts dollars, and the model has no price there, nor is it known to be free.
     NoPrice,
 }
 
 impl Route {
-    /// Why a token may not use it, if it may not.
+    /// A route; `model` is the operator's word if it is `declared`. Nothing else is known of it yet.
+    pub fn new(
+        channel: Arc<ChannelEntry>,
+        upstream_model: Arc<str>,
+        model: Arc<ChannelModel>,
+        declared: bool,
+    ) -> Self {
+        Self { channel, upstream_model, model, free: false, list: None, declared, findings: Arc::default() }
+    }
+
+    fn set_list(&mut self, list: Option<Arc<ListPrice>>) {
+        let is_own = list.as_ref().is_some_and(|list| list.source == PriceSource::Table);
+        if let Some(list) = list.as_ref().filter(|_| is_own && !self.free && !self.model.is_priced()) {
+            let model = Arc::make_mut(&mut self.model);
+            (model.price, model.unit_prices) = (list.price, list.unit_prices.clone());
+        }
+        self.list = list;
+    }
+
+    /// What its model takes: as the operator says, else as a probe has shown, a list of the upstream's tells, or the
+    /// provider's file has it.
+    pub fn abilities(&self) -> Abilities {
+        let of_model = Abilities {
+            tools: self.model.tools,
+            images: self.model.vision,
+            audio: None,
+            schema: None,
+            reasoning: self.model.reasoning,
+            window: self.model.context_window,
+        };
+        let found = self.findings.load();
+        // What a managed chain was built from was found in the same places, but earlier.
+        if self.declared { of_model.or(found) } else { found.or(of_model) }
+    }
+
+    /// How many tokens its model reads, if that is known: [`abilities`](Self::abilities)' window alone.
+    pub fn context_window(&self) -> Option<u32> {
+        let own = self.model.context_window;
+        if self.declared { own.or_else(|| self.findings.window()) } else { self.findings.window().or(own) }
+    }
+
+    /// Why a token may not use it on any endpoint, if it may not.
     pub fn bar(&self, token: &Token) -> Option<Bar> {
+        self.bar_if(token, || self.model.is_priced())
+    }
+
+    /// Why a token may not use it for calls that are counted in a unit, if it may not.
+    pub fn bar_for(&self, token: &Token, unit: Unit) -> Option<Bar> {
+        self.bar_if(token, || self.model.is_priced_for(unit))
+    }
+
+    fn bar_if(&self, token: &Token, is_priced: impl FnOnce() -> bool) -> Option<Bar> {
         if !token.allows_groups(&self.channel.channel.groups) {
             return Some(Bar::Group);
         }
         let counts_dollars = token.quota.is_some_and(|quota| quota.unit == QuotaUnit::Dollars);
-        (counts_dollars && self.model.price.is_none()).then_some(Bar::NoPrice)
+        (counts_dollars && !self.free && !is_priced()).then_some(Bar::NoPrice)
     }
 }
 
-/// Whether a model has a price on a channel that a token may use.
+/// Whether it is known what a model costs on a channel that a token may use: it has a price there, or is free.
 pub fn has_price(model: &PublicModel, token: &Token) -> bool {
-    model
-        .routes
-        .iter()
-        .any(|route| token.allows_groups(&route.channel.channel.groups) && route.model.price.is_some())
+    let known = |route: &Route| route.free || route.model.is_priced();
+    model.routes.iter().any(|route| token.allows_groups(&route.channel.channel.groups) && known(route))
 }
 
 fn public_models(channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>) -> BTreeMap<String, PublicModel> {
@@ -349,13 +507,10 @@ fn public_models(channels: &BTreeMap<ChannelId, Arc<ChannelEntry>>) -> BTreeMap<
                 .any(|route| route.channel.channel.id == channel.id && &*route.upstream_model == upstream);
             if !known {
                 let model = channel.model(upstream).cloned();
-                routes.push(Route {
-                    channel: entry.clone(),
-                    upstream_model: upstream.into(),
-                    model: model
-                        .unwrap_or_else(|| ChannelModel { name: upstream.into(), ..Default::default() })
-                        .into(),
-                });
+                let declared = model.is_some();
+                let model =
+                    model.unwrap_or_else(|| ChannelModel { name: upstream.into(), ..Default::default() });
+                routes.push(Route::new(entry.clone(), upstream.into(), model.into(), declared));
             }
         }
     }

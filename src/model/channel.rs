@@ -4,7 +4,15 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{endpoint::Endpoints, id::ChannelId, limit::Limit, secret::Secret};
+use super::{
+    endpoint::{Endpoints, Unit},
+    id::ChannelId,
+    limit::Limit,
+    secret::Secret,
+    token::Quota,
+    unit_price::UnitPrices,
+    usage::{TokenCounts, Units},
+};
 
 /// The wire protocol that an upstream speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default, utoipa::ToSchema)]
@@ -76,6 +84,8 @@ pub struct Channel {
     pub limits: Vec<Limit>,
     /// How its requests are shaped.
     pub shaping: Shaping,
+    /// How much all of its keys may spend together.
+    pub budget: Option<Quota>,
 }
 
 /// How a channel's requests are shaped, beside what its provider's file says.
@@ -157,8 +167,38 @@ pub struct ChannelModel {
     /// The endpoints that it is served on; none named means those of its channel.
     #[serde(default, skip_serializing_if = "Endpoints::is_unset")]
     pub endpoints: Endpoints,
-    /// Its price; without one a token with a dollar quota cannot use it.
+    /// Its price per token; without any price a token with a dollar quota cannot use it.
     pub price: Option<Price>,
+    /// Its prices per picture, minute and the like; what a call costs by them is added to what its tokens cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_prices: Option<Box<UnitPrices>>,
+}
+
+impl ChannelModel {
+    /// What a call costs by its prices, in micro-dollars; `None` if nothing that it used has one.
+    pub fn cost_micros(&self, tokens: &TokenCounts, units: Option<&Units>) -> Option<i64> {
+        let of_tokens = self.price.map(|price| price.cost_micros(tokens));
+        match self.unit_prices.as_ref().zip(units).and_then(|(prices, units)| prices.cost_micros(units)) {
+            None => of_tokens,
+            Some(of_units) => Some(of_units.saturating_add(of_tokens.unwrap_or(0))),
+        }
+    }
+
+    /// Whether it has any price.
+    pub fn is_priced(&self) -> bool {
+        self.price.is_some() || self.unit_prices.is_some()
+    }
+
+    /// Whether it has a price for a unit beside tokens.
+    pub fn is_priced_by(&self, unit: Unit) -> bool {
+        self.unit_prices.as_ref().is_some_and(|prices| prices.covers(unit))
+    }
+
+    /// Whether it has a price for calls that are counted in a unit beside tokens. Videos take no tokens, so a price per token
+    /// is none of theirs.
+    pub fn is_priced_for(&self, unit: Unit) -> bool {
+        self.is_priced_by(unit) || unit != Unit::Video && self.price.is_some()
+    }
 }
 
 /// A price in micro-dollars per million tokens: 150 000 is $0.15 per million.
@@ -170,16 +210,34 @@ pub struct Price {
     pub cached: Option<i64>,
     /// For a completion token.
     pub output: i64,
+    /// For a completion token that was spent on reasoning; `None` means the same as `output`.
+    #[serde(default)]
+    pub reasoning: Option<i64>,
 }
 
 impl Price {
-    /// The cost in micro-dollars, rounded up. `cached` is part of `prompt`.
-    pub fn cost_micros(&self, prompt: u64, cached: u64, completion: u64) -> i64 {
-        let cached = cached.min(prompt);
-        let sum = i128::from(prompt - cached) * i128::from(self.input)
-            + i128::from(cached) * i128::from(self.cached.unwrap_or(self.input))
-            + i128::from(completion) * i128::from(self.output);
-        let micros = (sum + 999_999).div_euclid(1_000_000);
+    /// The most that a call of so many tokens may cost, in micro-dollars: nothing is cached, and all of its answer costs what is
+    /// dearer, reasoning or not.
+    pub fn most_micros(&self, prompt: u64, completion: u64) -> i64 {
+        let dearest = Self { output: self.output.max(self.reasoning.unwrap_or(0)), reasoning: None, ..*self };
+        dearest.cost_micros(&TokenCounts { prompt, completion, ..TokenCounts::default() })
+    }
+
+    /// The cost in micro-dollars; a part of one counts as a whole.
+    pub fn cost_micros(&self, tokens: &TokenCounts) -> i64 {
+        let cached = tokens.cached.min(tokens.prompt);
+        let reasoning = tokens.reasoning.min(tokens.completion);
+        // One product of the two has room in an i128, several may not.
+        let sum = [
+            (tokens.prompt - cached, self.input),
+            (cached, self.cached.unwrap_or(self.input)),
+            (tokens.completion - reasoning, self.output),
+            (reasoning, self.reasoning.unwrap_or(self.output)),
+        ]
+        .into_iter()
+        .map(|(tokens, price)| i128::from(tokens) * i128::from(price))
+        .fold(999_999_i128, i128::saturating_add);
+        let micros = sum.div_euclid(1_000_000);
         i64::try_from(micros).unwrap_or(i64::MAX)
     }
 }
@@ -213,11 +271,36 @@ mod tests {
 
     #[test]
     fn cost_is_rounded_up_and_cached_tokens_are_part_of_the_prompt() {
-        let price = Price { input: 150_000, cached: Some(75_000), output: 600_000 };
-        assert_eq!(price.cost_micros(1_000_000, 0, 0), 150_000);
-        assert_eq!(price.cost_micros(1_000_000, 1_000_000, 0), 75_000);
-        assert_eq!(price.cost_micros(1, 0, 0), 1);
-        assert_eq!(price.cost_micros(0, 0, 0), 0);
-        assert_eq!(price.cost_micros(10, 99, 0), 1);
+        let price = Price { input: 150_000, cached: Some(75_000), output: 600_000, reasoning: None };
+        let cost = |price: Price, prompt, cached, completion, reasoning| {
+            price.cost_micros(&TokenCounts { prompt, completion, cached, reasoning })
+        };
+        assert_eq!(cost(price, 1_000_000, 0, 0, 0), 150_000);
+        assert_eq!(cost(price, 1_000_000, 1_000_000, 0, 0), 75_000);
+        assert_eq!(cost(price, 1, 0, 0, 0), 1);
+        assert_eq!(cost(price, 0, 0, 0, 0), 0);
+        assert_eq!(cost(price, 10, 99, 0, 0), 1);
+        assert_eq!(cost(price, 0, 0, 1_000_000, 900_000), 600_000, "reasoning costs what output does");
+        let apart = Price { reasoning: Some(1_200_000), ..price };
+        assert_eq!(cost(apart, 0, 0, 1_000_000, 500_000), 900_000);
+        assert_eq!(cost(apart, 0, 0, 1_000_000, 9_000_000), 1_200_000, "no more than there is");
+        let dear = Price { input: i64::MAX, cached: None, output: i64::MAX, reasoning: None };
+        assert_eq!(cost(dear, u64::MAX, 0, u64::MAX, 0), i64::MAX);
+    }
+
+    #[test]
+    fn a_call_costs_its_tokens_and_its_units_and_nothing_is_known_of_what_has_no_price() {
+        let unit_prices = UnitPrices::parse("image=0.04").unwrap();
+        let model = ChannelModel { unit_prices: Some(Box::new(unit_prices)), ..ChannelModel::default() };
+        let tokens = TokenCounts { prompt: 100, completion: 10, ..TokenCounts::default() };
+        let units = Units { images: 2, ..Units::default() };
+        assert_eq!(model.cost_micros(&tokens, Some(&units)), Some(80_000));
+        assert_eq!(model.cost_micros(&tokens, None), None);
+        assert!(model.is_priced_for(Unit::Images) && !model.is_priced_for(Unit::None));
+        let price = Price { input: 1_000_000, cached: None, output: 2_000_000, reasoning: None };
+        let both = ChannelModel { price: Some(price), ..model };
+        assert_eq!(both.cost_micros(&tokens, Some(&units)), Some(80_120));
+        assert_eq!(both.cost_micros(&tokens, Some(&Units::default())), Some(120));
+        assert!(both.is_priced_for(Unit::Audio) && !both.is_priced_for(Unit::Video));
     }
 }

@@ -95,6 +95,8 @@ pub enum Unit {
     Audio,
     /// Time of the video, with its size.
     Video,
+    /// Searches, as vendors of rankings count them.
+    Searches,
 }
 
 /// What the value of a field with text must be.
@@ -283,6 +285,7 @@ const RERANK: Shape = Shape {
     path: "rerank",
     dialect: Dialect::Ranking,
     texts: &[required("query", TextForm::Any), required("documents", TextForm::List)],
+    unit: Unit::Searches,
     ..JSON
 };
 

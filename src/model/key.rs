@@ -7,6 +7,7 @@ use super::{
     limit::Limit,
     secret::Secret,
     time::UnixMs,
+    token::Quota,
 };
 
 /// One upstream credential of a channel, with its secret: what the relay works with.
@@ -29,6 +30,8 @@ pub struct Key {
     pub secret: Secret,
     /// What the operator says of this key alone; of the same kind as one of the channel's, it counts in its place.
     pub limits: Vec<Limit>,
+    /// How much its calls may spend.
+    pub budget: Option<Quota>,
 }
 
 /// What the last test of a key found.
@@ -121,6 +124,8 @@ pub struct PastedKey {
     pub quota_group: Option<String>,
     /// What it may do by itself.
     pub limits: Vec<Limit>,
+    /// How much its calls may spend.
+    pub budget: Option<Quota>,
 }
 
 /// The most keys that one paste may hold.

@@ -15,6 +15,11 @@ pub const YES_HOLDS: Duration = Duration::from_secs(7 * 86_400);
 /// How long a clear "no" is believed, and that an image was taken.
 pub const NO_HOLDS: Duration = Duration::from_secs(86_400);
 
+/// How the detail of a result about JSON begins, if JSON of any kind was asked for.
+pub const ANY_JSON: &str = "json_object";
+/// The same, if a schema was given.
+pub const JSON_BY_SCHEMA: &str = "json_schema";
+
 named_enum! {
     /// What is to be found out about a model.
     ProbeKind {
@@ -89,6 +94,12 @@ impl ProbeResult {
             ProbeVerdict::Unclear => return false,
         };
         self.at <= now && now.since(self.at) < holds
+    }
+
+    /// Of [`ProbeKind::Json`]: whether the model answers by a JSON schema. That it gives JSON, or gives none, when JSON of any kind is
+    /// asked for, proves neither.
+    pub fn proves_schema(&self, now: UnixMs) -> Option<bool> {
+        self.proves(now).filter(|_| !self.detail.starts_with(ANY_JSON))
     }
 
     /// Whether the model does it: `None` if that is not known, or not any more. An image that was only taken proves nothing.

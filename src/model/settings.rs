@@ -17,6 +17,10 @@ pub struct RuntimeSettings {
     pub probe_every_hours: u32,
     /// The most that probes take of a daily quota, in percent.
     pub probe_quota_percent: u32,
+    /// From which used share of a limit or a budget on operators are told, in percent.
+    pub notify_quota_percent: u32,
+    /// For how many minutes a channel must take no calls before operators are told.
+    pub notify_down_minutes: u32,
     /// The most upstream calls that one client call may make.
     pub max_attempts: u32,
     /// The most calls that wait in line for one set of candidates.
@@ -53,6 +57,8 @@ impl RuntimeSettings {
             discovery_every_hours: 6,
             probe_every_hours: 24,
             probe_quota_percent: 5,
+            notify_quota_percent: 90,
+            notify_down_minutes: 5,
             max_attempts: 6,
             queue_limit: 512,
             queue_wait_s: 60,

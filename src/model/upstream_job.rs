@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    id::{ChannelId, KeyId, TokenId},
+    id::{ChannelId, KeyId, RequestId, TokenId},
     time::UnixMs,
     token::named_enum,
 };
@@ -59,6 +59,8 @@ pub struct UpstreamJob {
     pub created_at: UnixMs,
     /// The last answer about it as its client saw it, JSON: what lists show.
     pub answer: Option<String>,
+    /// The call that made it, as long as nobody knows what it costs: neither by the channel's prices nor from the upstream.
+    pub unpriced_call: Option<RequestId>,
 }
 
 /// Which jobs of a token a list shows.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    budget::Charge,
     id::{ChannelId, KeyId, RequestId, TokenId},
     time::UnixMs,
     token::{QuotaUnit, named_enum},
@@ -33,6 +34,8 @@ named_enum! {
         ClientClosed = "client_closed",
         /// An operator has paused what rests; no answer is ever taken for this.
         Paused = "paused",
+        /// The budget of a key or channel is used up; no answer is ever taken for this.
+        BudgetReached = "budget_reached",
     }
 }
 
@@ -104,6 +107,16 @@ impl TokenCounts {
     }
 }
 
+/// The highest cost of one call that an upstream is believed, in dollars.
+const MOST_BELIEVED_DOLLARS: f64 = 1_000_000.0;
+
+/// A cost in dollars that an upstream reports, as micro-dollars, rounded up; `None` if it cannot be believed: negative, no
+/// number, or more than a million dollars.
+pub fn believed_micros(dollars: f64) -> Option<i64> {
+    // Decimals in binary are a little off, and a micro-dollar must not come of that.
+    (0.0..=MOST_BELIEVED_DOLLARS).contains(&dollars).then(|| ((dollars * 1e9).round() / 1e3).ceil() as i64)
+}
+
 /// What a call used beside tokens, in its endpoint's own units.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Units {
@@ -128,6 +141,9 @@ pub struct Units {
     /// The video's size, such as `1280x720`, at most 20 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_size: Option<String>,
+    /// Searches, the unit that some vendors count rankings in.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub searches: u64,
     /// Whether some of this is our estimate, not the upstream's or what we counted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub estimated: bool,
@@ -137,11 +153,15 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+fn is_nothing(amount: &i64) -> bool {
+    *amount == 0
+}
+
 impl Units {
     /// What an answer says, and where it says nothing what was asked for.
     #[must_use]
     pub fn completed(self, said: Self) -> Self {
-        let heard = said.audio_ms > 0 || said.video_ms > 0;
+        let told = said.audio_ms > 0 || said.video_ms > 0 || said.searches > 0;
         Self {
             images: said.images,
             image_size: said.image_size.or(self.image_size),
@@ -150,14 +170,23 @@ impl Units {
             characters: self.characters,
             video_ms: if said.video_ms > 0 { said.video_ms } else { self.video_ms },
             video_size: said.video_size.or(self.video_size),
-            estimated: self.estimated && !heard,
+            searches: if said.searches > 0 { said.searches } else { self.searches },
+            estimated: self.estimated && !told,
         }
     }
 
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
-        self.images == 0 && self.audio_ms == 0 && self.characters == 0 && self.video_ms == 0
+        let counts = [self.images, self.audio_ms, self.characters, self.video_ms, self.searches];
+        counts.iter().all(|count| *count == 0)
     }
+}
+
+/// A trace id as the log has it, 32 hexadecimal digits in small letters, if a text is one in any letter case; with spaces
+/// around it. Source: W3C Trace Context, section 3.2.
+pub fn trace_id(text: &str) -> Option<String> {
+    let text = text.trim();
+    (text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| text.to_ascii_lowercase())
 }
 
 /// One client call: what a usage row holds. Never any text of a prompt or an answer.
@@ -200,12 +229,18 @@ pub struct UsageRecord {
     /// What was used beside tokens, if anything was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub units: Option<Box<Units>>,
-    /// Cost in micro-dollars; 0 without a price.
+    /// Cost in micro-dollars: by the channel's prices, else what the upstream says; 0 if nobody knows.
     pub cost_micros: i64,
+    /// What the call would have cost by the list price, less what it did cost, in micro-dollars; 0 if either is not known.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub saved_micros: i64,
     /// The client's address.
     pub client_address: String,
     /// What kind of client it is, such as `openai-python` or `openclaw`.
     pub client_kind: String,
+    /// Its version, or that of the library that it calls with, by name. Not in the log, but known of each token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_version: Option<String>,
     /// The trace id of a `traceparent` header.
     pub trace_id: Option<String>,
     /// What the token's quota counted at the time; `None` without a quota, and then nothing is charged.
@@ -214,6 +249,9 @@ pub struct UsageRecord {
     pub quota_charge: i64,
     /// The start of the quota period that is charged.
     pub quota_period: UnixMs,
+    /// What the budgets of the key and the channel are charged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub charges: Vec<Charge>,
     /// Every upstream call that was made, in order.
     pub attempts: Vec<Attempt>,
 }
@@ -248,4 +286,27 @@ pub struct Attempt {
     pub model_fault: Option<ModelFault>,
     /// Why, in our own words and at most 300 characters; may quote a masked upstream text, for operators only.
     pub detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reported_cost_is_read_to_the_micro_dollar_and_absurd_ones_are_not_believed() {
+        for (dollars, micros) in [
+            (0.0, Some(0)),
+            (0.000123, Some(123)),
+            (0.4, Some(400_000)),
+            (1.1, Some(1_100_000)),
+            (0.000_000_4, Some(1)),
+            (1e6, Some(1_000_000_000_000)),
+            (1e6 + 1.0, None),
+            (-0.1, None),
+            (f64::NAN, None),
+            (f64::INFINITY, None),
+        ] {
+            assert_eq!(believed_micros(dollars), micros, "{dollars}");
+        }
+    }
 }

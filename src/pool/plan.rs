@@ -309,6 +309,7 @@ impl<'a> Planner<'a> {
                 quota_group: pasted.quota_group,
                 enabled: key.enabled,
                 limits: pasted.limits,
+                budget: pasted.budget,
                 ..present.clone()
             };
             let changes = key_changes(present, &after);

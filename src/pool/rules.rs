@@ -272,7 +272,10 @@ pub fn is_proxy(text: &str) -> bool {
 /// Whether a price is within its limits.
 pub fn is_price(price: Price) -> bool {
     let fits = |value: i64| (0..=MAX_PRICE_MICROS).contains(&value);
-    fits(price.input) && fits(price.output) && price.cached.is_none_or(fits)
+    fits(price.input)
+        && fits(price.output)
+        && price.cached.is_none_or(fits)
+        && price.reasoning.is_none_or(fits)
 }
 
 /// What is wrong with an entry of a token's model scope: a name, or a beginning written `prefix*`.
@@ -316,7 +319,7 @@ pub fn read_quota(t: Messages, unit: QuotaUnit, amount: &str, reset: QuotaReset)
             .filter(|count| *count > 0 && !amount.contains('.'))
             .ok_or_else(|| t.token_form.quota_count_wrong())?,
     };
-    Ok(Quota { unit, limit, reset })
+    Ok(Quota::new(unit, limit, reset))
 }
 
 /// A quota's amount as [`read_quota`] reads it.

@@ -60,6 +60,7 @@ pub fn merged_models(channel: &Channel, chosen: Vec<ChannelModel>) -> Vec<Channe
                 reasoning: old.reasoning.or(new.reasoning),
                 endpoints: if old.endpoints.is_unset() { new.endpoints } else { old.endpoints },
                 price: old.price.or(new.price),
+                unit_prices: old.unit_prices.clone().or(new.unit_prices),
             })
         })
         .collect();

@@ -163,6 +163,7 @@ fn key_fields(key: &KeyInput) -> Map<String, Value> {
         quota_group: None,
         enabled: true,
         limits: Vec::new(),
+        budget: None,
     };
     differing(key, &plain, &["secret"])
 }

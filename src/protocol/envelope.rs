@@ -90,6 +90,8 @@ pub struct Envelope {
     pub picture: (Option<String>, Option<String>),
     /// Characters to be spoken; only of speech.
     pub characters: u64,
+    /// Documents to be ranked; only of rankings.
+    pub documents: u64,
     /// Whether the answer is asked for as plain text, not as JSON; only of what was heard.
     pub plain_text: bool,
     /// The length of the files that came with it; only of forms.
@@ -229,6 +231,10 @@ impl Envelope {
             (Unit::Characters, Some(input)) => character_count(input),
             _ => 0,
         };
+        let documents = match (shape.unit, read.texts[1]) {
+            (Unit::Searches, Some(documents)) => entry_count(documents),
+            _ => 0,
+        };
         Ok(Self {
             endpoint,
             model,
@@ -239,6 +245,7 @@ impl Envelope {
             needs: read.needs,
             picture: (read.size.and_then(short_text), read.quality.and_then(short_text)),
             characters,
+            documents,
             plain_text: false,
             file_bytes: 0,
             video_ms: read.seconds.and_then(|value| video_ms(value.get().trim_matches('"'))),
@@ -273,6 +280,7 @@ impl Envelope {
             needs: Needs::default(),
             picture: (None, None),
             characters: 0,
+            documents: 0,
             plain_text: false,
             file_bytes: 0,
             video_ms: None,
@@ -569,6 +577,12 @@ fn no_stream(endpoint: Endpoint) -> &'static str {
 fn character_count(value: &RawValue) -> u64 {
     let text: String = serde_json::from_str(value.get()).unwrap_or_default();
     text.chars().count() as u64
+}
+
+/// How many entries a JSON array has.
+fn entry_count(value: &RawValue) -> u64 {
+    let entries: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
+    entries.len() as u64
 }
 
 /// A short text such as `1024x1024`; none if it is something else.

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::upstream_job::JobKind;
+use crate::model::{upstream_job::JobKind, usage::believed_micros};
 
 /// The deepest nesting that is looked into; what lies deeper is left out.
 const MAX_DEPTH: usize = 32;
@@ -44,8 +44,8 @@ pub struct JobAnswer {
     pub upstream_id: String,
     /// How it stands; what is unknown counts as running.
     pub state: JobState,
-    /// What it cost in dollars, if the upstream says so (`usage.cost`).
-    pub cost: Option<f64>,
+    /// What it cost in micro-dollars, if the upstream says so (`usage.cost`, in dollars) and can be believed.
+    pub cost_micros: Option<i64>,
 }
 
 /// The upstream's id of a job in an answer: of an object with a text of sensible length at `id`.
@@ -85,8 +85,8 @@ pub fn rewrite(answer: &Value, names: &Names<'_>) -> Option<JobAnswer> {
         Some("failed" | "cancelled" | "canceled" | "expired" | "incomplete") => JobState::Failed,
         _ => JobState::Running,
     };
-    let cost = answer.pointer("/usage/cost").and_then(Value::as_f64).filter(|cost| *cost >= 0.0);
-    Some(JobAnswer { body: Value::Object(body), upstream_id: id, state, cost })
+    let cost_micros = answer.pointer("/usage/cost").and_then(Value::as_f64).and_then(believed_micros);
+    Some(JobAnswer { body: Value::Object(body), upstream_id: id, state, cost_micros })
 }
 
 /// Another answer that belongs to a job, with our id in place of the upstream's; `None` if it is nested too deeply.
@@ -150,7 +150,7 @@ mod tests {
         });
         let answer = rewrite(&theirs, &VIDEO).unwrap();
         assert_eq!((answer.upstream_id.as_str(), answer.state), ("job-abc123", JobState::Completed));
-        assert_eq!(answer.cost, Some(0.5));
+        assert_eq!(answer.cost_micros, Some(500_000));
         let content = |index: u32| format!("https://pool.example/v1/videos/video_ours/content?index={index}");
         assert_eq!(
             answer.body,

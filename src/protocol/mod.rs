@@ -13,5 +13,6 @@ pub mod job;
 mod json;
 pub mod multipart;
 pub mod openai;
+pub mod openclaw;
 pub mod shape;
 pub mod sse;

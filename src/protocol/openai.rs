@@ -177,7 +177,7 @@ impl AnswerPeek<'_> {
     }
 
     /// The usage, wherever it is.
-    fn usage(&self) -> Option<TokenCounts> {
+    fn usage(&self) -> Option<usage::Used> {
         let choices = self.choices.iter().flatten().filter_map(|choice| choice.usage);
         let groq = self.x_groq.as_ref().and_then(|groq| groq.usage);
         self.usage.into_iter().chain(groq).chain(choices).find_map(usage::read)
@@ -239,6 +239,7 @@ pub struct ChunkReader {
     public_model: String,
     include_usage: bool,
     usage: Option<TokenCounts>,
+    cost_micros: Option<i64>,
     output: TextMeter,
     has_content: bool,
     finish: Finish,
@@ -258,6 +259,7 @@ impl ChunkReader {
             public_model: quoted(public_model),
             include_usage,
             usage: None,
+            cost_micros: None,
             output: TextMeter::default(),
             has_content: false,
             finish: Finish::Open,
@@ -283,7 +285,9 @@ impl ChunkReader {
         if !text.trim_ascii_start().starts_with('{') {
             return malformed;
         }
-        let mut chunk = Chunk { error: peek.error(text), usage: peek.usage(), ..Chunk::default() };
+        let used = peek.usage();
+        let usage = used.map(|used| used.tokens);
+        let mut chunk = Chunk { error: peek.error(text), usage, ..Chunk::default() };
         for choice in peek.choices.iter().flatten() {
             chunk.has_content |= match (self.endpoint, choice.delta.as_ref().or(choice.message.as_ref())) {
                 (Endpoint::Completions, _) => choice.text.is_some_and(|raw| {
@@ -306,7 +310,10 @@ impl ChunkReader {
             }
         }
         self.has_content |= chunk.has_content;
-        self.usage = chunk.usage.or(self.usage);
+        if let Some(used) = used {
+            self.usage = Some(used.tokens);
+            self.cost_micros = used.cost_micros.or(self.cost_micros);
+        }
         let usage_given = peek.usage.is_some_and(says_something);
         let wanted = match &peek.choices {
             Some(choices) if !choices.is_empty() => true,
@@ -322,6 +329,11 @@ impl ChunkReader {
     /// The last usage that the stream reported.
     pub fn usage(&self) -> Option<TokenCounts> {
         self.usage
+    }
+
+    /// What the stream says that it cost, in micro-dollars.
+    pub fn cost_micros(&self) -> Option<i64> {
+        self.cost_micros
     }
 
     /// An estimate of the tokens of all text so far, reasoning and tool arguments included.

@@ -185,8 +185,13 @@ impl Faults<'_> {
         self.unless(statuses, &format!("{at}.status"), || {
             "name statuses from 300 to 599, or 0 for an error inside a 200 that names none".into()
         });
-        let refuses =
-            !matches!(rule.class, OutcomeClass::Success | OutcomeClass::ClientClosed | OutcomeClass::Paused);
+        let refuses = !matches!(
+            rule.class,
+            OutcomeClass::Success
+                | OutcomeClass::ClientClosed
+                | OutcomeClass::Paused
+                | OutcomeClass::BudgetReached
+        );
         self.unless(refuses, &format!("{at}.class"), || "this is not what a refusal means".into());
         let request = rule.class != OutcomeClass::ClientError || rule.scope == Scope::Request;
         self.unless(request, &format!("{at}.scope"), || {

@@ -366,6 +366,13 @@ pub(super) struct HeaderData {
     pub format: Format,
 }
 
+impl HeaderData {
+    /// Whether it is made of a header of this name, in lower case.
+    pub(super) fn reads(&self, name: &str) -> bool {
+        [&self.max, &self.remaining, &self.reset].into_iter().flatten().any(|own| own == name)
+    }
+}
+
 /// How a time is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]

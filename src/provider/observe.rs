@@ -61,10 +61,27 @@ pub(super) fn plausible(metric: Metric, amount: u64) -> Option<u64> {
 }
 
 impl Provider {
-    /// What the headers of an answer say is left, whatever its status. `headers` finds a header's value by its name in
-    /// lower case. Points in time are read on the clock of the answer's `Date`. Nonsense is left out.
-    pub fn observe<'a>(&self, headers: impl Fn(&str) -> Option<&'a str>, now: UnixMs) -> Vec<ObservedLimit> {
-        let their_now = headers("date").and_then(moment::http_date).unwrap_or(now);
+    /// What the headers of an answer say is left, whatever its status. Names are in lower case; of several values of one
+    /// name the first counts. Points in time are read on the clock of the answer's `Date`. Nonsense is left out.
+    pub fn observe<'a>(
+        &self,
+        headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+        now: UnixMs,
+    ) -> Vec<ObservedLimit> {
+        // Answers have few headers, mostly none of these, and dialects know many: so the answer's are looked up.
+        let (mut date, mut told) = (None, Vec::new());
+        for (name, value) in headers {
+            if name == "date" {
+                date = date.or(Some(value));
+            } else if self.headers.iter().any(|dialect| dialect.reads(name)) {
+                told.push((name, value));
+            }
+        }
+        if told.is_empty() {
+            return Vec::new();
+        }
+        let headers = |wanted: &str| told.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+        let their_now = date.and_then(moment::http_date).unwrap_or(now);
         self.headers.iter().filter_map(|dialect| self.read(dialect, &headers, now, their_now)).collect()
     }
 

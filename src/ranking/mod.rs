@@ -8,6 +8,7 @@
 //! - [`score`]: the weighted sum of capability, reliability, speed, context and quota, and why it is what it is.
 //! - [`liveness`]: when a model leaves the chains, and when it may return.
 //! - [`near`]: names to propose for one that nobody has.
+//! - [`price`]: what models cost at their vendors, with date and source (`data/prices.json`), which files may extend as well.
 //! - [`chain`]: `auto`, `auto:coding`, `auto:vision`, `auto:fast`.
 
 pub mod benchmark;
@@ -16,6 +17,7 @@ mod data;
 pub mod identity;
 pub mod liveness;
 pub mod near;
+pub mod price;
 pub mod score;
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::{
     download::Download,
     ending::Ending,
     job::{Job, Serves, Source, Target},
-    outgoing::Remedies,
+    outgoing::{Outgoing, Remedies},
     response_cache,
     stream::push_frame,
     ticket::Ticket,
@@ -32,8 +32,8 @@ use crate::{
         error_body::MAX_ERROR_BYTES,
         openai::{
             InBandError,
-            answer::{BadAnswer, answer_as_chunks, read_answer},
-            others::{read_other, read_plain_text},
+            answer::{Answer, BadAnswer, answer_as_chunks, read_answer},
+            others::{OtherAnswer, read_other, read_plain_text},
             reader::StreamReader,
         },
         sse::{Event, Scanner},
@@ -44,7 +44,7 @@ use crate::{
         client::{Extra, SendError, UpstreamCall, UpstreamResponse},
         outcome::{
             Answered, Outcome, RejectedField, classify, classify_bad_answer, classify_in_band,
-            rejected_fields, sanitized_client_error,
+            rejected_fields, rejected_form_fields, sanitized_client_error,
         },
     },
 };
@@ -70,6 +70,7 @@ pub(super) enum Found {
 pub(super) struct Whole {
     pub body: Bytes,
     pub usage: Option<TokenCounts>,
+    pub cost_micros: Option<i64>,
     pub output_estimate: u64,
     /// What it says of its endpoint's own units; `None` where there are none.
     pub units: Option<Box<Units>>,
@@ -87,6 +88,8 @@ pub(super) struct Beginning {
     pub done: bool,
     /// The usage, if it is known by another way than the reader's.
     pub usage: Option<TokenCounts>,
+    /// The same of its cost.
+    pub cost_micros: Option<i64>,
 }
 
 /// Why an attempt found nothing.
@@ -99,12 +102,14 @@ pub(super) enum Failure {
 
 impl Relay {
     /// One attempt, and its entry in the books. An upstream that refuses fields which it does not know is asked again
-    /// without; if that helped, they are not sent there again.
+    /// without; if that helped, they are not sent there again. The first content must come within `patience`, if that is less
+    /// than the channel's limit.
     pub(super) async fn attempt(
         &self,
         job: &Job,
         source: &mut Source,
         ticket: &mut Ticket,
+        patience: Option<Duration>,
     ) -> Result<Found, Failure> {
         let Source { target, permit } = source;
         let target = &*target;
@@ -113,13 +118,15 @@ impl Relay {
         let known = self.rejections.known(&place, Instant::now());
         let mut remedies = Remedies::new(known);
         loop {
-            let outgoing = self.outgoing(job, target, &remedies);
+            let mut outgoing = self.outgoing(job, target, &remedies);
             ticket.begin_attempt(target);
-            ticket.leaves_out(outgoing.dropped);
+            ticket.leaves_out(std::mem::take(&mut outgoing.dropped));
             let started = Instant::now();
             permit.sent();
-            let mut found = self.try_target(job, target, permit, outgoing.body, ticket).await;
             let limit = job.catalog.timeouts(channel).first_byte;
+            let limit = patience.map_or(limit, |patience| patience.min(limit));
+            let first_by = (started + limit).min(job.deadline);
+            let mut found = self.try_target(job, target, permit, &outgoing, ticket, first_by).await;
             if let Err(Failure::Elsewhere { outcome, timeout: true, .. }) = &mut found
                 && Instant::now() >= job.deadline
                 && started.elapsed() < limit / 2
@@ -129,6 +136,7 @@ impl Relay {
             }
             match &mut found {
                 Ok(_) => {
+                    permit.first_content(started.elapsed());
                     ticket.first_content(200);
                     self.rejections.remember(&place, std::mem::take(&mut remedies.tried), Instant::now());
                 }
@@ -161,12 +169,12 @@ impl Relay {
         job: &Job,
         target: &Target,
         permit: &Permit,
-        outgoing: Bytes,
+        outgoing: &Outgoing,
         ticket: &mut Ticket,
+        first_by: Instant,
     ) -> Result<Found, Failure> {
         let channel = &target.route.channel.channel;
         let timeouts = job.catalog.timeouts(channel);
-        let first_by = (Instant::now() + timeouts.first_byte).min(job.deadline);
         let call = UpstreamCall {
             channel,
             key: &target.key.secret,
@@ -174,11 +182,11 @@ impl Relay {
             method: Method::POST,
             path: job.path(),
             key_header: None,
-            body: job.upload.is_none().then(|| outgoing.clone()),
+            body: job.upload.is_none().then(|| outgoing.body.clone()),
             stream: job.envelope.stream,
         };
         let provider = self.parts.catalog.provider_of(channel);
-        let mut extra = job.extra(target);
+        let mut extra = job.extra(target, outgoing);
         if provider.response_cache {
             let headers = response_cache::for_channel(&job.cache, channel);
             if !headers.is_empty() {
@@ -194,13 +202,12 @@ impl Relay {
         let mut response = before(first_by, sent).await?.map_err(|error| broken(&error))?;
         let status = response.status();
         let accepted = (200..300).contains(&status) && status != 204;
-        let find = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         if provider.response_cache {
             ticket.tells_of_cache(response_cache::told(response.headers()));
         }
-        permit.answered(accepted, &provider.observe(find, self.parts.clock.now()));
+        permit.answered(accepted, &provider.observe(response.header_texts(), self.parts.clock.now()));
         if !accepted {
-            return Err(self.refusal(job, target, response, &outgoing).await);
+            return Err(self.refusal(job, target, response, outgoing).await);
         }
         if job.envelope.stream {
             response.forget_headers();
@@ -329,7 +336,8 @@ impl Relay {
             if done || ended || reader.has_content() {
                 let response = (!ended).then_some(response);
                 let frames = frames.freeze();
-                let beginning = Beginning { frames, response, scanner, reader, done, usage: None };
+                let (usage, cost_micros) = (None, None);
+                let beginning = Beginning { frames, response, scanner, reader, done, usage, cost_micros };
                 return Ok(Found::Stream(Box::new(beginning)));
             }
             if received > MAX_BYTES_BEFORE_CONTENT {
@@ -375,6 +383,7 @@ impl Relay {
             reader,
             done: true,
             usage: answer.usage,
+            cost_micros: answer.cost_micros,
         })))
     }
 
@@ -394,7 +403,7 @@ impl Relay {
         job: &Job,
         target: &Target,
         mut response: UpstreamResponse,
-        sent: &[u8],
+        sent: &Outgoing,
     ) -> Failure {
         let status = response.status();
         let body = tokio::time::timeout(ERROR_BODY_WAIT, response.read_prefix(MAX_ERROR_BYTES))
@@ -415,7 +424,11 @@ impl Relay {
         if !outcome.pass_through {
             return Failure::Elsewhere { outcome, status: Some(status), timeout: false };
         }
-        let rejected = rejected_fields(&body, sent);
+        let rejected = if job.upload.is_some() {
+            rejected_form_fields(&body, &sent.form)
+        } else {
+            rejected_fields(&body, &sent.body)
+        };
         let text = sanitized_client_error(status, &body, &target.secrets());
         let ending = Ending::Refused { status, message: text.message, param: text.param, code: text.code };
         Failure::Refused { outcome, ending, rejected }
@@ -444,17 +457,18 @@ fn whole_of(job: &Job, body: Bytes) -> Result<Whole, BadAnswer> {
     match endpoint.shape().dialect {
         Dialect::Chat | Dialect::Completion | Dialect::Embeddings => {
             let answer = read_answer(endpoint, model, &body)?;
-            let (usage, output_estimate) = (answer.usage, answer.output_estimate);
-            Ok(Whole { body: answer.body, usage, output_estimate, units: None })
+            let Answer { body, usage, cost_micros, output_estimate } = answer;
+            Ok(Whole { body, usage, cost_micros, output_estimate, units: None })
         }
         _ if job.envelope.plain_text => {
             read_plain_text(&body)?;
-            Ok(Whole { body, usage: None, output_estimate: 0, units: Some(Box::default()) })
+            let units = Some(Box::default());
+            Ok(Whole { body, usage: None, cost_micros: None, output_estimate: 0, units })
         }
         _ => {
             let answer = read_other(endpoint, model, &body)?;
-            let (usage, output_estimate) = (answer.usage, answer.output_estimate);
-            Ok(Whole { body: answer.body, usage, output_estimate, units: Some(Box::new(answer.units)) })
+            let OtherAnswer { body, usage, cost_micros, output_estimate, units } = answer;
+            Ok(Whole { body, usage, cost_micros, output_estimate, units: Some(Box::new(units)) })
         }
     }
 }
@@ -466,7 +480,7 @@ impl Job {
     }
 
     /// What the request to a target has beside what those of chat have.
-    fn extra(&self, target: &Target) -> Option<Extra> {
+    fn extra(&self, target: &Target, outgoing: &Outgoing) -> Option<Extra> {
         match self.endpoint.shape().dialect {
             Dialect::Message => {
                 // Anthropic itself takes a bearer for a login, not for a key; whoever else speaks `/messages` knows either.
@@ -475,7 +489,8 @@ impl Job {
                 Some(Extra { headers: self.passed.clone(), bare_key: true, no_bearer, ..Extra::default() })
             }
             dialect => {
-                let form = self.upload.as_ref().map(|upload| upload.body(&target.route.upstream_model));
+                let model = &target.route.upstream_model;
+                let form = self.upload.as_ref().map(|upload| upload.body(model, &outgoing.form));
                 let accepts_any = matches!(dialect, Dialect::Speech | Dialect::Transcript);
                 let one_off = self.bound.as_ref().is_some_and(|bound| bound.path.is_some());
                 (accepts_any || one_off || form.is_some()).then(|| Extra {

@@ -3,13 +3,12 @@
 use super::{
     Relay,
     ending::Ending,
-    job::{Job, Target},
+    job::{Job, Serves, Target, add_stages},
 };
 use crate::{
     dispatch::{PlannedCall, Stage},
-    model::catalog::Route,
+    model::{ability::Abilities, catalog::Route},
     protocol::envelope::{Envelope, Media},
-    provider::{Provider, listing::Modality},
 };
 
 /// Prompts shorter than this fit every model of which nobody says how much it reads.
@@ -34,54 +33,25 @@ enum Takes {
     No,
 }
 
-/// What is known of a route's model.
-#[derive(Debug, Clone, Copy, Default)]
-struct Known {
-    tools: Option<bool>,
-    images: Option<bool>,
-    audio: Option<bool>,
-    schema: Option<bool>,
-    reasoning: Option<bool>,
-    window: Option<u32>,
-}
-
-impl Known {
-    /// What the operator or the upstream's list says, else what the provider's file does.
-    fn of(route: &Route, provider: &Provider) -> Self {
-        let own = &route.model;
-        let listed = provider.models.iter().find(|model| *model.id == *route.upstream_model);
-        let reads = |modality: Modality| {
-            listed.and_then(|model| model.input.as_ref()).map(|input| input.contains(&modality))
-        };
-        Self {
-            tools: own.tools.or(listed.and_then(|model| model.tools)),
-            images: own.vision.or(reads(Modality::Image)),
-            audio: reads(Modality::Audio),
-            schema: None,
-            reasoning: own.reasoning.or(listed.and_then(|model| model.reasoning)),
-            window: own.context_window.or(listed.and_then(|model| model.context_window)),
-        }
-    }
-
-    fn takes(&self, need: Need, prompt_tokens: u64) -> Takes {
-        let said = match need {
-            Need::Tools => self.tools,
-            Need::Images => self.images,
-            Need::Audio => self.audio,
-            Need::Schema => self.schema,
-            Need::Reasoning => self.reasoning,
-            Need::Room => match self.window.map(u64::from) {
-                Some(window) if prompt_tokens <= window => Some(true),
-                // The estimate may be too high by a third, and only what surely does not fit is left out.
-                Some(window) => (prompt_tokens - prompt_tokens / 4 > window).then_some(false),
-                None => (prompt_tokens <= FITS_EVERYWHERE).then_some(true),
-            },
-        };
-        match said {
-            Some(true) => Takes::Yes,
-            None => Takes::Unknown,
-            Some(false) => Takes::No,
-        }
+/// Whether a model takes this.
+fn takes(known: &Abilities, need: Need, prompt_tokens: u64) -> Takes {
+    let said = match need {
+        Need::Tools => known.tools,
+        Need::Images => known.images,
+        Need::Audio => known.audio,
+        Need::Schema => known.schema,
+        Need::Reasoning => known.reasoning,
+        Need::Room => match known.window.map(u64::from) {
+            Some(window) if prompt_tokens <= window => Some(true),
+            // The estimate may be too high by a third, and only what surely does not fit is left out.
+            Some(window) => (prompt_tokens - prompt_tokens / 4 > window).then_some(false),
+            None => (prompt_tokens <= FITS_EVERYWHERE).then_some(true),
+        },
+    };
+    match said {
+        Some(true) => Takes::Yes,
+        None => Takes::Unknown,
+        Some(false) => Takes::No,
     }
 }
 
@@ -115,19 +85,18 @@ impl Relay {
         prompt_tokens: u64,
     ) -> Result<Vec<Stage<'a>>, Ending> {
         let needs = needs(envelope, media);
-        // Most calls: short, and text alone. A look at what operators and lists say of the models is enough.
+        // Most calls: short, and text alone. A look at the windows that are known is enough.
         let has_room =
-            |route: &&Route| route.model.context_window.is_none_or(|window| prompt_tokens <= window.into());
+            |route: &&Route| route.context_window().is_none_or(|window| prompt_tokens <= window.into());
         let is_plain = needs.iter().all(|need| *need == Need::Room) && prompt_tokens <= FITS_EVERYWHERE;
         if is_plain && stages.iter().flat_map(|stage| &stage.routes).all(has_room) {
             return Ok(stages);
         }
         let judge = |route: &Route| {
-            let provider = self.parts.catalog.provider_of(&route.channel.channel);
-            let known = Known::of(route, &provider);
+            let known = route.abilities();
             needs
                 .iter()
-                .map(|need| (known.takes(*need, prompt_tokens), *need))
+                .map(|need| (takes(&known, *need, prompt_tokens), *need))
                 .max_by_key(|(takes, _)| *takes)
                 .map_or((Takes::Yes, Need::Room, None), |(takes, need)| (takes, need, known.window))
         };
@@ -166,23 +135,23 @@ impl Relay {
         }
     }
 
-    /// Who else may serve a call that was too long for a model: those that are known to read more, in their order.
+    /// Who else may serve a call that was too long for a model: those that are known to read more, in their order, and take
+    /// what else it needs.
     pub(super) fn larger(&self, job: &Job, failed: &Target) -> Option<PlannedCall> {
-        let window = |route: &Route| {
-            let provider = self.parts.catalog.provider_of(&route.channel.channel);
-            Known::of(route, &provider).window.map(u64::from)
-        };
+        let window = |route: &Route| route.context_window().map(u64::from);
         let floor = window(&failed.route).unwrap_or_default().max(job.prompt_tokens());
         let model = job.catalog.model(&job.public_model)?;
-        let fits = |route: &&Route| {
-            route.bar(&job.token).is_none() && window(route).is_some_and(|window| window > floor)
+        let serves = |route: &Route| match window(route) {
+            Some(window) if window > floor => self.serves_call(route, job.endpoint, job.bound.as_deref()),
+            _ => Serves::No,
         };
-        let stages: Vec<Stage<'_>> = model
-            .steps
-            .iter()
-            .map(|step| Stage { routes: step.routes.iter().filter(fits).collect(), spill_ms: step.spill_ms })
-            .filter(|stage| !stage.routes.is_empty())
-            .collect();
+        let mut stages: Vec<Stage<'_>> = Vec::new();
+        for step in &model.steps {
+            add_stages(&mut stages, step, &job.token, job.endpoint, serves);
+        }
+        let (prompt_tokens, media) = job.envelope.prompt_measure();
+        let mut stages = self.steer(stages, &job.envelope, media, prompt_tokens).ok()?;
+        stages.retain(|stage| !stage.routes.is_empty());
         let most_wait = job.call.deadline.since(job.call.arrived);
         (!stages.is_empty())
             .then(|| self.parts.dispatch.plan(&stages, job.endpoint, job.call.class, most_wait))

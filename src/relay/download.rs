@@ -17,7 +17,7 @@ use super::{
     job::{Job, Source},
     search::fault_of,
     stream::LONGEST_ANSWER,
-    ticket::Ticket,
+    ticket::{Ticket, Used},
 };
 use crate::{
     dispatch::Permit,
@@ -110,7 +110,7 @@ impl Live {
                 Some(Ok(piece))
             }
             Ok(None) if self.download.length.is_some_and(|length| self.sent < length) => {
-                self.break_off(Ending::Interrupted, "the answer ended early").await
+                self.break_off(Ending::Interrupted { another: false }, "the answer ended early").await
             }
             Ok(None) => {
                 self.succeed().await;
@@ -127,8 +127,11 @@ impl Live {
         let by = (Instant::now() + self.idle).min(self.ends_by);
         match tokio::time::timeout_at(by, self.download.response.next_chunk()).await {
             Ok(Ok(piece)) => Ok(piece),
-            Ok(Err(_)) => Err((Ending::Interrupted, "the connection broke in the middle of the answer")),
-            Err(_) => Err((Ending::Interrupted, "the answer stalled")),
+            Ok(Err(_)) => Err((
+                Ending::Interrupted { another: false },
+                "the connection broke in the middle of the answer",
+            )),
+            Err(_) => Err((Ending::Interrupted { another: false }, "the answer stalled")),
         }
     }
 
@@ -144,10 +147,10 @@ impl Live {
     async fn break_off(&mut self, ending: Ending, detail: &'static str) -> Option<io::Result<Bytes>> {
         self.over = true;
         self.book();
-        if ending == Ending::Interrupted {
+        if matches!(ending, Ending::Interrupted { .. }) {
             self.ticket.end_attempt(OutcomeClass::HostError, None, detail);
             if let Some(permit) = self.permit.take() {
-                let fault = fault_of(&host_error(RestScope::KeyModel, detail), None);
+                let fault = fault_of(&host_error(RestScope::KeyModel, detail), None, false);
                 permit.fail(&fault, &mut Tried::default());
             }
         }
@@ -157,8 +160,11 @@ impl Live {
     }
 
     fn book(&mut self) {
-        self.ticket.book(None, self.prompt_tokens, 0);
-        self.ticket.book_units(self.units.clone());
+        self.ticket.book(Used {
+            prompt_estimate: self.prompt_tokens,
+            units: Some(self.units.clone()),
+            ..Used::default()
+        });
         if let (Some(permit), Some(used)) = (&mut self.permit, self.ticket.used()) {
             permit.used(used);
         }

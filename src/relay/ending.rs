@@ -3,6 +3,8 @@
 //! One table, [`Ending::told`], maps each ending to status, code, text and `Retry-After`, per client profile.
 //! docs/errors.md is the same table for readers.
 
+mod openclaw;
+
 use std::time::Duration;
 
 use crate::model::{
@@ -33,6 +35,8 @@ pub enum Ending {
         /// A stable code such as `context_length_exceeded`.
         code: Option<String>,
     },
+    /// The call takes more tokens than the limits of any key for the model allow at all.
+    OverKeyLimits,
     /// The body is larger than the limit, in bytes.
     TooLarge {
         /// The limit.
@@ -111,7 +115,10 @@ pub enum Ending {
     /// Every upstream that was tried was too slow.
     UpstreamTimeout,
     /// The answer broke off after its first content.
-    Interrupted,
+    Interrupted {
+        /// Whether another upstream has room for the call now, so that it is worth sending again.
+        another: bool,
+    },
     /// The server is stopping.
     ShuttingDown,
     /// Usage rows cannot be saved; no new call starts.
@@ -137,10 +144,6 @@ pub struct Told {
     pub should_retry: Option<bool>,
 }
 
-/// OpenClaw falls back to its next model at once when it is asked to wait longer than a minute; after a shorter
-/// `Retry-After`, or a 5xx, it retries the same model for one to two minutes. Observed with OpenClaw 2026.9.
-const OPENCLAW_FALL_BACK: Duration = Duration::from_secs(61);
-
 /// The official SDKs give up when `Retry-After` is long; above this we tell them not to try at all.
 const WORTH_WAITING: Duration = Duration::from_secs(60);
 
@@ -150,6 +153,7 @@ impl Ending {
         match self {
             Self::BadRequest { .. }
             | Self::Refused { .. }
+            | Self::OverKeyLimits
             | Self::TooLarge { .. }
             | Self::BadToken { .. }
             | Self::AddressNotAllowed
@@ -166,13 +170,21 @@ impl Ending {
             Self::JobUpstream { timeout: true, .. } => CallResult::Timeout,
             Self::UpstreamFailed | Self::JobUpstream { .. } => CallResult::UpstreamError,
             Self::UpstreamTimeout => CallResult::Timeout,
-            Self::Interrupted => CallResult::Interrupted,
+            Self::Interrupted { .. } => CallResult::Interrupted,
             Self::ShuttingDown => CallResult::ShuttingDown,
         }
     }
 
     /// The table: status, type, code, text and `Retry-After` for a client of this profile.
     pub fn told(&self, profile: ClientProfile) -> Told {
+        match profile {
+            ClientProfile::Generic => self.usual(),
+            ClientProfile::OpenClaw => openclaw::told(self),
+        }
+    }
+
+    /// What every client that follows OpenAI's conventions is told.
+    fn usual(&self) -> Told {
         let told = |status, kind, code: &str, message: String| Told {
             status,
             kind,
@@ -182,7 +194,6 @@ impl Ending {
             retry_after: None,
             should_retry: None,
         };
-        let openclaw = profile == ClientProfile::OpenClaw;
         match self {
             Self::BadRequest { message, param } => Told {
                 param: param.clone(),
@@ -197,6 +208,12 @@ impl Ending {
                     message.clone(),
                 )
             },
+            Self::OverKeyLimits => told(
+                413,
+                "invalid_request_error",
+                "request_too_large",
+                "The request takes more tokens than any key for this model may use at a time.".into(),
+            ),
             Self::TooLarge { limit } => told(
                 413,
                 "invalid_request_error",
@@ -212,11 +229,10 @@ impl Ending {
                 "ip_not_allowed",
                 "This token may not be used from your address.".into(),
             ),
-            // A 403 makes OpenClaw rest the whole provider; a 404 leads to its next model at once.
             Self::ModelNotAllowed { model } => told(
-                if openclaw { 404 } else { 403 },
+                403,
                 "invalid_request_error",
-                if openclaw { "model_not_found" } else { "model_not_allowed" },
+                "model_not_allowed",
                 format!("This token may not use the model `{model}`; ask for one that GET /v1/models lists."),
             ),
             Self::NotOnEndpoint { model, endpoint } => Told {
@@ -271,9 +287,9 @@ impl Ending {
                 )
             },
             Self::NoPrice { model } => told(
-                if openclaw { 404 } else { 403 },
+                403,
                 "invalid_request_error",
-                if openclaw { "model_not_found" } else { "model_without_price" },
+                "model_without_price",
                 format!("This token's quota is in dollars, and the model `{model}` has no price."),
             ),
             Self::ModelNotFound { model } => told(
@@ -291,47 +307,26 @@ impl Ending {
                     "This token's requests per minute are used up.".into(),
                 )
             },
-            // OpenClaw takes `insufficient_quota` for a billing problem and blocks every model of the provider for ten
-            // minutes and more, also after the quota was raised.
             Self::TokenQuota { resets_in } => Told {
-                retry_after: Some(match resets_in {
-                    Some(wait) if openclaw => (*wait).max(OPENCLAW_FALL_BACK),
-                    Some(wait) => *wait,
-                    None => Duration::from_secs(3600),
-                }),
+                retry_after: Some(resets_in.unwrap_or(Duration::from_secs(3600))),
                 should_retry: Some(false),
-                ..if openclaw {
-                    told(
-                        429,
-                        "rate_limit_error",
-                        "rate_limit_exceeded",
-                        "Usage limit of this token reached.".into(),
-                    )
-                } else {
-                    told(
-                        429,
-                        "insufficient_quota",
-                        "insufficient_quota",
-                        "This token's quota has no room for this call.".into(),
-                    )
-                }
+                ..told(
+                    429,
+                    "insufficient_quota",
+                    "insufficient_quota",
+                    "This token's quota has no room for this call.".into(),
+                )
             },
-            Self::PoolExhausted { retry_after } => {
-                let wait = if openclaw { (*retry_after).max(OPENCLAW_FALL_BACK) } else { *retry_after };
-                Told {
-                    retry_after: Some(wait),
-                    should_retry: (wait > WORTH_WAITING).then_some(false),
-                    ..told(
-                        429,
-                        "rate_limit_error",
-                        "pool_exhausted",
-                        "Every key for this model is at its limit.".into(),
-                    )
-                }
-            }
-            Self::NoChannel { retry_after } if openclaw => {
-                openclaw_outage("No channel can serve this model now.", *retry_after)
-            }
+            Self::PoolExhausted { retry_after } => Told {
+                retry_after: Some(*retry_after),
+                should_retry: (*retry_after > WORTH_WAITING).then_some(false),
+                ..told(
+                    429,
+                    "rate_limit_error",
+                    "pool_exhausted",
+                    "Every key for this model is at its limit.".into(),
+                )
+            },
             Self::NoChannel { retry_after } => Told {
                 retry_after: Some(retry_after.unwrap_or(WORTH_WAITING)),
                 should_retry: retry_after.is_none_or(|wait| wait > WORTH_WAITING).then_some(false),
@@ -342,12 +337,8 @@ impl Ending {
                     "No channel can serve this model now.".into(),
                 )
             },
-            Self::UpstreamFailed if openclaw => openclaw_outage("Every upstream of this model failed.", None),
             Self::UpstreamFailed => {
                 told(502, "upstream_error", "upstream_error", "Every upstream of this model failed.".into())
-            }
-            Self::UpstreamTimeout if openclaw => {
-                openclaw_outage("Every upstream of this model was too slow.", None)
             }
             Self::UpstreamTimeout => told(
                 504,
@@ -355,14 +346,7 @@ impl Ending {
                 "upstream_timeout",
                 "Every upstream of this model was too slow.".into(),
             ),
-            // Inside a stream the text decides: this one leads OpenClaw to its next model within a second.
-            Self::Interrupted if openclaw => told(
-                429,
-                "rate_limit_error",
-                "upstream_interrupted",
-                "The upstream broke the answer off; try again in 120 s.".into(),
-            ),
-            Self::Interrupted => told(
+            Self::Interrupted { .. } => told(
                 502,
                 "upstream_error",
                 "upstream_interrupted",
@@ -387,18 +371,6 @@ impl Ending {
                 )
             },
         }
-    }
-}
-
-fn openclaw_outage(message: &str, retry_after: Option<Duration>) -> Told {
-    Told {
-        status: 429,
-        kind: "rate_limit_error",
-        code: "model_cooldown".into(),
-        message: message.into(),
-        param: None,
-        retry_after: Some(retry_after.unwrap_or_default().max(OPENCLAW_FALL_BACK)),
-        should_retry: Some(false),
     }
 }
 
@@ -477,19 +449,6 @@ mod tests {
             Ending::TokenQuota { resets_in: None },
             Ending::TokenQuota { resets_in: Some(Duration::from_secs(5)) },
         ]
-    }
-
-    #[test]
-    fn openclaw_is_never_told_anything_that_makes_it_retry_for_minutes_or_block_the_provider() {
-        for ending in outages() {
-            let told = ending.told(ClientProfile::OpenClaw);
-            assert_eq!(told.status, 429, "{ending:?}");
-            assert!(told.retry_after_s().unwrap() > 60, "{ending:?}");
-            let text = told.json("x").to_string().to_lowercase();
-            for word in ["insufficient_quota", "billing", "401", "403", "credit", "expired"] {
-                assert!(!text.contains(word), "{word} in {text}");
-            }
-        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Asks an upstream for what it keeps: how a video stands, its content, a stored response.
 //!
-//! Such a request goes to the key that made it, whatever rests, is booked nowhere and takes nothing of its key's limits. Its
-//! answer names our ids and addresses only.
+//! Such a request goes to the key that made it, whatever rests, has no row and takes nothing of its key's limits. Its
+//! answer names our ids and addresses only. Once it tells what a video cost, and nobody knew that before, the row of the call
+//! that made the video has it, and
+//! the budgets of its channel and key are charged.
 
 use std::{io, sync::Arc};
 
@@ -18,7 +20,7 @@ use super::{
     ending::Ending,
     error_answer,
     kept::{kept_answer, path_segment, unreadable},
-    quota::OverLimit,
+    quota::OverRate,
     rate_headers,
     stream::LONGEST_ANSWER,
 };
@@ -34,7 +36,7 @@ use crate::{
     },
     protocol::{
         error_body::MAX_ERROR_BYTES,
-        job::{Names, rename, rewrite},
+        job::{JobState, Names, rename, rewrite},
     },
     storage::StorageError,
     upstream::{
@@ -150,8 +152,7 @@ impl Relay {
         }
         let rate = match self.parts.meters.count_request(&call.token, call.at) {
             Ok(rate) => rate,
-            Err(OverLimit::Rate { retry_after }) => return refused(&Ending::TokenRate { retry_after }),
-            Err(OverLimit::Quota { resets_in }) => return refused(&Ending::TokenQuota { resets_in }),
+            Err(OverRate { retry_after }) => return refused(&Ending::TokenRate { retry_after }),
         };
         let answer = tokio::select! {
             answer = self.followed(&call) => answer,
@@ -253,8 +254,21 @@ impl Relay {
         if matches!(call.ask, JobAsk::Inputs { .. }) {
             return rename(&value, &job.upstream_id, &job.id).ok_or_else(unusable);
         }
-        let mut answer = rewrite(&value, &names(job, &call.base_url)).ok_or_else(unusable)?.body;
+        let told = rewrite(&value, &names(job, &call.base_url)).ok_or_else(unusable)?;
+        let mut answer = told.body;
         self.rename_source(job, &mut answer).await?;
+        if let (JobState::Completed, Some(request_id), Some(cost)) =
+            (told.state, job.unpriced_call, told.cost_micros)
+        {
+            // Known at last. What cannot be booked now is booked when it is asked for again.
+            let zone = self.parts.catalog.load().zone.clone();
+            match self.parts.db.book_job_cost(&job.id, request_id, cost, &zone).await {
+                Ok(charges) => {
+                    charges.iter().flatten().for_each(|charge| self.parts.meters.charge(charge));
+                }
+                Err(error) => tracing::warn!(%error, "what a video cost cannot be noted"),
+            }
+        }
         if job.kind == JobKind::Video {
             let noted = self.parts.db.note_job_answer(&job.id, &kept_answer(&answer)).await;
             if let Err(error) = noted {

@@ -13,7 +13,7 @@ use super::{
     Call, Relay,
     ending::Ending,
     kept::{Asked, Bound, id_to_keep},
-    quota::{OverLimit, RateState},
+    quota::{NoRoom, OverRate, RateState, Reservation},
     response_cache,
     ticket::Ticket,
     upload::Upload,
@@ -21,11 +21,13 @@ use super::{
 use crate::{
     dispatch::{Permit, PlannedCall, Stage, rested_name},
     model::{
+        budget::Owner,
         catalog::{Bar, Catalog, Route, Step},
         endpoint::{Dialect, Endpoint, Unit},
         key::Key,
         secret::Secret,
-        token::{Quota, QuotaUnit, Token},
+        time::UnixMs,
+        token::{ClientProfile, Quota, QuotaUnit, Token},
         upstream_job::JobKind,
         usage::Units,
     },
@@ -45,6 +47,21 @@ const UNKNOWN_OUTPUT_LIMIT: u64 = 16_384;
 /// Sound of which nobody says how long it is, is taken for one of 128 kbit/s, which is usual for MP3.
 const SOUND_BYTES_PER_MS: u64 = 16;
 
+/// For a reservation it is taken for one of 32 kbit/s, which few speech is sent below,
+const LONG_SOUND_BYTES_PER_MS: u64 = 4;
+/// and at most for this long: four hours, in milliseconds.
+const LONGEST_SOUND_MS: u64 = 4 * 3600 * 1000;
+
+/// A video of which nobody says how long it shall be, in milliseconds: what most vendors make then is no longer.
+const UNKNOWN_VIDEO_MS: u64 = 8000;
+
+/// How many documents are ranked in one search (<https://cohere.com/pricing>).
+const DOCUMENTS_PER_SEARCH: u64 = 100;
+
+/// How long a call of OpenClaw's waits for what rests after bad answers: it has other models to go to, and somebody who waits.
+/// What its keys are merely limited in is waited for as with any client.
+const OPENCLAW_REST_WAIT: Duration = Duration::from_secs(3);
+
 /// How long a call waits for those that are known to serve its endpoint, before others are tried, in milliseconds.
 const UNKNOWN_AFTER_MS: u32 = 2000;
 
@@ -63,6 +80,8 @@ const CACHED_FROM: u64 = 1024;
 pub(super) struct Job {
     pub catalog: Arc<Catalog>,
     pub token: Arc<Token>,
+    /// How its client reads errors.
+    pub profile: ClientProfile,
     pub endpoint: Endpoint,
     pub envelope: Envelope,
     /// The model's name as the client sees it.
@@ -119,23 +138,7 @@ impl Job {
 
     /// What the call asks for in its endpoint's own units.
     pub fn asked_units(&self) -> Units {
-        let (image_size, image_quality) = self.envelope.picture.clone();
-        let characters = self.envelope.characters;
-        match self.endpoint.shape().unit {
-            Unit::None => Units::default(),
-            Unit::Images => Units { image_size, image_quality, ..Units::default() },
-            Unit::Characters => Units { characters, ..Units::default() },
-            Unit::Video => Units {
-                video_ms: self.envelope.video_ms.unwrap_or(0),
-                video_size: image_size,
-                estimated: self.envelope.video_ms.is_some(),
-                ..Units::default()
-            },
-            Unit::Audio => {
-                let audio_ms = self.envelope.file_bytes / SOUND_BYTES_PER_MS;
-                Units { audio_ms, estimated: true, ..Units::default() }
-            }
-        }
+        asked_units(&self.envelope).unwrap_or_default()
     }
 
     /// The path below `/v1/` that it is sent to.
@@ -163,6 +166,7 @@ impl Relay {
         catalog: Arc<Catalog>,
         ticket: &mut Ticket,
     ) -> Result<(Job, Option<RateState>), Ending> {
+        let profile = call.profile();
         let Call { token, endpoint, at, arrived, session, class, cache, passed, base_url, .. } = call;
         let Asked { envelope, upload, bound } = asked;
         ticket.asked(&envelope.model, envelope.stream);
@@ -179,10 +183,7 @@ impl Relay {
             let kind = if endpoint == Endpoint::Videos { JobKind::Video } else { JobKind::Response };
             Self::check_bound(&catalog, bound.channel, bound.key, kind)?;
         }
-        let serves = |route: &Route| match &bound {
-            Some(bound) if !bound.allows(route) => Serves::No,
-            _ => self.serves(route, endpoint),
-        };
+        let serves = |route: &Route| self.serves_call(route, endpoint, bound.as_deref());
         let mut reachable = model.routes.iter().filter(|route| route.bar(&token) != Some(Bar::Group));
         if reachable.all(|route| serves(route) == Serves::No) {
             return Err(match bound {
@@ -192,9 +193,9 @@ impl Relay {
         }
         let mut stages: Vec<Stage<'_>> = Vec::with_capacity(model.steps.len());
         for step in &model.steps {
-            add_stages(&mut stages, step, &token, serves);
+            add_stages(&mut stages, step, &token, endpoint, serves);
         }
-        let rate = self.parts.meters.count_request(&token, at).map_err(over_limit)?;
+        let rate = self.parts.meters.count_request(&token, at).map_err(over_rate)?;
         let (prompt_tokens, media) = envelope.prompt_measure();
         let stages = self.steer(stages, &envelope, media, prompt_tokens)?;
         let routes: Vec<&Route> = stages.iter().flat_map(|stage| stage.routes.iter().copied()).collect();
@@ -203,8 +204,13 @@ impl Relay {
                 return Err(Ending::NoPrice { model: envelope.model });
             }
             let amount = reservation(quota, &envelope, prompt_tokens, &routes);
-            let reserved = self.parts.meters.reserve(&token, quota, amount, at, &catalog.zone);
-            ticket.reserved(reserved.map_err(over_limit)?);
+            let owner = Owner::Token(token.id);
+            let reserved = self.parts.meters.reserve(owner, quota, amount, at, &catalog.zone);
+            ticket.reserved(
+                reserved.map_err(|full| Ending::TokenQuota {
+                    resets_in: full.resets_at.map(|end| end.since(at)),
+                })?,
+            );
         }
         let settings = &catalog.settings;
         let wait_s = if envelope.stream { settings.queue_wait_stream_s } else { settings.queue_wait_s };
@@ -239,6 +245,7 @@ impl Relay {
             class,
             arrived: now,
             deadline: now + most_wait,
+            rests_until: rests_until(profile, now, now + most_wait),
             tried,
             place: None,
         };
@@ -248,6 +255,7 @@ impl Relay {
         let job = Job {
             catalog,
             token,
+            profile,
             endpoint,
             envelope,
             public_model,
@@ -265,6 +273,15 @@ impl Relay {
     }
 }
 
+/// Until when a call that came `now` may wait in line for what rests after bad answers; `deadline` is until when it may wait at all.
+fn rests_until(profile: ClientProfile, now: UnixMs, deadline: UnixMs) -> UnixMs {
+    match profile {
+        ClientProfile::Generic => UnixMs(i64::MAX),
+        // Earlier than the deadline, however soon that is: this tells the desk that the call has somewhere else to go.
+        ClientProfile::OpenClaw => (now + OPENCLAW_REST_WAIT).min(deadline - Duration::from_millis(1)),
+    }
+}
+
 /// Whether a route serves an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Serves {
@@ -277,6 +294,14 @@ pub(super) enum Serves {
 }
 
 impl Relay {
+    /// Whether a route may serve a call on an endpoint, which may have to go to one key.
+    pub(super) fn serves_call(&self, route: &Route, endpoint: Endpoint, bound: Option<&Bound>) -> Serves {
+        match bound {
+            Some(bound) if !bound.allows(route) => Serves::No,
+            _ => self.serves(route, endpoint),
+        }
+    }
+
     /// Whether a route serves an endpoint, by what the operator says of its model, else of its channel, else by what is known
     /// of the provider.
     pub(super) fn serves(&self, route: &Route, endpoint: Endpoint) -> Serves {
@@ -294,14 +319,16 @@ impl Relay {
 
 /// Adds a step's stages: the routes that a token may use and that serve the endpoint, and after them those of which nobody
 /// knows.
-fn add_stages<'a>(
+pub(super) fn add_stages<'a>(
     stages: &mut Vec<Stage<'a>>,
     step: &'a Step,
     token: &Token,
+    endpoint: Endpoint,
     serves: impl Fn(&Route) -> Serves,
 ) {
+    let unit = endpoint.shape().unit;
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    for route in step.routes.iter().filter(|route| route.bar(token).is_none()) {
+    for route in step.routes.iter().filter(|route| route.bar_for(token, unit).is_none()) {
         match serves(route) {
             Serves::Yes => known.push(route),
             Serves::Unknown => unknown.push(route),
@@ -320,11 +347,8 @@ fn add_stages<'a>(
     stages.push(Stage { routes: unknown, spill_ms });
 }
 
-fn over_limit(over: OverLimit) -> Ending {
-    match over {
-        OverLimit::Rate { retry_after } => Ending::TokenRate { retry_after },
-        OverLimit::Quota { resets_in } => Ending::TokenQuota { resets_in },
-    }
+fn over_rate(over: OverRate) -> Ending {
+    Ending::TokenRate { retry_after: over.retry_after }
 }
 
 /// A conversation's number among those of all tokens and models.
@@ -348,6 +372,31 @@ fn cost(envelope: &Envelope, prompt_estimate: u64, usual_output: u64) -> Cost {
     let choices = u64::from(envelope.choices.max(1));
     let with_output = |each: u64| input_tokens.saturating_add(each.saturating_mul(choices));
     Cost { input_tokens, tokens: with_output(usual), most_tokens: with_output(most), units: 0 }
+}
+
+impl Relay {
+    /// Takes room for an attempt in the budgets of the channel and the key that it goes to; nothing to take where there are none.
+    pub(super) fn reserve_budgets(&self, job: &Job, target: &Target) -> Result<Vec<Reservation>, OverBudget> {
+        let channel = &target.route.channel.channel;
+        let of_channel = channel.budget.map(|budget| (Owner::Channel(channel.id), budget));
+        let of_key = target.key.budget.map(|budget| (Owner::Key(target.key.id), budget));
+        let mut held = Vec::new();
+        for (owner, budget) in of_channel.into_iter().chain(of_key) {
+            let amount = reservation(budget, &job.envelope, job.prompt_tokens, &[&target.route]);
+            let now = self.parts.clock.now();
+            let reserved = self.parts.meters.reserve(owner, budget, amount, now, &job.catalog.zone);
+            held.push(reserved.map_err(|full| OverBudget { owner, full })?);
+        }
+        Ok(held)
+    }
+}
+
+/// A budget has no room for an attempt.
+pub(super) struct OverBudget {
+    /// Whose it is.
+    pub owner: Owner,
+    /// What is left of it, and until when.
+    pub full: NoRoom,
 }
 
 /// The most that the call may cost, in the quota's unit: no call starts whose reservation does not fit.
@@ -376,7 +425,52 @@ fn reservation(quota: Quota, envelope: &Envelope, prompt_estimate: u64, routes: 
             worst(&|route| i64::try_from(prompt.saturating_add(output(route))).unwrap_or(i64::MAX))
         }
         QuotaUnit::Dollars => {
-            worst(&|route| route.model.price.map_or(0, |price| price.cost_micros(prompt, 0, output(route))))
+            let units = most_units(envelope);
+            worst(&|route| {
+                // What has no price of its own costs about as much as elsewhere, if the upstream tells what it does cost.
+                let list = route.list.as_deref().filter(|_| !route.model.is_priced() && !route.free);
+                let price = route.model.price.or(list.and_then(|list| list.price));
+                let tokens = price.map_or(0, |price| price.most_micros(prompt, output(route)));
+                let of_list = list.and_then(|list| list.unit_prices.as_ref());
+                let prices = units.as_ref().zip(route.model.unit_prices.as_ref().or(of_list));
+                tokens.saturating_add(prices.map_or(0, |(units, prices)| prices.most_micros(units)))
+            })
         }
     }
+}
+
+/// The most that a call may use beside tokens; `None` where nothing else is counted.
+fn most_units(envelope: &Envelope) -> Option<Units> {
+    let asked = asked_units(envelope)?;
+    let images =
+        if envelope.endpoint.shape().unit == Unit::Images { envelope.choices.max(1).into() } else { 0 };
+    let audio_ms = match asked.audio_ms {
+        0 => 0,
+        _ => (envelope.file_bytes / LONG_SOUND_BYTES_PER_MS).min(LONGEST_SOUND_MS),
+    };
+    Some(Units { images, audio_ms, ..asked })
+}
+
+/// What a call asks for in its endpoint's own units, if that has any.
+fn asked_units(envelope: &Envelope) -> Option<Units> {
+    let (image_size, image_quality) = envelope.picture.clone();
+    Some(match envelope.endpoint.shape().unit {
+        Unit::None => return None,
+        Unit::Images => Units { image_size, image_quality, ..Units::default() },
+        Unit::Characters => Units { characters: envelope.characters, ..Units::default() },
+        Unit::Video => Units {
+            video_ms: envelope.video_ms.unwrap_or(UNKNOWN_VIDEO_MS),
+            video_size: image_size,
+            estimated: true,
+            ..Units::default()
+        },
+        Unit::Audio => {
+            let audio_ms = (envelope.file_bytes / SOUND_BYTES_PER_MS).max(1);
+            Units { audio_ms, estimated: true, ..Units::default() }
+        }
+        Unit::Searches => {
+            let searches = envelope.documents.div_ceil(DOCUMENTS_PER_SEARCH).max(1);
+            Units { searches, estimated: true, ..Units::default() }
+        }
+    })
 }

@@ -14,7 +14,7 @@ use crate::{
     model::{
         catalog::{Catalog, Route},
         endpoint::Endpoint,
-        id::{ChannelId, KeyId, TokenId},
+        id::{ChannelId, KeyId, RequestId, TokenId},
         upstream_job::{JobKind, UpstreamJob},
     },
     protocol::{
@@ -154,14 +154,23 @@ impl Relay {
             upstream_model: target.route.upstream_model.to_string(),
             created_at: self.parts.clock.now(),
             answer: None,
+            unpriced_call: None,
         };
         Some(Keep { db: self.parts.db.clone(), row })
     }
 
-    /// An answer in one piece as its client may see it, once what its upstream keeps is noted.
-    pub(super) async fn keep_whole(&self, job: &Job, target: &Target, body: Bytes) -> Result<Bytes, Ending> {
+    /// An answer in one piece as its client may see it, once what its upstream keeps is noted. `unpriced` is the call, if
+    /// nobody knows yet what it costs.
+    pub(super) async fn keep_whole(
+        &self,
+        job: &Job,
+        target: &Target,
+        body: Bytes,
+        unpriced: Option<RequestId>,
+    ) -> Result<Bytes, Ending> {
         let keep = self.keep(job, target);
-        if let (Some(keep), Endpoint::Videos) = (keep, job.endpoint) {
+        if let (Some(mut keep), Endpoint::Videos) = (keep, job.endpoint) {
+            keep.row.unpriced_call = unpriced;
             let names = Names {
                 kind: JobKind::Video,
                 id: &keep.row.id,

@@ -14,6 +14,7 @@ mod collect;
 mod download;
 pub mod ending;
 pub mod follow;
+pub mod in_flight;
 mod job;
 mod kept;
 mod outgoing;
@@ -22,6 +23,7 @@ pub mod recorder;
 mod rejections;
 pub mod response_cache;
 mod search;
+pub mod served;
 mod stream;
 mod ticket;
 pub mod upload;
@@ -49,11 +51,12 @@ use crate::{
 };
 use attempt::Found;
 use ending::Ending;
+use in_flight::CallsInFlight;
 use job::{Job, Source};
-use quota::{RateState, TokenMeters};
+use quota::{Meters, RateState};
 use recorder::Recorder;
 use rejections::Rejections;
-use ticket::Ticket;
+use ticket::{Ticket, Used};
 use upload::{Upload, UploadFolder};
 
 /// What the relay works with.
@@ -67,9 +70,11 @@ pub struct Parts {
     /// Which key may be sent to now, and who waits.
     pub dispatch: Dispatch,
     /// What each token may spend.
-    pub meters: TokenMeters,
+    pub meters: Meters,
     /// Where usage rows go.
     pub recorder: Recorder,
+    /// Which calls are under way, for pages.
+    pub in_flight: CallsInFlight,
     /// Where large forms are kept while they are sent.
     pub uploads: UploadFolder,
     /// The time.
@@ -107,6 +112,8 @@ pub struct Call {
     pub client_address: IpAddr,
     /// What kind of client it is, such as `openai-python`.
     pub client_kind: String,
+    /// Its version, or that of the library that it calls with, by name.
+    pub client_version: Option<String>,
     /// The trace id of its `traceparent`.
     pub trace_id: Option<String>,
     /// What its client calls the conversation that it belongs to, if its headers say.
@@ -121,6 +128,14 @@ pub struct Call {
     pub remixes: Option<String>,
     /// Headers of the client's that go to the upstream, such as Anthropic's version.
     pub passed: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Call {
+    /// How its client reads errors: as its token says, or as OpenClaw does if the call carries the header by which its
+    /// export makes it known.
+    pub fn profile(&self) -> ClientProfile {
+        if self.client_kind == "openclaw" { ClientProfile::OpenClaw } else { self.token.profile }
+    }
 }
 
 /// A form that was read.
@@ -165,8 +180,8 @@ impl Relay {
     /// because the client left.
     pub async fn serve(self: &Arc<Self>, mut call: Call) -> Answer {
         let catalog = self.parts.catalog.load();
-        let mut ticket = Ticket::open(self.parts.recorder.clone(), self.parts.clock.clone(), &call);
-        let (profile, rate_limit) = (call.token.profile, call.token.requests_per_minute);
+        let mut ticket = self.ticket(&call);
+        let (profile, rate_limit) = (call.profile(), call.token.requests_per_minute);
         let endpoint = call.endpoint;
         let asked = match self.open() {
             Ok(()) => self.understand(&mut call).await,
@@ -217,6 +232,11 @@ impl Relay {
         answer
     }
 
+    /// How many usage rows are only in memory.
+    pub fn unwritten_rows(&self) -> usize {
+        self.parts.recorder.waiting_rows()
+    }
+
     /// Where large forms are kept while they are sent.
     pub fn uploads(&self) -> UploadFolder {
         self.parts.uploads.clone()
@@ -224,8 +244,8 @@ impl Relay {
 
     /// Answers a call whose request could not be read; it has its usage row too.
     pub async fn turn_away(&self, call: Call, ending: &Ending) -> Answer {
-        let ticket = Ticket::open(self.parts.recorder.clone(), self.parts.clock.clone(), &call);
-        refuse(ticket, ending, call.token.profile).await
+        let ticket = self.ticket(&call);
+        refuse(ticket, ending, call.profile()).await
     }
 
     async fn whole_answer(
@@ -239,21 +259,29 @@ impl Relay {
             if job.envelope.plain_text { "text/plain; charset=utf-8" } else { "application/json" };
         let headers = headers(&job, &ticket, content_type);
         let output = if job.endpoint.shape().generates { whole.output_estimate } else { 0 };
-        ticket.book(whole.usage, job.prompt_tokens(), output);
-        if let Some(units) = whole.units {
-            ticket.book_units(job.asked_units().completed(*units));
-        }
+        ticket.book(Used {
+            tokens: whole.usage,
+            prompt_estimate: job.prompt_tokens(),
+            output_estimate: output,
+            units: whole.units.map(|units| job.asked_units().completed(*units)),
+            cost_micros: whole.cost_micros,
+        });
         let Source { target, permit } = source;
         permit.settle(ticket.used());
         let mut body = whole.body;
         if job.keeps() {
-            match Box::pin(self.keep_whole(&job, &target, body)).await {
+            match Box::pin(self.keep_whole(&job, &target, body, ticket.unpriced())).await {
                 Ok(renamed) => body = renamed,
-                Err(ending) => return refuse(ticket, &ending, job.token.profile).await,
+                Err(ending) => return refuse(ticket, &ending, job.profile).await,
             }
         }
         ticket.succeed().await;
         Answer { status: 200, headers, body: AnswerBody::Whole(body) }
+    }
+
+    fn ticket(&self, call: &Call) -> Ticket {
+        let Parts { recorder, clock, in_flight, .. } = &self.parts;
+        Ticket::open(recorder.clone(), clock.clone(), in_flight.clone(), call)
     }
 
     /// Whether new calls may come now.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::fix::{Fix, When},
-    protocol::shape,
+    protocol::shape::{self, FormField},
     upstream::outcome::RejectedField,
 };
 
@@ -21,6 +21,8 @@ const USAGE_OPTION: &str = "stream_options";
 /// A body for a candidate.
 pub(super) struct Outgoing {
     pub body: Bytes,
+    /// The fields of the form that is sent in place of a body; none if it is no form.
+    pub form: Vec<FormField>,
     /// The client's fields that it lacks.
     pub dropped: Vec<String>,
 }
@@ -60,23 +62,25 @@ impl Relay {
     /// The body for a candidate: its name of the model, what its provider's file and the channel's operator say, and
     /// without what it was seen to refuse.
     pub(super) fn outgoing(&self, job: &Job, target: &Target, remedies: &Remedies) -> Outgoing {
-        if job.upload.is_some() {
-            // A form goes out as it came.
-            return Outgoing { body: Bytes::new(), dropped: Vec::new() };
-        }
         let channel = &target.route.channel.channel;
         let model = &target.route.upstream_model;
-        let drops_usage =
-            |fix: &Fix| matches!(fix, Fix::Drop(names) if names.iter().any(|name| name == USAGE_OPTION));
-        let ask_usage = job.envelope.stream && job.has_stream_options() && !remedies.all().any(drops_usage);
-        let body = job.envelope.patched(model, ask_usage);
         let provider = self.parts.catalog.provider_of(channel);
         let rules = provider.fixes_for(model, job.endpoint, job.envelope.stream, &channel.shaping.fixes);
         let always = When::default();
         let fixes = rules.map(|rule| (&rule.when, &rule.fix)).chain(remedies.all().map(|fix| (&always, fix)));
+        if let Some(upload) = &job.upload {
+            let mut form = upload.fields();
+            let dropped = shape::apply_to_form(&mut form, fixes);
+            return Outgoing { body: Bytes::new(), form, dropped };
+        }
+        let drops_usage =
+            |fix: &Fix| matches!(fix, Fix::Drop(names) if names.iter().any(|name| name == USAGE_OPTION));
+        let ask_usage = job.envelope.stream && job.has_stream_options() && !remedies.all().any(drops_usage);
+        let body = job.envelope.patched(model, ask_usage);
+        let form = Vec::new();
         match shape::apply(&body, fixes) {
-            Some(shaped) => Outgoing { body: shaped.body, dropped: shaped.dropped },
-            None => Outgoing { body, dropped: Vec::new() },
+            Some(shaped) => Outgoing { body: shaped.body, form, dropped: shaped.dropped },
+            None => Outgoing { body, form, dropped: Vec::new() },
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What tokens may still spend: requests per minute, and quotas that are reserved before a call and settled after it.
+//! What may still be spent: requests per minute of tokens, and budgets of tokens, keys and channels, which are reserved before a
+//! call and settled after it.
 //!
 //! Everything is in memory, in one critical section per reservation, so that parallel calls cannot pass a check
 //! together. At start the spent sums are read from the database, where they are written together with the usage rows.
@@ -10,7 +11,7 @@ use std::{
 };
 
 use crate::model::{
-    id::TokenId,
+    budget::{Charge, Owner},
     time::UnixMs,
     token::{Quota, QuotaUnit, Token},
 };
@@ -20,10 +21,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The longest quota period: what was spent in a period that began earlier counts no more.
 const LONGEST_PERIOD: Duration = Duration::from_secs(32 * 24 * 3600);
 
-/// The meters of all tokens. Cheap to clone.
+/// The meters of everybody who has a budget. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct TokenMeters {
-    meters: Arc<Mutex<HashMap<TokenId, Meter>>>,
+pub struct Meters {
+    meters: Arc<Mutex<HashMap<Owner, Meter>>>,
 }
 
 #[derive(Default)]
@@ -40,19 +41,11 @@ struct Spending {
     reserved: i64,
 }
 
-/// Why a token may not make a call now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OverLimit {
-    /// Its requests of this minute are used up.
-    Rate {
-        /// Until the oldest of them is a minute old.
-        retry_after: Duration,
-    },
-    /// Its quota has no room for the reservation.
-    Quota {
-        /// Until the quota starts anew, if it does.
-        resets_in: Option<Duration>,
-    },
+/// A token's requests of this minute are used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OverRate {
+    /// Until the oldest of them is a minute old.
+    pub retry_after: Duration,
 }
 
 /// The state of a token's requests per minute, for `x-ratelimit-*` headers.
@@ -73,83 +66,102 @@ impl RateState {
     }
 }
 
-impl TokenMeters {
-    /// Takes over what the database says was spent.
-    pub fn restore(&self, spent: impl IntoIterator<Item = (TokenId, UnixMs, QuotaUnit, i64)>) {
+/// Why a budget has no room for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoRoom {
+    /// Whether all of it is spent, so that no other call fits either.
+    pub used_up: bool,
+    /// When it starts anew, if it does.
+    pub resets_at: Option<UnixMs>,
+}
+
+impl Meters {
+    /// Takes over what the database says was spent. What was settled here meanwhile is in it, or counts if it is more.
+    pub fn restore(&self, spent: impl IntoIterator<Item = (Owner, UnixMs, QuotaUnit, i64)>) {
         let mut meters = self.lock();
-        for (token, period, unit, amount) in spent {
-            meters.entry(token).or_default().spent.entry((period, unit)).or_default().settled = amount;
+        for (owner, period, unit, amount) in spent {
+            let spending = meters.entry(owner).or_default().spent.entry((period, unit)).or_default();
+            spending.settled = spending.settled.max(amount);
         }
     }
 
+    /// What was spent of a budget in the period that `now` lies in, reservations aside.
+    pub fn spent(&self, owner: Owner, quota: Quota, now: UnixMs, zone: &jiff::tz::TimeZone) -> i64 {
+        let key = (quota.reset.period_start(now, zone), quota.unit);
+        let meters = self.lock();
+        meters.get(&owner).and_then(|meter| meter.spent.get(&key)).map_or(0, |spending| spending.settled)
+    }
+
+    /// Adds what a call turned out to cost after it was settled.
+    pub fn charge(&self, charge: &Charge) {
+        let mut meters = self.lock();
+        let spent = &mut meters.entry(charge.owner).or_default().spent;
+        let spending = spent.entry((charge.period, charge.unit)).or_default();
+        spending.settled = spending.settled.saturating_add(charge.amount);
+    }
+
     /// Counts a request against the token's rate, or refuses it.
-    pub fn count_request(&self, token: &Token, now: UnixMs) -> Result<Option<RateState>, OverLimit> {
+    pub fn count_request(&self, token: &Token, now: UnixMs) -> Result<Option<RateState>, OverRate> {
         let Some(limit) = token.requests_per_minute else { return Ok(None) };
         let mut meters = self.lock();
-        let recent = &mut meters.entry(token.id).or_default().recent;
+        let recent = &mut meters.entry(Owner::Token(token.id)).or_default().recent;
         while recent.front().is_some_and(|&oldest| now.since(oldest) >= MINUTE) {
             recent.pop_front();
         }
         if recent.len() >= limit as usize {
             let oldest = recent.front().copied().unwrap_or(now);
-            return Err(OverLimit::Rate { retry_after: MINUTE.saturating_sub(now.since(oldest)) });
+            return Err(OverRate { retry_after: MINUTE.saturating_sub(now.since(oldest)) });
         }
         recent.push_back(now);
         let remaining = limit - recent.len() as u32;
         Ok(Some(RateState { limit, remaining, reset: MINUTE }))
     }
 
-    /// Reserves `amount` (in the quota's unit) of a token's quota, or refuses the call. The reservation is given back
-    /// when it is dropped, unless it was settled.
+    /// Reserves `amount` (in the budget's unit) of a budget, or refuses the call. The reservation is given back
+    /// when it is dropped, unless it was settled. A budget that only warns has room for everything.
     pub fn reserve(
         &self,
-        token: &Token,
+        owner: Owner,
         quota: Quota,
         amount: i64,
         now: UnixMs,
         zone: &jiff::tz::TimeZone,
-    ) -> Result<Reservation, OverLimit> {
+    ) -> Result<Reservation, NoRoom> {
         let period = quota.reset.period_start(now, zone);
         let mut meters = self.lock();
-        let spent = &mut meters.entry(token.id).or_default().spent;
+        let spent = &mut meters.entry(owner).or_default().spent;
         spent.retain(|(start, _), spending| {
             *start == UnixMs(0) || now.since(*start) < LONGEST_PERIOD || spending.reserved > 0
         });
         let spending = spent.entry((period, quota.unit)).or_default();
         let taken = spending.settled.saturating_add(spending.reserved);
-        if taken >= quota.limit || taken.saturating_add(amount) > quota.limit {
-            let resets_in = quota.reset.period_end(now, zone).map(|end| end.since(now));
-            return Err(OverLimit::Quota { resets_in });
+        if quota.stops() && (taken >= quota.limit || taken.saturating_add(amount) > quota.limit) {
+            let used_up = spending.settled >= quota.limit;
+            return Err(NoRoom { used_up, resets_at: quota.reset.period_end(now, zone) });
         }
-        spending.reserved += amount;
-        Ok(Reservation {
-            meters: self.clone(),
-            token: token.id,
-            period,
-            unit: quota.unit,
-            amount,
-            open: true,
-        })
+        spending.reserved = spending.reserved.saturating_add(amount);
+        Ok(Reservation { meters: self.clone(), owner, period, unit: quota.unit, amount, open: true })
     }
 
-    /// Forgets what a token spent (an operator's reset), reservations aside.
-    pub fn reset(&self, token: TokenId) {
-        if let Some(meter) = self.lock().get_mut(&token) {
+    /// Forgets what was spent, reservations aside: an operator has it begin anew, or the budget counts something else.
+    pub fn reset(&self, owner: Owner) {
+        if let Some(meter) = self.lock().get_mut(&owner) {
             for spending in meter.spent.values_mut() {
                 spending.settled = 0;
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TokenId, Meter>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Owner, Meter>> {
         self.meters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Room in a token's quota, held for one call.
+/// Room in a budget, held for one call.
 pub struct Reservation {
-    meters: TokenMeters,
-    token: TokenId,
+    meters: Meters,
+    /// Whose budget it is.
+    pub owner: Owner,
     /// The period that it belongs to.
     pub period: UnixMs,
     /// The unit that it counts.
@@ -168,8 +180,8 @@ impl Reservation {
         if std::mem::take(&mut self.open) {
             let mut meters = self.meters.lock();
             let spending =
-                meters.entry(self.token).or_default().spent.entry((self.period, self.unit)).or_default();
-            spending.reserved -= self.amount;
+                meters.entry(self.owner).or_default().spent.entry((self.period, self.unit)).or_default();
+            spending.reserved = spending.reserved.saturating_sub(self.amount);
             spending.settled = spending.settled.saturating_add(actual);
         }
     }
@@ -184,9 +196,13 @@ impl Drop for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::token::{ClientProfile, QuotaReset};
+    use crate::model::{
+        id::TokenId,
+        token::{AtLimit, ClientProfile, QuotaReset},
+    };
 
     const NOW: UnixMs = UnixMs(1_800_000_000_000);
+    const OWNER: Owner = Owner::Token(TokenId(1));
 
     fn token(requests_per_minute: Option<u32>) -> Token {
         Token {
@@ -208,14 +224,14 @@ mod tests {
     }
 
     fn quota(limit: i64, reset: QuotaReset) -> Quota {
-        Quota { unit: QuotaUnit::Requests, limit, reset }
+        Quota::new(QuotaUnit::Requests, limit, reset)
     }
 
     #[test]
     fn parallel_reservations_never_exceed_a_quota_and_a_dropped_one_gives_its_room_back() {
-        let meters = TokenMeters::default();
+        let meters = Meters::default();
         let utc = jiff::tz::TimeZone::UTC;
-        let reserve = || meters.reserve(&token(None), quota(10, QuotaReset::Never), 1, NOW, &utc);
+        let reserve = || meters.reserve(OWNER, quota(10, QuotaReset::Never), 1, NOW, &utc);
         let mut held: Vec<_> = (0..200).filter_map(|_| reserve().ok()).collect();
         assert_eq!(held.len(), 10);
         held.pop().unwrap().settle(1);
@@ -226,23 +242,22 @@ mod tests {
 
     #[test]
     fn a_daily_quota_starts_anew_at_midnight_and_the_refusal_says_when() {
-        let meters = TokenMeters::default();
+        let meters = Meters::default();
         let utc = jiff::tz::TimeZone::UTC;
         let daily = quota(1, QuotaReset::Day);
-        meters.reserve(&token(None), daily, 1, NOW, &utc).unwrap().settle(1);
-        let Err(OverLimit::Quota { resets_in: Some(wait) }) =
-            meters.reserve(&token(None), daily, 1, NOW, &utc)
+        meters.reserve(OWNER, daily, 1, NOW, &utc).unwrap().settle(1);
+        let Err(NoRoom { used_up: true, resets_at: Some(end) }) = meters.reserve(OWNER, daily, 1, NOW, &utc)
         else {
             panic!("the quota is used up")
         };
-        assert!(meters.reserve(&token(None), daily, 1, NOW + wait, &utc).is_ok());
+        assert!(meters.reserve(OWNER, daily, 1, end, &utc).is_ok());
     }
 
     #[test]
     fn a_quota_that_is_made_daily_for_a_while_still_knows_what_was_spent_this_month() {
-        let meters = TokenMeters::default();
+        let meters = Meters::default();
         let utc = jiff::tz::TimeZone::UTC;
-        let reserve = |reset| meters.reserve(&token(None), quota(1, reset), 1, NOW, &utc);
+        let reserve = |reset| meters.reserve(OWNER, quota(1, reset), 1, NOW, &utc);
         reserve(QuotaReset::Month).unwrap().settle(1);
         reserve(QuotaReset::Day).unwrap().settle(1);
         assert!(reserve(QuotaReset::Month).is_err());
@@ -250,21 +265,58 @@ mod tests {
 
     #[test]
     fn spending_from_before_a_restart_counts() {
-        let meters = TokenMeters::default();
-        meters.restore([(TokenId(1), UnixMs(0), QuotaUnit::Requests, 10)]);
-        let refused =
-            meters.reserve(&token(None), quota(10, QuotaReset::Never), 1, NOW, &jiff::tz::TimeZone::UTC);
+        let meters = Meters::default();
+        meters.restore([(OWNER, UnixMs(0), QuotaUnit::Requests, 10)]);
+        let refused = meters.reserve(OWNER, quota(10, QuotaReset::Never), 1, NOW, &jiff::tz::TimeZone::UTC);
         assert!(refused.is_err());
     }
 
     #[test]
+    fn what_is_only_reserved_is_not_used_up_and_a_budget_that_warns_has_room_for_everything() {
+        let meters = Meters::default();
+        let utc = jiff::tz::TimeZone::UTC;
+        let stops = quota(10, QuotaReset::Hour);
+        let held = meters.reserve(OWNER, stops, 8, NOW, &utc).ok();
+        let refused = meters.reserve(OWNER, stops, 8, NOW, &utc).err().unwrap();
+        assert!(!refused.used_up && refused.resets_at.is_some_and(|end| end > NOW));
+        let warns = Quota { at_limit: AtLimit::Warn, ..stops };
+        meters.reserve(OWNER, warns, 500, NOW, &utc).ok().unwrap().settle(500);
+        drop(held);
+        assert_eq!(meters.spent(OWNER, stops, NOW, &utc), 500);
+        assert!(meters.reserve(OWNER, stops, 0, NOW, &utc).is_err_and(|refused| refused.used_up));
+        assert!(meters.reserve(OWNER, warns, 1, NOW, &utc).is_ok());
+    }
+
+    #[test]
+    fn a_hundred_calls_at_once_settle_within_the_budget_if_none_costs_more_than_it_reserved() {
+        let meters = Meters::default();
+        let utc = jiff::tz::TimeZone::UTC;
+        let budget = Quota::new(QuotaUnit::Dollars, 1_000_000, QuotaReset::Month);
+        let calls: Vec<_> = (0..100)
+            .map(|_| {
+                let meters = meters.clone();
+                let utc = utc.clone();
+                std::thread::spawn(move || {
+                    if let Ok(mut held) = meters.reserve(OWNER, budget, 30_000, NOW, &utc) {
+                        std::thread::yield_now();
+                        held.settle(29_999);
+                    }
+                })
+            })
+            .collect();
+        calls.into_iter().for_each(|call| call.join().unwrap());
+        let spent = meters.spent(OWNER, budget, NOW, &utc);
+        assert!((33 * 29_999..=1_000_000).contains(&spent), "{spent}");
+    }
+
+    #[test]
     fn requests_per_minute_are_counted_over_any_sixty_seconds() {
-        let meters = TokenMeters::default();
+        let meters = Meters::default();
         let token = token(Some(2));
         assert!(meters.count_request(&token, NOW).is_ok());
         assert!(meters.count_request(&token, NOW + Duration::from_secs(30)).is_ok());
         let refused = meters.count_request(&token, NOW + Duration::from_secs(45)).unwrap_err();
-        assert_eq!(refused, OverLimit::Rate { retry_after: Duration::from_secs(15) });
+        assert_eq!(refused, OverRate { retry_after: Duration::from_secs(15) });
         assert!(meters.count_request(&token, NOW + Duration::from_secs(60)).is_ok());
     }
 }

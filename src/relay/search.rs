@@ -14,14 +14,18 @@ use super::{
 use crate::{
     dispatch::Granted,
     model::{
+        budget::Owner,
+        catalog::ChannelEntry,
+        id::ChannelId,
         time::UnixMs,
+        token::ClientProfile,
         usage::{OutcomeClass, WaitReason},
     },
     scheduler::{
         desk::{self, Refusal},
         limit::Cost,
         pool::{Fault, Tried, Why},
-        rest::Report,
+        rest::{Report, RestScope},
     },
     upstream::outcome::Outcome,
 };
@@ -32,6 +36,12 @@ const GONE_REST: Duration = Duration::from_secs(3600);
 /// When to come back if nobody can tell: a line that is full moves within seconds.
 const SOON: Duration = Duration::from_secs(5);
 
+/// A budget that does not start anew earlier never does.
+const A_YEAR: Duration = Duration::from_secs(366 * 86_400);
+
+/// If a call has used its time up at a candidate that did not answer, another one has so long.
+const AFTER_A_HANG: Duration = Duration::from_secs(30);
+
 /// What the attempts of a call came to.
 #[derive(Default)]
 struct Failures {
@@ -40,6 +50,12 @@ struct Failures {
     gone: usize,
     /// When the first of the limits that were met opens again, on the steady clock.
     limited_until: Option<UnixMs>,
+    /// The channels that did not answer in time.
+    hung: Vec<ChannelId>,
+    /// When to come back after a budget had no room for the call at the last candidate, if anybody knows.
+    over_budget: Option<Option<Duration>>,
+    /// The channels of which a key said that there is no such model.
+    gone_at: Vec<ChannelId>,
 }
 
 impl Relay {
@@ -83,19 +99,31 @@ impl Relay {
                 // A key that came while the call waited.
                 return Err(Ending::NoChannel { retry_after: None });
             }
-            if failures.attempts > 0 && !dispatch.spend_retry(&permit) {
-                return Err(failures.ending(job, None, dispatch.now().steady));
-            }
             let newest = self.parts.catalog.load();
             let known = job
                 .find_target(&newest, permit.taken())
                 .or_else(|| job.find_target(&job.catalog, permit.taken()));
             // Whatever was changed meanwhile took its route away.
             let Some(target) = known else { return Err(Ending::NoChannel { retry_after: None }) };
+            match self.reserve_budgets(job, &target) {
+                Ok(held) => ticket.holds(held),
+                Err(over) => {
+                    let now = dispatch.now().wall;
+                    let resets_in = over.full.resets_at.map(|end| end.since(now));
+                    // What is only reserved may come back with the next answer.
+                    failures.over_budget = Some(if over.full.used_up { resets_in } else { Some(SOON) });
+                    permit.withhold(matches!(over.owner, Owner::Channel(_)), &mut call.tried);
+                    continue;
+                }
+            }
+            if failures.attempts > 0 && !dispatch.spend_retry(&permit) {
+                return Err(failures.ending(job, None, dispatch.now().steady));
+            }
             let mut source = Source { target, permit };
             failures.attempts += 1;
             let began = Instant::now();
-            match self.attempt(job, &mut source, ticket).await {
+            let patience = self.patience(job, &source, &failures);
+            match self.attempt(job, &mut source, ticket, patience).await {
                 Ok(found) => return Ok((found, source)),
                 Err(Failure::Refused { ending, .. }) => {
                     // The key did its part.
@@ -112,9 +140,18 @@ impl Relay {
                         ..call
                     };
                 }
-                Err(Failure::Elsewhere { outcome, status, timeout }) => {
-                    let rested = source.permit.fail(&fault_of(&outcome, status), &mut call.tried);
+                Err(Failure::Elsewhere { mut outcome, status, timeout }) => {
+                    let channel = source.target.route.channel.clone();
+                    failures.look_at(&mut outcome, status, &channel);
+                    let hung = timeout && outcome.scope != RestScope::Request;
+                    let rested = source.permit.fail(&fault_of(&outcome, status, hung), &mut call.tried);
                     let now = dispatch.now().steady;
+                    if hung {
+                        if failures.hung.is_empty() {
+                            job.deadline = job.deadline.max(Instant::now() + AFTER_A_HANG);
+                        }
+                        failures.hung.push(channel.channel.id);
+                    }
                     if let Some((scope, until)) = rested.as_ref().filter(|(_, until)| *until > now) {
                         tracing::info!(
                             ?scope, class = %outcome.class, status,
@@ -125,9 +162,21 @@ impl Relay {
                     failures.note(rested.map(|(_, until)| until), &outcome, status, timeout);
                 }
             }
-            // The deadline in line bounds the waiting, not the attempts.
+            // These bound the waiting in line, not the attempts.
             call.deadline = call.deadline + began.elapsed();
+            call.rests_until = call.rests_until + began.elapsed();
         }
+    }
+}
+
+impl Relay {
+    /// How long a candidate may take until its first content, where that is less than usual: one that has just left a call
+    /// without an answer is not given that long again by OpenClaw, which has other models to go to, nor by a trial.
+    fn patience(&self, job: &Job, source: &Source, failures: &Failures) -> Option<Duration> {
+        let taken = source.permit.taken();
+        let hung = taken.hangs > 0 || failures.hung.contains(&taken.channel);
+        let in_a_hurry = taken.trial || job.profile == ClientProfile::OpenClaw;
+        (hung && in_a_hurry).then(|| self.parts.dispatch.patience(taken))
     }
 }
 
@@ -147,14 +196,20 @@ fn reason(why: Why) -> Option<WaitReason> {
     }
 }
 
-/// What the pool is told of a bad answer.
-pub(super) fn fault_of(outcome: &Outcome, status: Option<u16>) -> Fault {
+/// What the pool is told of a bad answer; `hung` says that none came in time.
+pub(super) fn fault_of(outcome: &Outcome, status: Option<u16>, hung: bool) -> Fault {
     let gone = outcome.permanent && outcome.class == OutcomeClass::ModelUnavailable;
     let asked = outcome.rest_for.or(gone.then_some(GONE_REST));
     let told = outcome.told.as_ref();
     let limit = told.and_then(|told| told.limit.as_ref());
     Fault {
-        report: Report { class: outcome.class, asked, status, detail: outcome.detail.clone() },
+        report: Report {
+            class: outcome.class,
+            asked,
+            counted: false,
+            status,
+            detail: outcome.detail.clone(),
+        },
         scope: outcome.scope,
         models: told.map(|told| told.models.clone()).unwrap_or_default(),
         period: outcome.period,
@@ -162,10 +217,27 @@ pub(super) fn fault_of(outcome: &Outcome, status: Option<u16>) -> Fault {
         allowed: limit.and_then(|limit| limit.max),
         window: limit.and_then(|limit| limit.window.clone()),
         pace: told.is_some_and(|told| told.pace),
+        hung,
     }
 }
 
 impl Failures {
+    /// Of several keys only one may not have the model, so the first that says so speaks for itself.
+    fn look_at(&mut self, outcome: &mut Outcome, status: Option<u16>, channel: &ChannelEntry) {
+        let is_bare = outcome.class == OutcomeClass::ModelUnavailable
+            && outcome.scope == RestScope::ChannelModel
+            && outcome.told.is_none()
+            && matches!(status, Some(404 | 405));
+        let id = channel.channel.id;
+        if !is_bare || self.gone_at.contains(&id) {
+            return;
+        }
+        self.gone_at.push(id);
+        if channel.keys.iter().filter(|key| key.enabled).count() > 1 {
+            outcome.scope = RestScope::KeyModel;
+        }
+    }
+
     fn note(&mut self, until: Option<UnixMs>, outcome: &Outcome, status: Option<u16>, timeout: bool) {
         self.timeouts += usize::from(timeout);
         match outcome.class {
@@ -184,18 +256,23 @@ impl Failures {
         if let Some(until) = self.limited_until {
             return Ending::PoolExhausted { retry_after: predicted.unwrap_or(until.since(now)) };
         }
+        if let (0, Some(known)) = (self.attempts, self.over_budget) {
+            return match predicted.or(known).filter(|after| *after < A_YEAR) {
+                Some(retry_after) => Ending::PoolExhausted { retry_after },
+                // Nobody knows when an operator raises it.
+                None => Ending::NoChannel { retry_after: None },
+            };
+        }
         match self.attempts {
             0 => match refusal.map_or(Why::Nobody, |refusal| refusal.why) {
                 Why::Limit | Why::Busy | Why::Rest(OutcomeClass::RateLimited) => {
                     Ending::PoolExhausted { retry_after: predicted.unwrap_or(SOON) }
                 }
-                Why::TooLarge => Ending::Refused {
-                    status: 413,
-                    message: "The request takes more tokens than any key for this model may use at a time."
-                        .into(),
-                    param: None,
-                    code: Some("request_too_large".into()),
+                Why::Rest(OutcomeClass::BudgetReached) => match predicted.filter(|after| *after < A_YEAR) {
+                    Some(retry_after) => Ending::PoolExhausted { retry_after },
+                    None => Ending::NoChannel { retry_after: None },
                 },
+                Why::TooLarge => Ending::OverKeyLimits,
                 Why::Rest(_) | Why::Tried | Why::Spent | Why::Nobody => {
                     Ending::NoChannel { retry_after: predicted }
                 }

@@ -20,7 +20,7 @@ use super::{
     job::{Job, Source},
     kept::Keep,
     search::fault_of,
-    ticket::Ticket,
+    ticket::{Ticket, Used},
 };
 use crate::{
     dispatch::Permit,
@@ -35,12 +35,18 @@ use crate::{
         sse::{DONE_FRAME, Event, KEEP_ALIVE_FRAME},
     },
     provider::Provider,
-    scheduler::{pool::Tried, rest::RestScope},
+    scheduler::{
+        pool::{Plan, Tried},
+        rest::RestScope,
+    },
     upstream::outcome::classify_in_band,
 };
 
 /// How long a stream may go on after its finish reason: a usage chunk and `[DONE]` follow at once, or never.
 const AFTER_FINISH: Duration = Duration::from_secs(5);
+
+/// What broke an answer off rests for so long if somebody else can take the call that its client then sends again.
+const AFTER_BREAKING_OFF: Duration = Duration::from_secs(10);
 
 /// The longest answer, however lively it is.
 pub(super) const LONGEST_ANSWER: Duration = Duration::from_secs(2 * 3600);
@@ -52,6 +58,8 @@ struct Live {
     beginning: Box<Beginning>,
     /// Given back when the stream ends or is dropped.
     permit: Option<Permit>,
+    /// Who could answer the call, if its client is one that asks again when an answer breaks off.
+    plan: Option<Arc<Plan>>,
     prompt_tokens: u64,
     /// What was asked for in the endpoint's own units, if it has any.
     units: Option<Box<Units>>,
@@ -144,12 +152,17 @@ pub(super) fn events_after_waiting(
     .boxed()
 }
 
-/// A sign of life. OpenClaw's watchdog does not count comments, so it gets a chunk without choices, or Anthropic's ping.
+/// A sign of life. OpenClaw's watchdog does not count comments, so it gets a chunk without choices (and without an id: the first
+/// one that it sees is the answer's to it), Anthropic's ping, or an event of a type that says no more than that; OpenAI's own
+/// servers send that one in long answers.
 fn keepalive(profile: ClientProfile, dialect: Dialect) -> Bytes {
     match (profile, dialect) {
         (ClientProfile::OpenClaw, Dialect::Chat | Dialect::Completion) => Bytes::from_static(
-            b"data: {\"id\":\"keep-alive\",\"object\":\"chat.completion.chunk\",\"created\":0,\"model\":\"\",\"choices\":[]}\n\n",
+            b"data: {\"id\":\"\",\"object\":\"chat.completion.chunk\",\"created\":0,\"model\":\"\",\"choices\":[]}\n\n",
         ),
+        (ClientProfile::OpenClaw, Dialect::Response) => {
+            Bytes::from_static(b"event: keepalive\ndata: {\"type\":\"keepalive\"}\n\n")
+        }
         (ClientProfile::OpenClaw, Dialect::Message) => {
             Bytes::from_static(b"event: ping\ndata: {\"type\":\"ping\"}\n\n")
         }
@@ -217,7 +230,8 @@ impl Live {
             keep: relay.keep(&job, &target).map(Box::new),
             last,
             dialect: shape.dialect,
-            profile: job.token.profile,
+            profile: job.profile,
+            plan: (job.profile == ClientProfile::OpenClaw).then(|| job.call.plan.clone()),
             permit: Some(permit),
             beginning,
             ticket,
@@ -281,11 +295,15 @@ impl Live {
                 self.book();
                 self.ticket.blame_model(Some(ModelFault::Failed));
                 self.ticket.end_attempt(OutcomeClass::HostError, None, detail);
+                let mut another = false;
                 if let Some(permit) = self.permit.take() {
-                    let fault = fault_of(&host_error(RestScope::KeyModel, detail), None);
-                    permit.fail(&fault, &mut Tried::default());
+                    another = self.plan.take().is_some_and(|plan| permit.another_could_take(&plan));
+                    let mut outcome = host_error(RestScope::KeyModel, detail);
+                    // The call comes again at once, and must not meet the same fault.
+                    outcome.rest_for = another.then_some(AFTER_BREAKING_OFF);
+                    permit.fail(&fault_of(&outcome, None, false), &mut Tried::default());
                 }
-                Some(error_event(&mut self.ticket, &Ending::Interrupted, profile, dialect).await)
+                Some(error_event(&mut self.ticket, &Ending::Interrupted { another }, profile, dialect).await)
             }
         }
     }
@@ -390,11 +408,13 @@ impl Live {
 
     fn book(&mut self) {
         let reader = &self.beginning.reader;
-        let usage = self.beginning.usage.or(reader.usage());
-        self.ticket.book(usage, self.prompt_tokens, reader.output_estimate());
-        if let Some(asked) = &self.units {
-            self.ticket.book_units(asked.as_ref().clone().completed(reader.units()));
-        }
+        self.ticket.book(Used {
+            tokens: self.beginning.usage.or(reader.usage()),
+            prompt_estimate: self.prompt_tokens,
+            output_estimate: reader.output_estimate(),
+            units: self.units.as_ref().map(|asked| asked.as_ref().clone().completed(reader.units())),
+            cost_micros: self.beginning.cost_micros.or(reader.cost_micros()),
+        });
         if let (Some(permit), Some(used)) = (&mut self.permit, self.ticket.used()) {
             permit.used(used);
         }

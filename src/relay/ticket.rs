@@ -2,17 +2,28 @@
 //!
 //! A ticket that is dropped before it was closed writes its row all the same: the client has left.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue};
 use tokio::time::Instant;
 
-use super::{Call, ending::Ending, job::Target, quota::Reservation, recorder::Recorder, response_cache};
+use super::{
+    Call,
+    ending::Ending,
+    in_flight::{Arrival, CallsInFlight, Place},
+    job::Target,
+    quota::Reservation,
+    recorder::Recorder,
+    response_cache,
+};
 use crate::{
     model::{
+        budget::Charge,
         catalog::Catalog,
-        channel::Price,
+        channel::ChannelModel,
+        endpoint::Unit,
         id::RequestId,
+        price::ListPrice,
         time::{Clock, UnixMs},
         token::QuotaUnit,
         usage::{
@@ -32,24 +43,52 @@ const CLIENT_CLOSED_STATUS: u16 = 499;
 pub(super) struct Ticket {
     recorder: Recorder,
     clock: Clock,
+    in_flight: CallsInFlight,
+    /// Its place among the calls under way.
+    place: Option<Place>,
     record: Option<UsageRecord>,
     arrived: Instant,
     request_id: RequestId,
     endpoint: Endpoint,
     reservation: Option<Reservation>,
+    /// Room in the budgets of the key and the channel of the present attempt.
+    held: Vec<Reservation>,
     /// The attempt that is under way.
     open: Option<OpenAttempt>,
     /// Since when the call has been waiting in line, if it is.
     waiting_since: Option<Instant>,
     /// How long it waited for the next attempt, and what for.
     wait: Option<(Duration, WaitReason)>,
-    price: Option<Price>,
+    /// How long it waited in line and for upstreams altogether.
+    elsewhere: Duration,
+    /// What is known of the model that is asked.
+    model: Option<Arc<ChannelModel>>,
+    /// What it costs by the list, if that is known.
+    list: Option<Arc<ListPrice>>,
+    /// Whether it is known to cost nothing there.
+    free: bool,
+    /// Whether it is known what the call costs, by the channel's prices or from the upstream.
+    cost_known: bool,
     /// Whether content of an answer has been found.
     answered: bool,
     /// The client's fields that the present attempt leaves out.
     dropped: Vec<String>,
     /// What the upstream says of its cache of answers.
     cache_told: response_cache::Headers,
+}
+
+/// What an answer took, as far as it says.
+#[derive(Default)]
+pub(super) struct Used {
+    /// The tokens that it reports.
+    pub tokens: Option<TokenCounts>,
+    /// Our estimates of both sides, for what reports none.
+    pub prompt_estimate: u64,
+    pub output_estimate: u64,
+    /// What was used beside tokens.
+    pub units: Option<Units>,
+    /// The cost that it reports.
+    pub cost_micros: Option<i64>,
 }
 
 struct OpenAttempt {
@@ -59,7 +98,7 @@ struct OpenAttempt {
 
 impl Ticket {
     /// Opens the books of a call.
-    pub fn open(recorder: Recorder, clock: Clock, call: &Call) -> Self {
+    pub fn open(recorder: Recorder, clock: Clock, in_flight: CallsInFlight, call: &Call) -> Self {
         let record = UsageRecord {
             request_id: call.request_id,
             at: call.at,
@@ -80,26 +119,36 @@ impl Ticket {
             estimated: false,
             units: None,
             cost_micros: 0,
+            saved_micros: 0,
             client_address: call.client_address.to_string(),
             client_kind: call.client_kind.clone(),
+            client_version: call.client_version.clone(),
             trace_id: call.trace_id.clone(),
             quota_unit: None,
             quota_charge: 0,
             quota_period: UnixMs(0),
+            charges: Vec::new(),
             attempts: Vec::new(),
         };
         Self {
             recorder,
             clock,
+            in_flight,
+            place: None,
             record: Some(record),
             arrived: call.arrived,
             request_id: call.request_id,
             endpoint: call.endpoint,
             reservation: None,
+            held: Vec::new(),
             open: None,
             waiting_since: None,
             wait: None,
-            price: None,
+            elsewhere: Duration::ZERO,
+            model: None,
+            list: None,
+            free: false,
+            cost_known: false,
             answered: false,
             dropped: Vec::new(),
             cache_told: Vec::new(),
@@ -120,6 +169,15 @@ impl Ticket {
         if let Some(record) = &mut self.record {
             record.asked_model = model.chars().take(200).collect();
             record.stream = stream;
+            self.place = Some(self.in_flight.enter(Arrival {
+                request_id: self.request_id,
+                token: record.token_id,
+                endpoint: self.endpoint,
+                model: record.asked_model.clone(),
+                stream,
+                at: record.at,
+                arrived: self.arrived,
+            }));
         }
     }
 
@@ -128,14 +186,26 @@ impl Ticket {
         self.reservation = Some(reservation);
     }
 
+    /// Takes the room in the budgets of the key and the channel that the next attempt goes to; it is settled when the ticket is
+    /// closed, unless the call goes elsewhere.
+    pub fn holds(&mut self, held: Vec<Reservation>) {
+        self.held = held;
+    }
+
     /// Notes that the call asks for a candidate, and may have to wait for it.
     pub fn waits(&mut self) {
+        self.held.clear();
         self.waiting_since = Some(Instant::now());
+        // One that has just come is listed as waiting anyway.
+        if let Some(place) = self.place.as_ref().filter(|_| self.elsewhere > Duration::ZERO) {
+            place.waits();
+        }
     }
 
     /// Notes that the waiting is over, and what it was for, if there was any; says how long it took.
     pub fn waited(&mut self, reason: Option<WaitReason>) -> Duration {
         let waited = self.waiting_since.take().map(|since| since.elapsed()).unwrap_or_default();
+        self.elsewhere += waited;
         self.wait = reason.map(|reason| (waited, reason));
         if let Some(record) = &mut self.record {
             record.queue_ms = record.queue_ms.saturating_add(ms(waited));
@@ -147,7 +217,12 @@ impl Ticket {
     pub fn begin_attempt(&mut self, target: &Target) {
         let started = Instant::now();
         let wait = self.wait.take();
-        self.price = target.route.model.price;
+        if let Some(place) = &self.place {
+            place.sent(target.key.channel_id, target.key.id);
+        }
+        self.model = Some(target.route.model.clone());
+        self.list.clone_from(&target.route.list);
+        self.free = target.route.free;
         self.open = Some(OpenAttempt {
             attempt: Attempt {
                 channel_id: target.key.channel_id,
@@ -190,6 +265,9 @@ impl Ticket {
     /// Notes the first real content of the attempt that is under way.
     pub fn first_content(&mut self, status: u16) {
         self.answered = true;
+        if let Some(place) = &self.place {
+            place.answers();
+        }
         let now = Instant::now();
         if let Some(open) = &mut self.open {
             open.attempt.first_byte_ms = Some(ms(now - open.started));
@@ -210,7 +288,9 @@ impl Ticket {
     /// Ends the attempt that is under way.
     pub fn end_attempt(&mut self, class: OutcomeClass, status: Option<u16>, detail: &str) {
         let Some(OpenAttempt { mut attempt, started }) = self.open.take() else { return };
-        attempt.duration_ms = ms(started.elapsed());
+        let took = started.elapsed();
+        self.elsewhere += took;
+        attempt.duration_ms = ms(took);
         attempt.status = status.or(attempt.status);
         attempt.class = class;
         attempt.detail = detail.chars().take(MAX_DETAIL_CHARS).collect();
@@ -223,27 +303,44 @@ impl Ticket {
         }
     }
 
-    /// Books the usage of an answer: the upstream's, else our estimate of both sides.
-    pub fn book(&mut self, usage: Option<TokenCounts>, prompt_estimate: u64, output_estimate: u64) {
+    /// Books what an answer took. What it costs is known by the channel's prices, else from the upstream.
+    pub fn book(&mut self, used: Used) {
         // An answer out of a cache took nothing, whatever its usage says or does not say.
-        let usage =
-            if response_cache::is_hit(&self.cache_told) { Some(TokenCounts::default()) } else { usage };
+        let is_hit = response_cache::is_hit(&self.cache_told);
         let Some(record) = &mut self.record else { return };
-        record.estimated = usage.is_none();
-        record.tokens = usage.unwrap_or(TokenCounts {
-            prompt: prompt_estimate,
-            completion: output_estimate,
+        let tokens = if is_hit { Some(TokenCounts::default()) } else { used.tokens };
+        record.estimated = tokens.is_none();
+        record.tokens = tokens.unwrap_or(TokenCounts {
+            prompt: used.prompt_estimate,
+            completion: used.output_estimate,
             ..TokenCounts::default()
         });
-        let TokenCounts { prompt, cached, completion, .. } = record.tokens;
-        record.cost_micros = self.price.map_or(0, |price| price.cost_micros(prompt, cached, completion));
-    }
-
-    /// Books what was used beside tokens.
-    pub fn book_units(&mut self, units: Units) {
-        if let Some(record) = &mut self.record {
+        let model = self.model.as_deref();
+        if let Some(mut units) = used.units {
+            // Many vendors of rankings count no searches, so a guess of them is only good for their price.
+            let has_price = || model.is_some_and(|model| model.is_priced_by(Unit::Searches));
+            if units.searches > 0 && units.estimated && !has_price() {
+                units.searches = 0;
+            }
             record.units = (!units.is_empty()).then(|| Box::new(units));
         }
+        let own = || model.and_then(|model| model.cost_micros(&record.tokens, record.units.as_deref()));
+        let cost_micros = if is_hit { Some(0) } else { own().or(used.cost_micros) };
+        self.cost_known = cost_micros.is_some();
+        record.cost_micros = cost_micros.unwrap_or(0);
+        // What nobody knows the cost of has saved nothing that anybody knows of.
+        record.saved_micros = match &self.list {
+            Some(list) if self.cost_known || self.free => {
+                let listed = list.cost_micros(&record.tokens, record.units.as_deref()).unwrap_or(0);
+                (listed - record.cost_micros).max(0)
+            }
+            _ => 0,
+        };
+    }
+
+    /// The call, if it was booked and nobody knows what it costs.
+    pub fn unpriced(&self) -> Option<RequestId> {
+        (!self.cost_known).then_some(self.request_id)
     }
 
     /// What the call took of its key's limits, once that is booked.
@@ -275,13 +372,25 @@ impl Ticket {
         record.result = result;
         record.status = status;
         record.error_code = code.map(str::to_owned);
-        record.total_ms = ms(self.arrived.elapsed());
+        let total = self.arrived.elapsed();
+        record.total_ms = ms(total);
+        self.place = None;
+        if result == CallResult::Ok {
+            self.in_flight.took(total.saturating_sub(self.elsewhere), self.clock.now());
+        }
+        let (cost, tokens, answered) = (record.cost_micros, record.tokens, self.answered);
+        let charge = |unit| match unit {
+            QuotaUnit::Dollars => cost,
+            QuotaUnit::Tokens => i64::try_from(tokens.total()).unwrap_or(i64::MAX),
+            QuotaUnit::Requests => i64::from(answered),
+        };
+        for held in &mut self.held {
+            let amount = charge(held.unit);
+            record.charges.push(Charge { owner: held.owner, unit: held.unit, period: held.period, amount });
+            held.settle(amount);
+        }
         if let Some(reservation) = &mut self.reservation {
-            record.quota_charge = match reservation.unit {
-                QuotaUnit::Dollars => record.cost_micros,
-                QuotaUnit::Tokens => i64::try_from(record.tokens.total()).unwrap_or(i64::MAX),
-                QuotaUnit::Requests => i64::from(self.answered),
-            };
+            record.quota_charge = charge(reservation.unit);
             record.quota_unit = Some(reservation.unit);
             record.quota_period = reservation.period;
             reservation.settle(record.quota_charge);

@@ -15,7 +15,10 @@ use tokio::sync::Semaphore;
 
 use crate::{
     model::id::RequestId,
-    protocol::multipart::{self, Part},
+    protocol::{
+        multipart::{self, Part},
+        shape::FormField,
+    },
     upstream::client::FormBody,
 };
 
@@ -24,6 +27,9 @@ const HELD_BYTES: usize = 256 << 10;
 
 /// Files are written and read in pieces of this size. Fifty uploads at a time are to take some megabytes together.
 const PIECE_BYTES: usize = 64 << 10;
+
+/// Texts up to this length can be looked at before they are sent on.
+const SHORT_TEXT_BYTES: usize = 256;
 
 /// How many files are written to or read from at a time. Each takes a thread, and an allocator keeps memory for each thread.
 const DISK_THREADS: usize = 4;
@@ -70,47 +76,63 @@ async fn on_disk<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-/// A form while it is read. It is written anew, with the boundary of ours and without the model's name, for which it keeps the
-/// place.
+/// A field of a form as it came.
+#[derive(Debug)]
+struct Uploaded {
+    part: Part,
+    /// Where its content begins in what is kept, and where it ends.
+    from: u64,
+    to: u64,
+    /// The content itself, if it is a short text.
+    text: Option<Vec<u8>>,
+    /// Whether it is the model's name, which is not kept.
+    is_model: bool,
+}
+
+/// A form while it is read. The contents are kept one after the other; what stands between them is written for each attempt, with
+/// the boundary of ours.
 pub struct Draft {
     folder: UploadFolder,
     id: RequestId,
-    boundary: String,
+    fields: Vec<Uploaded>,
     /// What is not in the file yet.
     held: Vec<u8>,
     file: Option<Arc<File>>,
     length: u64,
-    model_at: Option<u64>,
-    begun: bool,
 }
 
 impl Draft {
     /// An empty form of a call.
     pub fn new(folder: UploadFolder, id: RequestId) -> Self {
-        let boundary = format!("onepool-{:032x}", rand::random::<u128>());
-        Self { folder, id, boundary, held: Vec::new(), file: None, length: 0, model_at: None, begun: false }
+        Self { folder, id, fields: Vec::new(), held: Vec::new(), file: None, length: 0 }
     }
 
-    /// Begins a part; of the model's, only its place is kept.
-    ///
-    /// # Errors
-    /// The disk is full, or cannot be written to.
-    pub async fn begin(&mut self, part: &Part) -> io::Result<()> {
-        let head = multipart::begin(&self.boundary, !self.begun, part);
-        self.begun = true;
-        self.write(head.as_bytes()).await
+    /// Begins a part.
+    pub fn begin(&mut self, part: Part) {
+        let text = part.file_name.is_none().then(Vec::new);
+        let (from, to) = (self.length, self.length);
+        self.fields.push(Uploaded { part, from, to, text, is_model: false });
     }
 
-    /// Keeps this place for the model's name.
+    /// Says that the part that was begun last is the model's name. Its content is not to be written.
     pub fn place_model(&mut self) {
-        self.model_at = Some(self.length);
+        if let Some(field) = self.fields.last_mut() {
+            (field.is_model, field.text) = (true, None);
+        }
     }
 
-    /// Adds content.
+    /// Adds content to the part that was begun last.
     ///
     /// # Errors
-    /// As [`begin`](Self::begin). Dropping the future loses what it should write: drop the draft then.
+    /// The disk is full, or cannot be written to. Dropping the future loses what it should write: drop the draft then.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(field) = self.fields.last_mut() {
+            field.to += bytes.len() as u64;
+            match &mut field.text {
+                Some(text) if text.len() + bytes.len() <= SHORT_TEXT_BYTES => text.extend_from_slice(bytes),
+                other => *other = None,
+            }
+        }
         for piece in bytes.chunks(PIECE_BYTES) {
             self.held.extend_from_slice(piece);
             self.length += piece.len() as u64;
@@ -145,17 +167,14 @@ impl Draft {
     /// The whole form.
     ///
     /// # Errors
-    /// As [`begin`](Self::begin).
+    /// As [`write`](Self::write).
     pub async fn finish(mut self) -> io::Result<Upload> {
-        let end = multipart::end(&self.boundary);
-        self.write(end.as_bytes()).await?;
         if self.file.is_some() {
             self.flush().await?;
         }
         Ok(Upload {
-            boundary: self.boundary,
-            model_at: self.model_at.unwrap_or(self.length),
-            length: self.length,
+            boundary: format!("onepool-{:032x}", rand::random::<u128>()),
+            fields: self.fields,
             held: std::mem::take(&mut self.held).into(),
             file: self.file,
             disk: self.folder.disk,
@@ -167,26 +186,57 @@ impl Draft {
 #[derive(Debug)]
 pub struct Upload {
     boundary: String,
-    /// All of it, if there is no file.
+    fields: Vec<Uploaded>,
+    /// All contents, if there is no file.
     held: Bytes,
     file: Option<Arc<File>>,
     disk: Arc<Semaphore>,
-    /// Without the model's name.
-    length: u64,
-    model_at: u64,
 }
 
 impl Upload {
-    /// The form as a request's body, with this model.
-    pub fn body(&self, model: &str) -> FormBody {
-        let name = Bytes::copy_from_slice(model.as_bytes());
-        let before = self.part(0, self.model_at);
-        let after = self.part(self.model_at, self.length);
-        let name_piece = stream::once(std::future::ready(io::Result::Ok(name.clone())));
+    /// Its fields, in order, as fixes look at them.
+    pub fn fields(&self) -> Vec<FormField> {
+        let field = |(stored, field): (usize, &Uploaded)| FormField {
+            name: field.part.name.clone(),
+            text: field.text.clone().and_then(|text| String::from_utf8(text).ok()),
+            stored: Some(stored),
+            is_file: field.part.file_name.is_some(),
+        };
+        self.fields.iter().enumerate().map(field).collect()
+    }
+
+    /// A request's body with this model and these of its fields, perhaps under other names or with other texts.
+    pub fn body(&self, model: &str, fields: &[FormField]) -> FormBody {
+        let mut pieces: Vec<stream::BoxStream<'static, io::Result<Bytes>>> = Vec::new();
+        let mut length = 0;
+        // What stands between contents, and short texts.
+        let mut text = String::new();
+        for (place, field) in fields.iter().enumerate() {
+            let stored = field.stored.and_then(|stored| self.fields.get(stored));
+            let part = match stored {
+                Some(stored) => Part { name: field.name.clone(), ..stored.part.clone() },
+                None => Part { name: field.name.clone(), file_name: None, content_type: None },
+            };
+            text.push_str(&multipart::begin(&self.boundary, place == 0, &part));
+            match (stored, &field.text) {
+                (Some(stored), _) if stored.is_model => text.push_str(model),
+                (_, Some(short)) => text.push_str(short),
+                (Some(stored), None) => {
+                    let head = std::mem::take(&mut text);
+                    length += head.len() as u64 + (stored.to - stored.from);
+                    pieces.push(stream::once(std::future::ready(Ok(Bytes::from(head)))).boxed());
+                    pieces.push(self.part(stored.from, stored.to));
+                }
+                (None, None) => {}
+            }
+        }
+        text.push_str(&multipart::end(&self.boundary));
+        length += text.len() as u64;
+        pieces.push(stream::once(std::future::ready(Ok(Bytes::from(text)))).boxed());
         FormBody {
             content_type: format!("multipart/form-data; boundary={}", self.boundary),
-            length: self.length + name.len() as u64,
-            pieces: before.chain(name_piece).chain(after).boxed(),
+            length,
+            pieces: stream::iter(pieces).flatten().boxed(),
         }
     }
 
@@ -218,7 +268,7 @@ mod tests {
     use super::*;
 
     async fn sent(upload: &Upload, model: &str) -> Vec<u8> {
-        let body = upload.body(model);
+        let body = upload.body(model, &upload.fields());
         let pieces: Vec<io::Result<Bytes>> = body.pieces.collect().await;
         let bytes: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.unwrap()).collect();
         assert_eq!(bytes.len() as u64, body.length);
@@ -228,10 +278,10 @@ mod tests {
     async fn upload(folder: &UploadFolder, file_bytes: usize) -> io::Result<Upload> {
         let mut draft = Draft::new(folder.clone(), RequestId(uuid::Uuid::from_u128(1)));
         let text = Part { name: "model".into(), file_name: None, content_type: None };
-        draft.begin(&text).await?;
+        draft.begin(text);
         draft.place_model();
         let file = Part { name: "file".into(), file_name: Some("a.mp3".into()), content_type: None };
-        draft.begin(&file).await?;
+        draft.begin(file);
         for _ in 0..file_bytes / 1000 {
             draft.write(&[7; 1000]).await?;
         }

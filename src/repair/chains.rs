@@ -33,6 +33,8 @@ pub async fn rebuild(place: &Place, notes: &mut Notes<'_>) -> StorageResult<()> 
 
 /// Builds the managed chains anew, or tells which of them would change.
 async fn managed(place: &Place, notes: &mut Notes<'_>) -> StorageResult<()> {
+    let _chains = place.catalog.hold_for_chains().await;
+    place.catalog.follow().await?;
     let catalog = place.catalog.load();
     let sources = Sources {
         db: &place.db,

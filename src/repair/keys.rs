@@ -292,7 +292,7 @@ fn is_waiting(place: &Place, entry: &ChannelEntry, key: &Key, model: Option<&str
     let pool = place.dispatch.lock();
     let found = scopes(entry, key, model);
     found.iter().filter_map(|scope| pool.rests().active(scope, now)).any(|rest| {
-        matches!(rest.class, OutcomeClass::Paused | OutcomeClass::RateLimited | OutcomeClass::OutOfCredit)
+        rest.is_held() || matches!(rest.class, OutcomeClass::RateLimited | OutcomeClass::OutOfCredit)
     })
 }
 
@@ -301,7 +301,7 @@ async fn wake(place: &Place, entry: &ChannelEntry, key: &Key, model: Option<&str
     let now = place.dispatch.now().steady;
     let over: Vec<Scope> = {
         let pool = place.dispatch.lock();
-        let is_over = |scope: &Scope| pool.rests().active(scope, now).is_some_and(|rest| !rest.is_pause());
+        let is_over = |scope: &Scope| pool.rests().active(scope, now).is_some_and(|rest| !rest.is_held());
         scopes(entry, key, model).into_iter().filter(is_over).collect()
     };
     end_rests(place, over.iter()).await?;

@@ -7,6 +7,7 @@
 mod chains;
 mod configuration;
 pub mod desk;
+pub mod diagnosis;
 mod keys;
 mod machine;
 mod openclaw;
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     config::Config,
     dispatch::Dispatch,
-    i18n::{Lang, repair::Repair},
+    i18n::{Lang, Messages, repair::Repair},
     jobs::vitals::LifeSigns,
     model::{
         printable::printable,
@@ -33,7 +34,7 @@ use crate::{
     upstream::client::Clients,
 };
 
-pub use openclaw::find as find_openclaw;
+pub use openclaw::is_here as openclaw_is_here;
 // Named in full where the admin API's document names them.
 pub use self::{RepairState as State, RepairStep as Step};
 
@@ -86,6 +87,11 @@ pub struct Told {
 }
 
 impl Told {
+    /// The same with all texts that there are.
+    pub fn with<T: Into<String>>(text: impl Fn(Messages) -> T) -> Self {
+        Self::of(|t| text(Messages::of(t.0)))
+    }
+
     /// The text that `text` gives for each language. Control characters, which others may have put into it, are written out.
     pub fn of<T: Into<String>>(text: impl Fn(Repair) -> T) -> Self {
         let bounded = |lang| {

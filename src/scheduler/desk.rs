@@ -38,6 +38,9 @@ const BURST_SPARE: u64 = 2;
 /// Everybody is to be served so long before his deadline.
 const DEADLINE_SLACK_MS: i64 = 1_500;
 
+/// So often it is looked at what a call waits for that is not to wait for what rests.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
 /// The longest time that a prediction looks ahead.
 const HORIZON_MS: i64 = 32 * 86_400_000;
 
@@ -77,10 +80,37 @@ pub struct Call {
     pub arrived: UnixMs,
     /// Until when it may wait, on the steady clock.
     pub deadline: UnixMs,
+    /// Until when it may wait for what rests after bad answers; waiting for limits is another matter.
+    pub rests_until: UnixMs,
     /// What it tried in vain.
     pub tried: Tried,
     /// Its place in line, if it had one before: a call that failed does not go to the end again.
     pub place: Option<Place>,
+}
+
+impl Call {
+    /// Whether it waits for a choice that may come at `until` or earlier: for what is sure to come free until its deadline, for
+    /// what merely rests, or has no room by a guessed limit, only as long as it may. If somebody is finding out whether that is
+    /// over, the answer is awaited for as long.
+    fn waits(&self, until: Option<UnixMs>, sure: Option<UnixMs>, under_trial: bool, now: Now) -> bool {
+        if !self.is_in_a_hurry() {
+            return until.is_none_or(|until| until <= self.deadline);
+        }
+        until.is_some_and(|until| until <= self.rests_until)
+            || sure.is_some_and(|sure| sure <= self.deadline)
+            || (under_trial && now.steady < self.rests_until)
+    }
+
+    /// Whether it has somewhere else to go, so that it does not wait for what rests as it does for limits.
+    fn is_in_a_hurry(&self) -> bool {
+        self.rests_until < self.deadline
+    }
+
+    /// When to look again whether it should go on waiting.
+    fn next_alarm(&self, now: Now) -> i64 {
+        let soon = if now.steady < self.rests_until { self.rests_until } else { now.steady + LOOK_AGAIN };
+        soon.min(self.deadline).0
+    }
 }
 
 /// A call in line.
@@ -137,8 +167,12 @@ struct Set {
     /// Since when somebody has been waiting.
     since: i64,
     wake: Option<i64>,
-    /// Why the first in line could not be sent when it was last looked at.
+    /// Why the first in line could not be sent when it was last looked at, and when the first of those comes free that do not
+    /// rest.
     why: Option<Why>,
+    sure: Option<UnixMs>,
+    /// A call was finding out then whether what rests is back.
+    under_trial: bool,
     /// When it was last found out how many calls a minute the set can do, and the result.
     per_minute: Option<(i64, u64)>,
     /// There was room for all of a long line at once: they go at once.
@@ -165,6 +199,8 @@ struct Waiter {
     generation: u32,
     call: Option<Call>,
     place: Option<Place>,
+    /// When it is looked at whether it should go on waiting.
+    alarm: i64,
     /// What it waits for, or what those in front of it waited for when it came.
     why: Option<Why>,
 }
@@ -223,6 +259,10 @@ impl Desk {
         let alone = self.sets.get(&call.set).is_none_or(|set| set.line.is_empty());
         let others_due = !self.dirty.is_empty() || self.wakes.next().is_some_and(|at| at <= now.ms());
         let mut why = self.sets.get(&call.set).and_then(|set| set.why).unwrap_or(Why::Limit);
+        let send_away = |desk: &mut Self, call, refusal| match desk.send_away(call, refusal, now, random) {
+            Ok(grant) => Answer::Send(grant),
+            Err(refusal) => Answer::Refused(refusal),
+        };
         if alone && !others_due {
             let ask = Ask {
                 plan: &call.plan,
@@ -239,12 +279,16 @@ impl Desk {
                     return Answer::Send(Box::new(Grant { taken, call, waited_for: None }));
                 }
                 Choice::Nothing(why) => return Answer::Refused(Refusal { why, retry_after: None }),
-                Choice::Wait { until, why: reason, .. } => {
+                Choice::Wait { until, why: reason, sure, under_trial, .. } => {
                     why = reason;
-                    if let Some(until) = until.filter(|until| *until > call.deadline) {
-                        return Answer::Refused(Refusal { why, retry_after: Some(until.since(now.steady)) });
+                    if !call.waits(until, sure, under_trial, now) {
+                        let retry_after = until.map(|until| until.since(now.steady));
+                        return send_away(self, call, Refusal { why, retry_after });
                     }
                     self.wake_set(call.set, until.map(|until| until.0));
+                    if let Some(set) = self.sets.get_mut(&call.set) {
+                        (set.why, set.sure, set.under_trial) = (Some(why), sure, under_trial);
+                    }
                 }
             }
         } else {
@@ -255,22 +299,48 @@ impl Desk {
             Some(in_line as u64)
         } else {
             let ahead = self.sets.get(&call.set).map_or(0, |set| set.line.before(place)) as u64;
-            self.room(&call, now).is_some_and(|room| room <= ahead).then_some(ahead)
+            // A trial may make room that nobody can foresee.
+            let awaits_trial =
+                call.is_in_a_hurry() && self.sets.get(&call.set).is_some_and(|set| set.under_trial);
+            let is_full = !awaits_trial && self.room(&call, now).is_some_and(|room| room <= ahead);
+            is_full.then_some(ahead)
         };
         if let Some(ahead) = too_late {
             let until = self.predict(&call, ahead, now);
             self.forget_if_empty(call.set);
-            return Answer::Refused(Refusal {
-                why,
-                retry_after: until.map(|at| UnixMs(at).since(now.steady)),
-            });
+            let retry_after = until.map(|at| UnixMs(at).since(now.steady));
+            return send_away(self, call, Refusal { why, retry_after });
         }
-        Answer::Queued(self.enqueue(call, place, why))
+        Answer::Queued(self.enqueue(call, place, why, now))
     }
 
-    fn enqueue(&mut self, call: Call, place: Place, why: Why) -> WaiterId {
+    /// What becomes of a call that cannot be served in time: it finds out whether something that rests is back, or it is told.
+    fn send_away(
+        &mut self,
+        mut call: Call,
+        refusal: Refusal,
+        now: Now,
+        random: u64,
+    ) -> Result<Box<Grant>, Refusal> {
+        let limits_too = call.is_in_a_hurry();
+        let ask = Ask {
+            plan: &call.plan,
+            cost: call.cost,
+            conversation: None,
+            waited_ms: now.ms() - call.arrived.0,
+            pace_permille: 0,
+            waiting: 0,
+            random,
+        };
+        match self.pool.try_resting(&ask, &mut call.tried, limits_too, now) {
+            Some(taken) => Ok(Box::new(Grant { taken, call, waited_for: None })),
+            None => Err(refusal),
+        }
+    }
+
+    fn enqueue(&mut self, call: Call, place: Place, why: Why, now: Now) -> WaiterId {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.waiters.push(Waiter { generation: 0, call: None, place: None, why: None });
+            self.waiters.push(Waiter { generation: 0, call: None, place: None, alarm: 0, why: None });
             self.waiters.len() as u32 - 1
         });
         let set = self.sets.entry(call.set).or_default();
@@ -284,8 +354,10 @@ impl Desk {
             set.since = call.arrived.0;
         }
         set.line.push(place, index);
-        self.deadlines.set(call.deadline.0, u64::from(index));
+        let alarm = call.next_alarm(now);
+        self.deadlines.set(alarm, u64::from(index));
         let waiter = &mut self.waiters[index as usize];
+        waiter.alarm = alarm;
         waiter.generation = waiter.generation.wrapping_add(1);
         waiter.place = Some(place);
         waiter.why = Some(why);
@@ -367,12 +439,23 @@ impl Desk {
             let index = index as u32;
             let Some(call) = self.waiters[index as usize].call.clone() else { continue };
             let id = WaiterId { index, generation: self.waiters[index as usize].generation };
+            let known = self.sets.get(&call.set).and_then(|set| Some((set.why?, set.sure)));
+            let (why, sure) = known.unwrap_or((Why::Limit, Some(now.steady)));
+            if call.deadline > now.steady && call.waits(None, sure, false, now) {
+                // It still waits for a limit.
+                let alarm = call.next_alarm(now);
+                self.deadlines.set(alarm, u64::from(index));
+                self.waiters[index as usize].alarm = alarm;
+                continue;
+            }
             let ahead = self.sets.get(&call.set).map_or(0, |set| set.line.len()) as u64;
             let until = self.predict(&call, ahead, now);
-            let why = self.sets.get(&call.set).and_then(|set| set.why).unwrap_or(Why::Limit);
-            self.leave(id);
+            let Some(call) = self.leave(id) else { continue };
             let retry_after = until.map(|at| UnixMs(at).since(now.steady));
-            events.push(Event::Refused(id, Refusal { why, retry_after }));
+            events.push(match self.send_away(call, Refusal { why, retry_after }, now, random()) {
+                Ok(grant) => Event::Send(id, grant),
+                Err(refusal) => Event::Refused(id, refusal),
+            });
         }
         events
     }
@@ -424,17 +507,20 @@ impl Desk {
                     self.leave(id);
                     return Some(Event::Refused(id, Refusal { why, retry_after: None }));
                 }
-                Choice::Wait { until, why, sized } => {
-                    let deadline = call.deadline;
+                Choice::Wait { until, why, sized, sure, under_trial } => {
+                    let waits = call.waits(until, sure, under_trial, now);
                     if let Some(entry) = self.sets.get_mut(&set) {
-                        entry.why = Some(why);
+                        (entry.why, entry.sure, entry.under_trial) = (Some(why), sure, under_trial);
+                    }
+                    if !waits {
+                        let call = self.leave(id)?;
+                        let retry_after = until.map(|until| until.since(now.steady));
+                        return Some(match self.send_away(call, Refusal { why, retry_after }, now, random) {
+                            Ok(grant) => Event::Send(id, grant),
+                            Err(refusal) => Event::Refused(id, refusal),
+                        });
                     }
                     if let Some(until) = until {
-                        if until > deadline {
-                            self.leave(id);
-                            let retry_after = Some(until.since(now.steady));
-                            return Some(Event::Refused(id, Refusal { why, retry_after }));
-                        }
                         wake = Some(wake.map_or(until.0, |wake| wake.min(until.0)));
                     }
                     let plain = !sized
@@ -523,7 +609,7 @@ impl Desk {
         let place = waiter.place.take()?;
         self.free.push(id.index);
         self.waiting -= 1;
-        self.deadlines.clear(call.deadline.0, u64::from(id.index));
+        self.deadlines.clear(waiter.alarm, u64::from(id.index));
         if let Some(set) = self.sets.get_mut(&call.set) {
             set.line.remove(place);
         }

@@ -265,6 +265,11 @@ impl Learn {
         self.accepted_in_row = 0;
     }
 
+    /// Whether refusals alone speak: no answer has come since the last of them, or the pace is still looked for.
+    pub fn is_unconfirmed(&self) -> bool {
+        self.searching || !self.accepted_since
+    }
+
     /// Whether a refusal of a call that was sent at this time says something that was not reacted to yet.
     pub fn is_news(&self, sent_at: i64) -> bool {
         sent_at > self.reacted_at
@@ -284,6 +289,24 @@ impl Learn {
 }
 
 impl Gauge {
+    /// Whether it is a mere guess, which no answer has confirmed since the last refusal: it may be no limit at all, but a fault
+    /// that is told like one.
+    pub(super) fn is_guess(&self) -> bool {
+        self.source == Source::Learned && self.metric == Metric::Requests && self.learn.is_unconfirmed()
+    }
+
+    /// Whether it is a guess and leaves no room for a call now.
+    pub(super) fn guesses_full(&self, now: i64) -> bool {
+        self.is_guess() && (self.not_before > now || self.used() >= self.max)
+    }
+
+    /// A call was served for which a guess had left no room: it begins anew, with half more than was used.
+    pub(super) fn refuted(&mut self, first_guess: u64, now: i64) {
+        self.max = self.max.max(first_guess).max(self.used() + self.used().div_ceil(2));
+        self.not_before = self.not_before.min(now);
+        self.learn.search();
+    }
+
     /// Notes a refusal that speaks of this limit, to a call that was sent at `sent_at`.
     pub(super) fn refused(&mut self, sent_at: i64, now: Now) {
         let at = now.ms();

@@ -237,11 +237,7 @@ impl Gathered {
     fn add_quotas(&mut self, dispatch: &Dispatch) {
         for (_, model, own) in self.all_mut() {
             let upstream_model: Arc<str> = model.as_str().into();
-            let route = Route {
-                channel: own.entry.clone(),
-                upstream_model,
-                model: Arc::new(ChannelModel::default()),
-            };
+            let route = Route::new(own.entry.clone(), upstream_model, Arc::default(), false);
             let now = dispatch.now();
             let mut pool = dispatch.lock();
             let plan = pool.plan(&[Stage { routes: vec![&route], spill_ms: None }], Endpoint::Chat);
@@ -290,6 +286,7 @@ fn describe(
             .or(known.and_then(|known| known.reasoning)),
         endpoints: said.map(|model| model.endpoints).unwrap_or_default(),
         price: price.or(listed.and_then(|facts| facts.price)),
+        unit_prices: said.and_then(|model| model.unit_prices.clone()),
     };
     // What the operator says that it costs, it costs.
     let free = match price {

@@ -28,8 +28,12 @@ pub struct CatalogStore {
     current: Arc<ArcSwap<Catalog>>,
     /// Held while a snapshot is built, so that of two reloads the later one wins.
     building: Arc<tokio::sync::Mutex<()>>,
+    /// Held while something is made from a snapshot and saved ([`CatalogStore::hold_for_chains`]).
+    chains: Arc<tokio::sync::Mutex<()>>,
     /// The [`Db::catalog_version`] that the present snapshot has at least.
     version: Arc<AtomicI64>,
+    /// The [`Db::findings_version`] that is known at least of the models of the present snapshot.
+    findings: Arc<AtomicI64>,
     db: Db,
     settings: SettingsInForce,
     zone: jiff::tz::TimeZone,
@@ -46,9 +50,22 @@ impl CatalogStore {
         providers: ProviderStore,
     ) -> StorageResult<Self> {
         let version = Arc::new(AtomicI64::new(db.catalog_version().await?));
-        let catalog = build(&db, &settings, &zone).await?;
-        let current = Arc::new(ArcSwap::from_pointee(catalog));
-        Ok(Self { current, building: Arc::default(), version, db, settings, zone, observer: None, providers })
+        let findings = Arc::new(AtomicI64::new(db.findings_version().await?));
+        let mut catalog = build(&db, &settings, &zone, &providers).await?;
+        let new = catalog.adopt_findings(None);
+        db.fill_findings(&new, &catalog, &providers.load()).await?;
+        Ok(Self {
+            current: Arc::new(ArcSwap::from_pointee(catalog)),
+            building: Arc::default(),
+            chains: Arc::default(),
+            version,
+            findings,
+            db,
+            settings,
+            zone,
+            observer: None,
+            providers,
+        })
     }
 
     /// Tells somebody of the present snapshot now, and of each new one just before it counts. Clones that were made
@@ -72,6 +89,12 @@ impl CatalogStore {
         self.current.load_full()
     }
 
+    /// Waits until nobody in this process builds managed chains. Whoever builds them holds what this gives from before taking
+    /// the snapshot until the steps are saved; else chains made from an older snapshot could replace newer ones.
+    pub async fn hold_for_chains(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        self.chains.clone().lock_owned().await
+    }
+
     /// What is known of vendors. It changes by itself, apart from the snapshot.
     pub fn providers(&self) -> &ProviderStore {
         &self.providers
@@ -88,13 +111,21 @@ impl CatalogStore {
         let _building = self.building.lock().await;
         // Read first: a change during the building is followed once more, and none is missed.
         let version = self.db.catalog_version().await?;
-        let catalog = Arc::new(build(&self.db, &self.settings, &self.zone).await?);
+        let mut catalog = build(&self.db, &self.settings, &self.zone, &self.providers).await?;
+        let new = catalog.adopt_findings(Some(&self.load()));
+        self.db.fill_findings(&new, &catalog, &self.providers.load()).await?;
+        let catalog = Arc::new(catalog);
         if let Some(observer) = &self.observer {
             observer(&catalog, &self.providers.load());
         }
         self.current.store(catalog);
         self.version.store(version, Ordering::Release);
         Ok(())
+    }
+
+    /// The [`Db::catalog_version`] that the present snapshot has at least.
+    pub fn version(&self) -> i64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// Builds a new snapshot if the database was changed since the present one was built, by this process or by another
@@ -105,6 +136,21 @@ impl CatalogStore {
         }
         self.reload().await?;
         Ok(true)
+    }
+
+    /// Reads anew what probes, lists and providers' files say of the models of the present snapshot; the next call sees it. It takes
+    /// some milliseconds for a thousand models, and holds nobody up.
+    pub async fn learn_findings(&self) -> StorageResult<()> {
+        let version = self.db.findings_version().await?;
+        let catalog = self.load();
+        self.db.fill_findings(&catalog.findings(), &catalog, &self.providers.load()).await?;
+        self.findings.store(version, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether lists or probes, of this process or of another one, say something else since these were read.
+    pub async fn has_new_findings(&self) -> StorageResult<bool> {
+        Ok(self.db.findings_version().await? != self.findings.load(Ordering::Acquire))
     }
 }
 
@@ -117,16 +163,27 @@ impl Db {
     }
 }
 
-async fn build(db: &Db, settings: &SettingsInForce, zone: &jiff::tz::TimeZone) -> StorageResult<Catalog> {
-    Ok(Catalog::new(
+async fn build(
+    db: &Db,
+    settings: &SettingsInForce,
+    zone: &jiff::tz::TimeZone,
+    providers: &ProviderStore,
+) -> StorageResult<Catalog> {
+    let known = providers.load();
+    let is_free = |channel: &Channel, model: &str| known.of(&channel.provider).is_free_by_name(model);
+    let catalog = Catalog::new(
         settings(&db.settings().await?),
         zone.clone(),
         db.channels_with_keys().await?,
         db.tokens().await?,
         db.token_credentials().await?,
     )
-    .with_managed(&db.managed_steps().await?)
-    .with_chains(db.chains().await?))
+    .with_captures(db.captures().await?)
+    .with_free(is_free)
+    .with_managed(&db.managed_steps().await?);
+    let prices = db.price_book(&catalog, providers).await?;
+    let list = |channel: &Channel, model: &str| prices.find(channel.id, &channel.provider, model);
+    Ok(catalog.with_prices(list).with_chains(db.chains().await?))
 }
 
 #[cfg(test)]

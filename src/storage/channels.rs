@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::{Db, StorageError, StorageResult, WriteTransaction, limits::write_limits, on};
+use super::{Db, StorageError, StorageResult, WriteTransaction, budgets, limits::write_limits, on};
 use crate::model::{
+    budget::Owner,
     channel::{Channel, ChannelModel, Price, Protocol, Redirect, Shaping, Timeouts},
     endpoint::Endpoints,
     id::ChannelId,
     key::Key,
     limit::Limit,
     secret::Secret,
+    token::Quota,
 };
 use crate::provider::{GENERIC, Providers};
 
@@ -54,6 +56,8 @@ pub struct NewChannel {
     pub limits: Vec<Limit>,
     /// How its requests are shaped.
     pub shaping: Shaping,
+    /// How much all of its keys may spend together.
+    pub budget: Option<Quota>,
 }
 
 impl Default for NewChannel {
@@ -78,6 +82,7 @@ impl Default for NewChannel {
             redirects: Vec::new(),
             limits: Vec::new(),
             shaping: Shaping::default(),
+            budget: None,
         }
     }
 }
@@ -106,6 +111,7 @@ impl NewChannel {
             redirects: self.redirects,
             limits: self.limits,
             shaping: self.shaping,
+            budget: self.budget,
         }
     }
 }
@@ -133,6 +139,7 @@ impl From<&Channel> for NewChannel {
             redirects: channel.redirects,
             limits: channel.limits,
             shaping: channel.shaping,
+            budget: channel.budget,
         }
     }
 }
@@ -158,6 +165,7 @@ struct ChannelRow {
     enabled: bool,
     shaping: String,
     endpoints: String,
+    budget: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -172,6 +180,8 @@ struct ModelRow {
     price_input: Option<i64>,
     price_cached: Option<i64>,
     price_output: Option<i64>,
+    price_reasoning: Option<i64>,
+    unit_prices: Option<String>,
     endpoints: String,
 }
 
@@ -310,15 +320,26 @@ impl Db {
 
     /// Switches a channel on or off.
     pub async fn set_channel_enabled(&self, id: ChannelId, enabled: bool) -> StorageResult<()> {
-        let changed = on!(self.write, |pool| {
-            sqlx::query(
-                "UPDATE channels SET enabled = $1, updated_at = $2 WHERE id = $3 AND deleted_at IS NULL",
-            )
-            .bind(enabled)
-            .bind(self.now().0)
-            .bind(id.0)
-            .execute(pool)
-        })?;
+        let mut tx = self.begin().await?;
+        self.switch_channel(&mut tx, id, enabled).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The same within a transaction.
+    pub(super) async fn switch_channel(
+        &self,
+        tx: &mut WriteTransaction,
+        id: ChannelId,
+        enabled: bool,
+    ) -> StorageResult<()> {
+        let changed = sqlx::query(
+            "UPDATE channels SET enabled = $1, updated_at = $2 WHERE id = $3 AND deleted_at IS NULL",
+        )
+        .bind(enabled)
+        .bind(self.now().0)
+        .bind(id.0)
+        .execute(&mut **tx)
+        .await?;
         if changed.rows_affected() == 0 { Err(StorageError::Missing) } else { Ok(()) }
     }
 
@@ -350,6 +371,7 @@ impl Db {
         new: &NewChannel,
     ) -> StorageResult<()> {
         self.check_key_in_force(tx).await?;
+        budgets::forget_if_other(tx, Owner::Channel(id), new.budget).await?;
         let headers: Vec<(&str, &str)> =
             new.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         let headers = zeroize::Zeroizing::new(json(&headers)?);
@@ -358,8 +380,8 @@ impl Db {
             "UPDATE channels SET name = $1, base_url = $2, protocol = $3, priority = $4, weight = $5,
                  channel_groups = $6, headers_sealed = $7, proxy_sealed = $8, connect_ms = $9, first_byte_ms = $10,
                  idle_ms = $11, allow_private = $12, note = $13, enabled = $14, updated_at = $15, provider = $16, plan = $17,
-                 endpoints = $18, shaping = $19
-             WHERE id = $20 AND deleted_at IS NULL",
+                 endpoints = $18, shaping = $19, budget = $20
+             WHERE id = $21 AND deleted_at IS NULL",
         )
         .bind(&new.name)
         .bind(&new.base_url)
@@ -380,6 +402,7 @@ impl Db {
         .bind(&new.plan)
         .bind(new.endpoints.to_string())
         .bind(json(&new.shaping)?)
+        .bind(new.budget.as_ref().map(json).transpose()?)
         .bind(id.0)
         .execute(&mut **tx)
         .await
@@ -397,7 +420,7 @@ impl Db {
             sqlx::query_as(
                 "SELECT id, name, base_url, protocol, provider, plan, priority, weight, channel_groups, headers_sealed,
                      proxy_sealed, connect_ms, first_byte_ms, idle_ms, allow_private, note, enabled,
-                     endpoints, shaping
+                     endpoints, shaping, budget
                  FROM channels WHERE deleted_at IS NULL AND ($1 IS NULL OR id = $1) ORDER BY id",
             )
             .bind(only)
@@ -407,7 +430,7 @@ impl Db {
         let model_rows: Vec<ModelRow> = on!(self.read, |pool| {
             sqlx::query_as(
                 "SELECT channel_id, name, context_window, max_output, vision, tools, reasoning, price_input,
-                     price_cached, price_output, endpoints
+                     price_cached, price_output, price_reasoning, unit_prices, endpoints
                  FROM channel_models WHERE $1 IS NULL OR channel_id = $1 ORDER BY channel_id, position",
             )
             .bind(only)
@@ -479,6 +502,7 @@ impl Db {
             redirects,
             limits,
             shaping: serde_json::from_str(&row.shaping).map_err(|_| unreadable("shaping"))?,
+            budget: budgets::read(row.budget.as_deref()).map_err(|_| unreadable("budget"))?,
         })
     }
 }
@@ -486,9 +510,12 @@ impl Db {
 impl ModelRow {
     fn model(self) -> StorageResult<ChannelModel> {
         let price = self.price_input.zip(self.price_output);
-        let endpoints = Endpoints::parse(&self.endpoints).map_err(|_| {
-            StorageError::Unreadable(format!("endpoints of a model of channel {}", self.channel_id))
-        })?;
+        let unreadable = |what: &str| {
+            StorageError::Unreadable(format!("{what} of a model of channel {}", self.channel_id))
+        };
+        let endpoints = Endpoints::parse(&self.endpoints).map_err(|_| unreadable("endpoints"))?;
+        let unit_prices = self.unit_prices.as_deref().map(serde_json::from_str).transpose();
+        let unit_prices = unit_prices.map_err(|_| unreadable("unit prices"))?;
         Ok(ChannelModel {
             name: self.name,
             context_window: self.context_window.and_then(small),
@@ -497,7 +524,13 @@ impl ModelRow {
             tools: self.tools,
             reasoning: self.reasoning,
             endpoints,
-            price: price.map(|(input, output)| Price { input, cached: self.price_cached, output }),
+            price: price.map(|(input, output)| Price {
+                input,
+                cached: self.price_cached,
+                output,
+                reasoning: self.price_reasoning,
+            }),
+            unit_prices,
         })
     }
 }
@@ -513,8 +546,8 @@ async fn write_models(
     for (position, model) in (0_i64..).zip(models) {
         sqlx::query(
             "INSERT INTO channel_models (channel_id, name, position, context_window, max_output, vision, tools,
-                 reasoning, price_input, price_cached, price_output, endpoints)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
+                 reasoning, price_input, price_cached, price_output, endpoints, unit_prices, price_reasoning)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING",
         )
         .bind(id.0)
         .bind(&model.name)
@@ -528,6 +561,8 @@ async fn write_models(
         .bind(model.price.and_then(|price| price.cached))
         .bind(model.price.map(|price| price.output))
         .bind(model.endpoints.to_string())
+        .bind(model.unit_prices.as_ref().filter(|prices| !prices.is_empty()).map(json).transpose()?)
+        .bind(model.price.and_then(|price| price.reasoning))
         .execute(&mut **tx)
         .await?;
     }
@@ -573,6 +608,7 @@ fn small(value: i64) -> Option<u32> {
 mod tests {
     use super::*;
     use crate::{
+        model::unit_price::UnitPrices,
         model::{key::PastedKey, time::Clock},
         storage::vault::Vault,
     };
@@ -602,7 +638,8 @@ mod tests {
                     name: "big".into(),
                     context_window: Some(131_072),
                     vision: Some(false),
-                    price: Some(Price { input: 150_000, cached: None, output: 600_000 }),
+                    price: Some(Price { input: 150_000, cached: None, output: 600_000, reasoning: None }),
+                    unit_prices: UnitPrices::parse("image/high=0.1 search=0.002").ok().map(Box::new),
                     ..Default::default()
                 },
                 ChannelModel { name: "a-small".into(), ..Default::default() },
@@ -652,6 +689,7 @@ mod tests {
             secret: Secret::new("nvapi-0123456789"),
             quota_group: None,
             limits: Vec::new(),
+            budget: None,
         };
         db.add_keys(id, &[key]).await.unwrap();
         db.delete_channel(id).await.unwrap();

@@ -160,6 +160,8 @@ fn field_name(field: Field) -> &'static str {
         Field::Output => "output",
         Field::Tools => "tools",
         Field::Reasoning => "reasoning",
+        Field::Audio => "audio",
+        Field::Schema => "schema",
         Field::Price => "price",
         Field::Free => "free",
         Field::Created => "created",
@@ -525,13 +527,21 @@ impl Db {
         for (column, class) in classes {
             sqlx::query(AssertSqlSafe(format!(
                 "UPDATE discovered_models SET {column} = s.at FROM (
-                     SELECT channel_id, model, MAX(bucket) AS at FROM attempt_rollups
-                     WHERE bucket >= $1 AND class = $2 GROUP BY channel_id, model) s
+                     SELECT channel_id, w.text AS model, MAX(at) AS at FROM (
+                         SELECT channel_id, model, at FROM last_tries
+                         WHERE at >= $1 AND class = (SELECT id FROM words WHERE text = $2)
+                         UNION ALL
+                         SELECT a.channel_id, a.model, (c.at + a.started_ms) / $3 * $3
+                         FROM calls c JOIN call_attempts a ON a.call_id = c.id
+                         WHERE c.id > (SELECT folded_to FROM folds) AND +c.at >= $1
+                         AND a.class = (SELECT id FROM words WHERE text = $2)) t
+                     JOIN words w ON w.id = t.model GROUP BY channel_id, w.text) s
                  WHERE discovered_models.channel_id = s.channel_id AND discovered_models.name = s.model
                  AND ({column} IS NULL OR {column} < s.at)"
             )))
             .bind(since.0)
             .bind(class.as_str())
+            .bind(super::rollups::BUCKET_MS)
             .execute(&mut *tx)
             .await?;
         }

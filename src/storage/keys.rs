@@ -1,10 +1,12 @@
 //! Keys: the upstream credentials of channels. Their secrets are sealed, each under its own id.
 
-use super::{Db, StorageError, StorageResult, WriteTransaction, limits::write_limits, on};
+use super::{Db, StorageError, StorageResult, WriteTransaction, budgets, limits::write_limits, on};
 use crate::model::{
+    budget::Owner,
     id::{ChannelId, KeyId},
     key::{Key, KeyCheck, PastedKey},
     time::UnixMs,
+    token::Quota,
 };
 
 /// What became of a key that was to be added.
@@ -93,8 +95,8 @@ impl Db {
     ) -> StorageResult<Option<KeyId>> {
         let id: Option<i64> = sqlx::query_scalar(
             "INSERT INTO keys (channel_id, label, last4, secret_sealed, secret_hash, quota_group, enabled, created_at,
-                 quota_group_by)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                 quota_group_by, budget)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
              ON CONFLICT (channel_id, secret_hash) WHERE deleted_at IS NULL DO NOTHING RETURNING id",
         )
         .bind(channel.0)
@@ -106,6 +108,7 @@ impl Db {
         .bind(enabled)
         .bind(self.now().0)
         .bind(key.quota_group.as_ref().map(|_| BY_OPERATOR))
+        .bind(budgets::write(key.budget)?)
         .fetch_optional(&mut **tx)
         .await?;
         let Some(id) = id.map(KeyId) else { return Ok(None) };
@@ -121,21 +124,23 @@ impl Db {
 
     /// Every key that is not deleted, by id, secrets opened.
     pub(super) async fn keys(&self) -> StorageResult<Vec<Key>> {
-        type Row = (i64, i64, String, String, Option<String>, bool, Vec<u8>);
+        type Row = (i64, i64, String, String, Option<String>, bool, Vec<u8>, Option<String>);
         let rows: Vec<Row> = on!(self.read, |pool| {
             sqlx::query_as(
-                "SELECT id, channel_id, label, last4, quota_group, enabled, secret_sealed
+                "SELECT id, channel_id, label, last4, quota_group, enabled, secret_sealed, budget
                  FROM keys WHERE deleted_at IS NULL ORDER BY id",
             )
             .fetch_all(pool)
         })?;
         let mut limits = self.limits_by_owner(None).await?;
         rows.into_iter()
-            .map(|(id, channel_id, label, last4, quota_group, enabled, sealed)| {
+            .map(|(id, channel_id, label, last4, quota_group, enabled, sealed, budget)| {
+                let budget = budgets::read(budget.as_deref())
+                    .map_err(|_| StorageError::Unreadable(format!("budget of key {id}")))?;
                 let (id, channel_id) = (KeyId(id), ChannelId(channel_id));
                 let secret = self.vault().open(&context(id), &sealed)?;
                 let limits = limits.remove(&(channel_id, Some(id))).unwrap_or_default();
-                Ok(Key { id, channel_id, label, last4, quota_group, enabled, secret, limits })
+                Ok(Key { id, channel_id, label, last4, quota_group, enabled, secret, limits, budget })
             })
             .collect()
     }
@@ -263,6 +268,7 @@ impl Db {
 pub(super) async fn write_whole_key(tx: &mut WriteTransaction, key: &Key) -> StorageResult<()> {
     write_key(tx, key.id, &key.label, key.quota_group.as_deref()).await?;
     switch_key(tx, key.id, key.enabled).await?;
+    write_budget(tx, key.id, key.budget).await?;
     write_limits(tx, key.channel_id, Some(key.id), &key.limits).await
 }
 
@@ -288,8 +294,19 @@ async fn write_key(
     present(changed.rows_affected())
 }
 
+/// Sets how much a key's calls may spend.
+async fn write_budget(tx: &mut WriteTransaction, id: KeyId, budget: Option<Quota>) -> StorageResult<()> {
+    budgets::forget_if_other(tx, Owner::Key(id), budget).await?;
+    let changed = sqlx::query("UPDATE keys SET budget = $1 WHERE id = $2 AND deleted_at IS NULL")
+        .bind(budgets::write(budget)?)
+        .bind(id.0)
+        .execute(&mut **tx)
+        .await?;
+    present(changed.rows_affected())
+}
+
 /// [`Db::set_key_enabled`] within a transaction.
-async fn switch_key(tx: &mut WriteTransaction, id: KeyId, enabled: bool) -> StorageResult<()> {
+pub(super) async fn switch_key(tx: &mut WriteTransaction, id: KeyId, enabled: bool) -> StorageResult<()> {
     let changed = sqlx::query("UPDATE keys SET enabled = $1 WHERE id = $2 AND deleted_at IS NULL")
         .bind(enabled)
         .bind(id.0)
@@ -328,6 +345,7 @@ mod tests {
             label: "label".into(),
             secret: Secret::new(secret),
             quota_group: None,
+            budget: None,
             limits: Vec::new(),
         }
     }

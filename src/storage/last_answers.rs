@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Db, StorageResult, on};
+use super::{Db, StorageResult, on, rollups::BUCKET_MS};
 use crate::model::{id::ChannelId, time::UnixMs, usage::OutcomeClass};
 
 /// Answers that are older are no longer told.
@@ -14,7 +14,15 @@ impl Db {
         let rows: Vec<(i64, String, i64)> = on!(self.read, |pool| {
             sqlx::query_as(
                 "SELECT channel_id, model, MAX(at) FROM (
-                     SELECT channel_id, model, bucket AS at FROM attempt_rollups WHERE bucket >= $1 AND class = $2
+                     SELECT channel_id, w.text AS model, at FROM (
+                         SELECT channel_id, model, at FROM last_tries
+                         WHERE at >= $1 AND class = (SELECT id FROM words WHERE text = $2)
+                         UNION ALL
+                         SELECT a.channel_id, a.model, (c.at + a.started_ms) / $3 * $3
+                         FROM calls c JOIN call_attempts a ON a.call_id = c.id
+                         WHERE c.id > (SELECT folded_to FROM folds) AND +c.at >= $1
+                         AND a.class = (SELECT id FROM words WHERE text = $2)) t
+                     JOIN words w ON w.id = t.model
                      UNION ALL
                      SELECT channel_id, name AS model, answered_at AS at FROM discovered_models
                      WHERE answered_at >= $1) answers
@@ -22,6 +30,7 @@ impl Db {
             )
             .bind(now.0 - TOLD_MS)
             .bind(OutcomeClass::Success.as_str())
+            .bind(BUCKET_MS)
             .fetch_all(pool)
         })?;
         Ok(rows.into_iter().map(|(channel, model, at)| ((ChannelId(channel), model), UnixMs(at))).collect())

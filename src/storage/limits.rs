@@ -141,6 +141,7 @@ mod tests {
             secret: Secret::new("key-1"),
             quota_group: None,
             limits: vec![own],
+            budget: None,
         };
         let [KeyAdded::Added(id)] = db.add_keys(channel, &[key]).await.unwrap()[..] else { panic!() };
         let found = async || db.channels_with_keys().await.unwrap().remove(0);

@@ -1,7 +1,7 @@
 //! Looks after the database file while others use it: is it whole, how much of it is empty, and what is in its log. Every
 //! function keeps writers waiting for milliseconds at most.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, Row as _,
@@ -9,7 +9,15 @@ use sqlx::{
 };
 use tokio::time::Instant;
 
-use super::{Db, Engine, StorageError, StorageResult, on};
+use super::{
+    Db, Engine, StorageError, StorageResult, on,
+    rollups::{BUCKET_MS, bucket_of},
+    sheets::{
+        days::Dimension,
+        scan::{Ask, AttemptOf, Source},
+    },
+    usage_query::bounded,
+};
 use crate::model::{
     id::{ChannelId, KeyId},
     time::UnixMs,
@@ -20,6 +28,8 @@ use crate::model::{
 const STEPS: i32 = 10_000;
 /// Pages that are given back in one transaction: some milliseconds.
 const PAGES_AT_A_TIME: u64 = 256;
+/// How long the database may take to say what was tried.
+const TRIED_LIMIT: Duration = Duration::from_secs(10);
 /// The name under which the report of the last repair is kept.
 const LAST_REPAIR: &str = "last_repair";
 
@@ -183,27 +193,42 @@ impl Db {
     /// How many rows the retention would delete now: calls that arrived before a time.
     pub async fn count_usage_before(&self, before: UnixMs) -> StorageResult<u64> {
         let count: i64 = on!(self.read, |pool| {
-            sqlx::query_scalar("SELECT COUNT(*) FROM usage WHERE at < $1").bind(before.0).fetch_one(pool)
+            sqlx::query_scalar("SELECT COUNT(*) FROM calls WHERE at < $1").bind(before.0).fetch_one(pool)
         })?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
     /// Which keys were used for which models since a time (to a quarter of an hour), and whether a call was answered.
+    ///
+    /// Fails with [`TooSlow`](StorageError::TooSlow) if the database needs more than 10 seconds.
     pub async fn tried_since(&self, since: UnixMs) -> StorageResult<Vec<Tried>> {
-        const SQL: &str = "SELECT channel_id, key_id, model, MAX(class = $2) FROM attempt_rollups \
-                           WHERE bucket >= $1 GROUP BY channel_id, key_id, model";
-        const QUARTER_MS: i64 = 15 * 60 * 1000;
-        let since = since.0 - since.0.rem_euclid(QUARTER_MS);
-        let rows: Vec<(i64, i64, String, i64)> = on!(self.read, |pool| {
-            sqlx::query_as(SQL).bind(since).bind(OutcomeClass::Success.as_str()).fetch_all(pool)
-        })?;
-        let tried = |(channel, key, model, answered)| Tried {
-            channel: ChannelId(channel),
-            key: KeyId(key),
-            model,
-            answered: answered == 1,
+        let ask = Ask {
+            from: Some(bucket_of(since).0.div_euclid(BUCKET_MS)),
+            to: None,
+            by: Dimension::Channel,
+            wanted: Vec::new(),
+            starts: Vec::new(),
         };
-        Ok(rows.into_iter().map(tried).collect())
+        let mut reader = self.bounded_reader(TRIED_LIMIT).await?;
+        let mut snapshot = reader.connection().begin().await.map_err(bounded)?;
+        let source = Source::open(&mut snapshot, &self.words, &ask).await?;
+        let found = source.attempts_by_step(&mut snapshot, Some).await?;
+        snapshot.commit().await.map_err(bounded)?;
+        reader.finish().await?;
+        let success = source.word(OutcomeClass::Success.as_str());
+        let mut tried: HashMap<AttemptOf, bool> = HashMap::new();
+        for ((of, _, class), _) in found {
+            *tried.entry(of).or_default() |= Some(class) == success;
+        }
+        let tried = tried.into_iter().filter_map(|(of, answered)| {
+            Some(Tried {
+                channel: ChannelId(of.channel.cast_signed()),
+                key: KeyId(of.key.cast_signed()),
+                model: source.text(of.model)?.to_string(),
+                answered,
+            })
+        });
+        Ok(tried.collect())
     }
 
     /// How many wishes of commands wait for the server.
@@ -294,6 +319,7 @@ mod tests {
         let at = |n: u32| UnixMs(record(0).at.0 + i64::from(n));
         let calls = (1..=3_000).map(|n| UsageRecord { at: at(n), ..record(n) });
         db.insert_usage(&calls.collect::<Vec<_>>()).await.unwrap();
+        db.fold_usage(10_000).await.unwrap();
         assert!(db.count_usage_before(at(2_000)).await.unwrap() > 1_000);
         while db.delete_usage_before(at(2_000), 500).await.unwrap() == 500 {}
         let rows = number(&db, "SELECT COUNT(*) FROM usage").await;

@@ -8,12 +8,15 @@
 
 pub mod access_tokens;
 pub mod backup;
+pub mod budgets;
+pub mod captures;
 pub mod catalog;
 pub mod chains;
 pub mod channels;
 mod check;
 pub mod discovery;
 mod files;
+mod findings;
 mod first_account;
 pub mod first_call;
 pub mod folder;
@@ -23,9 +26,12 @@ pub mod ledger;
 pub mod limits;
 pub mod maintenance;
 mod migrate;
+pub mod notice_queue;
 pub mod notices;
+pub mod openclaw_exports;
 pub mod password;
 pub mod pool;
+pub mod prices;
 pub mod probes;
 pub mod providers;
 pub mod ranking;
@@ -38,12 +44,16 @@ pub mod rollups;
 pub mod rotation;
 pub mod sends;
 mod settings;
+pub mod several;
+pub mod sheets;
 pub mod spending;
+pub mod token_clients;
 pub mod tokens;
 pub mod upstream_jobs;
 pub mod usage_query;
 pub mod users;
 pub mod vault;
+mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -162,6 +172,8 @@ pub struct Db {
     read: Engine,
     vault: Vault,
     clock: Clock,
+    /// The texts of the usage log.
+    words: words::Words,
 }
 
 #[derive(Clone)]
@@ -233,7 +245,13 @@ impl Db {
             .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
             .await
             .map_err(failed)?;
-        let db = Self { write: Engine::Sqlite(write), read: Engine::Sqlite(read), vault, clock };
+        let db = Self {
+            write: Engine::Sqlite(write),
+            read: Engine::Sqlite(read),
+            vault,
+            clock,
+            words: words::Words::default(),
+        };
         if !db.check_canary().await.map_err(|source| OpenError::Failed { path: path.into(), source })? {
             // Folds the write-ahead log in, as if nobody had opened the file.
             db.close().await;
@@ -242,6 +260,8 @@ impl Db {
         if may_migrate {
             let filled = db.fill_in_providers().await;
             filled.map_err(|source| OpenError::Failed { path: path.into(), source })?;
+            let converted = db.convert_old_sums().await;
+            converted.map_err(|source| OpenError::Failed { path: path.into(), source })?;
         }
         Ok(db)
     }

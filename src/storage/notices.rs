@@ -5,42 +5,121 @@ use serde::{Deserialize, Serialize};
 use super::{Db, StorageError, StorageResult, WriteTransaction, discovery::ChangeKind, on};
 use crate::model::{
     id::{ChannelId, NoticeTargetId},
-    notice::{Delivery, EventKind, NewTarget, Target, Transport, Webhook},
+    notice::{
+        Delivery, EventKind, MailSecurity, Mailbox, NewTarget, Policy, Robot, Target, Transport, Webhook,
+    },
     secret::Secret,
     time::UnixMs,
 };
 
 /// The most targets.
 pub const MOST_TARGETS: i64 = 50;
-/// The longest text of a delivery that is kept, in characters.
-const MOST_DETAIL: usize = 500;
 
 pub(super) fn context(id: NoticeTargetId) -> String {
     format!("notice_target:{id}")
+}
+
+/// A target's secrets and addresses as they are sealed.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    #[serde(flatten)]
+    config: Config,
+    #[serde(default)]
+    allow_private: bool,
 }
 
 /// A transport as it is sealed.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Config {
-    Webhook { url: String, header: Option<(String, String)>, allow_private: bool },
+    Webhook {
+        url: String,
+        header: Option<(String, String)>,
+    },
+    Email {
+        host: String,
+        port: u16,
+        security: MailSecurity,
+        login: Option<(String, String)>,
+        from: String,
+        to: Vec<String>,
+    },
+    Telegram {
+        server: Option<String>,
+        bot: String,
+        chat: String,
+    },
+    Bark {
+        server: Option<String>,
+        device: String,
+    },
+    ServerChan {
+        server: Option<String>,
+        key: String,
+    },
+    DingTalk {
+        url: String,
+        secret: Option<String>,
+    },
+    Feishu {
+        url: String,
+        secret: Option<String>,
+    },
+    WeCom {
+        url: String,
+        secret: Option<String>,
+    },
 }
 
 impl Config {
     fn of(transport: &Transport) -> Self {
-        let Transport::Webhook(webhook) = transport;
-        let header = webhook.header.as_ref();
-        Self::Webhook {
-            url: webhook.url.expose().to_owned(),
-            header: header.map(|(name, value)| (name.clone(), value.expose().to_owned())),
-            allow_private: webhook.allow_private,
+        let open = |secret: &Secret| secret.expose().to_owned();
+        let pair = |(name, secret): &(String, Secret)| (name.clone(), secret.expose().to_owned());
+        match transport.clone() {
+            Transport::Webhook(hook) => {
+                Self::Webhook { url: open(&hook.url), header: hook.header.as_ref().map(pair) }
+            }
+            Transport::Email(mailbox) => {
+                let Mailbox { host, port, security, login, from, to } = mailbox;
+                Self::Email { host, port, security, login: login.as_ref().map(pair), from, to }
+            }
+            Transport::Telegram { server, bot, chat } => Self::Telegram { server, bot: open(&bot), chat },
+            Transport::Bark { server, device } => Self::Bark { server, device: open(&device) },
+            Transport::ServerChan { server, key } => Self::ServerChan { server, key: open(&key) },
+            Transport::DingTalk(robot) => {
+                Self::DingTalk { url: open(&robot.url), secret: robot.secret.as_ref().map(open) }
+            }
+            Transport::Feishu(robot) => {
+                Self::Feishu { url: open(&robot.url), secret: robot.secret.as_ref().map(open) }
+            }
+            Transport::WeCom(robot) => {
+                Self::WeCom { url: open(&robot.url), secret: robot.secret.as_ref().map(open) }
+            }
         }
     }
 
     fn transport(self) -> Transport {
-        let Self::Webhook { url, header, allow_private } = self;
-        let header = header.map(|(name, value)| (name, Secret::new(value)));
-        Transport::Webhook(Webhook { url: Secret::new(url), header, allow_private })
+        let pair = |(name, secret): (String, String)| (name, Secret::new(secret));
+        let robot = |url: String, secret: Option<String>| Robot {
+            url: Secret::new(url),
+            secret: secret.map(Secret::new),
+        };
+        match self {
+            Self::Webhook { url, header } => {
+                Transport::Webhook(Webhook { url: Secret::new(url), header: header.map(pair) })
+            }
+            Self::Email { host, port, security, login, from, to } => {
+                Transport::Email(Mailbox { host, port, security, login: login.map(pair), from, to })
+            }
+            Self::Telegram { server, bot, chat } => {
+                Transport::Telegram { server, bot: Secret::new(bot), chat }
+            }
+            Self::Bark { server, device } => Transport::Bark { server, device: Secret::new(device) },
+            Self::ServerChan { server, key } => Transport::ServerChan { server, key: Secret::new(key) },
+            Self::DingTalk { url, secret } => Transport::DingTalk(robot(url, secret)),
+            Self::Feishu { url, secret } => Transport::Feishu(robot(url, secret)),
+            Self::WeCom { url, secret } => Transport::WeCom(robot(url, secret)),
+        }
     }
 }
 
@@ -61,16 +140,18 @@ pub struct UntoldChange {
     pub kind: ChangeKind,
 }
 
-type Row = (i64, String, bool, String, String, Vec<u8>, i64, Option<i64>, Option<bool>, Option<String>);
+type Row =
+    (i64, String, bool, String, String, String, Vec<u8>, i64, Option<i64>, Option<bool>, Option<String>);
 const COLUMNS: &str =
-    "SELECT id, name, enabled, kinds, language, config_sealed, created_at, last_at, last_ok, last_detail
-    FROM notice_targets";
+    "SELECT t.id, t.name, t.enabled, t.kinds, t.language, t.policy, t.config_sealed, t.created_at, m.tried_at, m.ok, m.report
+    FROM notice_targets t LEFT JOIN notice_messages m ON m.id =
+        (SELECT MAX(id) FROM notice_messages WHERE target_id = t.id AND tried_at IS NOT NULL)";
 
-fn unreadable(error: &serde_json::Error) -> StorageError {
+pub(super) fn unreadable(error: &serde_json::Error) -> StorageError {
     StorageError::Unreadable(format!("a notification target: {error}"))
 }
 
-fn json(value: &impl Serialize) -> StorageResult<String> {
+pub(super) fn json(value: &impl Serialize) -> StorageResult<String> {
     serde_json::to_string(value).map_err(|error| unreadable(&error))
 }
 
@@ -85,21 +166,24 @@ impl Db {
     /// Every target, by name, secrets opened.
     pub async fn notice_targets(&self) -> StorageResult<Vec<Target>> {
         let rows: Vec<Row> = on!(self.read, |pool| {
-            sqlx::query_as(sqlx::AssertSqlSafe(format!("{COLUMNS} ORDER BY LOWER(name), id"))).fetch_all(pool)
+            sqlx::query_as(sqlx::AssertSqlSafe(format!("{COLUMNS} ORDER BY LOWER(t.name), t.id")))
+                .fetch_all(pool)
         })?;
         rows.into_iter().map(|row| self.target(row)).collect()
     }
 
     fn target(&self, row: Row) -> StorageResult<Target> {
-        let (id, name, enabled, kinds, language, sealed, created_at, last_at, last_ok, last_detail) = row;
+        let (id, name, enabled, kinds, language, policy, sealed, created_at, tried_at, ok, report) = row;
         let id = NoticeTargetId(id);
         let config = self.vault().open(&context(id), &sealed)?;
-        let config: Config = serde_json::from_str(config.expose()).map_err(|error| unreadable(&error))?;
+        let sealed: Sealed = serde_json::from_str(config.expose()).map_err(|error| unreadable(&error))?;
         let kinds: Vec<String> = serde_json::from_str(&kinds).map_err(|error| unreadable(&error))?;
-        let last = last_at.map(|at| Delivery {
+        let policy: Policy = serde_json::from_str(&policy).map_err(|error| unreadable(&error))?;
+        let last = tried_at.map(|at| Delivery {
             at: UnixMs(at),
-            ok: last_ok.unwrap_or_default(),
-            detail: last_detail.unwrap_or_default(),
+            ok: ok.unwrap_or_default(),
+            // What another version noted in another way is shown without its words.
+            report: report.and_then(|report| serde_json::from_str(&report).ok()).unwrap_or_default(),
         });
         let set = NewTarget {
             name,
@@ -107,7 +191,9 @@ impl Db {
             // A kind that this version does not know is nothing that it could tell.
             kinds: kinds.iter().filter_map(|kind| EventKind::from_name(kind)).collect(),
             language,
-            transport: config.transport(),
+            policy,
+            allow_private: sealed.allow_private,
+            transport: sealed.config.transport(),
         };
         Ok(Target { id, set, created_at: UnixMs(created_at), last })
     }
@@ -151,11 +237,12 @@ impl Db {
         id: NoticeTargetId,
         new: &NewTarget,
     ) -> StorageResult<()> {
-        let config = Secret::new(json(&Config::of(&new.transport))?);
+        let sealed = Sealed { config: Config::of(&new.transport), allow_private: new.allow_private };
+        let config = Secret::new(json(&sealed)?);
         // The sealed value is bound to the id.
         let done = sqlx::query(
-            "UPDATE notice_targets SET name = $2, enabled = $3, kinds = $4, language = $5, config_sealed = $6
-             WHERE id = $1",
+            "UPDATE notice_targets SET name = $2, enabled = $3, kinds = $4, language = $5, config_sealed = $6,
+                 policy = $7 WHERE id = $1",
         )
         .bind(id.0)
         .bind(&new.name)
@@ -163,6 +250,7 @@ impl Db {
         .bind(json(&new.kinds)?)
         .bind(&new.language)
         .bind(self.vault().seal(&context(id), config.expose()))
+        .bind(json(&new.policy)?)
         .execute(&mut **tx)
         .await
         .map_err(taken)?;
@@ -175,22 +263,6 @@ impl Db {
             sqlx::query("DELETE FROM notice_targets WHERE id = $1").bind(id.0).execute(pool)
         })?;
         if done.rows_affected() == 0 { Err(StorageError::Missing) } else { Ok(()) }
-    }
-
-    /// Notes what came of a delivery; of a target that is gone meanwhile nothing is noted.
-    pub async fn note_delivery(&self, id: NoticeTargetId, delivery: &Delivery) -> StorageResult<()> {
-        let detail: String = delivery.detail.chars().take(MOST_DETAIL).collect();
-        on!(self.write, |pool| {
-            sqlx::query(
-                "UPDATE notice_targets SET last_at = $2, last_ok = $3, last_detail = $4 WHERE id = $1",
-            )
-            .bind(id.0)
-            .bind(delivery.at.0)
-            .bind(delivery.ok)
-            .bind(detail)
-            .execute(pool)
-        })?;
-        Ok(())
     }
 
     /// Changes of models that were not told yet, the oldest first, at most `limit`. They count as told once
@@ -242,42 +314,16 @@ impl Db {
         })?;
         Ok(())
     }
-
-    /// Notes which facts hold now, and gives those that did not hold before. The first time all count as known.
-    pub async fn note_facts(&self, facts: &[String]) -> StorageResult<Vec<String>> {
-        let known: Vec<String> =
-            on!(self.read, |pool| sqlx::query_scalar("SELECT fact FROM notice_facts").fetch_all(pool))?;
-        let first: Option<i64> = on!(self.read, |pool| {
-            sqlx::query_scalar("SELECT mark FROM notice_marks WHERE source = 'facts'").fetch_optional(pool)
-        })?;
-        let new: Vec<String> = facts.iter().filter(|fact| !known.contains(fact)).cloned().collect();
-        let ended: Vec<&String> = known.iter().filter(|fact| !facts.contains(fact)).collect();
-        if new.is_empty() && ended.is_empty() && first.is_some() {
-            return Ok(new);
-        }
-        let mut tx = self.begin().await?;
-        for fact in &new {
-            sqlx::query("INSERT INTO notice_facts (fact) VALUES ($1) ON CONFLICT DO NOTHING")
-                .bind(fact)
-                .execute(&mut *tx)
-                .await?;
-        }
-        for fact in ended {
-            sqlx::query("DELETE FROM notice_facts WHERE fact = $1").bind(fact).execute(&mut *tx).await?;
-        }
-        sqlx::query("INSERT INTO notice_marks (source, mark) VALUES ('facts', 1) ON CONFLICT DO NOTHING")
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(if first.is_some() { new } else { Vec::new() })
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        model::time::Clock,
+        model::{
+            notice::{Fault, Report},
+            time::Clock,
+        },
         storage::{channels::NewChannel, vault::Vault},
     };
 
@@ -295,10 +341,11 @@ mod tests {
             enabled: true,
             kinds: vec![EventKind::ModelsAppeared, EventKind::KeyInvalid],
             language: "zh".into(),
+            policy: Policy { most_per_hour: 3, quiet: Some((1320, 420)), ..Policy::default() },
+            allow_private: true,
             transport: Transport::Webhook(Webhook {
                 url: Secret::new("https://hooks.example/path-with-a-secret"),
                 header: Some(("x-secret".into(), Secret::new("value"))),
-                allow_private: true,
             }),
         }
     }
@@ -309,10 +356,11 @@ mod tests {
         let id = db.create_notice_target(&target("Ops")).await.unwrap();
         assert!(matches!(db.create_notice_target(&target("ops")).await, Err(StorageError::Taken("name"))));
         assert_eq!(db.notice_targets().await.unwrap()[0].set, target("Ops"));
-        let delivery = Delivery { at: UnixMs(5), ok: false, detail: "x".repeat(900) };
-        db.note_delivery(id, &delivery).await.unwrap();
-        let kept = db.notice_targets().await.unwrap()[0].last.clone().unwrap();
-        assert_eq!((kept.ok, kept.detail.len()), (false, 500));
+        let said = "no".to_owned();
+        let report = Report { fault: Some(Fault::Rejected), status: Some(404), said };
+        let delivery = Delivery { at: UnixMs(5), ok: false, report };
+        db.note_notice_test(id, &delivery).await.unwrap();
+        assert_eq!(db.notice_targets().await.unwrap()[0].last, Some(delivery));
         let off = NewTarget { enabled: false, kinds: vec![], ..target("Ops 2") };
         db.update_notice_target(id, &off).await.unwrap();
         assert_eq!(db.notice_targets().await.unwrap()[0].set, off);
@@ -367,15 +415,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_fact_is_new_once_until_it_has_ended() {
+    async fn every_transport_is_kept_as_it_was() {
         let (_folder, db) = open().await;
-        let note = async |facts: &[&str]| {
-            let facts: Vec<String> = facts.iter().map(|fact| (*fact).to_owned()).collect();
-            db.note_facts(&facts).await.unwrap()
+        let robot = |secret: Option<&str>| Robot {
+            url: Secret::new("https://robot.example/send?key=1"),
+            secret: secret.map(Secret::new),
         };
-        assert!(note(&["key_invalid:1"]).await.is_empty(), "known from the start");
-        assert_eq!(note(&["key_invalid:1", "key_invalid:2"]).await, ["key_invalid:2"]);
-        assert!(note(&["key_invalid:2"]).await.is_empty());
-        assert_eq!(note(&["key_invalid:2", "key_invalid:1"]).await, ["key_invalid:1"], "it is back");
+        let transports = [
+            Transport::Email(Mailbox {
+                host: "smtp.example".into(),
+                port: 587,
+                security: MailSecurity::StartTls,
+                login: Some(("user".into(), Secret::new("pw"))),
+                from: "OnePool <a@b.example>".into(),
+                to: vec!["c@d.example".into()],
+            }),
+            Transport::Telegram { server: None, bot: Secret::new("1:abc"), chat: "-100".into() },
+            Transport::Bark { server: Some("https://bark.example".into()), device: Secret::new("d") },
+            Transport::ServerChan { server: None, key: Secret::new("SCT1") },
+            Transport::DingTalk(robot(Some("SEC"))),
+            Transport::Feishu(robot(None)),
+            Transport::WeCom(robot(None)),
+        ];
+        for transport in transports {
+            let set = NewTarget { transport, ..target("x") };
+            let id = db.create_notice_target(&set).await.unwrap();
+            assert_eq!(db.notice_targets().await.unwrap()[0].set, set);
+            db.delete_notice_target(id).await.unwrap();
+        }
     }
 }

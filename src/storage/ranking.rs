@@ -3,6 +3,8 @@
 //! Measurements and signs of life come from the usage log, of which each row is read once: `ranking.read_to` is the last
 //! one that was. They change no catalog; the steps of a chain do.
 
+mod calls;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{AssertSqlSafe, FromRow};
@@ -14,7 +16,6 @@ use crate::{
         key::{KeyCheck, KeyVerdict},
         managed::{ManagedStep, ManagedSteps},
         time::UnixMs,
-        usage::{Endpoint, ModelFault, OutcomeClass},
     },
     provider::listing::ModelFacts,
     ranking::{
@@ -35,18 +36,10 @@ pub const MOST_NAMES: usize = 2000;
 /// How many days of measurements count, today included.
 pub const DAYS: i64 = 7;
 const DAY_MS: i64 = 86_400_000;
-/// How many rows of the usage log are read at a time, and how often in a row.
-const ROWS: i64 = 1000;
-const TURNS: usize = 50;
 /// How long it is remembered what speaks against a model of which nothing is heard.
 const REMEMBERED_MS: i64 = 90 * DAY_MS;
 /// How long lists that lack a model are a sign against it, from the first one on.
 const VANISHED_MS: i64 = 7 * DAY_MS;
-/// Shorter answers, in tokens and milliseconds after the first content, tell nothing about speed.
-const SHORTEST_TOKENS: i64 = 16;
-const SHORTEST_MS: i64 = 100;
-/// What is faster is an upstream that sent all at once.
-const FASTEST: i64 = 10_000;
 
 /// A managed chain as operators have set it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -421,107 +414,6 @@ impl Db {
         Ok(tx.commit().await?)
     }
 
-    /// Reads the part of the usage log that has not been read, for measurements and signs of life; then the lists that
-    /// came since. Says which models left or returned. At most 50,000 calls are read; the rest waits for the next time.
-    pub async fn note_model_signs(&self, now: UnixMs) -> StorageResult<Vec<TurnOf>> {
-        let mut turns = Vec::new();
-        for _ in 0..TURNS {
-            match self.read_calls(now).await? {
-                Some(more) => turns.extend(more),
-                None => break,
-            }
-        }
-        turns.extend(self.read_lists(now).await?);
-        Ok(turns)
-    }
-
-    /// Reads some calls; `None` if there are none.
-    async fn read_calls(&self, now: UnixMs) -> StorageResult<Option<Vec<TurnOf>>> {
-        let (read_to, last): (Option<i64>, Option<i64>) = on!(self.read, |pool| {
-            sqlx::query_as("SELECT read_to, (SELECT MAX(id) FROM usage) FROM ranking WHERE id = 1")
-                .fetch_one(pool)
-        })?;
-        let from = match (read_to, last) {
-            (_, None) => return Ok(None),
-            (Some(read), Some(last)) if read == last => return Ok(None),
-            // The log was emptied, and its ids began anew.
-            (Some(read), Some(last)) if read > last => 0,
-            (Some(read), Some(_)) => read,
-            (None, Some(_)) => self.first_call_of_days(now).await?,
-        };
-        let rows: Vec<CallRow> = on!(self.read, |pool| {
-            sqlx::query_as(
-                "SELECT u.id, u.at, u.endpoint, u.stream, u.estimated, u.completion_tokens, a.channel_id, a.model,
-                        a.started_ms, a.first_byte_ms, a.duration_ms, a.class, a.model_fault
-                 FROM (SELECT * FROM usage WHERE id > $1 ORDER BY id LIMIT $2) u
-                 LEFT JOIN attempts a ON a.usage_id = u.id ORDER BY u.id, a.position",
-            )
-            .bind(from)
-            .bind(ROWS)
-            .fetch_all(pool)
-        })?;
-        let Some(end) = rows.last().map(|row| row.id) else { return Ok(None) };
-        let mut tx = self.begin().await?;
-        let moved = sqlx::query("UPDATE ranking SET read_to = $2 WHERE id = 1 AND (read_to = $1 OR (read_to IS NULL AND $1 IS NULL))")
-            .bind(read_to)
-            .bind(end)
-            .execute(&mut *tx)
-            .await?;
-        if moved.rows_affected() == 0 {
-            // Another process has read them.
-            return Ok(Some(Vec::new()));
-        }
-        let living = living_channels(&mut tx).await?;
-        let mut signs = Vec::new();
-        let mut days: BTreeMap<(i64, ChannelId, &str), Day> = BTreeMap::new();
-        for row in &rows {
-            let Some((channel, model, sign, at)) = row.sign() else { continue };
-            if !living.contains(&channel) {
-                continue;
-            }
-            if day_of(at) > day_of(now) - DAYS {
-                days.entry((day_of(at), channel, model)).or_default().add(row, sign);
-            }
-            signs.push(((channel, model.to_owned()), sign, at));
-        }
-        for ((day, channel, model), sums) in days {
-            sqlx::query(
-                "INSERT INTO model_days (day, channel_id, model, answered, failed, first_tokens, first_token_ms,
-                 speeds, speed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-                 ON CONFLICT (day, channel_id, model) DO UPDATE SET answered = answered + excluded.answered,
-                 failed = failed + excluded.failed, first_tokens = first_tokens + excluded.first_tokens,
-                 first_token_ms = first_token_ms + excluded.first_token_ms, speeds = speeds + excluded.speeds,
-                 speed = speed + excluded.speed",
-            )
-            .bind(day)
-            .bind(channel.0)
-            .bind(model)
-            .bind(sums.answered)
-            .bind(sums.failed)
-            .bind(sums.first_tokens)
-            .bind(sums.first_token_ms)
-            .bind(sums.speeds)
-            .bind(sums.speed)
-            .execute(&mut *tx)
-            .await?;
-        }
-        let turns = note_signs(&mut tx, &signs).await?;
-        tx.commit().await?;
-        Ok(Some(turns))
-    }
-
-    /// The id before that of the first call of the days that count.
-    async fn first_call_of_days(&self, now: UnixMs) -> StorageResult<i64> {
-        let first: Option<i64> = on!(self.read, |pool| {
-            sqlx::query_scalar("SELECT MIN(id) FROM usage WHERE at >= $1")
-                .bind((day_of(now) - DAYS + 1) * DAY_MS)
-                .fetch_one(pool)
-        })?;
-        let last: Option<i64> =
-            on!(self.read, |pool| sqlx::query_scalar("SELECT MAX(id) FROM usage").fetch_one(pool))?;
-        Ok(first.map(|first| first - 1).or(last).unwrap_or_default())
-    }
-
     /// Takes note of lists that came since the last time and prove what they lack.
     async fn read_lists(&self, now: UnixMs) -> StorageResult<Vec<TurnOf>> {
         let lists: Vec<(i64, i64, bool)> = on!(self.read, |pool| {
@@ -708,76 +600,6 @@ impl MeasuredRow {
             tokens_per_second: sample(self.speed, self.speeds),
         };
         ((ChannelId(self.channel_id), self.model), measured)
-    }
-}
-
-/// A call with one of its attempts, or with none.
-#[derive(FromRow)]
-struct CallRow {
-    id: i64,
-    at: i64,
-    endpoint: String,
-    stream: bool,
-    estimated: bool,
-    completion_tokens: i64,
-    channel_id: Option<i64>,
-    model: Option<String>,
-    started_ms: Option<i64>,
-    first_byte_ms: Option<i64>,
-    duration_ms: Option<i64>,
-    class: Option<String>,
-    model_fault: Option<String>,
-}
-
-impl CallRow {
-    /// What the attempt says of its model, and when; only chats say something.
-    fn sign(&self) -> Option<(ChannelId, &str, Sign, UnixMs)> {
-        if self.endpoint != Endpoint::Chat.as_str() {
-            return None;
-        }
-        let fault = self.model_fault.as_deref().and_then(ModelFault::from_name);
-        let sign = match (self.class.as_deref().and_then(OutcomeClass::from_name)?, fault) {
-            (OutcomeClass::Success, _) => Sign::Answered,
-            (_, Some(ModelFault::Failed)) => Sign::Failed,
-            (_, Some(ModelFault::Gone)) => Sign::Refused,
-            (_, None) => return None,
-        };
-        let passed_ms =
-            self.started_ms.unwrap_or_default().saturating_add(self.duration_ms.unwrap_or_default());
-        let at = UnixMs(self.at.saturating_add(passed_ms));
-        Some((ChannelId(self.channel_id?), self.model.as_deref()?, sign, at))
-    }
-}
-
-/// What one day adds.
-#[derive(Default)]
-struct Day {
-    answered: i64,
-    failed: i64,
-    first_tokens: i64,
-    first_token_ms: i64,
-    speeds: i64,
-    speed: i64,
-}
-
-impl Day {
-    fn add(&mut self, row: &CallRow, sign: Sign) {
-        if sign != Sign::Answered {
-            self.failed += 1;
-            return;
-        }
-        self.answered += 1;
-        // What does not stream has its first content at its end.
-        let (true, Some(first_ms), Some(whole_ms)) = (row.stream, row.first_byte_ms, row.duration_ms) else {
-            return;
-        };
-        self.first_tokens += 1;
-        self.first_token_ms = self.first_token_ms.saturating_add(first_ms.max(0));
-        let flow_ms = whole_ms - first_ms;
-        if !row.estimated && row.completion_tokens >= SHORTEST_TOKENS && flow_ms >= SHORTEST_MS {
-            self.speeds += 1;
-            self.speed += (row.completion_tokens.saturating_mul(1000) / flow_ms).min(FASTEST);
-        }
     }
 }
 

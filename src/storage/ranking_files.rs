@@ -1,12 +1,13 @@
 //! What ranks are made from: the embedded tables of names and figures, and the operator's files in `ranking/` of the data
-//! folder over them. Files whose names begin with `identities` hold names, those with `benchmarks` figures.
+//! folder over them. Files whose names begin with `identities` hold names, those with `benchmarks` figures,
+//! those with `prices` prices.
 
 use std::sync::Arc;
 
 use super::files::Followed;
 use crate::{
     provider::DataFault,
-    ranking::{benchmark::Benchmarks, identity::Identities},
+    ranking::{benchmark::Benchmarks, identity::Identities, price::Presets},
 };
 
 /// The folder in the data folder.
@@ -15,6 +16,7 @@ pub const FOLDER: &str = "ranking";
 /// What a file's name begins with, and what it holds.
 const IDENTITIES: &str = "identities";
 const BENCHMARKS: &str = "benchmarks";
+const PRICES: &str = "prices";
 
 /// The tables in force.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct Tables {
     pub identities: Identities,
     /// Published figures.
     pub benchmarks: Benchmarks,
+    /// What models cost at their vendors.
+    pub prices: Presets,
 }
 
 /// The tables in force, and what is wrong with the files. Cheap to clone; all clones see the same.
@@ -32,7 +36,11 @@ pub struct RankingFiles(Followed<Tables>);
 impl RankingFiles {
     /// Reads the files of a data folder. If one of them is malformed, none counts: see [`faults`](Self::faults).
     pub fn open(data_folder: &std::path::Path) -> Self {
-        let embedded = Tables { identities: Identities::embedded(), benchmarks: Benchmarks::embedded() };
+        let embedded = Tables {
+            identities: Identities::embedded(),
+            benchmarks: Benchmarks::embedded(),
+            prices: Presets::embedded(),
+        };
         Self(Followed::open(data_folder, FOLDER, embedded, tables))
     }
 
@@ -66,19 +74,22 @@ fn tables(files: &[(String, String)]) -> Result<Tables, Vec<DataFault>> {
     };
     let mut faults: Vec<DataFault> = files
         .iter()
-        .filter(|(name, _)| !name.starts_with(IDENTITIES) && !name.starts_with(BENCHMARKS))
+        .filter(|(name, _)| ![IDENTITIES, BENCHMARKS, PRICES].iter().any(|start| name.starts_with(start)))
         .map(|(name, _)| DataFault {
             file: name.clone(),
             place: "the file".into(),
             message: format!(
-                "begin its name with `{IDENTITIES}` or `{BENCHMARKS}`, which says what it holds"
+                "begin its name with `{IDENTITIES}`, `{BENCHMARKS}` or `{PRICES}`, which says what it holds"
             ),
         })
         .collect();
     let identities = Identities::with_overrides(&of(IDENTITIES)).map_err(|more| faults.extend(more)).ok();
     let benchmarks = Benchmarks::with_overrides(&of(BENCHMARKS)).map_err(|more| faults.extend(more)).ok();
-    match (identities, benchmarks) {
-        (Some(identities), Some(benchmarks)) if faults.is_empty() => Ok(Tables { identities, benchmarks }),
+    let prices = Presets::with_overrides(&of(PRICES)).map_err(|more| faults.extend(more)).ok();
+    match (identities, benchmarks, prices) {
+        (Some(identities), Some(benchmarks), Some(prices)) if faults.is_empty() => {
+            Ok(Tables { identities, benchmarks, prices })
+        }
         _ => Err(faults),
     }
 }

@@ -1,13 +1,19 @@
-//! Usage rows, written in batches by the relay's recorder together with everything that sums them up.
+//! Usage rows, written in batches by the relay's recorder together with what tokens have spent. What sums them up is made of
+//! the rows afterwards, by `sheets`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::Ipv4Addr,
+};
 
 use sqlx::AssertSqlSafe;
 
 use super::{
-    Db, StorageResult, WriteTransaction,
-    rollups::{Batch, clamp_amount, clamp_count},
+    Db, StorageResult, WriteTransaction, budgets,
+    rollups::{clamp_amount, clamp_count},
     spending,
+    token_clients::Seen,
+    words::NewWords,
 };
 use crate::model::{
     id::TokenId,
@@ -17,37 +23,65 @@ use crate::model::{
 };
 
 impl Db {
-    /// Inserts rows with their attempts, and adds them to what their tokens have spent and to the roll-ups, all in one
-    /// transaction. A row whose request id is there already changes nothing, so a batch may be repeated. Says how many
-    /// rows were new. Dropping the future before it ends leaves either all or nothing.
+    /// Inserts rows with their attempts, and adds them to what their tokens have spent, all in one transaction. A row whose
+    /// request id is there already changes nothing, so a batch may be repeated. Says how many rows were new. Dropping the
+    /// future before it ends leaves either all or nothing.
     pub async fn insert_usage(&self, records: &[UsageRecord]) -> StorageResult<u64> {
         let mut tx = self.begin().await?;
         let mut spent: BTreeMap<(TokenId, UnixMs, QuotaUnit), i64> = BTreeMap::new();
-        let mut rollups = Batch::default();
+        let mut books = budgets::Books::default();
+        let mut clients = Seen::default();
         let mut inserted = 0;
-        for (group, mut ids) in insert_rows(&mut tx, records).await? {
+        let mut words = NewWords::new(&self.words);
+        words.add(&mut tx, records.iter().flat_map(texts)).await?;
+        for (group, mut ids) in insert_rows(&mut tx, records, &words).await? {
             let mut attempts = Vec::new();
             for record in group {
                 // Of two rows with one id only the first is new.
-                let Some(usage_id) = ids.remove(&record.request_id.to_string()) else { continue };
+                let Some(call_id) = ids.remove(&record.request_id.0.as_bytes()[..]) else { continue };
                 attempts.extend(
-                    (0_i64..).zip(&record.attempts).map(|(position, attempt)| (usage_id, position, attempt)),
+                    (0_i64..).zip(&record.attempts).map(|(position, attempt)| (call_id, position, attempt)),
                 );
                 inserted += 1;
-                rollups.add(record);
+                clients.add(record);
                 let charge = clamp_amount(record.quota_charge);
                 if let (Some(unit), 1..) = (record.quota_unit, charge) {
                     let sum = spent.entry((record.token_id, record.quota_period, unit)).or_default();
                     *sum = sum.saturating_add(charge);
                 }
+                books.add(record);
             }
-            insert_attempts(&mut tx, &attempts).await?;
+            insert_attempts(&mut tx, &attempts, &words).await?;
         }
         spending::add(&mut tx, &spent).await?;
-        rollups.write(&mut tx).await?;
+        books.write(&mut tx).await?;
+        clients.write(&mut tx).await?;
         tx.commit().await?;
+        words.committed();
         Ok(inserted)
     }
+}
+
+/// The texts of a row that are kept as words. The name of a model that nobody serves is not, nor the code of an error:
+/// clients make such names up, and upstreams such codes.
+fn texts(record: &UsageRecord) -> impl Iterator<Item = &str> {
+    let asked = record.channel_id.map(|_| record.asked_model.as_str());
+    let row = [record.endpoint.as_str(), record.result.as_str(), record.client_kind.as_str()];
+    let attempts = record.attempts.iter().flat_map(|attempt| {
+        let waited_for = attempt.waited_for.map(WaitReason::as_str);
+        let fault = attempt.model_fault.map(ModelFault::as_str);
+        [attempt.model.as_str(), attempt.class.as_str()].into_iter().chain(waited_for).chain(fault)
+    });
+    row.into_iter().chain(asked).chain(record.served_model.as_deref()).chain(attempts)
+}
+
+/// A trace id as the database has it, if it is one as tracers make them: 16 bytes.
+pub(super) fn trace_bytes(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    if text.len() != 32 || !text.bytes().all(digit) {
+        return None;
+    }
+    Some(u128::from_str_radix(text, 16).ok()?.to_be_bytes().to_vec())
 }
 
 /// How many rows one statement takes. A statement costs two switches of threads, whatever it does, so a busy server's rows
@@ -55,7 +89,7 @@ impl Db {
 const GROUPS: [usize; 4] = [64, 16, 4, 1];
 
 /// Splits a slice into groups of the sizes above, the largest first.
-fn groups<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
+pub(super) fn groups<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let size = GROUPS.into_iter().find(|size| *size <= rest.len())?;
         let (group, later) = rest.split_at(size);
@@ -66,7 +100,7 @@ fn groups<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
 
 /// `(?, ?), (?, ?)` for two rows of two columns. Nameless, because SQLite looks names up one by one, which for many
 /// parameters takes longer than all else.
-fn placeholders(rows: usize, columns: usize) -> String {
+pub(super) fn placeholders(rows: usize, columns: usize) -> String {
     let row = format!("({})", ["?"].repeat(columns).join(", "));
     [row.as_str()].repeat(rows).join(", ")
 }
@@ -75,32 +109,37 @@ fn placeholders(rows: usize, columns: usize) -> String {
 async fn insert_rows<'a>(
     tx: &mut WriteTransaction,
     records: &'a [UsageRecord],
-) -> StorageResult<Vec<(&'a [UsageRecord], HashMap<String, i64>)>> {
+    words: &NewWords,
+) -> StorageResult<Vec<(&'a [UsageRecord], HashMap<Vec<u8>, i64>)>> {
     const COLUMNS: usize = 26;
     let mut done = Vec::new();
     for group in groups(records) {
         let sql = format!(
-            "INSERT INTO usage (request_id, at, token_id, channel_id, key_id, asked_model, served_model, endpoint, stream, \
+            "INSERT INTO calls (request_id, at, token_id, channel_id, key_id, asked_model, served_model, endpoint, stream, \
              status, result, error_code, queue_ms, first_token_ms, total_ms, prompt_tokens, completion_tokens, \
              cached_tokens, reasoning_tokens, estimated, cost_micros, client_address, client_kind, trace_id, \
              attempt_count, units) VALUES {} ON CONFLICT (request_id) DO NOTHING RETURNING request_id, id",
             placeholders(group.len(), COLUMNS)
         );
-        let mut query = sqlx::query_as::<_, (String, i64)>(AssertSqlSafe(sql));
+        let mut query = sqlx::query_as::<_, (Vec<u8>, i64)>(AssertSqlSafe(sql));
         for record in group {
             query = query
-                .bind(record.request_id.to_string())
+                .bind(&record.request_id.0.as_bytes()[..])
                 .bind(record.at.0)
                 .bind(record.token_id.0)
                 .bind(record.channel_id.map(|id| id.0))
-                .bind(record.key_id.map(|id| id.0))
-                .bind(&record.asked_model)
-                .bind(&record.served_model)
-                .bind(record.endpoint.as_str())
+                .bind(record.key_id.map(|id| id.0));
+            query = match record.channel_id {
+                Some(_) => query.bind(words.id(&record.asked_model)),
+                None => query.bind(&record.asked_model),
+            };
+            query = query
+                .bind(record.served_model.as_deref().map(|text| words.id(text)))
+                .bind(words.id(record.endpoint.as_str()))
                 .bind(record.stream)
                 .bind(i64::from(record.status))
-                .bind(record.result.as_str())
-                .bind(&record.error_code)
+                .bind(words.id(record.result.as_str()))
+                .bind(record.error_code.as_deref())
                 .bind(i64::from(record.queue_ms))
                 .bind(record.first_token_ms.map(i64::from))
                 .bind(i64::from(record.total_ms))
@@ -109,10 +148,18 @@ async fn insert_rows<'a>(
                 .bind(clamp_count(record.tokens.cached))
                 .bind(clamp_count(record.tokens.reasoning))
                 .bind(record.estimated)
-                .bind(clamp_amount(record.cost_micros))
-                .bind(&record.client_address)
-                .bind(&record.client_kind)
-                .bind(&record.trace_id)
+                .bind(clamp_amount(record.cost_micros));
+            query = match record.client_address.parse::<Ipv4Addr>() {
+                Ok(address) => query.bind(i64::from(address.to_bits())),
+                Err(_) => query.bind(&record.client_address),
+            };
+            query = query.bind(words.id(&record.client_kind));
+            query = match record.trace_id.as_deref().map(|text| (text, trace_bytes(text))) {
+                Some((_, Some(bytes))) => query.bind(bytes),
+                Some((text, None)) => query.bind(text),
+                None => query.bind(None::<i64>),
+            };
+            query = query
                 .bind(i64::try_from(record.attempts.len()).unwrap_or(i64::MAX))
                 .bind(record.units.as_ref().and_then(|units| serde_json::to_string(units).ok()));
         }
@@ -122,31 +169,35 @@ async fn insert_rows<'a>(
 }
 
 /// Inserts attempts, each with the id of its row and its position in it.
-async fn insert_attempts(tx: &mut WriteTransaction, attempts: &[(i64, i64, &Attempt)]) -> StorageResult<()> {
+async fn insert_attempts(
+    tx: &mut WriteTransaction,
+    attempts: &[(i64, i64, &Attempt)],
+    words: &NewWords,
+) -> StorageResult<()> {
     const COLUMNS: usize = 14;
     for group in groups(attempts) {
         let sql = format!(
-            "INSERT INTO attempts (usage_id, position, channel_id, key_id, model, started_ms, first_byte_ms, \
+            "INSERT INTO call_attempts (call_id, position, channel_id, key_id, model, started_ms, first_byte_ms, \
              duration_ms, status, class, detail, waited_ms, waited_for, model_fault) VALUES {}",
             placeholders(group.len(), COLUMNS)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
-        for (usage_id, position, attempt) in group {
+        for (call_id, position, attempt) in group {
             query = query
-                .bind(usage_id)
+                .bind(call_id)
                 .bind(position)
                 .bind(attempt.channel_id.0)
                 .bind(attempt.key_id.0)
-                .bind(&attempt.model)
+                .bind(words.id(&attempt.model))
                 .bind(i64::from(attempt.started_ms))
                 .bind(attempt.first_byte_ms.map(i64::from))
                 .bind(i64::from(attempt.duration_ms))
                 .bind(attempt.status.map(i64::from))
-                .bind(attempt.class.as_str())
-                .bind(&attempt.detail)
+                .bind(words.id(attempt.class.as_str()))
+                .bind(Some(&attempt.detail).filter(|detail| !detail.is_empty()))
                 .bind(i64::from(attempt.waited_ms))
-                .bind(attempt.waited_for.map(WaitReason::as_str))
-                .bind(attempt.model_fault.map(ModelFault::as_str));
+                .bind(attempt.waited_for.map(|reason| words.id(reason.as_str())))
+                .bind(attempt.model_fault.map(|fault| words.id(fault.as_str())));
         }
         query.execute(&mut **tx).await?;
     }
@@ -163,7 +214,13 @@ pub(crate) mod tests {
             time::Clock,
             usage::{CallResult, Endpoint, OutcomeClass, TokenCounts},
         },
-        storage::vault::Vault,
+        storage::{
+            usage_query::{
+                UsageFilter,
+                report::{Apart, GroupBy, GroupName, Question, Sums},
+            },
+            vault::Vault,
+        },
     };
 
     /// Opens (or creates) the database of a folder.
@@ -209,12 +266,15 @@ pub(crate) mod tests {
             estimated: n.is_multiple_of(3),
             units: None,
             cost_micros: 7,
+            saved_micros: 0,
             client_address: "127.0.0.1".into(),
             client_kind: "curl".into(),
+            client_version: None,
             trace_id: None,
             quota_unit: Some(QuotaUnit::Tokens),
             quota_charge: 10 + i64::from(n),
             quota_period: UnixMs(0),
+            charges: Vec::new(),
             attempts: vec![attempt, second],
         }
     }
@@ -224,45 +284,9 @@ pub(crate) mod tests {
         super::super::on!(db.read, |pool| sqlx::query_scalar(sql).fetch_one(pool)).unwrap()
     }
 
-    #[tokio::test]
-    async fn roll_ups_equal_the_sums_of_the_rows() {
-        let folder = tempfile::tempdir().unwrap();
-        let db = open(folder.path()).await;
-        let mut records: Vec<_> = (1..=40).map(record).collect();
-        records[3].at = UnixMs(1_800_000_000_000 + 3 * super::super::rollups::BUCKET_MS);
-        records[4].attempts.truncate(1);
-        records[5] = UsageRecord { channel_id: None, key_id: None, served_model: None, ..record(6) };
-        db.insert_usage(&records[..15]).await.unwrap();
-        db.insert_usage(&records[15..]).await.unwrap();
-
-        for (sum, of_rows) in [
-            ("requests", "COUNT(*)"),
-            ("prompt_tokens", "SUM(prompt_tokens)"),
-            ("completion_tokens", "SUM(completion_tokens)"),
-            ("cached_tokens", "SUM(cached_tokens)"),
-            ("reasoning_tokens", "SUM(reasoning_tokens)"),
-            ("cost_micros", "SUM(cost_micros)"),
-            ("queue_ms", "SUM(queue_ms)"),
-            ("estimated", "SUM(estimated)"),
-            ("retried", "SUM(attempt_count > 1)"),
-        ] {
-            let difference: i64 = super::super::on!(db.read, |pool| sqlx::query_scalar(sqlx::AssertSqlSafe(
-                format!("SELECT (SELECT SUM({sum}) FROM rollups) - (SELECT {of_rows} FROM usage)")
-            ))
-            .fetch_one(pool))
-            .unwrap();
-            assert_eq!(difference, 0, "{sum}");
-        }
-        assert_eq!(number(&db, "SELECT SUM(attempts) FROM attempt_rollups").await, 79);
-        assert_eq!(number(&db, "SELECT SUM(duration_ms) FROM attempt_rollups").await, 79 * 20);
-        let texts: Vec<String> = super::super::on!(db.read, |pool| sqlx::query_scalar(
-            "SELECT first_token_histogram FROM rollups"
-        )
-        .fetch_all(pool))
-        .unwrap();
-        let mut all = super::super::rollups::Histogram::default();
-        texts.iter().for_each(|text| all.merge(&super::super::rollups::Histogram::from_json(text).unwrap()));
-        assert_eq!(all.count(), 40);
+    /// The sums of all calls.
+    pub(crate) async fn all_sums(db: &Db) -> Sums {
+        db.usage_report(&Question::new(UsageFilter::default(), GroupBy::Token)).await.unwrap().sums
     }
 
     #[tokio::test]
@@ -273,8 +297,11 @@ pub(crate) mod tests {
         assert_eq!(db.insert_usage(&[record(1), without_quota, record(1)]).await.unwrap(), 2);
         assert_eq!(db.insert_usage(&[record(1), record(3)]).await.unwrap(), 1);
         assert_eq!(db.spent(TokenId(1), QuotaUnit::Tokens, UnixMs(0)).await.unwrap(), 11 + 13);
-        assert_eq!(number(&db, "SELECT SUM(requests) FROM rollups").await, 3);
+        assert_eq!(all_sums(&db).await.requests, 3);
         assert_eq!(number(&db, "SELECT COUNT(*) FROM attempts").await, 6);
+        db.fold_usage(100).await.unwrap();
+        assert_eq!(db.insert_usage(&[record(3), record(2)]).await.unwrap(), 0);
+        assert_eq!(all_sums(&db).await.requests, 3);
     }
 
     #[tokio::test]
@@ -287,7 +314,12 @@ pub(crate) mod tests {
             db.insert_usage(&[absurd]).await.unwrap();
         }
         assert!(db.spent(TokenId(1), QuotaUnit::Tokens, UnixMs(0)).await.unwrap() > 0);
-        assert_eq!(number(&db, "SELECT CAST(SUM(cost_micros) AS BIGINT) FROM rollups").await, 0);
+        for _ in 0..2 {
+            let sums = all_sums(&db).await;
+            assert_eq!((sums.requests, sums.cost_micros), (3, 0));
+            assert_eq!(sums.tokens.prompt, 3_000_000_000_000_000);
+            db.fold_usage(100).await.unwrap();
+        }
     }
 
     #[tokio::test]
@@ -303,8 +335,48 @@ pub(crate) mod tests {
             ..record(n)
         };
         db.insert_usage(&(1..=90).map(made_up).collect::<Vec<_>>()).await.unwrap();
+        db.fold_usage(1000).await.unwrap();
         db.insert_usage(&(80..=300).map(made_up).collect::<Vec<_>>()).await.unwrap();
-        assert_eq!(number(&db, "SELECT COUNT(DISTINCT asked_model) FROM rollups").await, 101);
-        assert_eq!(number(&db, "SELECT SUM(requests) FROM rollups").await, 300);
+        db.fold_usage(50).await.unwrap();
+        db.fold_usage(1000).await.unwrap();
+        let mut question = Question::new(UsageFilter::default(), GroupBy::Model);
+        question.apart = Apart::Largest(1000);
+        let report = db.usage_report(&question).await.unwrap();
+        assert_eq!((report.groups.len(), report.sums.requests), (101, 300));
+        assert_eq!(report.groups[0].name, GroupName::Model("(other)".into()));
+        assert_eq!(number(&db, "SELECT COUNT(*) FROM words WHERE text LIKE 'made-up-%'").await, 100);
+        assert_eq!(
+            number(&db, "SELECT COUNT(DISTINCT asked_model) FROM usage").await,
+            300,
+            "the log has them all"
+        );
+    }
+
+    #[tokio::test]
+    async fn addresses_and_traces_of_every_kind_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let trace = "0af7651916cd43dd8448eb211c80319c";
+        for (n, address, trace) in [
+            (1, "203.0.113.255", Some(trace)),
+            (2, "0.0.0.0", Some("not-a-trace")),
+            (3, "2001:db8::1", Some("0AF7651916CD43DD8448EB211C80319C")),
+            (4, "", None),
+        ] {
+            let call = UsageRecord {
+                client_address: address.into(),
+                trace_id: trace.map(str::to_owned),
+                ..record(n)
+            };
+            db.insert_usage(std::slice::from_ref(&call)).await.unwrap();
+            let (row, attempts) = db.usage_find(call.request_id).await.unwrap().unwrap();
+            assert_eq!((row.client_address.as_str(), row.trace_id.as_deref()), (address, trace));
+            assert_eq!((row.request_id, row.asked_model.as_str()), (call.request_id, "Llama"));
+            assert_eq!((row.served_model.as_deref(), row.client_kind.as_str()), (Some("llama"), "curl"));
+            assert_eq!(
+                (attempts[0].waited_for, attempts[0].class),
+                (Some(WaitReason::Limit), OutcomeClass::RateLimited)
+            );
+        }
     }
 }

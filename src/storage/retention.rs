@@ -5,12 +5,23 @@ use crate::model::time::UnixMs;
 
 impl Db {
     /// Deletes up to `limit` of the oldest usage rows of calls that arrived before `before`, with their attempts; says
-    /// how many. Roll-ups stay.
+    /// how many. Sums stay, and rows that are in no sheet yet.
     pub async fn delete_usage_before(&self, before: UnixMs, limit: u32) -> StorageResult<u64> {
-        const SQL: &str =
-            "DELETE FROM usage WHERE id IN (SELECT id FROM usage WHERE at < $1 ORDER BY at LIMIT $2)";
-        Ok(on!(self.write, |pool| sqlx::query(SQL).bind(before.0).bind(i64::from(limit)).execute(pool))?
-            .rows_affected())
+        const OLD: &str =
+            "SELECT id FROM calls WHERE at < $1 AND id <= (SELECT folded_to FROM folds) ORDER BY at LIMIT $2";
+        let mut tx = self.begin().await?;
+        let ids: Vec<i64> =
+            sqlx::query_scalar(OLD).bind(before.0).bind(i64::from(limit)).fetch_all(&mut *tx).await?;
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let list = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+        for table in ["call_attempts WHERE call_id", "calls WHERE id"] {
+            let sql = format!("DELETE FROM {table} IN ({list})");
+            sqlx::query(sqlx::AssertSqlSafe(sql)).persistent(false).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(ids.len() as u64)
     }
 
     /// Deletes sessions that ended before `now`; says how many.
@@ -22,6 +33,12 @@ impl Db {
     /// Deletes replaced token values whose grace time ended before `before`; says how many.
     pub async fn delete_replaced_token_values(&self, before: UnixMs) -> StorageResult<u64> {
         const SQL: &str = "DELETE FROM token_values WHERE valid_until < $1";
+        Ok(on!(self.write, |pool| sqlx::query(SQL).bind(before.0).execute(pool))?.rows_affected())
+    }
+
+    /// Deletes what keys and channels spent in periods of their budgets that began before `before`; says how many.
+    pub async fn delete_budget_spending_before(&self, before: UnixMs) -> StorageResult<u64> {
+        const SQL: &str = "DELETE FROM budget_spending WHERE period_start > 0 AND period_start < $1";
         Ok(on!(self.write, |pool| sqlx::query(SQL).bind(before.0).execute(pool))?.rows_affected())
     }
 

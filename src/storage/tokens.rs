@@ -15,7 +15,7 @@ use crate::model::{
     id::TokenId,
     secret::{Secret, SecretHash},
     time::UnixMs,
-    token::{ClientProfile, Quota, QuotaReset, QuotaUnit, Token},
+    token::{AtLimit, ClientProfile, Quota, QuotaReset, QuotaUnit, Token},
 };
 
 /// Random characters of a generated value, after `sk-`: 285 bits.
@@ -142,7 +142,7 @@ pub struct PreviousValue {
 
 const COLUMNS: &str =
     "SELECT t.id, t.name, t.models, t.channel_groups, t.cidrs, t.expires_at, t.quota_unit, t.quota_limit,
-        t.quota_reset, t.requests_per_minute, t.weight, t.profile, t.note, t.enabled, t.created_at, v.last4
+        t.quota_reset, t.quota_warn_at, t.quota_at_limit, t.requests_per_minute, t.weight, t.profile, t.note, t.enabled, t.created_at, v.last4
     FROM tokens t JOIN token_values v ON v.token_id = t.id AND v.valid_until IS NULL
     WHERE t.deleted_at IS NULL";
 
@@ -194,14 +194,15 @@ impl Db {
             .fetch_all(pool)
         })?;
         let used: HashMap<i64, Option<i64>> = used.into_iter().collect();
-        // A token's period is one of these four; there are never more rows than tokens for each.
+        // A token's period is one of these five; there are never more rows than tokens for each.
         let start = |reset: QuotaReset| reset.period_start(now, zone).0;
         let spent: Vec<(i64, i64, String, i64)> = on!(self.read, |pool| {
             sqlx::query_as(
                 "SELECT token_id, period_start, unit, spent FROM token_spending
-                 WHERE period_start IN ($1, $2, $3, $4)",
+                 WHERE period_start IN ($1, $2, $3, $4, $5)",
             )
             .bind(start(QuotaReset::Never))
+            .bind(start(QuotaReset::Hour))
             .bind(start(QuotaReset::Day))
             .bind(start(QuotaReset::Week))
             .bind(start(QuotaReset::Month))
@@ -288,8 +289,9 @@ impl Db {
         let now = self.now();
         let id: i64 = sqlx::query_scalar(
             "INSERT INTO tokens (name, models, channel_groups, cidrs, expires_at, quota_unit, quota_limit, quota_reset,
-                 requests_per_minute, weight, profile, note, enabled, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14) RETURNING id",
+                 requests_per_minute, weight, profile, note, enabled, created_at, updated_at, quota_warn_at,
+                 quota_at_limit)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, $15, $16) RETURNING id",
         )
         .bind(&token.name)
         .bind(json(&token.models)?)
@@ -305,6 +307,8 @@ impl Db {
         .bind(&token.note)
         .bind(token.enabled)
         .bind(now.0)
+        .bind(json(&token.quota.map(|quota| quota.warn_at).unwrap_or_default())?)
+        .bind(token.quota.map_or(AtLimit::Stop, |quota| quota.at_limit).as_str())
         .fetch_one(&mut **tx)
         .await
         .map_err(|error| taken(error, "name"))?;
@@ -325,7 +329,8 @@ impl Db {
         let done = sqlx::query(
             "UPDATE tokens SET name = $2, models = $3, channel_groups = $4, cidrs = $5, expires_at = $6,
                  quota_unit = $7, quota_limit = $8, quota_reset = $9, requests_per_minute = $10, weight = $11,
-                 profile = $12, note = $13, enabled = $14, updated_at = $15
+                 profile = $12, note = $13, enabled = $14, updated_at = $15, quota_warn_at = $16,
+                 quota_at_limit = $17
              WHERE id = $1 AND deleted_at IS NULL",
         )
         .bind(token.id.0)
@@ -343,6 +348,8 @@ impl Db {
         .bind(&token.note)
         .bind(token.enabled)
         .bind(self.now().0)
+        .bind(json(&token.quota.map(|quota| quota.warn_at).unwrap_or_default())?)
+        .bind(token.quota.map_or(AtLimit::Stop, |quota| quota.at_limit).as_str())
         .execute(&mut **tx)
         .await
         .map_err(|error| taken(error, "name"))?;
@@ -351,15 +358,26 @@ impl Db {
 
     /// Switches a token on or off. Reload the catalog afterwards.
     pub async fn set_token_enabled(&self, id: TokenId, enabled: bool) -> StorageResult<()> {
-        let done = on!(self.write, |pool| {
-            sqlx::query(
-                "UPDATE tokens SET enabled = $2, updated_at = $3 WHERE id = $1 AND deleted_at IS NULL",
-            )
-            .bind(id.0)
-            .bind(enabled)
-            .bind(self.now().0)
-            .execute(pool)
-        })?;
+        let mut tx = self.begin().await?;
+        self.switch_token(&mut tx, id, enabled).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The same within a transaction.
+    pub(super) async fn switch_token(
+        &self,
+        tx: &mut WriteTransaction,
+        id: TokenId,
+        enabled: bool,
+    ) -> StorageResult<()> {
+        let done = sqlx::query(
+            "UPDATE tokens SET enabled = $2, updated_at = $3 WHERE id = $1 AND deleted_at IS NULL",
+        )
+        .bind(id.0)
+        .bind(enabled)
+        .bind(self.now().0)
+        .execute(&mut **tx)
+        .await?;
         found(done.rows_affected())
     }
 
@@ -423,6 +441,9 @@ impl Db {
         .await?;
         found(done.rows_affected())?;
         sqlx::query("DELETE FROM token_values WHERE token_id = $1").bind(id.0).execute(&mut **tx).await?;
+        sqlx::query("DELETE FROM token_clients WHERE token_id = $1").bind(id.0).execute(&mut **tx).await?;
+        sqlx::query("DELETE FROM openclaw_exports WHERE token_id = $1").bind(id.0).execute(&mut **tx).await?;
+        sqlx::query("DELETE FROM captures WHERE token_id = $1").bind(id.0).execute(&mut **tx).await?;
         Ok(())
     }
 
@@ -515,6 +536,10 @@ where
             unit: QuotaUnit::from_name(&unit).ok_or_else(|| unreadable("quota_unit"))?,
             limit: row.try_get("quota_limit")?,
             reset: QuotaReset::from_name(&text("quota_reset")?).ok_or_else(|| unreadable("quota_reset"))?,
+            warn_at: serde_json::from_str(&text("quota_warn_at")?)
+                .map_err(|_| unreadable("quota_warn_at"))?,
+            at_limit: AtLimit::from_name(&text("quota_at_limit")?)
+                .ok_or_else(|| unreadable("quota_at_limit"))?,
         }),
     };
     let requests_per_minute = row

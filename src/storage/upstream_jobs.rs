@@ -3,9 +3,12 @@
 use rand::distr::{Alphanumeric, SampleString};
 use sqlx::FromRow;
 
-use super::{Db, StorageError, StorageResult, on};
+use super::{
+    Db, StorageError, StorageResult, budgets, on, rollups::clamp_amount, sheets::fold, words::NewWords,
+};
 use crate::model::{
-    id::{ChannelId, KeyId, TokenId},
+    budget::{Charge, Owner},
+    id::{ChannelId, KeyId, RequestId, TokenId},
     time::UnixMs,
     upstream_job::{JobKind, JobPage, UpstreamJob},
 };
@@ -34,6 +37,7 @@ struct Row {
     upstream_model: String,
     created_at: i64,
     answer: Option<String>,
+    unpriced_call: Option<String>,
 }
 
 impl TryFrom<Row> for UpstreamJob {
@@ -53,6 +57,7 @@ impl TryFrom<Row> for UpstreamJob {
             upstream_model: row.upstream_model,
             created_at: UnixMs(row.created_at),
             answer: row.answer,
+            unpriced_call: row.unpriced_call.and_then(|id| id.parse().ok()),
         })
     }
 }
@@ -67,8 +72,9 @@ impl Db {
         let mut tx = self.begin().await?;
         sqlx::query(
             "INSERT INTO upstream_jobs
-                 (id, kind, token_id, channel_id, key_id, upstream_id, model, upstream_model, created_at, answer)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                 (id, kind, token_id, channel_id, key_id, upstream_id, model, upstream_model, created_at, answer,
+                  unpriced_call)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(&job.id)
         .bind(job.kind.as_str())
@@ -80,6 +86,7 @@ impl Db {
         .bind(&job.upstream_model)
         .bind(job.created_at.0)
         .bind(kept(job.answer.as_deref()))
+        .bind(job.unpriced_call.map(|id| id.to_string()))
         .execute(&mut *tx)
         .await?;
         sqlx::query(
@@ -179,6 +186,43 @@ impl Db {
         Ok(())
     }
 
+    /// Notes in a call's row, and in the sums of its quarter of an hour, what the job that it made cost, in micro-dollars.
+    /// It does so once, and not before the row is there: `None` if it did not.
+    ///
+    /// Budgets of the call's channel and key that count dollars are charged for the period in which it arrived, on the clock of
+    /// `zone`; gives these charges. No quota is: of a token that counts dollars, calls whose cost nobody knew are made of free
+    /// models only.
+    pub async fn book_job_cost(
+        &self,
+        id: &str,
+        call: RequestId,
+        cost_micros: i64,
+        zone: &jiff::tz::TimeZone,
+    ) -> StorageResult<Option<Vec<Charge>>> {
+        let cost_micros = clamp_amount(cost_micros);
+        let mut tx = self.begin().await?;
+        let marked =
+            sqlx::query("UPDATE upstream_jobs SET unpriced_call = NULL WHERE id = $1 AND unpriced_call = $2")
+                .bind(id)
+                .bind(call.to_string())
+                .execute(&mut *tx)
+                .await?;
+        let mut words = NewWords::new(&self.words);
+        if marked.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let Some((at, channel, key)) =
+            fold::add_cost(&mut tx, call.0.as_bytes(), cost_micros, &mut words).await?
+        else {
+            return Ok(None);
+        };
+        let owners = [Owner::Channel(channel), Owner::Key(key)];
+        let charges = budgets::charge_later(&mut tx, owners, at, cost_micros, zone).await?;
+        tx.commit().await?;
+        words.committed();
+        Ok(Some(charges))
+    }
+
     /// Forgets a job.
     pub async fn delete_upstream_job(&self, id: &str) -> StorageResult<()> {
         on!(self.write, |pool| {
@@ -200,8 +244,17 @@ impl Db {
 mod tests {
     use super::*;
     use crate::{
-        model::{key::PastedKey, secret::Secret},
-        storage::{channels::NewChannel, recording::tests::open, tokens::NewToken},
+        model::{
+            key::PastedKey,
+            secret::Secret,
+            token::{Quota, QuotaReset, QuotaUnit},
+            usage::UsageRecord,
+        },
+        storage::{
+            channels::NewChannel,
+            recording::tests::{all_sums, number, open, record},
+            tokens::NewToken,
+        },
     };
 
     /// A database with a channel, a key and two tokens.
@@ -214,6 +267,7 @@ mod tests {
             secret: Secret::new("key-1"),
             quota_group: None,
             limits: Vec::new(),
+            budget: None,
         };
         db.add_keys(channel, &[key]).await.unwrap();
         let key = db.channels_with_keys().await.unwrap()[0].1[0].id;
@@ -242,6 +296,7 @@ mod tests {
                 upstream_model: "vendor/video".into(),
                 created_at: UnixMs(1000 + number / 2),
                 answer: None,
+                unpriced_call: None,
             };
             db.create_upstream_job(&job).await.unwrap();
             let found = db.find_upstream_job(token, JobKind::Video, &job.id).await.unwrap();
@@ -283,5 +338,56 @@ mod tests {
         db.delete_upstream_job(&ids[0]).await.unwrap();
         assert_eq!(db.find_upstream_job(token, JobKind::Video, &ids[0]).await.unwrap(), None);
         assert_eq!(db.delete_upstream_jobs_before(UnixMs(1002)).await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_a_job_cost_is_booked_once_as_soon_as_its_row_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (db, channel, key, [token, _]) = prepared(folder.path()).await;
+        let call = UsageRecord {
+            token_id: token,
+            channel_id: Some(channel),
+            key_id: Some(key),
+            cost_micros: 0,
+            attempts: Vec::new(),
+            ..record(1)
+        };
+        let job = UpstreamJob {
+            id: new_job_id(JobKind::Video),
+            kind: JobKind::Video,
+            token,
+            channel,
+            key,
+            upstream_id: "theirs".into(),
+            model: "video".into(),
+            upstream_model: "vendor/video".into(),
+            created_at: UnixMs(1000),
+            answer: None,
+            unpriced_call: Some(call.request_id),
+        };
+        db.create_upstream_job(&job).await.unwrap();
+        let utc = jiff::tz::TimeZone::UTC;
+        let book = async || db.book_job_cost(&job.id, call.request_id, 400_000, &utc).await.unwrap();
+        assert_eq!(book().await, None, "no row yet");
+        let found = db.find_upstream_job(token, JobKind::Video, &job.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&job), "it is tried again");
+        let other = UsageRecord { request_id: record(2).request_id, ..call.clone() };
+        db.insert_usage(&[call.clone(), other]).await.unwrap();
+        for (sql, unit) in [
+            ("UPDATE channels SET budget = $1", QuotaUnit::Tokens),
+            ("UPDATE keys SET budget = $1", QuotaUnit::Dollars),
+        ] {
+            let budget = budgets::write(Some(Quota::new(unit, 100_000, QuotaReset::Day))).unwrap();
+            on!(db.write, |pool| sqlx::query(sql).bind(&budget).execute(pool)).unwrap();
+        }
+        let period = QuotaReset::Day.period_start(call.at, &utc);
+        let charge = Charge { owner: Owner::Key(key), unit: QuotaUnit::Dollars, period, amount: 400_000 };
+        assert_eq!(book().await, Some(vec![charge]), "a budget that counts tokens is not charged");
+        assert_eq!(book().await, None, "only once");
+        let spent = db.budget_spending().await.unwrap();
+        let expected = [((Owner::Key(key), period, QuotaUnit::Dollars), 400_000)];
+        assert_eq!(spent, budgets::Spending::from(expected));
+        assert_eq!(number(&db, "SELECT SUM(cost_micros) FROM usage").await, 400_000);
+        assert_eq!(all_sums(&db).await.cost_micros, 400_000);
     }
 }

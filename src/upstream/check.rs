@@ -241,8 +241,7 @@ impl Trial<'_> {
         let mut response = self.clients.send(call).await.map_err(|error| FetchFailure::unsent(&error))?;
         let status = response.status();
         let accepted = (200..300).contains(&status) && status != 204;
-        let find = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let observed = (accepted, self.provider.observe(find, self.now));
+        let observed = (accepted, self.provider.observe(response.header_texts(), self.now));
         *self.observed.lock().unwrap_or_else(PoisonError::into_inner) = Some(observed);
         let secrets = secrets_of(self.channel, self.key);
         if !(200..300).contains(&status) || status == 204 {

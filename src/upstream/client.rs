@@ -280,6 +280,18 @@ impl Clients {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<UpstreamResponse, SendError> {
+        self.plain(Method::POST, address, allow_private, headers, body).await
+    }
+
+    /// The same with any method.
+    pub async fn plain(
+        &self,
+        method: Method,
+        address: &str,
+        allow_private: bool,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<UpstreamResponse, SendError> {
         const CONNECT: Duration = Duration::from_secs(10);
         let url = url::Url::parse(address).map_err(|_| SendError::Misconfigured("this is not an address"))?;
         if !allow_private && address::names_private_host(&url) {
@@ -294,7 +306,7 @@ impl Clients {
         };
         let Client::Direct(client) = client else { return Err(NO_AUTHORITIES) };
         let mut request = Request::new(RequestBody::Whole(Full::new(body)));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         let response = client.send(request).await.map_err(|error| {
@@ -604,6 +616,11 @@ impl UpstreamResponse {
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
+    }
+
+    /// The headers that are text: names in lower case, and values.
+    pub fn header_texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
     }
 
     /// How long the body is as it is given on, if the upstream says so.

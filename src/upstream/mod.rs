@@ -5,7 +5,8 @@
 //! - [`outcome`]: what an upstream's refusal means; pure.
 //! - [`models`]: which models an upstream serves; [`check`]: whether a key works; [`counter`]: what it has used;
 //!   [`probe`]: what a model can do.
-//! - [`webhook`]: posts a message to an address of the operator's.
+//! - [`names`]: whether this machine finds upstreams' addresses; [`pieces`]: whether our own streams arrive piece by piece.
+//! - [`webhook`]: posts a message to an address of the operator's; [`mail`]: sends a letter.
 
 pub mod address;
 pub mod check;
@@ -13,7 +14,10 @@ pub mod client;
 pub mod clock;
 pub mod counter;
 mod inflate;
+pub mod mail;
 pub mod models;
+pub mod names;
 pub mod outcome;
+pub mod pieces;
 pub mod probe;
 pub mod webhook;

@@ -103,6 +103,7 @@ pub fn channel_model(facts: &ModelFacts) -> ChannelModel {
         reasoning: facts.reasoning,
         endpoints: endpoints_of(facts),
         price: facts.price,
+        unit_prices: None,
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
 
 pub use client_error::{ClientErrorText, sanitized_client_error};
 pub use mask::{mask_secrets, masked};
-pub use rejected::{RejectedField, rejected_fields};
+pub use rejected::{RejectedField, rejected_fields, rejected_form_fields};
 
 /// The longest rest that a hint can cause, unless a daily or monthly limit is meant.
 pub const MAX_REST: Duration = Duration::from_secs(3600);

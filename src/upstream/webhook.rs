@@ -1,68 +1,61 @@
 //! Posts a message to an address that an operator has given. As with upstreams no redirect is followed, and an address on a
 //! private network is refused unless that is allowed.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{
-    client::{Clients, SendError},
-    outcome::mask_secrets,
-};
-use crate::model::notice::Webhook;
+use super::client::{Clients, SendError};
+use crate::model::secret::Secret;
 
-/// The longest part of a refusal that is told, in bytes.
-const MAX_ANSWER_BYTES: usize = 300;
+/// The most of an answer that is read, in bytes. Receivers answer in a line; of a page of HTML the beginning will do.
+const MOST_ANSWER_BYTES: usize = 8 << 10;
 
-/// A message that was not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// Whether the same may succeed later: the receiver was away, or had too much to do.
-    pub worth_another: bool,
-    /// Why, without an address or a secret.
-    pub text: String,
+/// What is posted, and where to.
+pub struct Posting {
+    /// The whole address; it may hold a credential.
+    pub address: Secret,
+    /// A further header.
+    pub header: Option<(String, Secret)>,
+    /// JSON.
+    pub body: Vec<u8>,
 }
 
-/// Posts JSON; gives the status if it was taken (2xx). The caller limits the time; dropping the future cancels the request.
-pub async fn post(clients: &Clients, webhook: &Webhook, body: Vec<u8>) -> Result<u16, Refused> {
+/// What a receiver answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// How long it asks to wait, by `Retry-After` in seconds.
+    pub retry_after: Option<Duration>,
+    /// The beginning of the body.
+    pub body: Bytes,
+}
+
+/// Posts JSON. The caller limits the time; dropping the future cancels the request.
+pub async fn post(clients: &Clients, posting: Posting, allow_private: bool) -> Result<Answer, SendError> {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers
         .insert(header::USER_AGENT, HeaderValue::from_static(concat!("onepool/", env!("CARGO_PKG_VERSION"))));
-    if let Some((name, value)) = &webhook.header {
+    if let Some((name, value)) = &posting.header {
         let (Ok(name), Ok(mut value)) =
             (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value.expose()))
         else {
-            let text = "the header with the secret cannot be sent".to_owned();
-            return Err(Refused { worth_another: false, text });
+            return Err(SendError::Misconfigured("the header with the secret cannot be sent"));
         };
         value.set_sensitive(true);
         headers.insert(name, value);
     }
-    let sent = clients.post(webhook.url.expose(), webhook.allow_private, headers, Bytes::from(body)).await;
-    let mut response = sent.map_err(|error| Refused {
-        worth_another: !matches!(error, SendError::Misconfigured(_) | SendError::PrivateAddress),
-        text: match error {
-            SendError::PrivateAddress => {
-                "the address is on a private or loopback network; allow that if it is meant".to_owned()
-            }
-            error => error.to_string(),
-        },
-    })?;
-    let status = response.status();
-    if (200..300).contains(&status) {
-        return Ok(status);
-    }
-    let answer = response.read_prefix(4 * MAX_ANSWER_BYTES).await;
-    let answer = String::from_utf8_lossy(&answer);
-    let secrets: Vec<_> =
-        webhook.header.iter().map(|(_, value)| value).chain(std::iter::once(&webhook.url)).collect();
-    let mut answer = mask_secrets(answer.trim(), &secrets);
-    answer.truncate(answer.floor_char_boundary(MAX_ANSWER_BYTES));
-    let redirect = if (300..400).contains(&status) { " (redirects are not followed)" } else { "" };
-    let colon = if answer.is_empty() { "" } else { ": " };
-    Err(Refused {
-        worth_another: matches!(status, 408 | 425 | 429) || status >= 500,
-        text: format!("HTTP {status}{redirect}{colon}{answer}"),
+    let body = Bytes::from(posting.body);
+    let mut response = clients.post(posting.address.expose(), allow_private, headers, body).await?;
+    let retry_after = response.headers().get(header::RETRY_AFTER);
+    let retry_after = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    Ok(Answer {
+        status: response.status(),
+        retry_after: retry_after.map(Duration::from_secs),
+        body: response.read_prefix(MOST_ANSWER_BYTES).await,
     })
 }

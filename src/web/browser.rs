@@ -18,7 +18,7 @@ use crate::{
     },
     relay::{
         self, Relay,
-        quota::TokenMeters,
+        quota::Meters,
         recorder::{self, Recorder},
     },
     storage::{
@@ -66,7 +66,7 @@ impl Browser {
         );
         let catalog = catalog.await.unwrap();
         // Nothing is relayed here; the parts that relay are only there because a site has them.
-        let (clients, meters) = (Clients::new(), TokenMeters::default());
+        let (clients, meters) = (Clients::new(), Meters::default());
         let (clock, drain) = (Clock::manual(NOW), Drain::default());
         let dispatch = Dispatch::new(clock.clone());
         let (recorder, _copying) = Recorder::start(recorder::Options {
@@ -74,6 +74,7 @@ impl Browser {
             db: db.clone(),
             clock: clock.clone(),
             limits: recorder::Limits::default(),
+            counted: None,
         });
         let relay = Arc::new(Relay::new(relay::Parts {
             db: db.clone(),
@@ -82,13 +83,32 @@ impl Browser {
             dispatch: dispatch.clone(),
             meters: meters.clone(),
             recorder,
+            in_flight: Default::default(),
             uploads: relay::upload::UploadFolder::open(folder.path().join("uploads")),
             clock: clock.clone(),
             draining: drain.started.clone(),
             drained: drain.deadline.clone(),
         }));
         let admin = Arc::default();
-        let site = Site { config, db, clock, catalog, dispatch, clients, relay, meters, admin, drain };
+        let files = db.capture_folder(folder.path());
+        let (captures, _) = crate::capture::Captures::new(files, db.clone(), catalog.clone(), clock.clone());
+        let metrics = crate::web::metrics::Metrics::new(crate::metrics::Tally::new(NOW));
+        let in_flight = Default::default();
+        let site = Site {
+            config,
+            db,
+            clock,
+            catalog,
+            dispatch,
+            clients,
+            relay,
+            meters,
+            in_flight,
+            metrics,
+            captures,
+            admin,
+            drain,
+        };
         Self { router: router(site), _folder: folder }
     }
 

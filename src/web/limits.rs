@@ -198,6 +198,17 @@ pub fn rest_reason(t: Messages, rest: &Rest) -> String {
     }
 }
 
+/// The same, and whether it would be tried if nothing else were left.
+pub fn of_candidate(
+    t: Messages,
+    hurdle: &Hurdle,
+    last_resort: bool,
+    key: impl Fn(KeyId) -> String,
+) -> String {
+    let why = self::hurdle(t, hurdle, key);
+    if last_resort { t.inspect.why_last_resort(&why) } else { why }
+}
+
 /// Why a candidate is not tried; `key` names a key.
 pub fn hurdle(t: Messages, hurdle: &Hurdle, key: impl Fn(KeyId) -> String) -> String {
     let i = t.inspect;

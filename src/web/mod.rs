@@ -13,15 +13,18 @@ pub mod assets;
 #[cfg(test)]
 pub(crate) mod browser;
 pub mod client;
+pub mod exports;
 pub mod face;
 pub mod form;
 pub mod format;
 pub mod health;
 pub mod limits;
 pub mod listen;
+pub mod metrics;
 pub mod public_url;
 pub mod ranking;
 pub mod setup_gate;
+pub mod snippet;
 pub mod v1;
 
 use std::{
@@ -41,18 +44,20 @@ use tower::ServiceExt as _;
 use tower_http::compression::CompressionLayer;
 
 use crate::{
+    capture::Captures,
     config::Config,
     discovery::can_be_asked,
     dispatch::Dispatch,
     model::{
+        budget::Owner,
         catalog::{Catalog, ChannelEntry},
         id::{ChannelId, RequestId},
         time::Clock,
     },
     ranking::chain::Purpose,
-    relay::{Relay, quota::TokenMeters},
+    relay::{Relay, in_flight::CallsInFlight, quota::Meters},
     selection::{self, Ranking, Rebuilt, Sources},
-    storage::{Db, StorageResult, catalog::CatalogStore},
+    storage::{Db, StorageResult, budgets::declared, catalog::CatalogStore},
     upstream::client::Clients,
 };
 
@@ -74,7 +79,13 @@ pub struct Site {
     /// The relay, for the endpoints of clients; pages do not call it.
     pub relay: Arc<Relay>,
     /// What tokens have spent.
-    pub meters: TokenMeters,
+    pub meters: Meters,
+    /// The calls under way.
+    pub in_flight: CallsInFlight,
+    /// What Prometheus is told.
+    pub metrics: metrics::Metrics,
+    /// Calls that are captured.
+    pub captures: Captures,
     /// What pages share in memory.
     pub admin: Arc<admin::Shared>,
     /// Whether the server is stopping, and when running answers must end.
@@ -82,6 +93,20 @@ pub struct Site {
 }
 
 impl Site {
+    /// Has the present period of a budget count from zero again; says whether there is such a budget.
+    pub async fn begin_budget_anew(&self, owner: Owner) -> StorageResult<bool> {
+        let catalog = self.catalog.load();
+        let quota = match owner {
+            Owner::Token(id) => catalog.token(id).and_then(|token| token.quota),
+            _ => declared(&catalog).find(|(other, _)| *other == owner).map(|(_, quota)| quota),
+        };
+        let Some(quota) = quota else { return Ok(false) };
+        let start = quota.reset.period_start(self.clock.now(), &catalog.zone);
+        self.db.reset_budget(owner, start).await?;
+        self.meters.reset(owner);
+        Ok(true)
+    }
+
     /// The order of a managed chain's models as it would be now, with reasons.
     pub async fn ranking(&self, purpose: Purpose) -> StorageResult<Option<Ranking>> {
         let catalog = self.catalog.load();
@@ -90,6 +115,7 @@ impl Site {
 
     /// Builds the managed chains anew; if steps change, clients meet them at once.
     pub async fn rebuild_chains(&self) -> StorageResult<Rebuilt> {
+        let _chains = self.catalog.hold_for_chains().await;
         self.catalog.follow().await?;
         let catalog = self.catalog.load();
         let rebuilt = selection::rebuild(self.selection_sources(&catalog)).await?;
@@ -137,6 +163,7 @@ parts! {
     clients: Clients,
     admin: Arc<admin::Shared>,
     drain: listen::Drain,
+    captures: Captures,
 }
 
 impl FromRef<Site> for Arc<Catalog> {
@@ -191,6 +218,7 @@ pub fn router(site: Site) -> Router {
         .merge(v1::router(site.clone()))
         .merge(api::router(site.clone()))
         .merge(health::router(site.clone()))
+        .merge(metrics::router(site.clone()))
         .layer(axum::middleware::from_fn_with_state(site.clone(), setup_gate::guard))
         .layer(axum::middleware::from_fn_with_state(site, identify))
 }

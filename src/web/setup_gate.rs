@@ -14,9 +14,9 @@ use super::{
 };
 use crate::model::usage::Endpoint;
 
-/// What answers before the set-up: it holds no data, or (`/setup`) asks for the code itself.
+/// What answers before the set-up: it holds no data, or asks for a secret itself (`/setup`, `/metrics`).
 fn is_exempt(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz" | "/setup" | "/preferences")
+    matches!(path, "/healthz" | "/readyz" | "/metrics" | "/setup" | "/preferences")
         || path.starts_with("/setup/")
         || path.starts_with("/static/")
 }

@@ -115,6 +115,11 @@ export async function startWorld({ calls = 300 } = {}) {
       headers: {
         authorization: `Bearer ${tokens[owner]}`, 'content-type': 'application/json',
         'user-agent': kinds[number % kinds.length],
+        // Four calls of an agent's turn follow each other.
+        ...(owner === 'claw on the laptop' ? {
+          'x-client': 'openclaw/2026.9.6',
+          traceparent: `00-${String(Math.floor(number / 12) + 1).padStart(32, '0')}-00f067aa0ba902b7-01`,
+        } : {}),
       },
     })
     await response.text()

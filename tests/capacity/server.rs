@@ -59,6 +59,7 @@ impl Folder {
             secret: Secret::new(key.as_str()),
             quota_group: None,
             limits: vec![],
+            budget: None,
         };
         db.add_keys(channel, &keys.iter().map(pasted).collect::<Vec<_>>()).await.expect("keys");
         let limit = |max| Limit {

@@ -18,7 +18,7 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("ranking", "error model provider"),
     ("storage", "error model protocol scheduler provider ranking"),
     ("upstream", "error model protocol scheduler provider"),
-    ("export", "error model protocol scheduler provider"),
+    ("export", "error model i18n protocol scheduler provider"),
     ("import", "error model protocol scheduler provider storage"),
     ("dispatch", "error model scheduler provider"),
     ("inspect", "error model scheduler provider dispatch"),
@@ -27,25 +27,28 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("relay", "error model protocol scheduler provider storage upstream dispatch"),
     ("pool", "error model protocol scheduler provider ranking storage upstream i18n"),
     ("notices", "error model i18n pool upstream"),
+    ("openclaw", "error model protocol upstream config"),
+    ("metrics", "error model"),
+    ("capture", "error model protocol storage upstream"),
     (
         "jobs",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection relay i18n export import pool notices",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import pool notices",
     ),
     (
         "repair",
-        "error model scheduler storage upstream dispatch discovery selection relay i18n config pool notices jobs",
+        "error model scheduler storage upstream dispatch discovery selection relay i18n config pool notices jobs openclaw",
     ),
     (
         "web",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool notices repair",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool notices repair metrics capture",
     ),
     (
         "app",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool notices jobs repair web",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool notices jobs repair web metrics capture",
     ),
     (
         "cli",
-        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool notices jobs repair web app",
+        "error model protocol scheduler provider ranking storage upstream dispatch discovery selection inspect relay i18n export import config pool notices jobs repair web app openclaw metrics capture",
     ),
 ];
 
@@ -54,9 +57,11 @@ const ONLY_IN: &[(&str, &str)] = &[
     ("sqlx", "storage"),
     ("reqwest", "upstream"),
     ("hyper_rustls", "upstream"),
+    ("lettre", "upstream"),
     ("axum", "web"),
     ("axum_extra", "web"),
     ("askama", "web"),
+    ("pulldown_cmark", "web"),
     ("clap", "cli"),
 ];
 

@@ -468,6 +468,7 @@ async fn furnish(container: &Container, base_url: &str) {
         secret: Secret::new("key-1"),
         quota_group: None,
         limits: Vec::new(),
+        budget: None,
     };
     db.add_keys(id, &[key]).await.unwrap();
     db.create_token(&NewToken {

@@ -16,8 +16,10 @@ use onepool::{
 const PAIRS: &[&str] = &[
     "README",
     "deploy/README",
+    "docs/admin-pages",
     "docs/api",
     "docs/backup",
+    "docs/budgets",
     "docs/calls",
     "docs/capacity",
     "docs/chains",
@@ -25,11 +27,14 @@ const PAIRS: &[&str] = &[
     "docs/endpoints",
     "docs/errors",
     "docs/fixes",
+    "docs/health",
     "docs/limits",
+    "docs/metrics",
     "docs/models",
     "docs/notifications",
     "docs/openclaw",
     "docs/performance",
+    "docs/playground",
     "docs/pool-file",
     "docs/providers",
     "docs/recipes",
@@ -37,6 +42,7 @@ const PAIRS: &[&str] = &[
     "docs/repair",
     "docs/settings",
     "docs/simulate",
+    "docs/usage",
     "docs/usage-log",
 ];
 
@@ -61,6 +67,7 @@ fn endings() -> Vec<Ending> {
             param: None,
             code: Some("context_length_exceeded".into()),
         },
+        Ending::OverKeyLimits,
         Ending::TooLarge { limit: 64 << 20 },
         Ending::BadToken { message: "says which of these" },
         Ending::AddressNotAllowed,
@@ -82,7 +89,8 @@ fn endings() -> Vec<Ending> {
         Ending::NoChannel { retry_after: Some(wait) },
         Ending::UpstreamFailed,
         Ending::UpstreamTimeout,
-        Ending::Interrupted,
+        Ending::Interrupted { another: false },
+        Ending::Interrupted { another: true },
         Ending::ShuttingDown,
         Ending::NotRecording,
     ];
@@ -91,6 +99,7 @@ fn endings() -> Vec<Ending> {
         match ending {
             Ending::BadRequest { .. }
             | Ending::Refused { .. }
+            | Ending::OverKeyLimits
             | Ending::TooLarge { .. }
             | Ending::BadToken { .. }
             | Ending::AddressNotAllowed
@@ -108,12 +117,20 @@ fn endings() -> Vec<Ending> {
             | Ending::NoChannel { .. }
             | Ending::UpstreamFailed
             | Ending::UpstreamTimeout
-            | Ending::Interrupted
+            | Ending::Interrupted { .. }
             | Ending::ShuttingDown
             | Ending::NotRecording => {}
         }
     }
     endings
+}
+
+#[test]
+fn the_table_of_metrics_is_the_programs_own() {
+    for (page, chinese) in [("docs/metrics.md", false), ("docs/metrics.zh-CN.md", true)] {
+        let table = onepool::metrics::reference(chinese);
+        assert!(read(page).contains(&table), "{page} does not hold this table:\n{table}");
+    }
 }
 
 /// The rows of the table below a heading: each a list of cells.

@@ -138,7 +138,7 @@ weight = 3
 groups = ["free"]
 proxy = "env:PROXY"
 note = "a note"
-models = ["big", { name = "small", context_window = 8192, price = { input = 0.15, output = 0.6 } }]
+models = ["big", { name = "small", context_window = 8192, price = { input = 0.15, output = 0.6 }, unit_prices = { image = 0.04, image_by = { "1024x1024/high" = 0.167 } } }]
 timeouts = { idle_ms = 5000 }
 limits = [
     { max = 40, window = "1m" },

@@ -17,6 +17,11 @@ export class Operator {
   #origin
   #cookie = ''
 
+  /** The cookie of the session, for requests that are no forms. */
+  get cookie() {
+    return this.#cookie
+  }
+
   /** Logs in to the server at `origin`. */
   static async logIn(origin, password) {
     const operator = new Operator()

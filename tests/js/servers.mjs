@@ -44,17 +44,18 @@ async function stop(child, signal) {
   return ended
 }
 
-/** A running `onepool`: `url`, `setupUrl`, `dataDir`, `output`, `stop()`. */
+/** A running `onepool`: `url`, `setupUrl`, `dataDir`, `pid`, `output`, `stop()`. */
 export async function startOnePool(extraEnv = {}) {
   const dataDir = await mkdtemp(path.join(tmpdir(), 'onepool-test-'))
   const env = { PATH: process.env.PATH, HOME: dataDir, DATA_DIR: dataDir, PORT: '0', ...extraEnv }
   const patterns = [/listening on (http:\/\/127\.0\.0\.1:\d+)/]
   if (!('ADMIN_PASSWORD' in extraEnv)) patterns.push(/(http:\/\/127\.0\.0\.1:\d+\/setup\?code=\S+)/)
-  const { child, output, matches } = await start(path.join(target, 'debug/onepool'), [], env, patterns)
+  const { child, output, matches } = await start(path.join(target, process.env.ONEPOOL_PROFILE ?? 'debug', 'onepool'), [], env, patterns)
   return {
     url: matches[0][1],
     setupUrl: matches[1]?.[1],
     dataDir,
+    pid: child.pid,
     output,
     async stop() {
       const code = await stop(child, 'SIGTERM')

@@ -7,6 +7,7 @@ use crate::{
     cli::{
         Failure,
         ask::{confirm, secret_text, value_or_reference},
+        budget,
         command::{option, repeated, switch},
         invocation::Invocation,
         options::{Options, on_or_off, option_of, set_limits, whole},
@@ -34,7 +35,7 @@ use crate::{
 /// Options for every field of a channel.
 pub fn flags(m: Messages) -> Vec<Arg> {
     let h = m.help;
-    vec![
+    let mut flags = vec![
         option("name", "TEXT", h.new_name(), m),
         option("base-url", "URL", m.channels.base_url_hint(), m),
         option("protocol", "WORD", h.protocol(), m),
@@ -59,7 +60,9 @@ pub fn flags(m: Messages) -> Vec<Arg> {
         switch("no-limits", h.no_limits(), m).conflicts_with("limit"),
         repeated("fix", "ID=on|off", h.channel_fix(), m),
         option("response-cache", "SECONDS", h.response_cache(), m),
-    ]
+    ];
+    flags.extend(budget::arguments(m));
+    flags
 }
 
 /// Options that only make sense for a new channel.
@@ -120,7 +123,13 @@ fn keys_of(call: &Invocation, faults: &mut Faults) -> Vec<PastedKey> {
                 }
                 keys.extend(lines.into_iter().filter_map(|line| {
                     let secret = line.key.ok()?;
-                    Some(PastedKey { label: line.label, secret, quota_group: None, limits: Vec::new() })
+                    Some(PastedKey {
+                        label: line.label,
+                        secret,
+                        quota_group: None,
+                        limits: Vec::new(),
+                        budget: None,
+                    })
                 }));
             }
         }
@@ -315,6 +324,7 @@ fn read(call: &Invocation, input: &mut ChannelInput) -> Faults {
         Ok(redirects)
     });
     set_limits(&mut options, call, &mut input.limits);
+    budget::read(&mut options, call, &budget::BUDGET, &mut input.budget);
     options.set_list("fix", &mut input.shaping.fixes, |switches| {
         let read = |text: &String| match text.split_once('=') {
             Some((id, "on")) => Ok((id.to_owned(), true)),

@@ -60,6 +60,7 @@ fn command(m: Messages) -> Command {
                 "edit",
                 h.channels_edit(),
                 &[
+                    "onepool channels edit Groq --budget 20 --budget-unit dollars --budget-reset month",
                     "onepool channels edit Groq --priority 10 --add-model openai/gpt-oss-120b",
                     "onepool channels edit Groq --limit '30 requests/1m per group' --limit '4 at once per key'",
                     "onepool channels edit Groq --header 'X-Team: env:TEAM_HEADER' --proxy ''",

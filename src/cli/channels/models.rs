@@ -57,10 +57,18 @@ pub fn run(call: &Invocation) -> Result<(), Failure> {
                 c.context_window(),
                 c.price_input(),
                 c.price_output(),
+                c.unit_prices(),
             ]);
             for (model, _, word, look) in &rows {
-                let [context, input, output] = details(model);
-                table.row([Cell::text(&model.name), Cell::text(word).look(*look), context, input, output]);
+                let [context, input, output, units] = details(model);
+                table.row([
+                    Cell::text(&model.name),
+                    Cell::text(word).look(*look),
+                    context,
+                    input,
+                    output,
+                    units,
+                ]);
             }
             table.draw()
         })
@@ -123,27 +131,36 @@ fn own_table(m: Messages, entry: &ChannelEntry) -> String {
         c.context_window(),
         c.price_input(),
         c.price_output(),
+        c.unit_prices(),
     ]);
     for model in &entry.channel.models {
-        let [context, input, output] = details(model);
-        table.row([Cell::text(&model.name), Cell::text(&model.name), context, input, output]);
+        let [context, input, output, units] = details(model);
+        table.row([Cell::text(&model.name), Cell::text(&model.name), context, input, output, units]);
     }
     for redirect in &entry.channel.redirects {
         let model = entry.channel.model(&redirect.upstream).cloned().unwrap_or_default();
-        let [context, input, output] = details(&model);
-        table.row([Cell::text(&redirect.public), Cell::text(&redirect.upstream), context, input, output]);
+        let [context, input, output, units] = details(&model);
+        table.row([
+            Cell::text(&redirect.public),
+            Cell::text(&redirect.upstream),
+            context,
+            input,
+            output,
+            units,
+        ]);
     }
     table.draw()
 }
 
-/// Context window, input price, output price.
-fn details(model: &ChannelModel) -> [Cell; 3] {
+/// Context window, input price, output price, and the prices beside those per token.
+fn details(model: &ChannelModel) -> [Cell; 4] {
     let price = |pick: fn(&Price) -> i64| {
         let price = model.price.as_ref().map(|price| decimal::show(pick(price), DOLLAR_PLACES));
         Cell::number(price.unwrap_or_default())
     };
     let context = model.context_window.map(|window| window.to_string()).unwrap_or_default();
-    [Cell::number(context), price(|price| price.input), price(|price| price.output)]
+    let units = model.unit_prices.as_ref().map(ToString::to_string).unwrap_or_default();
+    [Cell::number(context), price(|price| price.input), price(|price| price.output), Cell::text(units)]
 }
 
 #[cfg(test)]

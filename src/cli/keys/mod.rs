@@ -17,6 +17,7 @@ use clap::Command;
 use super::{
     Failure,
     ask::confirm,
+    budget,
     command::{
         Entry, folder_flags, json_switch, noun, option, positional, repeated, switch, verb, yes_switch,
     },
@@ -93,7 +94,8 @@ fn command(m: Messages) -> Command {
             .arg(option("label", "TEXT", h.key_label(), m))
             .arg(option("quota-group", "NAME", m.channels.quota_group_hint(), m).visible_alias("account"))
             .arg(repeated("limit", "LIMIT", h.declared_limit(), m))
-            .arg(switch("no-limits", h.no_limits(), m).conflicts_with("limit")),
+            .arg(switch("no-limits", h.no_limits(), m).conflicts_with("limit"))
+            .args(budget::arguments(m)),
         )
         .subcommand(simple("enable", h.keys_enable(), &["onepool keys enable 3"]))
         .subcommand(simple("disable", h.keys_disable(), &["onepool keys disable 3"]))
@@ -151,6 +153,7 @@ fn edit(call: &Invocation) -> Result<(), Failure> {
         options.set("label", &mut input.label, |text| Ok(text.to_owned()));
         options.set("quota-group", &mut input.quota_group, |text| Ok(Some(text.to_owned())));
         set_limits(&mut options, call, &mut input.limits);
+        budget::read(&mut options, call, &budget::BUDGET, &mut input.budget);
         let unread = options.faults;
         unread.or(()).map_err(Failure::options)?;
         let providers = session.providers.load();
@@ -159,8 +162,8 @@ fn edit(call: &Invocation) -> Result<(), Failure> {
                 faults.0.iter_mut().for_each(|fault: &mut Fault| fault.field = option_of(&fault.field));
                 Failure::options(faults)
             })?;
-        let PastedKey { label, quota_group, limits, .. } = checked;
-        session.db.change_key(&Key { label, quota_group, limits, ..(*key).clone() }).await?;
+        let PastedKey { label, quota_group, limits, budget, .. } = checked;
+        session.db.change_key(&Key { label, quota_group, limits, budget, ..(*key).clone() }).await?;
         print(&call.m.terminal.key_changed(&name_of(&session.key(call.required("ID")).await?.1)))
     })
 }

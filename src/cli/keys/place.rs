@@ -266,6 +266,7 @@ async fn add(session: &Session, arrivals: &[Arrival], all: &mut [Placed]) -> Res
                 secret: arrival.secret.as_ref().ok()?.clone(),
                 quota_group: arrival.group.clone(),
                 limits: arrival.limits.clone(),
+                budget: None,
             })
         };
         let keys: Vec<PastedKey> = places.iter().filter_map(key).collect();

@@ -14,7 +14,7 @@ use crate::{
         Failure,
         invocation::Invocation,
         keys::{Fate, Filled, Placed, account_texts, fill, name_of, saved},
-        openclaw::{base_url, usual_token},
+        openclaw::{base_url, make, usual_token},
         progress::Progress,
         session::Session,
     },
@@ -23,7 +23,7 @@ use crate::{
         proof::{self, Depth, Subject},
         refresh, summary,
     },
-    export::openclaw::{ApiKey, KEY_VARIABLE, for_token},
+    export::openclaw::{ExportOptions, Form},
     model::{
         catalog::{Catalog, ChannelEntry},
         id::{ChannelId, KeyId},
@@ -86,11 +86,12 @@ pub async fn run(
     };
     let catalog = session.catalog().await?;
     let url = base_url(call, session, &catalog)?;
-    let key = match &value {
-        Some(value) => ApiKey::Literal(value.expose()),
-        None => ApiKey::Environment(KEY_VARIABLE),
+    let options = ExportOptions {
+        models: chosen(&chains, &catalog, &token),
+        form: Some(Form::File),
+        ..ExportOptions::default()
     };
-    let snippet = for_token(&catalog, &token, &url, key, &chosen(&chains, &catalog, &token));
+    let snippet = make(session, &catalog, &token, &url, value.as_ref(), &options).await?.document;
     let serving = match DataFolder::existing(&session.config.data_dir)?.claim() {
         Claim::Server(address) => Serving::Runs(address),
         _ => Serving::Stands,

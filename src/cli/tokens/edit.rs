@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cli::{
-        Failure,
+        Failure, budget,
         command::{option, repeated},
         invocation::Invocation,
         options::{Options, on_or_off, option_of, whole},
@@ -17,8 +17,8 @@ use crate::{
         when,
     },
     i18n::Messages,
-    model::token::{ClientProfile, QuotaReset, QuotaUnit, Token},
-    pool::input::{Decimal, Fault, Faults, QuotaInput, TokenInput},
+    model::token::{ClientProfile, Token},
+    pool::input::{Fault, Faults, TokenInput},
     storage::tokens::NewToken,
 };
 
@@ -32,7 +32,9 @@ pub fn flags(m: Messages) -> Vec<Arg> {
         option("expires-at", "TIME", h.expires_at(), m),
         option("quota", "AMOUNT", h.quota(), m),
         option("quota-unit", "dollars|tokens|requests", f.quota_unit_hint(), m),
-        option("quota-reset", "never|day|week|month", h.quota_reset(), m),
+        option("quota-reset", "never|hour|day|week|month", h.quota_reset(), m),
+        option("quota-warn-at", "PERCENT,…", h.budget_warn_at(), m),
+        option("quota-at-limit", "stop|warn", h.budget_at_limit(), m),
         option("requests-per-minute", "NUMBER", h.requests_per_minute(), m),
         option("weight", "NUMBER", h.token_weight(), m),
         option("profile", "generic|openclaw", h.profile(), m),
@@ -135,62 +137,17 @@ fn read(call: &Invocation, session: &Session, input: &mut TokenInput) -> Faults 
         };
         Ok(at)
     });
-    read_quota(&mut options, call, input);
+    budget::read(&mut options, call, &budget::QUOTA, &mut input.quota);
     options.set("weight", &mut input.weight, |text| whole(text, m));
     options.set("requests-per-minute", &mut input.requests_per_minute, |text| {
         let rate = if text.is_empty() { None } else { Some(whole(text, m)?) };
         Ok(rate)
     });
     options.set("profile", &mut input.profile, |text| {
-        let profile = ClientProfile::from_name(text).ok_or_else(|| one_of(m, ClientProfile::ALL))?;
+        let profile = ClientProfile::from_name(text).ok_or_else(|| budget::one_of(m, ClientProfile::ALL))?;
         Ok(profile)
     });
     options.set("note", &mut input.note, |text| Ok(text.to_owned()));
     options.set("enabled", &mut input.enabled, |text| on_or_off(text, m));
     options.faults
-}
-
-/// A quota is made of three options; what is not given stays as it is.
-fn read_quota(options: &mut Options, call: &Invocation, input: &mut TokenInput) {
-    let m = call.m;
-    let (mut unit, mut reset) = (None, None);
-    options.set("quota-unit", &mut unit, |text| {
-        Ok(Some(QuotaUnit::from_name(text).ok_or_else(|| one_of(m, QuotaUnit::ALL))?))
-    });
-    options.set("quota-reset", &mut reset, |text| {
-        Ok(Some(QuotaReset::from_name(text).ok_or_else(|| one_of(m, QuotaReset::ALL))?))
-    });
-    let known = input.quota.clone();
-    match (call.text("quota"), &known) {
-        (Some(""), _) if unit.is_none() && reset.is_none() => input.quota = None,
-        (Some(amount), known) => match unit.or(known.as_ref().map(|known| known.unit)) {
-            Some(unit) => {
-                let known_reset = known.as_ref().map(|known| known.reset);
-                input.quota = Some(QuotaInput {
-                    unit,
-                    limit: Decimal(amount.to_owned()),
-                    reset: reset.or(known_reset).unwrap_or(QuotaReset::Never),
-                });
-            }
-            // A fault of the unit itself has been noted already.
-            None if call.text("quota-unit").is_some() => {}
-            None => options.fault("quota-unit", m.terminal.quota_unit_missing()),
-        },
-        (None, Some(known)) => {
-            // An amount of dollars means something else in tokens.
-            if unit.is_some_and(|unit| unit != known.unit) {
-                options.fault("quota", m.terminal.quota_amount_missing());
-            }
-            input.quota = Some(QuotaInput { reset: reset.unwrap_or(known.reset), ..known.clone() });
-        }
-        (None, None) if unit.is_some() || reset.is_some() => {
-            options.fault("quota", m.terminal.quota_amount_missing());
-        }
-        (None, None) => {}
-    }
-}
-
-fn one_of<T: std::fmt::Display>(m: Messages, all: &[T]) -> String {
-    let words: Vec<String> = all.iter().map(T::to_string).collect();
-    m.cli.give_one_of(&words.join(", "))
 }

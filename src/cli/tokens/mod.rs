@@ -1,5 +1,6 @@
 //! `onepool tokens`: what clients present to this server.
 
+mod capture;
 mod edit;
 mod show;
 mod value;
@@ -76,6 +77,19 @@ fn command(m: Messages) -> Command {
             simple("end-previous", h.tokens_end_previous(), &["onepool tokens end-previous laptop --yes"])
                 .arg(yes_switch(m)),
         )
+        .subcommand(
+            simple(
+                "capture",
+                m.capture.help(),
+                &[
+                    "onepool tokens capture laptop --for 1h",
+                    "onepool tokens capture laptop",
+                    "onepool tokens capture laptop --erase",
+                ],
+            )
+            .args(capture::flags(m))
+            .arg(json_switch(m)),
+        )
         .subcommand(simple("reveal", h.tokens_reveal(), &["onepool tokens reveal laptop"]).arg(json_switch(m)))
 }
 
@@ -89,6 +103,7 @@ fn run(call: &Invocation) -> Result<(), Failure> {
         Some("remove") => remove(call),
         Some("replace") => value::replace(call),
         Some("end-previous") => value::end_previous(call),
+        Some("capture") => capture::capture(call),
         Some("reveal") => value::reveal(call),
         _ => show::list(call),
     }

@@ -85,9 +85,12 @@ pub async fn tell_token(call: &Invocation<'_>, session: &Session, id: TokenId) -
     let (m, now) = (call.m, session.now());
     let row = row_of(session, id).await?;
     let previous = session.db.previous_values(id).await?;
+    let (clients, recent) = (session.db.token_clients(id).await?, session.db.recent_models(id).await?);
     let json = json!({
         "token": view::token(&row, now, &session.config.zone),
         "previous_values": view::previous_values(&previous),
+        "clients": view::token_clients(&clients),
+        "recent_models": view::recent_models(&recent),
     });
     tell(call, &json, || {
         let (t, f, token) = (m.tokens, m.token_form, &row.token);
@@ -112,6 +115,15 @@ pub async fn tell_token(call: &Invocation<'_>, session: &Session, id: TokenId) -
                 format!("sk-…{}: {}", value.last4, t.previous_until(&session.local(value.valid_until)))
             })
             .collect();
+        let seen: Vec<String> = clients
+            .iter()
+            .map(|client| {
+                let version = client.version.as_deref().unwrap_or_default();
+                let name = [client.kind.as_str(), version].join(" ");
+                format!("{} ({})", name.trim_end(), session.local(client.last_at))
+            })
+            .collect();
+        let asked: Vec<&str> = recent.iter().map(|recent| recent.model.as_str()).collect();
         facts(&[
             (m.common.name(), Cell::text(&token.name)),
             (t.value(), Cell::text(format!("sk-…{}", token.last4))),
@@ -126,6 +138,8 @@ pub async fn tell_token(call: &Invocation<'_>, session: &Session, id: TokenId) -
             (f.profile(), Cell::text(profile_name(m, token.profile))),
             (m.common.note(), Cell::text(&token.note)),
             (t.last_used(), local(row.last_used_at)),
+            (t.clients(), Cell::text(seen.join(", "))),
+            (t.recent_models(), Cell::text(asked.join(", "))),
             (t.previous_values(), Cell::text(old.join(", "))),
         ])
     })
@@ -144,7 +158,7 @@ fn state_cell(m: Messages, row: &TokenRow, now: UnixMs) -> Cell {
         (t.state_off(), Look::Dim)
     } else if token.expires_at.is_some_and(|end| end <= now) {
         (t.state_expired(), Look::Bad)
-    } else if token.quota.is_some_and(|quota| row.spent >= quota.limit) {
+    } else if token.quota.is_some_and(|quota| quota.stops() && row.spent >= quota.limit) {
         (t.state_used_up(), Look::Bad)
     } else if token.expires_at.is_some_and(|end| end <= now + ENDS_SOON) {
         (t.state_ends_soon(), Look::Doubtful)

@@ -5,6 +5,7 @@ use clap::Arg;
 use crate::{
     cli::{
         Failure,
+        budget::one_of,
         command::option,
         invocation::Invocation,
         options::{Options, on_or_off, whole},
@@ -14,9 +15,13 @@ use crate::{
     i18n::Messages,
     model::{
         time::UnixMs,
-        usage::{CallResult, Endpoint},
+        usage::{CallResult, Endpoint, trace_id},
     },
     storage::usage_query::{ResultFilter, UsageFilter},
+    web::{
+        admin::usage::period::{Choice, Period},
+        form::{FieldErrors, Fields},
+    },
 };
 
 /// The period if nobody says one.
@@ -26,8 +31,10 @@ const USUAL: &str = "24h";
 pub fn flags(m: Messages) -> Vec<Arg> {
     let h = m.help;
     vec![
-        option("since", "TIME", format!("{} {}", h.since(), m.cli.help_default(USUAL)), m),
-        option("until", "TIME", h.until(), m),
+        option("since", "TIME", format!("{} {}", h.since(), m.cli.help_default(USUAL)), m)
+            .visible_alias("from"),
+        option("until", "TIME", h.until(), m).visible_alias("to"),
+        option("period", "WORD", h.period(), m).conflicts_with_all(["since", "until"]),
         option("token", "NAME", h.of_token(), m),
         option("channel", "NAME", h.of_channel(), m),
         option("key", "ID", h.of_key(), m),
@@ -45,7 +52,19 @@ pub async fn read(call: &Invocation<'_>, session: &Session) -> Result<UsageFilte
     let mut filter = UsageFilter::default();
     let mut options = Options::new(call);
     let since = call.text("since").unwrap_or(USUAL);
-    if since != "all" {
+    if let Some(word) = call.text("period") {
+        match Choice::from_name(word).filter(|choice| *choice != Choice::Range) {
+            None => {
+                let words: Vec<Choice> = Period::choices().collect();
+                options.fault("period", one_of(m, &words));
+            }
+            Some(choice) => {
+                let errors = &mut FieldErrors::default();
+                let period = Period::read(&Fields::default(), choice, now, zone, m, errors);
+                (filter.from, filter.to) = (period.from, period.to);
+            }
+        }
+    } else if since != "all" {
         filter.from = when::point_or_ago(since, now, zone, false);
         if filter.from.is_none() {
             options.fault("since", m.terminal.period_shape());
@@ -87,8 +106,18 @@ pub async fn read(call: &Invocation<'_>, session: &Session) -> Result<UsageFilte
         Ok(Some(status(text).ok_or_else(|| m.log.status_unreadable().to_owned())?))
     });
     options.set("client", &mut filter.client_kind, |text| Ok(Some(bounded(text, m)?)));
+    options.set("trace", &mut filter.trace, |text| {
+        Ok(Some(trace_id(text).ok_or_else(|| m.log.trace_unreadable().to_owned())?))
+    });
     options.set("search", &mut filter.search, |text| Ok(Some(bounded(text, m)?)));
     if options.faults.0.is_empty() { Ok(filter) } else { Err(Failure::options(options.faults)) }
+}
+
+/// The period as the explorer knows it, so that it can tell the one before.
+pub fn period(call: &Invocation, filter: &UsageFilter) -> Period {
+    let choice = call.text("period").and_then(Choice::from_name).unwrap_or(Choice::Range);
+    let nothing = String::new;
+    Period { choice, from_text: nothing(), to_text: nothing(), from: filter.from, to: filter.to }
 }
 
 /// `--limit`, which is at most `most`.
@@ -121,11 +150,6 @@ fn status(text: &str) -> Option<(u16, u16)> {
     }
     let status: u16 = text.parse().ok().filter(|status| (100..=599).contains(status))?;
     Some((status, status))
-}
-
-fn one_of<T: std::fmt::Display>(m: Messages, all: &[T]) -> String {
-    let words: Vec<String> = all.iter().map(T::to_string).collect();
-    m.cli.give_one_of(&words.join(", "))
 }
 
 #[cfg(test)]

@@ -127,7 +127,10 @@ fn table(m: Messages, session: &Session, rows: &[UsageRow]) -> Table {
                 duration(m, row.total_ms)
             )),
             Cell::number(approximate(counts, row.estimated)),
-            Cell::number(approximate(money(row.cost_micros), row.estimated)),
+            Cell::number(approximate(
+                money(row.cost_micros),
+                row.estimated || row.units.as_ref().is_some_and(|units| units.estimated),
+            )),
         ]);
     }
     table

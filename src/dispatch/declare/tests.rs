@@ -62,6 +62,7 @@ fn catalog(keys: &[(i64, Option<&str>)], limits: Vec<Rule>) -> Catalog {
         redirects: vec![],
         limits: limits_of(None),
         shaping: Default::default(),
+        budget: None,
     };
     let keys = keys.iter().map(|(id, group)| Key {
         id: KeyId(*id),
@@ -72,6 +73,7 @@ fn catalog(keys: &[(i64, Option<&str>)], limits: Vec<Rule>) -> Catalog {
         enabled: true,
         secret: Secret::new("key"),
         limits: limits_of(Some(KeyId(*id))),
+        budget: None,
     });
     let zone = jiff::tz::TimeZone::UTC;
     Catalog::new(RuntimeSettings::sample(), zone, vec![(channel, keys.collect())], vec![], vec![])

@@ -8,6 +8,7 @@ use std::{
 use super::{ChannelEntry, PublicModel, Route, Step};
 use crate::model::{
     chain::{Chain, DEFAULT_SPILL_MS, folded},
+    channel::Price,
     id::ChannelId,
     managed::ManagedSteps,
 };
@@ -103,9 +104,12 @@ pub(super) fn managed(
             let Some(entry) = channels.get(&step.channel).filter(|entry| entry.channel.enabled) else {
                 continue;
             };
-            let known = entry.channel.model(&step.model.name).unwrap_or(&step.model);
+            let said = entry.channel.model(&step.model.name);
+            let known = said.unwrap_or(&step.model).clone();
             let upstream_model: Arc<str> = step.model.name.as_str().into();
-            let route = Route { channel: entry.clone(), upstream_model, model: known.clone().into() };
+            let mut route = Route::new(entry.clone(), upstream_model, known.into(), said.is_some());
+            // What is in a managed chain for being free has a price of 0 there, whatever the channel says of it.
+            route.free = step.model.price == Some(Price::default());
             let of_channel = |other: &Route| other.channel.channel.id == step.channel;
             let at = routes.iter().rposition(of_channel).map_or(routes.len(), |last| last + 1);
             routes.insert(at, route);
@@ -164,6 +168,7 @@ mod tests {
             redirects: Vec::new(),
             limits: Vec::new(),
             shaping: Default::default(),
+            budget: None,
         }
     }
 

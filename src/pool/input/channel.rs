@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::ToSchema;
 
-use super::{Decimal, Faults, LimitInput, Limited, PlainSecret, check_limits, within, yes};
+use super::{Decimal, Faults, LimitInput, Limited, PlainSecret, QuotaInput, check_limits, within, yes};
 use crate::{
     i18n::Messages,
     model::{
@@ -13,6 +13,7 @@ use crate::{
         decimal,
         endpoint::Endpoint,
         secret::Secret,
+        unit_price::UnitPrices,
     },
     pool::rules,
     provider::Providers,
@@ -84,6 +85,10 @@ pub struct ChannelInput {
     /// How its requests are shaped, beside what the provider's file says.
     #[serde(default, skip_serializing_if = "is_plain")]
     pub shaping: Shaping,
+    /// How much all of its keys may spend together. Once that is used up, the channel takes no calls until its budget
+    /// starts anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<QuotaInput>,
 }
 
 fn is_plain(shaping: &Shaping) -> bool {
@@ -113,6 +118,7 @@ impl ChannelInput {
             redirects: BTreeMap::new(),
             limits: Vec::new(),
             shaping: Default::default(),
+            budget: None,
         }
     }
 }
@@ -232,9 +238,13 @@ pub struct ModelDetails {
     /// The endpoints that it is served on. Left out: those of its channel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<Endpoint>,
-    /// Its price. Tokens with a quota in dollars cannot use a model without one.
+    /// Its price per token. Tokens with a quota in dollars cannot use a model without any price, unless it is known to be
+    /// free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<PriceInput>,
+    /// Its prices per picture, minute and the like; what a call costs by them is added to what its tokens cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_prices: Option<Box<UnitPricesInput>>,
 }
 
 /// A price in dollars per million tokens, with at most six decimals.
@@ -248,6 +258,33 @@ pub struct PriceInput {
     pub cached: Option<Decimal>,
     /// For completion tokens.
     pub output: Decimal,
+    /// For completion tokens that are spent on reasoning; left out: the same as `output`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<Decimal>,
+}
+
+/// Prices in dollars per unit, with at most six decimals; what is left out has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnitPricesInput {
+    /// For a picture that is made, of no kind in `image_by`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Decimal>,
+    /// For a picture of a size, a quality, or both: `1024x1024`, `high`, `1024x1024/high`. At most 50.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub image_by: BTreeMap<String, Decimal>,
+    /// For a minute of sound that is transcribed or translated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_minute: Option<Decimal>,
+    /// For a million characters that are spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub million_characters: Option<Decimal>,
+    /// For a second of video that is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_second: Option<Decimal>,
+    /// For a search, the unit in which vendors count rankings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Decimal>,
 }
 
 /// The upstream models behind a public name: one, or several in a list.
@@ -331,6 +368,7 @@ impl ChannelInput {
             redirects,
             limits: channel.limits.iter().map(LimitInput::of).collect(),
             shaping: channel.shaping.clone(),
+            budget: channel.budget.as_ref().map(QuotaInput::of),
         }
     }
 
@@ -372,6 +410,7 @@ impl ChannelInput {
         let limits = check_limits(&self.limits, of, "", t, &mut faults);
         let kept = known.map(|channel| &channel.shaping);
         faults.0.extend(rules::check_shaping(t, calendar.map(|provider| &**provider), kept, &self.shaping));
+        let budget = self.budget.as_ref().and_then(|budget| budget.check("budget", t, &mut faults));
         faults.or(NewChannel {
             name: self.name.clone(),
             base_url,
@@ -392,6 +431,7 @@ impl ChannelInput {
             redirects,
             limits,
             shaping: self.shaping.clone(),
+            budget,
         })
     }
 
@@ -533,6 +573,7 @@ impl ModelInput {
             reasoning: model.reasoning,
             endpoints: model.endpoints.iter().collect(),
             price: model.price.map(PriceInput::of),
+            unit_prices: model.unit_prices.as_deref().map(|prices| Box::new(UnitPricesInput::of(prices))),
         };
         if details == (ModelDetails { name: model.name.clone(), ..Default::default() }) {
             Self::Name(details.name)
@@ -559,7 +600,46 @@ impl ModelDetails {
             reasoning: self.reasoning,
             endpoints: self.endpoints.iter().copied().collect(),
             price,
+            unit_prices: self.unit_prices.as_ref().and_then(|prices| prices.check(field, t, faults)),
         }
+    }
+}
+
+impl UnitPricesInput {
+    /// Prices as they are written.
+    pub fn of(prices: &UnitPrices) -> Self {
+        let show = |micros: &i64| Decimal::of(*micros, rules::DOLLAR_PLACES);
+        Self {
+            image: prices.image.as_ref().map(show),
+            image_by: prices.image_by.iter().map(|(kind, price)| (kind.clone(), show(price))).collect(),
+            audio_minute: prices.audio_minute.as_ref().map(show),
+            million_characters: prices.million_characters.as_ref().map(show),
+            video_second: prices.video_second.as_ref().map(show),
+            search: prices.search.as_ref().map(show),
+        }
+    }
+
+    /// The prices that this describes; what is wrong is noted below `field`.
+    pub fn check(&self, field: &str, t: Messages, faults: &mut Faults) -> Option<Box<UnitPrices>> {
+        let kinds = self.image_by.iter().map(|(kind, price)| (format!("image/{kind}"), Some(price)));
+        let others = [
+            ("image", &self.image),
+            ("audio_minute", &self.audio_minute),
+            ("million_characters", &self.million_characters),
+            ("video_second", &self.video_second),
+            ("search", &self.search),
+        ];
+        let others = others.into_iter().map(|(name, price)| (name.to_owned(), price.as_ref()));
+        let mut prices = UnitPrices::default();
+        for (name, price) in kinds.chain(others).filter_map(|(name, price)| Some((name, price?))) {
+            let micros = decimal::parse(&price.0, rules::DOLLAR_PLACES);
+            if micros.and_then(|micros| prices.add(&name, micros)).is_none() {
+                let written = format!("{name}={}", price.0);
+                let message = t.channels.unit_price_invalid(&rules::shortened(&written));
+                faults.add(format!("{field}.unit_prices"), message);
+            }
+        }
+        (!prices.is_empty()).then(|| Box::new(prices))
     }
 }
 
@@ -567,16 +647,27 @@ impl PriceInput {
     /// A price as it is written.
     pub fn of(price: Price) -> Self {
         let show = |micros| Decimal::of(micros, rules::DOLLAR_PLACES);
-        Self { input: show(price.input), cached: price.cached.map(show), output: show(price.output) }
+        Self {
+            input: show(price.input),
+            cached: price.cached.map(show),
+            output: show(price.output),
+            reasoning: price.reasoning.map(show),
+        }
     }
 
-    fn read(&self) -> Option<Price> {
+    /// The price; `None` if one of its amounts is none.
+    pub fn read(&self) -> Option<Price> {
         let read = |text: &Decimal| decimal::parse(&text.0, rules::DOLLAR_PLACES);
-        let cached = match &self.cached {
-            Some(cached) => Some(read(cached)?),
-            None => None,
+        let optional = |text: &Option<Decimal>| match text {
+            Some(text) => read(text).map(Some),
+            None => Some(None),
         };
-        let price = Price { input: read(&self.input)?, cached, output: read(&self.output)? };
+        let price = Price {
+            input: read(&self.input)?,
+            cached: optional(&self.cached)?,
+            output: read(&self.output)?,
+            reasoning: optional(&self.reasoning)?,
+        };
         rules::is_price(price).then_some(price)
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Faults, LimitInput, Limited, PlainSecret, check_limits, yes};
+use super::{Faults, LimitInput, Limited, PlainSecret, QuotaInput, check_limits, yes};
 use crate::{
     i18n::Messages,
     model::key::{Key, PastedKey},
@@ -31,6 +31,9 @@ pub struct KeyInput {
     /// same kind.
     #[serde(default)]
     pub limits: Vec<LimitInput>,
+    /// How much its calls may spend. Once that is used up, the key takes no calls until its budget starts anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<QuotaInput>,
 }
 
 impl KeyInput {
@@ -42,6 +45,7 @@ impl KeyInput {
             quota_group: key.quota_group.clone(),
             enabled: key.enabled,
             limits: key.limits.iter().map(LimitInput::of).collect(),
+            budget: key.budget.as_ref().map(QuotaInput::of),
         }
     }
 
@@ -58,11 +62,14 @@ impl KeyInput {
         }
         let of = Limited { key: true, provider };
         let limits = check_limits(&self.limits, of, prefix, t, &mut faults);
+        let field = format!("{prefix}budget");
+        let budget = self.budget.as_ref().and_then(|budget| budget.check(&field, t, &mut faults));
         faults.or(PastedKey {
             label: self.label.clone(),
             secret: self.secret.0.clone(),
             quota_group: self.quota_group.clone().filter(|group| !group.is_empty()),
             limits,
+            budget,
         })
     }
 }

@@ -11,7 +11,9 @@ mod value;
 use crate::i18n::Messages;
 
 pub use chain::{ChainInput, MAX_STEPS, SPILLS_MS, Spill, StepInput, loop_fault, spill_schema};
-pub use channel::{ChannelInput, ModelDetails, ModelInput, PriceInput, TimeoutsInput, Upstreams};
+pub use channel::{
+    ChannelInput, ModelDetails, ModelInput, PriceInput, TimeoutsInput, UnitPricesInput, Upstreams,
+};
 pub use key::KeyInput;
 pub use limit::{
     LimitInput, Limited, WindowInput, WindowObject, check_limits, metric_of, metric_word, per_of, per_word,

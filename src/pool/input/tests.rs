@@ -45,7 +45,10 @@ fn a_channel_reads_back_as_it_was_written() {
         (checked.base_url.as_str(), checked.weight, checked.enabled),
         ("https://api.example.com/v1", 3, false)
     );
-    assert_eq!(checked.models[1].price, Some(Price { input: 150_000, cached: None, output: 600_000 }));
+    assert_eq!(
+        checked.models[1].price,
+        Some(Price { input: 150_000, cached: None, output: 600_000, reasoning: None })
+    );
     assert_eq!(checked.redirects.len(), 3);
     let channel = saved(checked);
     let written = ChannelInput::of(&channel);

@@ -8,7 +8,7 @@ use crate::{
     i18n::Messages,
     model::{
         time::UnixMs,
-        token::{ClientProfile, QuotaReset, QuotaUnit, Token},
+        token::{AtLimit, ClientProfile, Quota, QuotaReset, QuotaUnit, Token, WarnLevels},
     },
     pool::rules,
     storage::tokens::check_value,
@@ -69,7 +69,7 @@ fn generic() -> ClientProfile {
     ClientProfile::Generic
 }
 
-/// How much a token may spend.
+/// How much a token, a key or a channel may spend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuotaInput {
@@ -81,6 +81,42 @@ pub struct QuotaInput {
     #[serde(default = "never")]
     #[schema(default = "never")]
     pub reset: QuotaReset,
+    /// At which parts of it operators are warned, in percent from 1 to 100; at most 5.
+    #[serde(default = "usual_levels")]
+    #[schema(default = json!([80, 95]))]
+    pub warn_at: Vec<u8>,
+    /// What happens when it is used up: calls are held back, or operators are only warned.
+    #[serde(default)]
+    #[schema(default = "stop")]
+    pub at_limit: AtLimit,
+}
+
+fn usual_levels() -> Vec<u8> {
+    WarnLevels::default().into()
+}
+
+impl QuotaInput {
+    /// A budget as an operator would write it down.
+    pub fn of(quota: &Quota) -> Self {
+        Self {
+            unit: quota.unit,
+            limit: Decimal(rules::show_quota(quota)),
+            reset: quota.reset,
+            warn_at: quota.warn_at.into(),
+            at_limit: quota.at_limit,
+        }
+    }
+
+    /// The budget that this describes; what is wrong is noted under `field`.
+    pub fn check(&self, field: &str, t: Messages, faults: &mut Faults) -> Option<Quota> {
+        let read = rules::read_quota(t, self.unit, &self.limit.0, self.reset);
+        let quota = faults.take(&format!("{field}.limit"), read.map(Some));
+        let levels = WarnLevels::new(self.warn_at.iter().copied());
+        if levels.is_none() {
+            faults.add(format!("{field}.warn_at"), t.budgets.levels_wrong(WarnLevels::MOST));
+        }
+        Some(Quota { warn_at: levels?, at_limit: self.at_limit, ..quota? })
+    }
 }
 
 fn never() -> QuotaReset {
@@ -96,11 +132,7 @@ impl TokenInput {
             groups: token.groups.clone(),
             cidrs: token.cidrs.iter().map(rules::show_network).collect(),
             expires_at: token.expires_at.map(UnixMs::timestamp),
-            quota: token.quota.map(|quota| QuotaInput {
-                unit: quota.unit,
-                limit: Decimal(rules::show_quota(&quota)),
-                reset: quota.reset,
-            }),
+            quota: token.quota.as_ref().map(QuotaInput::of),
             requests_per_minute: token.requests_per_minute.map(i64::from),
             weight: i64::from(token.weight),
             profile: token.profile,
@@ -146,10 +178,7 @@ impl TokenInput {
         if expires_at.is_some_and(|at| at <= now) && !unchanged {
             faults.add("expires_at", t.token_form.expires_at_past());
         }
-        let quota = self.quota.as_ref().and_then(|quota| {
-            let read = rules::read_quota(t, quota.unit, &quota.limit.0, quota.reset);
-            faults.take("quota.limit", read.map(Some))
-        });
+        let quota = self.quota.as_ref().and_then(|quota| quota.check("quota", t, &mut faults));
         let rate = self
             .requests_per_minute
             .map(|rate| faults.take("requests_per_minute", within(t, rate, rules::REQUESTS_PER_MINUTE)));

@@ -32,6 +32,7 @@ fn pool(json: &str) -> PoolState {
             enabled,
             secret: key.secret,
             limits: key.limits,
+            budget: key.budget,
         });
         state.channels.push((channel, keys.collect()));
     }

@@ -20,6 +20,8 @@ pub struct Answer {
     pub body: Bytes,
     /// The usage that it reports, if plausible.
     pub usage: Option<TokenCounts>,
+    /// What it says that it cost, in micro-dollars, if that can be believed.
+    pub cost_micros: Option<i64>,
     /// An estimate of the tokens of its text, reasoning and tool arguments included; 0 for embeddings.
     pub output_estimate: u64,
 }
@@ -69,8 +71,10 @@ pub fn read_answer(endpoint: Endpoint, public_model: &str, body: &Bytes) -> Resu
     if !says {
         return Err(BadAnswer::Empty);
     }
+    let used = peek.usage();
     Ok(Answer {
-        usage: peek.usage(),
+        usage: used.map(|used| used.tokens),
+        cost_micros: used.and_then(|used| used.cost_micros),
         output_estimate: meter.tokens(),
         body: with_model(&body, text, peek.model, &quoted(public_model)),
     })
@@ -120,6 +124,8 @@ pub struct ChunkedAnswer {
     pub chunks: Vec<Bytes>,
     /// The usage that the answer reports, if plausible.
     pub usage: Option<TokenCounts>,
+    /// What it says that it cost, in micro-dollars, if that can be believed.
+    pub cost_micros: Option<i64>,
     /// An estimate of the tokens of its text.
     pub output_estimate: u64,
 }
@@ -173,7 +179,8 @@ pub fn answer_as_chunks(
     if let Some(usage) = find(&fields, "usage").filter(|_| include_usage && answer.usage.is_some()) {
         chunks.push(format!(r#"{head},"choices":[],"usage":{usage}}}"#).into());
     }
-    Ok(ChunkedAnswer { chunks, usage: answer.usage, output_estimate: answer.output_estimate })
+    let Answer { usage, cost_micros, output_estimate, .. } = answer;
+    Ok(ChunkedAnswer { chunks, usage, cost_micros, output_estimate })
 }
 
 /// A field's value as it is written, unless it is null.

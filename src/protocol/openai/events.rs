@@ -208,6 +208,11 @@ impl EventReader {
         self.reported.tokens()
     }
 
+    /// What the stream says so far that it cost, in micro-dollars.
+    pub fn cost_micros(&self) -> Option<i64> {
+        self.reported.cost_micros()
+    }
+
     /// What the stream says so far of its endpoint's own units.
     pub fn units(&self) -> Units {
         let audio_ms = self.reported.audio_ms().unwrap_or(0);

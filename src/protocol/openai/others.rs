@@ -21,7 +21,7 @@ use super::{
     InBandError,
     answer::{BadAnswer, readable},
     error_in_array,
-    usage::{Reported, milliseconds},
+    usage::{Reported, milliseconds, searches},
     with_model,
 };
 
@@ -35,9 +35,11 @@ pub struct OtherAnswer {
     pub body: Bytes,
     /// The tokens that it reports, if plausible.
     pub usage: Option<TokenCounts>,
+    /// What it says that it cost, in micro-dollars, if that can be believed.
+    pub cost_micros: Option<i64>,
     /// An estimate of the tokens of its text; 0 where the answer is no text.
     pub output_estimate: u64,
-    /// What it says of its endpoint's own units: pictures, their size and quality, the time that was heard.
+    /// What it says of its endpoint's own units: pictures, their size and quality, the time that was heard, searches.
     pub units: Units,
 }
 
@@ -70,7 +72,11 @@ peek! {
 }
 peek! {
     /// What Cohere, Jina and SiliconFlow say of a ranking's cost.
-    MetaPeek { tokens: &'a RawValue = "tokens" }
+    MetaPeek { tokens: &'a RawValue = "tokens", billed_units: BilledPeek<'a> = "billed_units" }
+}
+peek! {
+    /// What Cohere charges for (<https://docs.cohere.com/reference/rerank>).
+    BilledPeek { search_units: &'a RawValue = "search_units" }
 }
 
 /// Reads the body of a 200 on one of these endpoints. Speech and plain text are none of its business.
@@ -114,9 +120,11 @@ pub fn read_other(endpoint: Endpoint, public_model: &str, body: &Bytes) -> Resul
             video_size: peek.size.and_then(short_text),
             ..Units::default()
         },
+        Dialect::Ranking => Units { searches: peek.searches(reported.as_ref()), ..Units::default() },
         _ => Units::default(),
     };
     Ok(OtherAnswer {
+        cost_micros: reported.and_then(|reported| reported.cost_micros()),
         usage: reported.and_then(|reported| reported.tokens()),
         output_estimate: if endpoint.shape().generates { meter.tokens() } else { 0 },
         units,
@@ -191,6 +199,13 @@ impl OtherPeek<'_> {
     pub(super) fn reported(&self) -> Option<Reported> {
         let meta = self.meta.as_ref().and_then(|meta| meta.tokens);
         self.usage.into_iter().chain(meta).find_map(Reported::read)
+    }
+
+    /// How many searches a ranking is charged as, if it says so.
+    fn searches(&self, reported: Option<&Reported>) -> u64 {
+        let billed = self.meta.as_ref().and_then(|meta| meta.billed_units.as_ref());
+        let billed = billed.and_then(|billed| billed.search_units).and_then(searches);
+        billed.or(reported.and_then(Reported::searches)).unwrap_or(0)
     }
 
     /// Whether a response's output holds anything.
@@ -290,6 +305,14 @@ mod tests {
         let answer =
             read(Endpoint::Rerank, r#"{"results":[{"index":0}],"meta":{"tokens":{"input_tokens":9}}}"#);
         assert_eq!(answer.unwrap().usage.unwrap().prompt, 9);
+        for (said, searches, cost) in [
+            (r#""meta":{"api_version":{"version":"2"},"billed_units":{"search_units":2}}"#, 2, None),
+            (r#""usage":{"search_units":1,"total_tokens":150,"cost":0.002}"#, 1, Some(2000)),
+            (r#""meta":{"billed_units":{"search_units":-1}}"#, 0, None),
+        ] {
+            let answer = read(Endpoint::Rerank, &format!(r#"{{"results":[{{"index":0}}],{said}}}"#)).unwrap();
+            assert_eq!((answer.units.searches, answer.cost_micros), (searches, cost), "{said}");
+        }
     }
 
     #[test]

@@ -68,6 +68,14 @@ impl StreamReader {
         }
     }
 
+    /// What the stream says that it cost, in micro-dollars, if it does.
+    pub fn cost_micros(&self) -> Option<i64> {
+        match self {
+            Self::Chunks(reader) => reader.cost_micros(),
+            Self::Events(reader) => reader.cost_micros(),
+        }
+    }
+
     /// What the stream says of its endpoint's own units.
     pub fn units(&self) -> Units {
         match self {

@@ -2,7 +2,10 @@
 
 use serde_json::value::RawValue;
 
-use crate::{model::usage::TokenCounts, protocol::json::peek};
+use crate::{
+    model::usage::{TokenCounts, believed_micros},
+    protocol::json::peek,
+};
 
 /// More tokens than any context has; a report above it is not believed.
 const MAX_PLAUSIBLE: u64 = 100_000_000;
@@ -20,6 +23,7 @@ peek! {
         prompt_cache_hit_tokens: &'a RawValue = "prompt_cache_hit_tokens",
         cached_tokens: &'a RawValue = "cached_tokens",
         cache_read_input_tokens: &'a RawValue = "cache_read_input_tokens",
+        cost: &'a RawValue = "cost",
     }
 }
 peek! {
@@ -31,9 +35,17 @@ peek! {
     ReasoningPeek { reasoning_tokens: &'a RawValue = "reasoning_tokens" }
 }
 
-/// Reads a usage block. `None` if it is null or no object, holds a negative or absurd number, or is all zero, which
+/// What a usage block of chat says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Used {
+    pub tokens: TokenCounts,
+    /// What the call cost; see [`cost_micros`].
+    pub cost_micros: Option<i64>,
+}
+
+/// Reads a usage block. `None` if it is null or no object, holds a negative or absurd count, or is all zero, which
 /// some upstreams send as a placeholder.
-pub(super) fn read(raw: &RawValue) -> Option<TokenCounts> {
+pub(super) fn read(raw: &RawValue) -> Option<Used> {
     if !raw.get().starts_with('{') {
         return None;
     }
@@ -67,8 +79,15 @@ pub(super) fn read(raw: &RawValue) -> Option<TokenCounts> {
     ];
     let [openai, deepseek, moonshot] = cached.map(count);
     let cached = openai?.or(deepseek?).or(moonshot?).or(read_from_cache).unwrap_or(0).min(prompt);
-    let counts = TokenCounts { prompt, completion, cached, reasoning };
-    (counts.total() > 0 && counts.total() <= MAX_PLAUSIBLE).then_some(counts)
+    let tokens = TokenCounts { prompt, completion, cached, reasoning };
+    let plausible = tokens.total() > 0 && tokens.total() <= MAX_PLAUSIBLE;
+    plausible.then(|| Used { tokens, cost_micros: cost_micros(peek.cost) })
+}
+
+/// What the upstream charges for a call, in micro-dollars, if it is a number that can be believed. OpenRouter's `cost` is in
+/// credits, which are dollars (<https://openrouter.ai/docs/use-cases/usage-accounting>).
+fn cost_micros(raw: Option<&RawValue>) -> Option<i64> {
+    raw?.get().parse().ok().and_then(believed_micros)
 }
 
 peek! {
@@ -85,6 +104,8 @@ peek! {
         cache_read_input_tokens: &'a RawValue = "cache_read_input_tokens",
         cache_creation_input_tokens: &'a RawValue = "cache_creation_input_tokens",
         seconds: &'a RawValue = "seconds",
+        search_units: &'a RawValue = "search_units",
+        cost: &'a RawValue = "cost",
     }
 }
 
@@ -101,6 +122,8 @@ pub(super) struct Reported {
     cache_read: Option<u64>,
     cache_written: Option<u64>,
     audio_ms: Option<u64>,
+    searches: Option<u64>,
+    cost_micros: Option<i64>,
 }
 
 impl Reported {
@@ -125,6 +148,8 @@ impl Reported {
             cache_read: count(peek.cache_read_input_tokens)?,
             cache_written: count(peek.cache_creation_input_tokens)?,
             audio_ms: seconds.and_then(milliseconds),
+            searches: peek.search_units.and_then(searches),
+            cost_micros: cost_micros(peek.cost),
         })
     }
 
@@ -139,6 +164,8 @@ impl Reported {
             cache_read: later.cache_read.or(self.cache_read),
             cache_written: later.cache_written.or(self.cache_written),
             audio_ms: later.audio_ms.or(self.audio_ms),
+            searches: later.searches.or(self.searches),
+            cost_micros: later.cost_micros.or(self.cost_micros),
         }
     }
 
@@ -160,6 +187,22 @@ impl Reported {
     pub fn audio_ms(&self) -> Option<u64> {
         self.audio_ms
     }
+
+    /// How many searches were counted.
+    pub fn searches(&self) -> Option<u64> {
+        self.searches
+    }
+
+    /// What the call cost, in micro-dollars.
+    pub fn cost_micros(&self) -> Option<i64> {
+        self.cost_micros
+    }
+}
+
+/// A number of searches; some vendors write it as a fraction (`1.0`).
+pub(super) fn searches(raw: &RawValue) -> Option<u64> {
+    let number: f64 = raw.get().parse().ok()?;
+    (0.0..=1e6).contains(&number).then_some(number.ceil() as u64)
 }
 
 /// Seconds as milliseconds, if they are at most a week.
@@ -182,7 +225,30 @@ mod tests {
 
     fn counts(json: &str) -> Option<(u64, u64, u64, u64)> {
         let raw: &RawValue = serde_json::from_str(json).unwrap();
-        read(raw).map(|counts| (counts.prompt, counts.completion, counts.cached, counts.reasoning))
+        read(raw)
+            .map(|used| used.tokens)
+            .map(|counts| (counts.prompt, counts.completion, counts.cached, counts.reasoning))
+    }
+
+    #[test]
+    fn a_cost_that_the_upstream_reports_is_read_and_an_absurd_one_costs_no_counts() {
+        for (cost, micros) in [
+            ("0.000123", Some(123)),
+            ("0", Some(0)),
+            ("1e-4", Some(100)),
+            ("-0.5", None),
+            ("1e7", None),
+            ("1e999", None),
+            ("null", None),
+            ("\"0.5\"", None),
+            ("{\"total_cost\":1}", None),
+        ] {
+            let json = format!(r#"{{"prompt_tokens":10,"completion_tokens":5,"cost":{cost}}}"#);
+            let raw: &RawValue = serde_json::from_str(&json).unwrap();
+            let used = read(raw).unwrap();
+            assert_eq!((used.tokens.prompt, used.cost_micros), (10, micros), "{cost}");
+            assert_eq!(Reported::read(raw).unwrap().cost_micros(), micros, "{cost}");
+        }
     }
 
     #[test]

@@ -6,8 +6,11 @@
 //! counts, as in most parsers, and the others go when it is changed.
 
 mod effort;
+mod form;
 mod messages;
 mod object;
+
+pub use form::{FormField, apply_to_form};
 
 use bytes::Bytes;
 use memchr::memmem;

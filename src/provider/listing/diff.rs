@@ -52,6 +52,10 @@ pub enum Field {
     Tools,
     /// Whether it reasons.
     Reasoning,
+    /// Whether it hears sound.
+    Audio,
+    /// Whether it answers by a JSON schema.
+    Schema,
     /// What it costs.
     Price,
     /// Whether it costs nothing.
@@ -124,6 +128,8 @@ fn fields(before: &ModelFacts, after: &ModelFacts) -> Vec<(Field, Knowledge)> {
         (Field::Output, one(before.output, after.output)),
         (Field::Tools, one(before.tools, after.tools)),
         (Field::Reasoning, one(before.reasoning, after.reasoning)),
+        (Field::Audio, one(before.audio, after.audio)),
+        (Field::Schema, one(before.schema, after.schema)),
         (Field::Price, one(before.price, after.price)),
         (Field::Free, one(before.free, after.free)),
         (Field::Created, one(before.created, after.created)),

@@ -93,6 +93,7 @@ struct Pricing {
     prompt: Decimal,
     completion: Decimal,
     input_cache_read: Decimal,
+    internal_reasoning: Decimal,
     input: Decimal,
     output: Decimal,
     cached_input: Decimal,
@@ -127,6 +128,7 @@ impl<'de> Deserialize<'de> for Value {
 struct Backend {
     context_length: Count,
     supports_tools: Flag,
+    supports_structured_output: Flag,
 }
 
 impl<'de> Deserialize<'de> for Entry {
@@ -245,16 +247,20 @@ impl Fields {
             self.output_token_limit,
         ];
         let first = |counts: &[Count]| counts.iter().find_map(|count| count.0);
+        let input = architecture
+            .and_then(|of| of.input_modalities.0)
+            .or(self.input_modalities.0)
+            .or(self.supported_input_modalities.0);
         Ok(Some(ModelFacts {
             context_window: first(&window)
                 .or_else(|| self.property("context_window")?.parse().ok().filter(|window| *window > 0))
                 .or_else(|| self.smallest_backend()),
             output_limit: first(&limit),
-            input: architecture
-                .and_then(|of| of.input_modalities.0)
-                .or(self.input_modalities.0)
-                .or(self.supported_input_modalities.0)
-                .or_else(|| self.input_by_words(shape)),
+            audio: input
+                .map(|input| input.has(Modality::Audio))
+                .or_else(|| self.capabilities.any(&["audio"], false)),
+            schema: self.schema(),
+            input: input.or_else(|| self.input_by_words(shape)),
             output: architecture
                 .and_then(|of| of.output_modalities.0)
                 .or(self.output_modalities.0)
@@ -342,6 +348,21 @@ impl Fields {
             .or(self.thinking.0)
     }
 
+    /// A parameter for answers in JSON alone does not tell whether a schema may be given with it.
+    fn schema(&self) -> Option<bool> {
+        let any_json = self.supported_parameters.any(&["response_format"], false) == Some(true);
+        let backends = || {
+            let said: Vec<bool> =
+                self.providers.0.iter().filter_map(|one| one.supports_structured_output.0).collect();
+            (!said.is_empty()).then(|| said.contains(&true))
+        };
+        self.supported_parameters
+            .any(&["structured_outputs"], !any_json)
+            .or_else(|| self.capabilities.any(&["structured_outputs", "structured_output"], false))
+            .or_else(|| self.features.any(&["json_schema"], false))
+            .or_else(backends)
+    }
+
     fn price(&self, shape: ListShape) -> Option<Price> {
         let pricing = self.pricing.0.as_ref()?;
         match shape {
@@ -350,11 +371,14 @@ impl Fields {
                 input: pricing.prompt.scaled(12)?,
                 cached: pricing.input_cache_read.scaled(12),
                 output: pricing.completion.scaled(12)?,
+                // Zero says that it is billed as output.
+                reasoning: pricing.internal_reasoning.scaled(12).filter(|price| *price > 0),
             }),
             ListShape::Together => Some(Price {
                 input: pricing.input.scaled(6)?,
                 cached: pricing.cached_input.scaled(6),
                 output: pricing.output.scaled(6)?,
+                reasoning: None,
             }),
             _ => None,
         }

@@ -27,6 +27,12 @@ pub struct ModelFacts {
     /// Whether it reasons before it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<bool>,
+    /// Whether it hears sound in messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<bool>,
+    /// Whether it answers by a JSON schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<bool>,
     /// What it costs, in micro-dollars per million tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,

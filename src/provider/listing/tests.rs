@@ -67,7 +67,10 @@ fn openrouters_list_is_read_with_prices_and_modalities() {
     assert_eq!(takes(&model), Some([true, true, false]));
     assert_eq!(model.output.map(|output| output.iter().collect::<Vec<_>>()), Some(vec![Modality::Text]));
     assert_eq!((model.tools, model.reasoning), (Some(true), Some(false)));
-    assert_eq!(model.price, Some(Price { input: 150_000, cached: Some(75_000), output: 600_000 }));
+    assert_eq!(
+        model.price,
+        Some(Price { input: 150_000, cached: Some(75_000), output: 600_000, reasoning: None })
+    );
     assert_eq!(model.created, Some(UnixMs(1_770_000_000_000)));
 }
 
@@ -86,12 +89,47 @@ fn groqs_and_mistrals_own_fields_are_read_and_inactive_models_left_out() {
 }
 
 #[test]
+fn what_lists_say_of_schemas_and_sound_is_read_and_nothing_is_guessed() {
+    for (shape, fields, schema, audio) in [
+        (
+            ListShape::Openrouter,
+            r#""supported_parameters":["response_format","structured_outputs"]"#,
+            Some(true),
+            None,
+        ),
+        (ListShape::Openrouter, r#""supported_parameters":["response_format","tools"]"#, None, None),
+        (ListShape::Openrouter, r#""supported_parameters":["tools"]"#, Some(false), None),
+        (ListShape::Openrouter, r#""architecture":{"input_modalities":["text","audio"]}"#, None, Some(true)),
+        (ListShape::Openrouter, r#""architecture":{"input_modalities":["text","image"]}"#, None, Some(false)),
+        (
+            ListShape::Openai,
+            r#""capabilities":{"vision":true,"audio":true,"structured_outputs":false}"#,
+            Some(false),
+            Some(true),
+        ),
+        (ListShape::Openai, r#""capabilities":{"vision":true}"#, None, None),
+        (ListShape::Openai, r#""capabilities":["vision"]"#, None, None),
+        (ListShape::Openai, r#""features":["json_schema"]"#, Some(true), None),
+        (
+            ListShape::Huggingface,
+            r#""providers":[{"supports_structured_output":false},{"supports_structured_output":true}]"#,
+            Some(true),
+            None,
+        ),
+        (ListShape::Huggingface, r#""providers":[{"supports_structured_output":false}]"#, Some(false), None),
+    ] {
+        let model = only(shape, &format!(r#"{{"data":[{{"id":"m",{fields}}}]}}"#));
+        assert_eq!((model.schema, model.audio), (schema, audio), "{fields}");
+    }
+}
+
+#[test]
 fn togethers_bare_list_has_prices_per_million_tokens() {
     let model = only(
         ListShape::Together,
         r#"[{"id":"z/b","type":"chat","context_length":262144,"pricing":{"input":0.88,"output":1.5,"hourly":0}}]"#,
     );
-    assert_eq!(model.price, Some(Price { input: 880_000, cached: None, output: 1_500_000 }));
+    assert_eq!(model.price, Some(Price { input: 880_000, cached: None, output: 1_500_000, reasoning: None }));
     assert!(model.output.is_some_and(|output| output.has(Modality::Text)));
     let openai = only(ListShape::Openai, r#"[{"id":"z/b","pricing":{"input":0.88,"output":1.5}}]"#);
     assert_eq!(openai.price, None, "without its unit a price is unknown");

@@ -27,6 +27,12 @@ impl Provider {
         self.models.iter().find(|known| known.id.eq_ignore_ascii_case(name))
     }
 
+    /// Whether a model of this name is known to cost nothing within the provider's limits.
+    pub fn is_free_by_name(&self, name: &str) -> bool {
+        let named = || ModelFacts { id: name.to_owned(), ..ModelFacts::default() };
+        self.free.is_some() && self.is_free(&named()) == Some(true)
+    }
+
     /// Whether a model costs nothing within the provider's limits; `None` if nothing says so.
     pub fn is_free(&self, model: &ModelFacts) -> Option<bool> {
         let rule = self.free.as_ref()?;

@@ -80,8 +80,8 @@ fn assert_bounded(
     body: &Fields,
     now: UnixMs,
 ) {
-    let find = |name: &str| headers.get(name).map(String::as_str);
-    for limit in provider.observe(find, now) {
+    let told = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for limit in provider.observe(told, now) {
         assert!(limit.max.is_none_or(|max| (1..=1_000_000_000_000).contains(&max)), "{limit:?}");
         assert!(limit.max.is_none_or(|max| limit.remaining.is_none_or(|left| left <= max)), "{limit:?}");
         assert!(limit.remaining.is_none_or(|left| left <= 1_000_000_000_000), "{limit:?}");
@@ -94,6 +94,7 @@ fn assert_bounded(
             assert!(held.remaining.is_none_or(|left| left <= known), "{held:?}");
         }
     }
+    let find = |name: &str| headers.get(name).map(String::as_str);
     let Some(verdict) = provider.judge(status, find, body, now) else { return };
     assert!(!matches!(verdict.class, OutcomeClass::Success | OutcomeClass::ClientClosed), "{verdict:?}");
     let longest = match verdict.period {

@@ -18,9 +18,8 @@ use crate::model::time::UnixMs;
 const NOW: UnixMs = UnixMs(1_791_331_140_000);
 
 fn observed(provider: &str, headers: &[(&str, &str)]) -> Vec<ObservedLimit> {
-    let headers: HashMap<&str, &str> = headers.iter().copied().collect();
     let providers = Providers::embedded();
-    providers.find(provider).expect("a known provider").observe(|name| headers.get(name).copied(), NOW)
+    providers.find(provider).expect("a known provider").observe(headers.iter().copied(), NOW)
 }
 
 fn judged(provider: &str, status: u16, headers: &[(&str, &str)], body: &str) -> Option<Verdict> {

@@ -130,6 +130,11 @@ async fn copy_segment(shared: &Arc<Shared>, mut segment: Segment) -> Result<(), 
         if inserted > 0 {
             shared.clear(&shared.database_trouble, Broken::Database);
             shared.committed.send_modify(|committed| *committed += inserted);
+            if let Some(counted) = &shared.counted {
+                // Of a batch that is copied again after a crash, what was there already stands at its begin.
+                let known = rows.len().saturating_sub(usize::try_from(inserted).unwrap_or(usize::MAX));
+                counted(&rows[known..]);
+            }
         }
     }
     let file = segment.path.display();

@@ -49,7 +49,12 @@ pub struct Options {
     pub clock: Clock,
     /// Bounds and times.
     pub limits: Limits,
+    /// Who is told of rows that have reached the database; must neither wait nor fail.
+    pub counted: Option<Counted>,
 }
+
+/// Is told of rows that have reached the database, each once.
+pub type Counted = Box<dyn Fn(&[UsageRecord]) + Send + Sync>;
 
 /// Bounds and times of a recorder; the defaults are right for a server.
 #[derive(Debug, Clone)]
@@ -131,6 +136,7 @@ struct Shared {
     /// How many rows this recorder has committed.
     committed: watch::Sender<u64>,
     stop: CancellationToken,
+    counted: Option<Counted>,
 }
 
 /// Rows on their way to the journal. Rows are numbered from 2 on; all that an earlier run left behind count as
@@ -205,7 +211,7 @@ impl Recorder {
     /// left in the journal, and ends after [`shutdown`](Self::shutdown). A folder or a database that is not usable is
     /// an alarm, not an error: it may become usable.
     pub fn start(options: Options) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let Options { folder, db, clock, limits } = options;
+        let Options { folder, db, clock, limits, counted } = options;
         let shared = Arc::new(Shared {
             db,
             clock,
@@ -230,6 +236,7 @@ impl Recorder {
             copied: watch::Sender::new(0),
             committed: watch::Sender::new(0),
             stop: CancellationToken::new(),
+            counted,
         });
         (Self { shared: shared.clone() }, driver::run(shared))
     }

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::{
     model::{id::TokenId, token::QuotaUnit},
-    storage::recording::tests::{number, open, record},
+    storage::recording::tests::{all_sums, number, open, record},
 };
 
 /// A recorder on a folder's database, with short times.
@@ -43,6 +43,7 @@ impl Running {
             db: db.clone(),
             clock: Clock::manual(UnixMs(5)),
             limits,
+            counted: None,
         });
         let mut driver = JoinSet::new();
         driver.spawn(run);
@@ -54,12 +55,12 @@ impl Running {
         self.driver.shutdown().await;
     }
 
-    /// (rows, requests in the roll-ups, attempts in the roll-ups, tokens spent)
+    /// (rows, requests in the sums, attempts, tokens spent)
     async fn sums(&self) -> (i64, i64, i64, i64) {
         (
             number(&self.db, "SELECT COUNT(*) FROM usage").await,
-            number(&self.db, "SELECT COALESCE(SUM(requests), 0) FROM rollups").await,
-            number(&self.db, "SELECT COALESCE(SUM(attempts), 0) FROM attempt_rollups").await,
+            all_sums(&self.db).await.requests,
+            number(&self.db, "SELECT COUNT(*) FROM attempts").await,
             self.db.spent(TokenId(1), QuotaUnit::Tokens, UnixMs(0)).await.unwrap(),
         )
     }

@@ -2,10 +2,14 @@
 
 use super::*;
 use crate::{
-    model::id::{ChannelId, KeyId},
+    model::{
+        id::{ChannelId, KeyId},
+        usage::OutcomeClass,
+    },
     scheduler::{
         limit::{Metric, Models, Per, Rule, Source, Window},
-        pool::{StemSpec, Tier},
+        pool::{Fault, StemSpec, Tier},
+        rest::{Report, RestScope},
     },
 };
 
@@ -34,6 +38,7 @@ fn desk(bounds: Bounds) -> (Desk, impl Fn(i64, i64) -> Call) {
         class: Class::Interactive,
         arrived: at(ms).steady,
         deadline: at(ms + 60_000).steady,
+        rests_until: at(ms + 60_000).steady,
         tried: Tried::default(),
         place: None,
     };
@@ -117,6 +122,7 @@ fn a_burst_that_fits_with_room_to_spare_goes_as_a_whole_however_long_it_has_wait
         class: Class::Interactive,
         arrived: at(ms).steady,
         deadline: at(ms + 60_000).steady,
+        rests_until: at(ms + 60_000).steady,
         tried: Tried::default(),
         place: None,
     };
@@ -161,6 +167,7 @@ fn a_first_burst_is_dealt_evenly_to_keys_that_have_never_answered() {
         class: Class::Interactive,
         arrived: at(0).steady,
         deadline: at(60_000).steady,
+        rests_until: at(60_000).steady,
         tried: Tried::default(),
         place: None,
     };
@@ -186,4 +193,96 @@ fn a_first_burst_is_dealt_evenly_to_keys_that_have_never_answered() {
     let dealt = [1, 2, 3].map(|key| sent.iter().filter(|(_, grant)| grant.taken.key == KeyId(key)).count());
     assert_eq!(dealt.iter().sum::<usize>(), 60);
     assert!(dealt.iter().all(|calls| (17..=23).contains(calls)), "{dealt:?}");
+}
+
+/// A desk with one key without limits, and calls that wait for limits for a minute, for what rests for three seconds.
+fn impatient_desk() -> (Desk, impl Fn(i64) -> Call) {
+    let mut desk = Desk::new(Bounds::default());
+    let stem = StemSpec { channel: ChannelId(1), model: "m".into(), keys: vec![(KeyId(1), None)] };
+    desk.pool_mut().declare(&[stem], &[], HashMap::new(), at(0));
+    let stem = desk.pool().find_stem(ChannelId(1), "m").expect("a stem");
+    let plan = Arc::new(Plan { tiers: vec![Tier { stems: vec![(stem, 1)], spill_ms: 0 }] });
+    let call = move |ms: i64| Call {
+        plan: plan.clone(),
+        set: 1,
+        cost: Cost::default(),
+        conversation: None,
+        token: TokenId(1),
+        weight: 1,
+        class: Class::Interactive,
+        arrived: at(ms).steady,
+        deadline: at(ms + 60_000).steady,
+        rests_until: at(ms + 3_000).steady,
+        tried: Tried::default(),
+        place: None,
+    };
+    (desk, call)
+}
+
+/// Lets the only key rest from a time on, for so long.
+fn rest(desk: &mut Desk, call: Call, class: OutcomeClass, now: Now, asked_s: u64) {
+    let Answer::Send(grant) = desk.acquire(call, now, 0) else { panic!("it is free") };
+    let asked = Some(Duration::from_secs(asked_s));
+    let fault = Fault {
+        report: Report { class, asked, counted: false, status: Some(429), detail: String::new() },
+        scope: RestScope::Key,
+        period: None,
+        models: Models::default(),
+        metric: None,
+        allowed: None,
+        window: None,
+        pace: false,
+        hung: false,
+    };
+    desk.pool_mut().fail(&grant.taken, &fault, &mut Tried::default(), now);
+}
+
+#[test]
+fn a_call_with_other_models_to_go_to_waits_for_a_short_rest_and_not_for_a_long_one() {
+    let (mut desk, call) = impatient_desk();
+    rest(&mut desk, call(0), OutcomeClass::RateLimited, at(0), 10);
+    let Answer::Refused(refusal) = desk.acquire(call(1_000), at(1_000), 0) else { panic!("nine seconds") };
+    assert_eq!(refusal.retry_after, Some(Duration::from_secs(9)));
+    let patient = Call { rests_until: at(61_000).steady, ..call(1_000) };
+    let Answer::Queued(id) = desk.acquire(patient, at(1_000), 0) else { panic!("it may wait") };
+    desk.cancel(id);
+    let Answer::Queued(id) = desk.acquire(call(8_000), at(8_000), 0) else { panic!("two seconds") };
+    let wake = desk.next_wake().expect("a time");
+    assert_eq!(wake, at(10_000).steady);
+    let events = desk.poll(Now::both(wake), || 0);
+    assert!(matches!(&events[..], [Event::Send(woken, _)] if *woken == id), "{events:?}");
+}
+
+#[test]
+fn a_call_in_line_behind_a_patient_one_is_sent_away_in_its_own_time() {
+    let (mut desk, call) = impatient_desk();
+    rest(&mut desk, call(0), OutcomeClass::RateLimited, at(0), 30);
+    let patient = Call { rests_until: at(61_000).steady, ..call(1_000) };
+    let Answer::Queued(_) = desk.acquire(patient, at(1_000), 0) else { panic!("it may wait") };
+    let Answer::Queued(id) = desk.acquire(call(1_000), at(1_000), 0) else { panic!("somebody is in line") };
+    let wake = desk.next_wake().expect("a time");
+    assert_eq!(wake, at(4_000).steady);
+    let events = desk.poll(Now::both(wake), || 0);
+    assert!(matches!(&events[..], [Event::Refused(sent_away, _)] if *sent_away == id), "{events:?}");
+    assert_eq!(desk.waiting(), 1);
+}
+
+#[test]
+fn a_call_that_would_be_sent_away_finds_out_itself_and_others_await_its_answer() {
+    let (mut desk, call) = impatient_desk();
+    rest(&mut desk, call(0), OutcomeClass::KeyInvalid, at(0), 3_600);
+    assert!(matches!(desk.acquire(call(0), at(0), 0), Answer::Refused(_)), "it has only just said so");
+    let Answer::Send(grant) = desk.acquire(call(12_000), at(12_000), 0) else { panic!("a trial is due") };
+    assert!(grant.taken.trial);
+    let Answer::Queued(id) = desk.acquire(call(12_100), at(12_100), 0) else { panic!("it may be over soon") };
+    desk.pool_mut().proved(grant.taken.slot, at(13_000));
+    let events = desk.poll(at(13_000), || 0);
+    assert!(matches!(&events[..], [Event::Send(woken, _)] if *woken == id), "{events:?}");
+
+    let (mut desk, call) = impatient_desk();
+    rest(&mut desk, call(0), OutcomeClass::KeyInvalid, at(0), 3_600);
+    let Answer::Send(_trial) = desk.acquire(call(12_000), at(12_000), 0) else { panic!("a trial is due") };
+    let Answer::Queued(id) = desk.acquire(call(12_100), at(12_100), 0) else { panic!("it may be over soon") };
+    let events = desk.poll(at(15_100), || 0);
+    assert!(matches!(&events[..], [Event::Refused(sent_away, _)] if *sent_away == id), "{events:?}");
 }

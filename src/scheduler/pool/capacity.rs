@@ -1,10 +1,10 @@
 //! What a plan can do: per minute and per day, in theory and now.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{NONE, Place, Plan, Pool, StemId};
+use super::{NONE, Place, Plan, Pool, SlotId, StemId, ready::Ready};
 use crate::{
-    model::{time::UnixMs, usage::OutcomeClass},
+    model::{id::KeyId, time::UnixMs, usage::OutcomeClass},
     scheduler::{
         gauge::Usage,
         limit::{Cost, LimitScope, Metric, Window},
@@ -138,6 +138,14 @@ impl Pool {
             },
             binding,
         }
+    }
+
+    /// The keys that an outlook counts as [`unknown`](Outlook::unknown).
+    pub fn keys_without_limits(&mut self, plan: &Plan, cost: Cost, now: Now) -> BTreeSet<KeyId> {
+        let now = self.advance(now);
+        let lanes = self.refreshed_lanes(plan, now);
+        let minute = self.total(&lanes, cost, MINUTE_MS, None);
+        minute.unbounded.iter().map(|&lane| self.lanes[lane as usize].key).collect()
     }
 
     /// Limits that hold lanes back, alike ones together; those of most lanes first.
@@ -351,6 +359,27 @@ impl Pool {
             });
         }
         Some(room)
+    }
+
+    /// Whether anybody else of a plan could take one more call now like one that is under way.
+    pub fn could_take_beside(&mut self, slot: SlotId, plan: &Plan, cost: Cost, now: Now) -> bool {
+        let now = self.advance(now);
+        let own = self.slots.get(slot.index as usize).map(|slot| slot.lane);
+        for &(StemId(stem), _) in plan.tiers.iter().flat_map(|tier| &tier.stems) {
+            if self.stem_ready(stem, cost, false, now) != Ready::Now {
+                continue;
+            }
+            self.bring_due(stem, now.ms());
+            let mut next = self.stems[stem as usize].first;
+            while next != NONE {
+                let lane = next;
+                next = self.lanes[lane as usize].after;
+                if own != Some(lane) && self.lane_ready(lane, cost, false, now) == Ready::Now {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// Whether so many calls of a plan can be sent now, all of them; looks at as few lanes as tell.

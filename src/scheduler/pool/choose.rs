@@ -1,6 +1,6 @@
 //! Choosing a lane for a call, and reserving on every limit that it touches, in one step.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use super::{Lane, NONE, On, Place, Pool, Slot, SlotId, StemId, ready::Ready};
 use crate::{
@@ -17,6 +17,9 @@ use crate::{
 
 /// The most ready lanes of a stem that are compared.
 const COMPARED: usize = 3;
+
+/// The most lanes that wait of which it is found out what for.
+const LOOKED_AT: usize = 64;
 
 /// So many more calls under way make a key fuller than another one.
 const CROWD: u32 = 8;
@@ -64,6 +67,8 @@ pub struct Tried {
     /// Hosts that failed; they are tried again only if there is no other.
     pub(super) channels: Vec<ChannelId>,
     pub(super) last_resort: bool,
+    /// How often it found out whether something that rests is back.
+    pub(super) trials: u8,
 }
 
 impl Tried {
@@ -88,6 +93,10 @@ pub struct Taken {
     pub key: KeyId,
     /// The place of its tier in the plan.
     pub tier: usize,
+    /// The call finds out whether what rests is back: see [`Pool::try_resting`].
+    pub trial: bool,
+    /// How many calls in a row have got no answer from it in time.
+    pub hangs: u32,
 }
 
 /// Why a call cannot be sent now, or not at all.
@@ -122,6 +131,11 @@ pub enum Choice {
         why: Why,
         /// A smaller call might not have to wait.
         sized: bool,
+        /// When the first of those comes free that merely wait for a limit that is no guess, or for answers to calls under way, if
+        /// there are such.
+        sure: Option<UnixMs>,
+        /// A call is finding out whether what rests is back, so it may end before its time.
+        under_trial: bool,
     },
     /// Give up.
     Nothing(Why),
@@ -158,10 +172,16 @@ struct Wait {
     too_large: bool,
     spent: bool,
     sized: bool,
+    sure: Option<i64>,
+    under_trial: bool,
 }
 
 impl Wait {
-    fn at(&mut self, at: i64, why: Why) {
+    /// Something comes free at a time; `is_sure` if that is known, and not a guess.
+    fn at(&mut self, at: i64, why: Why, is_sure: bool) {
+        if is_sure {
+            self.sure = Some(self.sure.map_or(at, |sure| sure.min(at)));
+        }
         if self.until.is_none_or(|until| at < until) {
             (self.until, self.why) = (Some(at), Some(why));
         }
@@ -169,12 +189,22 @@ impl Wait {
 
     fn merge(&mut self, other: Self) {
         if let (Some(at), Some(why)) = (other.until, other.why) {
-            self.at(at, why);
+            self.at(at, why, false);
         }
         self.on_event |= other.on_event;
         self.too_large |= other.too_large;
         self.spent |= other.spent;
         self.sized |= other.sized;
+        self.sure = [self.sure, other.sure].into_iter().flatten().min();
+        self.under_trial |= other.under_trial;
+    }
+
+    /// The choice that it makes, until a time at the latest.
+    fn choice(self, until: Option<UnixMs>, now: Now) -> Choice {
+        // An event may come at any time.
+        let sure = if self.on_event { Some(now.steady) } else { self.sure.map(UnixMs) };
+        let why = self.why.unwrap_or(Why::Busy);
+        Choice::Wait { until, why, sized: self.sized, sure, under_trial: self.under_trial }
     }
 }
 
@@ -214,7 +244,7 @@ impl Pool {
         let lanes = &self.stems[stem.0 as usize].lanes;
         let lane = lanes.iter().copied().find(|&lane| self.lanes[lane as usize].key == key);
         let Some(lane) = lane else { return Ok(None) };
-        if only_if_allowed && !self.limits_allow(lane, self.cost_at(stem.0, cost), now) {
+        if only_if_allowed && !self.limits_allow(lane, self.cost_at(stem.0, cost), false, now) {
             return Err(Why::Limit);
         }
         let plan = Plan { tiers: Vec::new() };
@@ -243,15 +273,13 @@ impl Pool {
                     if (soon || busy) && place + 1 < ask.plan.tiers.len() {
                         let spill = UnixMs(now.ms().saturating_add(patience));
                         let until = here.until.map_or(spill, |at| UnixMs(at).min(spill));
-                        let why = here.why.unwrap_or(Why::Busy);
-                        return Choice::Wait { until: Some(until), why, sized: here.sized };
+                        return here.choice(Some(until), now);
                     }
                 }
             }
         }
         if wait.until.is_some() || wait.on_event {
-            let why = wait.why.unwrap_or(Why::Busy);
-            return Choice::Wait { until: wait.until.map(UnixMs), why, sized: wait.sized };
+            return wait.choice(wait.until.map(UnixMs), now);
         }
         Choice::Nothing(match () {
             () if wait.too_large => Why::TooLarge,
@@ -318,7 +346,7 @@ impl Pool {
         now: Now,
         wait: &mut Wait,
     ) -> Option<(u32, u64)> {
-        if self.stems[stem as usize].active_lanes == 0 {
+        if self.stems[stem as usize].active_lanes == 0 || self.is_all_tried(stem, tried) {
             return None;
         }
         let cost = self.cost_at(stem, ask.cost);
@@ -342,10 +370,11 @@ impl Pool {
                 } else {
                     at
                 };
-                let why = self.why(on);
+                let (why, is_sure) = (self.why(on), self.is_sure(on));
                 wait.sized |= matches!(on, On::Limit(limit)
                     if self.gauges[limit as usize].metric != Metric::Requests);
-                wait.at(at, why);
+                wait.under_trial |= self.is_under_trial(on, now);
+                wait.at(at, why, is_sure);
                 return None;
             }
         }
@@ -366,7 +395,7 @@ impl Pool {
                     if let Some((most, until)) = share
                         && u64::from(in_flight) >= most
                     {
-                        wait.at(until, Why::Busy);
+                        wait.at(until, Why::Busy, true);
                         continue;
                     }
                     // A few calls more or less under way say nothing of how full a key is.
@@ -393,7 +422,7 @@ impl Pool {
                         if self.gauges[limit as usize].metric != Metric::Requests);
                     if depends_on_size {
                         wait.sized = true;
-                        wait.at(at, Why::Limit);
+                        wait.at(at, Why::Limit, self.is_sure(on));
                     } else {
                         self.block(lane, Some(at), on);
                     }
@@ -401,9 +430,17 @@ impl Pool {
             }
         }
         if best.is_none() {
-            self.note_wait(stem, tried, wait);
+            self.note_wait(stem, tried, wait, now);
         }
         best.map(|(rank, _, _, lane)| (lane, rank))
+    }
+
+    /// Whether a call has tried every lane of a stem in vain, so that waiting for it is no use.
+    fn is_all_tried(&self, stem: u32, tried: &Tried) -> bool {
+        let entry = &self.stems[stem as usize];
+        let is_done =
+            |lane: &u32| self.lanes[*lane as usize].place == Place::Off || tried.lanes.contains(lane);
+        tried.lanes.len() >= entry.active_lanes as usize && entry.lanes.iter().all(is_done)
     }
 
     /// While keys that have never answered are about to, how many calls the others may have under way, and until when: who
@@ -435,7 +472,7 @@ impl Pool {
     }
 
     /// What the lanes of a stem that are out of the list wait for.
-    fn note_wait(&mut self, stem: u32, tried: &Tried, wait: &mut Wait) {
+    fn note_wait(&mut self, stem: u32, tried: &Tried, wait: &mut Wait, now: Now) {
         let due = match self.first_due(stem) {
             Some(_) if !tried.lanes.is_empty() => {
                 let entries = self.stems[stem as usize].blocked.iter();
@@ -451,8 +488,12 @@ impl Pool {
         if let Some((at, lane)) = due
             && let Place::Blocked(on) = self.lanes[lane as usize].place
         {
-            let why = self.why(on);
-            wait.at(at, why);
+            let is_sure = self.is_sure(on);
+            wait.at(at, self.why(on), is_sure);
+            if !is_sure {
+                wait.under_trial |= self.is_under_trial(on, now);
+                self.note_sure(stem, tried, wait);
+            }
         }
         let entry = &self.stems[stem as usize];
         if due.is_none() && entry.first == NONE && entry.active_lanes > 0 {
@@ -467,6 +508,19 @@ impl Pool {
                 wait.on_event = true;
             } else {
                 wait.spent = true;
+            }
+        }
+    }
+
+    /// Nobody knows whether the first lane comes back; others may only wait for a limit.
+    fn note_sure(&self, stem: u32, tried: &Tried, wait: &mut Wait) {
+        for &Reverse((at, lane, generation)) in self.stems[stem as usize].blocked.iter().take(LOOKED_AT) {
+            let entry = &self.lanes[lane as usize];
+            if entry.generation == generation
+                && !tried.lanes.contains(&lane)
+                && let Place::Blocked(on) = entry.place
+            {
+                wait.at(at, self.why(on), self.is_sure(on));
             }
         }
     }
@@ -487,6 +541,14 @@ impl Pool {
         }
     }
 
+    /// Whether it is known when what stands in the way ends: the end of a rest and of a guessed limit is not.
+    fn is_sure(&self, on: On) -> bool {
+        match on {
+            On::Limit(limit) => !self.gauges[limit as usize].is_guess(),
+            On::SlowStart(_) | On::Node(_) => !matches!(self.why(on), Why::Rest(_)),
+        }
+    }
+
     pub(super) fn why(&self, on: On) -> Why {
         match on {
             On::Limit(_) => Why::Limit,
@@ -494,7 +556,7 @@ impl Pool {
             On::Node(node) => {
                 let node = &self.nodes[node as usize];
                 match node.strike_class {
-                    Some(OutcomeClass::Paused) => Why::Rest(OutcomeClass::Paused),
+                    Some(class @ (OutcomeClass::Paused | OutcomeClass::BudgetReached)) => Why::Rest(class),
                     Some(class) if node.strikes > 0 => Why::Rest(class),
                     _ => Why::Busy,
                 }
@@ -526,12 +588,12 @@ impl Pool {
         None
     }
 
-    fn take(&mut self, lane: u32, place: usize, ask: &Ask<'_>, now: Now) -> Taken {
+    pub(super) fn take(&mut self, lane: u32, place: usize, ask: &Ask<'_>, now: Now) -> Taken {
         let index = self.free_slots.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() as u32 - 1
         });
-        let Lane { stem, key, .. } = self.lanes[lane as usize];
+        let Lane { stem, key, hangs, .. } = self.lanes[lane as usize];
         let cost = self.cost_at(stem, ask.cost);
         let mut slot = std::mem::take(&mut self.slots[index as usize]);
         slot.entries.clear();
@@ -566,11 +628,12 @@ impl Pool {
         }
         slot.generation = slot.generation.wrapping_add(1);
         (slot.open, slot.answered, slot.lane, slot.sent_at) = (true, false, lane, at);
+        (slot.trial, slot.beyond) = (false, false);
         let id = SlotId { index, generation: slot.generation };
         self.slots[index as usize] = slot;
         self.changes += 1;
         let Stem { channel, model } = self.stem_name(stem);
-        Taken { slot: id, stem: StemId(stem), channel, model, key, tier: place }
+        Taken { slot: id, stem: StemId(stem), channel, model, key, tier: place, trial: false, hangs }
     }
 
     fn stem_name(&self, stem: u32) -> Stem {

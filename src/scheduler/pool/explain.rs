@@ -66,6 +66,8 @@ pub struct Standing {
     pub ready_at: Option<UnixMs>,
     /// What stands in its way for the longest time.
     pub obstacle: Option<Obstacle>,
+    /// It rests, and a call that nobody else can serve would try it all the same.
+    pub last_resort: bool,
 }
 
 impl Pool {
@@ -102,6 +104,8 @@ impl Pool {
                             (None, Some(Obstacle::TooLarge { scope, reading }))
                         }
                     };
+                    let tried_at_last = obstacle.is_some() && self.trial_due(lane, false, now.ms()).is_some();
+                    let last_resort = tried_at_last && self.limits_allow(lane, cost, false, now);
                     let order = (
                         obstacle.is_some(),
                         if obstacle.is_some() { ready_at.map_or(i64::MAX, |at| at.0) } else { 0 },
@@ -112,7 +116,17 @@ impl Pool {
                     );
                     all.push((
                         order,
-                        Standing { tier, stem, channel, model, key, rank: None, ready_at, obstacle },
+                        Standing {
+                            tier,
+                            stem,
+                            channel,
+                            model,
+                            key,
+                            rank: None,
+                            ready_at,
+                            obstacle,
+                            last_resort,
+                        },
                     ));
                 }
             }

@@ -16,6 +16,7 @@ mod settle;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::{
     cmp::Reverse,
@@ -30,12 +31,13 @@ pub use choose::{Ask, Choice, Plan, Taken, Tier, Tried, Why};
 pub use explain::{Obstacle, Standing};
 pub use settle::{Fault, Held, Told};
 pub use state::{Saved, SavedLimit, Sent};
+pub use trial::{TRIAL_EVERY, TRIAL_EVERY_AT_LAST, TRIALS_AT_ONCE};
 
 use super::{
     gauge::{Gauge, Reading},
     limit::{Cost, Counts, LimitScope, Metric, Models, Per, Rule, Source, Window},
     now::Now,
-    rest::{RestBook, Scope},
+    rest::{RestBook, RestEnd, Scope},
     window::Log,
 };
 use crate::model::{
@@ -82,6 +84,15 @@ struct Node {
     rest_until: i64,
     strikes: u32,
     strike_class: Option<OutcomeClass>,
+    struck_at: i64,
+    rest_end: RestEnd,
+    /// When a call last found out whether it is back, how many did in vain in a row, and the one that does now.
+    trial_at: i64,
+    trials: u32,
+    trial: Option<SlotId>,
+    /// How many trials were made lately, of what this is; of a key, also those of all its models.
+    allowance: trial::Allowance,
+    key_allowance: trial::Allowance,
     /// When a refusal first hinted at a limit that nothing is known of.
     hinted_at: i64,
     hints: u32,
@@ -132,6 +143,9 @@ struct Lane {
     answers: u32,
     /// What was sent lately, while nothing is known of its limits.
     recent: Log,
+    /// How many calls in a row got no answer in time, and when the last one gave up.
+    hangs: u32,
+    hung_at: i64,
 }
 
 #[derive(Debug)]
@@ -181,6 +195,10 @@ struct Slot {
     generation: u32,
     open: bool,
     answered: bool,
+    /// It finds out whether what rests is back, and has not yet.
+    trial: bool,
+    /// It is a trial though a guessed limit leaves no room for it.
+    beyond: bool,
     lane: u32,
     sent_at: i64,
     recent: u64,
@@ -337,6 +355,8 @@ impl Pool {
                     after: NONE,
                     answers: 0,
                     recent: Log::default(),
+                    hangs: 0,
+                    hung_at: i64::MIN,
                 });
                 self.lane_of.insert((stem, key), lane);
                 self.stems[stem as usize].lanes.push(lane);
@@ -436,6 +456,13 @@ impl Pool {
             rest_until: i64::MIN,
             strikes: 0,
             strike_class: None,
+            struck_at: i64::MIN,
+            rest_end: RestEnd::Guessed,
+            trial_at: i64::MIN,
+            trials: 0,
+            trial: None,
+            allowance: trial::Allowance::default(),
+            key_allowance: trial::Allowance::default(),
             hinted_at: i64::MIN,
             hints: 0,
             proven: false,
@@ -532,6 +559,12 @@ impl Pool {
         self.rests.pause(scope, until, now.steady);
     }
 
+    /// Lets a key or a channel take no calls until a time on the steady clock, because its budget is used up. Says whether this
+    /// is news.
+    pub fn hold_for_budget(&mut self, scope: &Scope, until: UnixMs, now: Now) -> bool {
+        self.rests.hold_for_budget(scope, until, now.steady)
+    }
+
     /// The limits of a scope, with what is used of each.
     pub fn readings(&mut self, scope: &LimitScope, now: Now) -> Vec<Reading> {
         let now = self.advance(now);
@@ -579,27 +612,32 @@ impl Pool {
             .into_iter()
             .map(|node| (node, self.nodes[node as usize].rest_until))
             .collect();
-        let all = self
-            .rests
-            .all()
-            .map(|(scope, rest)| (LimitScope::from(scope), (rest.until.0, rest.strikes, rest.class)));
+        let all = self.rests.all().map(|(scope, rest)| {
+            let known = (rest.until.0, rest.strikes, rest.class, rest.struck_at.0, rest.end);
+            (LimitScope::from(scope), known)
+        });
         let all: Vec<_> = all.collect();
         let mut found = Vec::new();
-        for (scope, (until, strikes, class)) in all {
+        for (scope, known) in all {
             if let Some(node) = self.find_node(&scope) {
-                found.push((node, until, strikes, class));
+                found.push((node, known));
             }
         }
         for &(node, _) in &before {
             let node = &mut self.nodes[node as usize];
             (node.rest_until, node.strikes, node.strike_class) = (i64::MIN, 0, None);
         }
-        for (node, until, strikes, class) in found {
+        for (node, (until, strikes, class, struck_at, end)) in found {
             let entry = &mut self.nodes[node as usize];
             (entry.rest_until, entry.strikes, entry.strike_class) = (until, strikes, Some(class));
+            (entry.struck_at, entry.rest_end) = (struck_at, end);
             self.resting.push(node);
         }
         for (node, until) in before {
+            if self.nodes[node as usize].strike_class.is_none() {
+                let node = &mut self.nodes[node as usize];
+                (node.trials, node.allowance) = (0, trial::Allowance::default());
+            }
             // Over, or shorter than it was: an operator may put a pause in place of a rest.
             if self.nodes[node as usize].rest_until < until {
                 self.wake_node(node);

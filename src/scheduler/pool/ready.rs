@@ -21,6 +21,9 @@ const UNPROVEN_MS: i64 = 450;
 /// So long after its rest is over, others come before what answered badly; longer after each bad answer.
 const TROUBLE_MS: i64 = 20_000;
 
+/// The same for what did not answer in time: finding out costs a call all of its patience.
+const HUNG_MS: i64 = 60_000;
+
 /// After bad answers, one call at a time finds out whether things are better; it is waited for so long.
 const PROBATION_MS: i64 = 10_000;
 
@@ -78,15 +81,18 @@ impl Pool {
         ready
     }
 
-    /// Whether every limit that a call with a lane counts for has room now, whatever rests.
-    pub(super) fn limits_allow(&mut self, lane: u32, cost: Cost, now: Now) -> bool {
+    /// Whether every limit that a call with a lane counts for has room now, whatever rests; with `but_guesses`, guessed limits
+    /// do not matter.
+    pub(super) fn limits_allow(&mut self, lane: u32, cost: Cost, but_guesses: bool, now: Now) -> bool {
         for place in 0..self.node_places(lane) {
             let Some(node) = self.node_at(lane, place) else { continue };
             for at in 0..self.nodes[node as usize].limits.len() {
                 let limit = self.nodes[node as usize].limits[at];
                 let gauge = &mut self.gauges[limit as usize];
                 let amount = cost.of(gauge.metric);
-                let fits = amount == 0 || matches!(gauge.fits(amount, now), Fits::At(at) if at <= now.ms());
+                let fits = amount == 0
+                    || (but_guesses && gauge.is_guess())
+                    || matches!(gauge.fits(amount, now), Fits::At(at) if at <= now.ms());
                 if !fits {
                     return false;
                 }
@@ -141,6 +147,9 @@ impl Pool {
     /// A lane's standing; less is better. Trouble counts most, then how scarce its quota is.
     pub(super) fn standing(&self, lane: u32, now: i64) -> u64 {
         let (mut trouble, mut scarcity) = (0, 0);
+        if self.lanes[lane as usize].has_hung(now) {
+            trouble = 8;
+        }
         for node in self.every_node(lane) {
             let node = &self.nodes[node as usize];
             if node.is_in_trouble(now) {
@@ -161,6 +170,13 @@ impl Pool {
     }
 }
 
+impl super::Lane {
+    /// Whether it left calls without an answer so recently that others come first; longer after each.
+    fn has_hung(&self, now: i64) -> bool {
+        self.hangs > 0 && now < self.hung_at + (HUNG_MS << (self.hangs - 1).min(4))
+    }
+}
+
 impl super::Node {
     /// Whether bad answers are so recent that others come first. They are not held against it for ever: somebody must
     /// find out that things are better.
@@ -169,7 +185,7 @@ impl super::Node {
     }
 
     /// How long answers to the calls under way are waited for before the next one is sent, if there are too many.
-    fn caution_ms(&self) -> Option<i64> {
+    pub(super) fn caution_ms(&self) -> Option<i64> {
         let grave = matches!(
             self.strike_class,
             Some(OutcomeClass::KeyInvalid | OutcomeClass::OutOfCredit | OutcomeClass::ModelUnavailable)

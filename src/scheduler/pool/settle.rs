@@ -44,7 +44,7 @@ const HINT_MS: i64 = 120_000;
 const HINTS_AT_ONCE: u32 = 3;
 
 /// So many calls a minute are tried then, evenly.
-const FIRST_GUESS: u64 = 20;
+pub(super) const FIRST_GUESS: u64 = 20;
 
 /// A bad answer to a call.
 #[derive(Debug, Clone)]
@@ -65,6 +65,8 @@ pub struct Fault {
     pub window: Option<Window>,
     /// Calls came too quickly one after another: there is room, but not for a burst.
     pub pace: bool,
+    /// There was no answer in time.
+    pub hung: bool,
 }
 
 /// A day's limit is used up.
@@ -114,11 +116,12 @@ pub struct Held {
 }
 
 impl Pool {
-    fn open_slot(&self, id: SlotId) -> Option<&super::Slot> {
+    pub(super) fn open_slot(&self, id: SlotId) -> Option<&super::Slot> {
         self.slots.get(id.index as usize).filter(|slot| slot.open && slot.generation == id.generation)
     }
 
-    /// Notes that the upstream accepted a call: its status is one of success.
+    /// Notes that the upstream accepted a call: its status is one of success. Whether it went well, its content shows: see
+    /// [`proved`](Self::proved).
     pub fn accepted(&mut self, id: SlotId, now: Now) {
         let now = self.advance(now);
         let Some(slot) = self.open_slot(id).filter(|slot| !slot.answered) else { return };
@@ -144,16 +147,9 @@ impl Pool {
             entry.pending = entry.pending.saturating_sub(1);
             let news = !entry.proven || entry.strikes > 0 || entry.blocked > 0;
             entry.proven = true;
-            if entry.strikes > 0 {
-                let scope = Scope::from(&entry.scope);
-                self.rests.succeed(&scope, UnixMs(sent_at), now.steady);
-            }
             if news {
                 self.wake_node(node);
             }
-        }
-        if self.known_rests != self.rests.changes() {
-            self.learn_rests();
         }
     }
 
@@ -161,6 +157,11 @@ impl Pool {
     /// corrected at the time of the call.
     pub fn settle(&mut self, id: SlotId, used: Option<Cost>, now: Now) {
         self.accepted(id, now);
+        if let Some(slot) = self.open_slot(id) {
+            let lane = slot.lane;
+            self.lanes[lane as usize].hangs = 0;
+            self.proved(id, now);
+        }
         let used = self.used_by(id, used);
         self.close(id, |metric, reserved| match (metric, used) {
             (Metric::Requests | Metric::Concurrency, _) | (_, None) => reserved,
@@ -226,6 +227,22 @@ impl Pool {
         self.changes += 1;
     }
 
+    /// Takes a call back that was never sent, and does not offer it this lane again; with `whole_channel`, none of the channel's
+    /// for this model.
+    pub fn withhold(&mut self, taken: &Taken, whole_channel: bool, tried: &mut Tried, now: Now) {
+        let Some(slot) = self.open_slot(taken.slot) else { return };
+        let lane = slot.lane;
+        if whole_channel {
+            let lanes = &self.stems[self.lanes[lane as usize].stem as usize].lanes;
+            tried
+                .lanes
+                .extend(lanes.iter().filter(|lane| !tried.lanes.contains(lane)).copied().collect::<Vec<_>>());
+        } else {
+            tried.lanes.push(lane);
+        }
+        self.cancel(taken.slot, false, None, now);
+    }
+
     /// Ends a call that was answered badly, or not at all: what it speaks of learns, and rests if it must. Gives what
     /// rests and until when (on the steady clock). The call is counted as the upstream may have counted it.
     pub fn fail(
@@ -237,7 +254,7 @@ impl Pool {
     ) -> Option<(Scope, UnixMs)> {
         let now = self.advance(now);
         let slot = self.open_slot(taken.slot)?;
-        let (lane, sent_at, recent) = (slot.lane, slot.sent_at, slot.recent);
+        let (lane, sent_at, recent, trial) = (slot.lane, slot.sent_at, slot.recent, slot.trial);
         let entries: Vec<u32> = slot.entries.iter().map(|(limit, ..)| *limit).collect();
         if fault.report.class == OutcomeClass::RateLimited {
             for place in 0..entries.len() {
@@ -249,7 +266,17 @@ impl Pool {
             self.lanes[lane as usize].recent.refuse(recent, 1);
         }
         let refused = matches!(fault.report.class, OutcomeClass::RateLimited | OutcomeClass::OutOfCredit);
-        if fault.report.class != OutcomeClass::RateLimited {
+        let entry = &mut self.lanes[lane as usize];
+        if fault.hung {
+            (entry.hangs, entry.hung_at) = (entry.hangs.saturating_add(1), now.ms());
+        } else if fault.report.status.is_some() {
+            entry.hangs = 0;
+        }
+        if trial {
+            self.tried_in_vain(lane);
+        }
+        // Who is merely limited may be asked again by the same call, unless the call itself has just found out that it still is.
+        if fault.report.class != OutcomeClass::RateLimited || trial {
             tried.lanes.push(lane);
             if fault.scope == RestScope::Channel {
                 tried.channels.push(taken.channel);
@@ -280,7 +307,8 @@ impl Pool {
             self.lanes[lane as usize].answers = 0;
         }
         let scope = Scope::from(&self.nodes[node? as usize].scope);
-        let strikes = self.rests.strikes_with(&scope, UnixMs(sent_at));
+        let renewed = self.rests.active(&scope, now.steady).filter(|_| trial).map(|rest| rest.strikes.max(1));
+        let strikes = renewed.unwrap_or_else(|| self.rests.strikes_with(&scope, UnixMs(sent_at)));
         let rest_for = match (until_reset, fault.report.asked) {
             // What is asked for then is most of a day.
             (Some(Over { until, is_late: true }), _) => until.since(now.steady),
@@ -288,7 +316,11 @@ impl Pool {
             (None, Some(asked)) => asked,
             (None, None) => own_rest(fault, strikes, interval_ms),
         };
-        let until = self.rests.strike(&scope, fault.report.clone(), rest_for, UnixMs(sent_at), now.steady);
+        let until = renewed
+            .and_then(|_| self.rests.renew(&scope, &fault.report, rest_for, now.steady))
+            .unwrap_or_else(|| {
+                self.rests.strike(&scope, fault.report.clone(), rest_for, UnixMs(sent_at), now.steady)
+            });
         self.learn_rests();
         Some((scope, until))
     }
@@ -587,7 +619,8 @@ impl Pool {
         let node = self.node_for(per, &Models::default(), taken.stem.0, lane);
         let scope = Scope::from(&self.nodes[node as usize].scope);
         let asked = until.since(now.steady);
-        let report = Report { class: OutcomeClass::RateLimited, asked: Some(asked), status: None, detail };
+        let class = OutcomeClass::RateLimited;
+        let report = Report { class, asked: Some(asked), counted: true, status: None, detail };
         // The call itself was served: this is news of the time after it.
         self.rests.strike(&scope, report, asked, now.steady, now.steady);
         self.learn_rests();
@@ -665,7 +698,8 @@ fn own_rest(fault: &Fault, strikes: u32, interval_ms: Option<i64>) -> Duration {
         OutcomeClass::Success
         | OutcomeClass::ClientError
         | OutcomeClass::ClientClosed
-        | OutcomeClass::Paused => [0; 6],
+        | OutcomeClass::Paused
+        | OutcomeClass::BudgetReached => [0; 6],
     };
     let step = (strikes.max(1) as usize - 1).min(millis.len() - 1);
     let rest = Duration::from_millis(millis[step].unsigned_abs());

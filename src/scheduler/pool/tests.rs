@@ -19,21 +19,21 @@ use crate::{
 /// 2026-11-20T12:00:00Z.
 const NOON: i64 = 1_795_176_000_000;
 
-fn at(seconds: i64) -> Now {
+pub(super) fn at(seconds: i64) -> Now {
     Now::both(UnixMs(NOON + seconds * 1000))
 }
 
-fn rule(per: Per, metric: Metric, window: Window, max: u64) -> Rule {
+pub(super) fn rule(per: Per, metric: Metric, window: Window, max: u64) -> Rule {
     let (channel, models, source) = (ChannelId(1), Models::default(), Source::Declared);
     Rule { channel, key: None, models, per, metric, window, max, source }
 }
 
-fn day() -> Window {
+pub(super) fn day() -> Window {
     Window::Calendar { unit: CalendarUnit::Day, zone: "UTC".into(), offset_minutes: 0 }
 }
 
 /// A pool with models `m` and `n` on these keys of channel 1, and the plan of `m`.
-fn pool(keys: &[(i64, Option<&str>)], rules: &[Rule]) -> (Pool, Plan) {
+pub(super) fn pool(keys: &[(i64, Option<&str>)], rules: &[Rule]) -> (Pool, Plan) {
     let keys: Vec<_> = keys.iter().map(|(key, group)| (KeyId(*key), group.map(str::to_owned))).collect();
     let stem = |model: &str| StemSpec { channel: ChannelId(1), model: model.into(), keys: keys.clone() };
     let mut pool = Pool::default();
@@ -42,18 +42,18 @@ fn pool(keys: &[(i64, Option<&str>)], rules: &[Rule]) -> (Pool, Plan) {
     (pool, plan)
 }
 
-fn plan_of(pool: &Pool, model: &str) -> Plan {
+pub(super) fn plan_of(pool: &Pool, model: &str) -> Plan {
     let stem = pool.find_stem(ChannelId(1), model).expect("a stem");
     Plan { tiers: vec![Tier { stems: vec![(stem, 1)], spill_ms: 0 }] }
 }
 
-fn choose(pool: &mut Pool, plan: &Plan, cost: Cost, tried: &mut Tried, now: Now) -> Choice {
+pub(super) fn choose(pool: &mut Pool, plan: &Plan, cost: Cost, tried: &mut Tried, now: Now) -> Choice {
     let ask = Ask { plan, cost, conversation: None, waited_ms: 0, pace_permille: 0, waiting: 0, random: 0 };
     pool.choose(&ask, tried, now)
 }
 
 #[track_caller]
-fn take(pool: &mut Pool, plan: &Plan, now: Now) -> Taken {
+pub(super) fn take(pool: &mut Pool, plan: &Plan, now: Now) -> Taken {
     match choose(pool, plan, Cost::default(), &mut Tried::default(), now) {
         Choice::Take(taken) => taken,
         other => panic!("{other:?}"),
@@ -62,21 +62,21 @@ fn take(pool: &mut Pool, plan: &Plan, now: Now) -> Taken {
 
 /// Takes, is accepted and settles.
 #[track_caller]
-fn call(pool: &mut Pool, plan: &Plan, now: Now) -> KeyId {
+pub(super) fn call(pool: &mut Pool, plan: &Plan, now: Now) -> KeyId {
     let taken = take(pool, plan, now);
     pool.settle(taken.slot, None, now);
     taken.key
 }
 
-fn wait(pool: &mut Pool, plan: &Plan, now: Now) -> Option<(Option<UnixMs>, Why)> {
+pub(super) fn wait(pool: &mut Pool, plan: &Plan, now: Now) -> Option<(Option<UnixMs>, Why)> {
     match choose(pool, plan, Cost::default(), &mut Tried::default(), now) {
         Choice::Wait { until, why, .. } => Some((until, why)),
         _ => None,
     }
 }
 
-fn fault(class: OutcomeClass, scope: RestScope, period: Option<Period>) -> Fault {
-    let report = Report { class, asked: None, status: None, detail: String::new() };
+pub(super) fn fault(class: OutcomeClass, scope: RestScope, period: Option<Period>) -> Fault {
+    let report = Report { class, asked: None, counted: false, status: None, detail: String::new() };
     Fault {
         report,
         scope,
@@ -86,6 +86,7 @@ fn fault(class: OutcomeClass, scope: RestScope, period: Option<Period>) -> Fault
         allowed: None,
         window: None,
         pace: false,
+        hung: false,
     }
 }
 

@@ -350,6 +350,7 @@ impl<'a> Run<'a> {
             class: if spec.batch { Class::Batch } else { Class::Interactive },
             arrived: UnixMs(self.now),
             deadline: UnixMs(self.now + self.scenario.deadline_ms as i64),
+            rests_until: UnixMs(self.now + self.scenario.deadline_ms as i64),
             tried: Tried::default(),
             place: None,
         };
@@ -488,6 +489,7 @@ impl<'a> Run<'a> {
             if life == self.life {
                 let now = self.moment();
                 self.desk.pool_mut().accepted(slot, now);
+                self.desk.pool_mut().proved(slot, now);
             }
             let rest =
                 self.dice.shifted(f64::from(self.scenario.providers[provider].rest_of_answer_ms)).max(1);
@@ -563,7 +565,7 @@ fn fault_of(verdict: Verdict) -> Fault {
         Verdict::GoneModel => (OutcomeClass::ModelUnavailable, RestScope::ChannelModel, None),
         Verdict::HostFault | Verdict::Accepted => (OutcomeClass::HostError, RestScope::Channel, None),
     };
-    let report = RestReport { class, asked: None, status: None, detail: String::new() };
+    let report = RestReport { class, asked: None, counted: false, status: None, detail: String::new() };
     Fault {
         report,
         scope,
@@ -573,5 +575,6 @@ fn fault_of(verdict: Verdict) -> Fault {
         allowed: None,
         window: None,
         pace: false,
+        hung: false,
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     model::{
         channel::ChannelModel,
-        usage::{Attempt, UsageRecord},
+        usage::{Attempt, Endpoint, ModelFault, OutcomeClass, UsageRecord},
     },
     provider::listing::Listing,
     ranking::liveness::Cause,
@@ -68,6 +68,63 @@ async fn each_call_is_measured_once_and_only_what_is_the_models_fault_counts_aga
 }
 
 #[tokio::test]
+async fn speed_is_measured_of_long_streams_and_signs_keep_the_order_of_their_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path()).await;
+    let id = channel(&db).await;
+    let good = |n| call(n, OutcomeClass::Success, None, NOON);
+    let with_tokens = |n, count| {
+        let mut call = good(n);
+        call.tokens.completion = count;
+        call
+    };
+    let mut fast = with_tokens(5, 100_000);
+    fast.attempts[0].duration_ms = 300;
+    let mut retried = good(6);
+    let failed = Attempt {
+        class: OutcomeClass::HostError,
+        model_fault: Some(ModelFault::Failed),
+        model: "n".into(),
+        ..retried.attempts[0].clone()
+    };
+    retried.attempts.insert(0, failed);
+    let elsewhere = UsageRecord { endpoint: Endpoint::Embeddings, ..good(7) };
+    let calls = [
+        UsageRecord { estimated: true, ..good(1) },
+        UsageRecord { stream: false, ..good(2) },
+        with_tokens(3, 15),
+        good(4),
+        fast,
+        retried,
+        elsewhere,
+    ];
+    db.insert_usage(&calls).await.unwrap();
+    db.note_model_signs(NOON).await.unwrap();
+    let measured = db.measured_models(NOON).await.unwrap();
+    let (m, n) = (measured[&(id, "m".to_owned())], measured[&(id, "n".to_owned())]);
+    assert_eq!((m.answered, m.failed, n.answered, n.failed), (6, 0, 0, 1));
+    assert_eq!(m.first_token_ms, Sample { mean: 200, count: 5 });
+    // 100 a second twice, and what was sent at once as the most that counts.
+    assert_eq!(m.tokens_per_second, Sample { mean: 3_400, count: 3 });
+    let health = db.model_health().await.unwrap();
+    assert_eq!(health.keys().collect::<Vec<_>>(), [&(id, "n".to_owned())], "nothing speaks against m");
+
+    // An answer that comes later forgives; one that came before does not.
+    let of_n = |n, class, fault| {
+        let mut call = call(n, class, fault, NOON);
+        call.attempts[0].model = "n".into();
+        call
+    };
+    let failure = |n| of_n(n, OutcomeClass::HostError, Some(ModelFault::Failed));
+    db.insert_usage(&[failure(8), of_n(9, OutcomeClass::Success, None)]).await.unwrap();
+    db.note_model_signs(NOON).await.unwrap();
+    assert!(db.model_health().await.unwrap().is_empty());
+    db.insert_usage(&[of_n(10, OutcomeClass::Success, None), failure(11)]).await.unwrap();
+    db.note_model_signs(NOON).await.unwrap();
+    assert_eq!(db.model_health().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn an_old_log_is_not_read_and_one_that_was_emptied_is_read_from_its_new_beginning() {
     let folder = tempfile::tempdir().unwrap();
     let db = open(folder.path()).await;
@@ -78,6 +135,7 @@ async fn an_old_log_is_not_read_and_one_that_was_emptied_is_read_from_its_new_be
     db.note_model_signs(NOON).await.unwrap();
     let answered = async || db.measured_models(NOON).await.unwrap()[&(id, "m".to_owned())].answered;
     assert_eq!(answered().await, 1);
+    db.fold_usage(100).await.unwrap();
     db.delete_usage_before(UnixMs(NOON.0 + 1), 10).await.unwrap();
     db.insert_usage(&[success(4, NOON)]).await.unwrap();
     db.note_model_signs(NOON).await.unwrap();

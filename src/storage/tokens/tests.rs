@@ -48,7 +48,7 @@ async fn every_field_of_a_token_reads_back_as_it_was_saved() {
             groups: vec!["free".into()],
             cidrs: vec!["10.0.0.0/8".parse().unwrap()],
             expires_at: Some(UnixMs(1_900_000_000_000)),
-            quota: Some(Quota { unit: QuotaUnit::Dollars, limit: 5_000_000, reset: QuotaReset::Month }),
+            quota: Some(Quota::new(QuotaUnit::Dollars, 5_000_000, QuotaReset::Month)),
             requests_per_minute: Some(60),
             profile: ClientProfile::OpenClaw,
             note: "für Lin 的令牌".into(),
@@ -134,7 +134,7 @@ async fn a_deleted_token_is_gone_with_its_values_and_frees_its_name() {
 #[tokio::test]
 async fn the_index_shows_what_was_spent_in_the_present_period_only() {
     let (db, clock, _folder) = database().await;
-    let quota = Quota { unit: QuotaUnit::Tokens, limit: 1000, reset: QuotaReset::Day };
+    let quota = Quota::new(QuotaUnit::Tokens, 1000, QuotaReset::Day);
     let token = NewToken { quota: Some(quota), ..NewToken::unlimited("t", new_value()) };
     let id = db.create_token(&token).await.unwrap();
     let zone = jiff::tz::TimeZone::UTC;

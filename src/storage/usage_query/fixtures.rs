@@ -47,5 +47,5 @@ pub(crate) async fn operator(db: &Db, now: UnixMs) {
 
 /// Deletes the rows of calls before a time, as the retention does.
 pub(crate) async fn forget_before(db: &Db, time: UnixMs) {
-    on!(db.write, |pool| sqlx::query("DELETE FROM usage WHERE at < $1").bind(time.0).execute(pool)).unwrap();
+    on!(db.write, |pool| sqlx::query("DELETE FROM calls WHERE at < $1").bind(time.0).execute(pool)).unwrap();
 }

@@ -1,21 +1,31 @@
 //! Questions to the usage log and its roll-ups: what pages show. Writing them is the recorder's.
 //!
 //! - [`rows`]: single calls, page by page, and one call with its attempts.
-//! - [`report`]: sums over a period, from the roll-ups.
+//! - [`turns`]: calls with the same trace id, together.
+//! - [`report`]: what may be asked of sums over a period, and the answer; `summing` reads it from the roll-ups.
+//! - [`steps`]: the steps of a time series, on the clock of a time zone.
 //! - [`counts`]: how many calls there were lately.
+//! - [`cells`]: how upstream calls went, piece by piece of a period.
 //! - [`names`]: what ids are called, deleted ones included.
 
+pub mod cells;
 pub mod counts;
 pub mod names;
 mod reader;
 pub mod report;
 pub mod rows;
+pub mod steps;
+mod summing;
+pub mod turns;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::storage) use reader::bounded;
+
+use super::recording::trace_bytes;
 use crate::model::{
     id::{ChannelId, KeyId, TokenId},
     time::UnixMs,
@@ -31,9 +41,9 @@ pub struct UsageFilter {
     pub to: Option<UnixMs>,
     /// Who asked.
     pub token: Option<TokenId>,
-    /// The channel that served, or was tried last.
+    /// The channel that served, or was tried last; id 0 stands for calls that reached none.
     pub channel: Option<ChannelId>,
-    /// The key that served, or was tried last.
+    /// The key that served, or was tried last; id 0 stands for calls that reached none.
     pub key: Option<KeyId>,
     /// The model as asked or as served; `*` stands for any text, (ASCII) letter case does not matter.
     pub model: Option<String>,
@@ -53,6 +63,8 @@ pub struct UsageFilter {
     pub client_kind: Option<String>,
     /// A part of the request id or of the trace id.
     pub search: Option<String>,
+    /// The trace id, all of it and in small letters.
+    pub trace: Option<String>,
 }
 
 /// Which ends of a call to show.
@@ -69,7 +81,18 @@ pub enum ResultFilter {
 enum Value {
     Int(i64),
     Text(String),
+    Bytes(Vec<u8>),
 }
+
+impl Value {
+    /// A trace id as the database has it.
+    fn of_trace(text: &str) -> Self {
+        trace_bytes(text).map_or_else(|| Self::Text(text.to_owned()), Self::Bytes)
+    }
+}
+
+/// The number of the text that a condition is given.
+const WORD: &str = "(SELECT id FROM words WHERE text = ?)";
 
 /// Conditions joined by AND, and their values; every value is bound, never written into the text.
 #[derive(Debug, Default)]
@@ -101,57 +124,92 @@ impl Conditions {
         }
     }
 
-    /// What a filter asks of the rows of the log, which a statement calls `u`.
+    /// What a filter asks of the rows of `calls`, which a statement calls `u`.
     fn of(filter: &UsageFilter) -> Self {
         let mut conditions = Self::default();
         conditions.add_period("u.at", filter.from, filter.to);
         conditions.add_columns(filter);
         if let Some(text) = &filter.search {
-            conditions.add(
-                r"(u.request_id LIKE LOWER(?) ESCAPE '\' OR LOWER(u.trace_id) LIKE LOWER(?) ESCAPE '\')",
-                Value::Text(format!("%{}%", escape_like(text))),
-            );
+            match text.parse::<uuid::Uuid>() {
+                // The whole id of a call or of a trace is found by an index.
+                Ok(id) => conditions.add(
+                    "(u.request_id = ? OR (u.trace_id IS NOT NULL AND substr(u.trace_id, -4) = substr(?, -4) \
+                     AND u.trace_id = ?))",
+                    Value::Bytes(id.as_bytes().to_vec()),
+                ),
+                Err(_) => conditions.add(
+                    r"(HEX(u.request_id) LIKE ? ESCAPE '\' OR HEX(u.trace_id) LIKE ? ESCAPE '\'
+                       OR (typeof(u.trace_id) = 'text' AND u.trace_id LIKE ? ESCAPE '\'))",
+                    Value::Text(format!("%{}%", escape_like(&text.replace('-', "")))),
+                ),
+            }
+        }
+        if let Some(trace) = &filter.trace {
+            conditions.add_plain("u.trace_id IS NOT NULL");
+            // Without the plus SQLite would put the value into `substr` as well, and find no index of that.
+            let same = "substr(u.trace_id, -4) = substr(?, -4) AND +u.trace_id = ?";
+            conditions.add(same, Value::of_trace(trace));
         }
         conditions
     }
 
-    /// What a filter asks of columns that the log and its roll-ups share.
+    /// Asks for the rows before (`<`) or after (`>`) a place.
+    fn add_place(&mut self, comparison: &str, cursor: rows::Cursor) {
+        let (at, id) = cursor.parts();
+        self.values.push(Value::Int(at.0));
+        let at = self.values.len();
+        self.add(&format!("(u.at, u.id) {comparison} (${at}, ?)"), Value::Int(id));
+    }
+
+    /// What a filter asks of the columns of calls, but for the time.
     fn add_columns(&mut self, filter: &UsageFilter) {
         let conditions = self;
+        // The plus keeps SQLite from an index of ids where that of trace ids finds far fewer rows
+        // (<https://www.sqlite.org/optoverview.html>, "Disqualifying WHERE clause terms").
+        let token = if filter.trace.is_some() { "+u.token_id = ?" } else { "u.token_id = ?" };
+        // No id is 0: it stands for none, which is NULL in the log and 0 in its roll-ups.
         let ids = [
-            ("u.token_id = ?", filter.token.map(|id| id.0)),
-            ("u.channel_id = ?", filter.channel.map(|id| id.0)),
-            ("u.key_id = ?", filter.key.map(|id| id.0)),
+            (token, "u.token_id = 0", filter.token.map(|id| id.0)),
+            ("u.channel_id = ?", "(u.channel_id IS NULL OR u.channel_id = 0)", filter.channel.map(|id| id.0)),
+            ("u.key_id = ?", "(u.key_id IS NULL OR u.key_id = 0)", filter.key.map(|id| id.0)),
         ];
-        for (condition, id) in ids {
-            if let Some(id) = id {
-                conditions.add(condition, Value::Int(id));
+        for (condition, none, id) in ids {
+            match id {
+                Some(0) => conditions.add_plain(none),
+                Some(id) => conditions.add(condition, Value::Int(id)),
+                None => {}
             }
         }
         if let Some(model) = &filter.model {
             conditions.add(
-                r"(LOWER(u.asked_model) LIKE LOWER(?) ESCAPE '\' OR LOWER(u.served_model) LIKE LOWER(?) ESCAPE '\')",
+                r"((typeof(u.asked_model) = 'integer' AND u.asked_model IN (SELECT id FROM words WHERE text LIKE ? ESCAPE '\'))
+                   OR u.served_model IN (SELECT id FROM words WHERE text LIKE ? ESCAPE '\')
+                   OR (typeof(u.asked_model) = 'text' AND u.asked_model LIKE ? ESCAPE '\'))",
                 Value::Text(pattern(model)),
             );
         }
         if let Some(model) = &filter.asked_model {
-            conditions.add("LOWER(u.asked_model) = LOWER(?)", Value::Text(model.clone()));
+            conditions.add(
+                "((typeof(u.asked_model) = 'integer' AND u.asked_model IN (SELECT id FROM words WHERE LOWER(text) = LOWER(?)))
+                  OR (typeof(u.asked_model) = 'text' AND LOWER(u.asked_model) = LOWER(?)))",
+                Value::Text(model.clone()),
+            );
         }
         if let Some(model) = &filter.served_model {
-            conditions.add("u.served_model = ?", Value::Text(model.clone()));
+            conditions.add(&format!("u.served_model = {WORD}"), Value::Text(model.clone()));
         }
         if let Some(endpoint) = filter.endpoint {
-            conditions.add("u.endpoint = ?", Value::Text(endpoint.as_str().into()));
+            conditions.add(&format!("u.endpoint = {WORD}"), Value::Text(endpoint.as_str().into()));
         }
         if let Some(stream) = filter.stream {
             conditions.add_plain(if stream { "u.stream" } else { "NOT u.stream" });
         }
         match filter.result {
             Some(ResultFilter::Failed) => {
-                conditions.add("u.result <> ?", Value::Text(CallResult::Ok.as_str().into()));
+                conditions.add(&format!("u.result <> {WORD}"), Value::Text(CallResult::Ok.as_str().into()));
             }
             Some(ResultFilter::Is(result)) => {
-                conditions.add("u.result = ?", Value::Text(result.as_str().into()));
+                conditions.add(&format!("u.result = {WORD}"), Value::Text(result.as_str().into()));
             }
             None => {}
         }
@@ -160,9 +218,30 @@ impl Conditions {
             conditions.add("u.status <= ?", Value::Int(highest.into()));
         }
         if let Some(kind) = &filter.client_kind {
-            conditions.add(r"LOWER(u.client_kind) LIKE LOWER(?) ESCAPE '\'", Value::Text(pattern(kind)));
+            conditions.add(
+                r"u.client_kind IN (SELECT id FROM words WHERE text LIKE ? ESCAPE '\')",
+                Value::Text(pattern(kind)),
+            );
         }
     }
+}
+
+/// Whether a text is like a pattern in which `*` stands for anything; (ASCII) letter case does not matter. The same as
+/// SQLite's LIKE with [`pattern`].
+fn like(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.len() >= last.len() && rest.ends_with(last)
 }
 
 /// A text as a LIKE pattern (with `ESCAPE '\'`) that matches just this text.
@@ -200,5 +279,16 @@ mod pattern_tests {
         assert_eq!(pattern("gpt-4*"), "gpt-4%");
         assert_eq!(pattern("**a***b_%"), r"%a%b\_\%");
         assert_eq!(pattern("%*"), r"\%%");
+        for (pattern, text, expected) in [
+            ("gpt-4*", "GPT-4o", true),
+            ("gpt-4", "gpt-4o", false),
+            ("*4*o", "gpt-4o", true),
+            ("*", "", true),
+            ("a*a", "a", false),
+            ("a**b*c", "axbxc", true),
+            ("%", "x", false),
+        ] {
+            assert_eq!(like(pattern, text), expected, "{pattern} {text}");
+        }
     }
 }

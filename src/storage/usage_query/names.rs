@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::{
     model::id::{ChannelId, KeyId, TokenId},
-    storage::{Db, StorageResult, on},
+    storage::{Db, Engine, StorageResult, on},
 };
 
 /// The most names of a kind that a filter offers.
@@ -78,6 +78,45 @@ impl Db {
                 .map(|(id, label, last4, deleted)| KeyName { id: KeyId(id), label, last4, deleted })
                 .collect(),
         })
+    }
+}
+
+/// What single ids are called: each `None` if it was not asked for or nothing is left of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamesOf {
+    /// The token.
+    pub token: Option<Named<TokenId>>,
+    /// The channel.
+    pub channel: Option<Named<ChannelId>>,
+    /// The key.
+    pub key: Option<KeyName>,
+}
+
+impl Db {
+    /// What a token, a channel and a key are called.
+    pub async fn usage_names_of(
+        &self,
+        token: Option<TokenId>,
+        channel: Option<ChannelId>,
+        key: Option<KeyId>,
+    ) -> StorageResult<NamesOf> {
+        let Engine::Sqlite(pool) = &self.read;
+        let mut connection = pool.acquire().await?;
+        let mut names = NamesOf::default();
+        if let Some(id) = token {
+            let found = names_of(&mut connection, "tokens", &[id.0]).await?.pop();
+            names.token = found.map(|(id, name, deleted)| Named { id: TokenId(id), name, deleted });
+        }
+        if let Some(id) = channel {
+            let found = names_of(&mut connection, "channels", &[id.0]).await?.pop();
+            names.channel = found.map(|(id, name, deleted)| Named { id: ChannelId(id), name, deleted });
+        }
+        if let Some(id) = key {
+            let found = key_names_of(&mut connection, &[id.0]).await?.pop();
+            names.key =
+                found.map(|(id, label, last4, deleted, ..)| KeyName { id: KeyId(id), label, last4, deleted });
+        }
+        Ok(names)
     }
 }
 

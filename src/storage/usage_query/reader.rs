@@ -14,14 +14,14 @@ const STEPS: i32 = 10_000;
 ///
 /// Hand it back with [`finish`](Self::finish). Dropped without that (a failed statement, a visitor who left), the
 /// connection is closed, so that the limit of this use never stops the next one.
-pub(super) struct BoundedReader {
+pub(in crate::storage) struct BoundedReader {
     connection: PoolConnection<Sqlite>,
     finished: bool,
 }
 
 impl Db {
     /// A reading connection for at most `limit`, counted from now.
-    pub(super) async fn bounded_reader(&self, limit: Duration) -> StorageResult<BoundedReader> {
+    pub(in crate::storage) async fn bounded_reader(&self, limit: Duration) -> StorageResult<BoundedReader> {
         let Engine::Sqlite(pool) = &self.read;
         let mut connection = pool.acquire().await?;
         let until = Instant::now() + limit;
@@ -32,12 +32,12 @@ impl Db {
 
 impl BoundedReader {
     /// The connection.
-    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+    pub(in crate::storage) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.connection
     }
 
     /// Lifts the limit and gives the connection back.
-    pub(super) async fn finish(mut self) -> StorageResult<()> {
+    pub(in crate::storage) async fn finish(mut self) -> StorageResult<()> {
         self.connection.lock_handle().await?.remove_progress_handler();
         self.finished = true;
         Ok(())
@@ -54,7 +54,7 @@ impl Drop for BoundedReader {
 
 /// The error of a statement under a limit. SQLite's code for an interrupted statement is 9, `SQLITE_INTERRUPT`
 /// (<https://www.sqlite.org/rescode.html#interrupt>).
-pub(super) fn bounded(error: sqlx::Error) -> StorageError {
+pub(in crate::storage) fn bounded(error: sqlx::Error) -> StorageError {
     let interrupted =
         error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == "9");
     if interrupted { StorageError::TooSlow } else { error.into() }

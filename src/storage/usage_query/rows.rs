@@ -116,6 +116,18 @@ pub struct Cursor {
     id: i64,
 }
 
+impl Cursor {
+    /// The place of a row.
+    pub(super) fn new(at: UnixMs, id: i64) -> Self {
+        Self { at, id }
+    }
+
+    /// When the row's call arrived, and its id.
+    pub(super) fn parts(self) -> (UnixMs, i64) {
+        (self.at, self.id)
+    }
+}
+
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}-{}", self.at.0, self.id)
@@ -170,9 +182,7 @@ impl Db {
             Place::After(cursor) => ("ASC", Some((">", cursor))),
         };
         if let Some((comparison, cursor)) = cursor {
-            conditions.values.push(Value::Int(cursor.at.0));
-            let at = conditions.values.len();
-            conditions.add(&format!("(u.at, u.id) {comparison} (${at}, ?)"), Value::Int(cursor.id));
+            conditions.add_place(comparison, cursor);
         }
         let wanted = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         let sql = format!("{SELECT}{} ORDER BY u.at {order}, u.id {order} LIMIT {wanted}", conditions.sql);
@@ -181,6 +191,7 @@ impl Db {
             query = match value {
                 Value::Int(value) => query.bind(value),
                 Value::Text(value) => query.bind(value),
+                Value::Bytes(value) => query.bind(value),
             };
         }
         let mut reader = self.bounded_reader(PAGE_LIMIT).await?;
@@ -215,7 +226,7 @@ impl Db {
              WHERE a.usage_id = $1 ORDER BY a.position LIMIT 1000";
         let sql = format!("{SELECT} WHERE u.request_id = $1");
         let found: Option<RawRow> = on!(self.read, |pool| sqlx::query_as(AssertSqlSafe(sql))
-            .bind(request_id.to_string())
+            .bind(&request_id.0.as_bytes()[..])
             .fetch_optional(pool))?;
         let Some(row) = found.map(UsageRow::try_from).transpose()? else { return Ok(None) };
         let attempts: Vec<RawAttempt> =
@@ -225,15 +236,16 @@ impl Db {
     }
 }
 
-const SELECT: &str = "SELECT u.id, u.request_id, u.at, u.token_id, COALESCE(t.name, '') AS token_name, \
-    t.id IS NULL OR t.deleted_at IS NOT NULL AS token_deleted, u.channel_id, COALESCE(c.name, '') AS channel_name, \
-    c.id IS NULL OR c.deleted_at IS NOT NULL AS channel_deleted, u.key_id, COALESCE(k.label, '') AS key_label, \
+/// `u` is what conditions are about, `x` the same row with its texts.
+const SELECT: &str = "SELECT x.id, x.request_id, x.at, x.token_id, COALESCE(t.name, '') AS token_name, \
+    t.id IS NULL OR t.deleted_at IS NOT NULL AS token_deleted, x.channel_id, COALESCE(c.name, '') AS channel_name, \
+    c.id IS NULL OR c.deleted_at IS NOT NULL AS channel_deleted, x.key_id, COALESCE(k.label, '') AS key_label, \
     COALESCE(k.last4, '') AS key_last4, k.id IS NULL OR k.deleted_at IS NOT NULL AS key_deleted, \
-    u.asked_model, u.served_model, u.endpoint, u.stream, u.status, u.result, u.error_code, u.queue_ms, \
-    u.first_token_ms, u.total_ms, u.prompt_tokens, u.completion_tokens, u.cached_tokens, u.reasoning_tokens, \
-    u.estimated, u.cost_micros, u.client_address, u.client_kind, u.trace_id, u.attempt_count, u.units \
-    FROM usage u LEFT JOIN tokens t ON t.id = u.token_id LEFT JOIN channels c ON c.id = u.channel_id \
-    LEFT JOIN keys k ON k.id = u.key_id";
+    x.asked_model, x.served_model, x.endpoint, x.stream, x.status, x.result, x.error_code, x.queue_ms, \
+    x.first_token_ms, x.total_ms, x.prompt_tokens, x.completion_tokens, x.cached_tokens, x.reasoning_tokens, \
+    x.estimated, x.cost_micros, x.client_address, x.client_kind, x.trace_id, x.attempt_count, x.units \
+    FROM calls u CROSS JOIN usage x ON x.id = u.id LEFT JOIN tokens t ON t.id = u.token_id \
+    LEFT JOIN channels c ON c.id = u.channel_id LEFT JOIN keys k ON k.id = u.key_id";
 
 #[derive(sqlx::FromRow)]
 struct RawRow {
@@ -375,6 +387,6 @@ impl TryFrom<RawAttempt> for AttemptRow {
 }
 
 /// A number of the database in the type that it was written from; what does not fit becomes 0.
-fn number<T: TryFrom<i64> + Default>(value: i64) -> T {
+pub(super) fn number<T: TryFrom<i64> + Default>(value: i64) -> T {
     T::try_from(value).unwrap_or_default()
 }

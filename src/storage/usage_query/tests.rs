@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::{
     ResultFilter, UsageFilter, fixtures,
     reader::bounded,
-    report::{Group, GroupBy, GroupName, MAX_GROUPS},
+    report::{Apart, Group, GroupBy, GroupName, MAX_GROUPS, OrderBy, Question, Sums},
     rows::{Cursor, Place, UsagePage},
+    steps::{Step, Steps},
 };
 use crate::{
     model::{
@@ -17,7 +18,7 @@ use crate::{
     storage::{
         Db, StorageError,
         recording::tests::{open, record},
-        rollups::BUCKET_MS,
+        rollups::{BUCKET_MS, bucket_of},
     },
 };
 
@@ -122,6 +123,9 @@ async fn every_filter_finds_its_rows_and_no_others() {
         (UsageFilter { channel: Some(ChannelId(1)), ..any() }, vec![2, 1]),
         (UsageFilter { key: Some(KeyId(3)), ..any() }, vec![2, 1]),
         (UsageFilter { key: Some(KeyId(2)), ..any() }, vec![]),
+        (UsageFilter { channel: Some(ChannelId(0)), ..any() }, vec![3]),
+        (UsageFilter { key: Some(KeyId(0)), ..any() }, vec![3]),
+        (UsageFilter { token: Some(TokenId(0)), ..any() }, vec![]),
         (UsageFilter { model: text("LLAMA"), ..any() }, vec![2, 1]),
         (UsageFilter { model: text("lla"), ..any() }, vec![]),
         (UsageFilter { model: text("lla*"), ..any() }, vec![2, 1]),
@@ -200,6 +204,12 @@ fn mixed() -> Vec<UsageRecord> {
         .collect()
 }
 
+fn all_of(sums: &[Sums]) -> Sums {
+    let mut all = Sums::default();
+    sums.iter().for_each(|sums| all.merge(sums));
+    all
+}
+
 #[tokio::test]
 async fn the_report_agrees_with_itself_and_with_the_rows() {
     let records = mixed();
@@ -211,7 +221,11 @@ async fn the_report_agrees_with_itself_and_with_the_rows() {
         assert!(!rows.is_empty());
         let sum = |value: fn(&super::rows::UsageRow) -> i64| rows.iter().map(value).sum::<i64>();
         for by in GroupBy::ALL {
-            let report = db.usage_report(period.0, period.1, *by).await.unwrap();
+            let mut question = Question::new(filter.clone(), *by);
+            let (first, zone) = (bucket_of(rows.last().unwrap().at), jiff::tz::TimeZone::UTC);
+            question.steps = Some(Steps::new(Step::Quarter, first, rows[0].at, &zone));
+            question.series_groups = 2;
+            let report = db.usage_report(&question).await.unwrap();
             let sums = &report.sums;
             assert_eq!(sums.requests, rows.len() as i64);
             assert_eq!(sums.ok, sum(|row| i64::from(row.result == CallResult::Ok)));
@@ -225,13 +239,26 @@ async fn the_report_agrees_with_itself_and_with_the_rows() {
             assert_eq!(sums.estimated, sum(|row| i64::from(row.estimated)));
             assert_eq!(sums.failures.values().sum::<i64>(), sums.failed());
             assert_eq!(sums.total.count() as i64, sums.requests);
+            assert_eq!(sums.queue.count() as i64, sums.requests);
+            assert_eq!(sums.queue_ms, sum(|row| i64::from(row.queue_ms)));
+            assert_eq!(sums.retried, sum(|row| i64::from(row.attempt_count > 1)));
 
             let of_groups = |value: fn(&Group) -> i64| report.groups.iter().map(value).sum::<i64>();
             assert_eq!(of_groups(|group| group.sums.requests), sums.requests);
             assert_eq!(of_groups(|group| group.sums.ok), sums.ok);
             assert_eq!(of_groups(|group| group.sums.cost_micros), sums.cost_micros);
-            assert_eq!(report.series.values().map(|point| point.requests).sum::<i64>(), sums.requests);
-            assert_eq!(report.series.values().map(|point| point.failed).sum::<i64>(), sums.failed());
+            let series = report.series.as_ref().unwrap();
+            assert_eq!(&all_of(&series.whole), sums);
+            for (place, whole) in series.whole.iter().enumerate() {
+                let at: Vec<Sums> = series.groups.iter().map(|group| group.points[place].clone()).collect();
+                assert_eq!(&all_of(&at), whole, "{by:?}");
+            }
+            for group in &series.groups {
+                match report.groups.iter().find(|other| other.name == group.name) {
+                    Some(other) if other.key.is_some() => assert_eq!(all_of(&group.points), other.sums),
+                    _ => assert_eq!(group.name, GroupName::Others),
+                }
+            }
         }
     }
 }
@@ -244,11 +271,13 @@ async fn a_filtered_report_agrees_with_the_filtered_log() {
         (UsageFilter { token: Some(TokenId(1)), ..any.clone() }, false),
         (UsageFilter { result: Some(ResultFilter::Failed), ..any.clone() }, false),
         (UsageFilter { status: Some((400, 499)), model: Some("n*".into()), ..any.clone() }, false),
+        (UsageFilter { channel: Some(ChannelId(0)), ..any.clone() }, true),
+        (UsageFilter { key: Some(KeyId(0)), status: Some((404, 404)), ..any.clone() }, false),
         (UsageFilter { stream: Some(true), endpoint: Some(Endpoint::Chat), ..any.clone() }, false),
         (UsageFilter { channel: Some(ChannelId(1)), from: Some(START), ..any.clone() }, true),
     ] {
         let rows = db.usage_page(&filter, Place::Newest, 100).await.unwrap().rows;
-        let report = db.usage_report_of(&filter, GroupBy::Key).await.unwrap();
+        let report = db.usage_report(&Question::new(filter.clone(), GroupBy::Key)).await.unwrap();
         assert_eq!(report.sums.requests, rows.len() as i64, "{filter:?}");
         assert_eq!(report.sums.cost_micros, rows.iter().map(|row| row.cost_micros).sum::<i64>());
         assert!(report.groups.iter().all(|group| group.attempts.is_some() == attempts_known), "{filter:?}");
@@ -258,7 +287,7 @@ async fn a_filtered_report_agrees_with_the_filtered_log() {
 #[tokio::test]
 async fn groups_have_names_and_each_agrees_with_the_log() {
     let (_folder, db) = world(&mixed()).await;
-    let report = db.usage_report(None, None, GroupBy::Token).await.unwrap();
+    let report = db.usage_report(&Question::new(UsageFilter::default(), GroupBy::Token)).await.unwrap();
     for group in &report.groups {
         let GroupName::Token(token) = &group.name else { panic!("{:?}", group.name) };
         let filter = UsageFilter { token: Some(token.id), ..Default::default() };
@@ -266,11 +295,11 @@ async fn groups_have_names_and_each_agrees_with_the_log() {
         assert_eq!(token.deleted, token.name == "old phone");
         assert_eq!(group.attempts, None);
     }
-    let report = db.usage_report(None, None, GroupBy::Model).await.unwrap();
+    let report = db.usage_report(&Question::new(UsageFilter::default(), GroupBy::Model)).await.unwrap();
     let names: Vec<_> = report.groups.iter().map(|group| (group.name.clone(), group.sums.requests)).collect();
     assert_eq!(names.len(), 2, "letter case does not make two models of one: {names:?}");
     assert_eq!(names[0], (GroupName::Model("Llama".into()), 32));
-    let report = db.usage_report(None, None, GroupBy::Upstream).await.unwrap();
+    let report = db.usage_report(&Question::new(UsageFilter::default(), GroupBy::Upstream)).await.unwrap();
     assert_eq!(report.groups[0].name, GroupName::Upstream("llama".into()));
     assert_eq!((&report.groups[1].name, report.groups[1].sums.requests), (&GroupName::None, 8));
 }
@@ -278,7 +307,7 @@ async fn groups_have_names_and_each_agrees_with_the_log() {
 #[tokio::test]
 async fn a_key_that_others_always_rescued_shows_its_failed_attempts() {
     let (_folder, db) = world(&mixed()).await;
-    let report = db.usage_report(None, None, GroupBy::Key).await.unwrap();
+    let report = db.usage_report(&Question::new(UsageFilter::default(), GroupBy::Key)).await.unwrap();
     let rescued = report
         .groups
         .iter()
@@ -299,10 +328,57 @@ async fn more_groups_than_a_page_holds_are_summed_up_as_others() {
         ..record(n)
     });
     let (_folder, db) = world(&many.collect::<Vec<_>>()).await;
-    let report = db.usage_report(None, None, GroupBy::Model).await.unwrap();
+    let report = db.usage_report(&Question::new(UsageFilter::default(), GroupBy::Model)).await.unwrap();
     assert_eq!(report.groups.len(), MAX_GROUPS + 1);
     let others = report.groups.last().unwrap();
     assert_eq!((&others.name, others.sums.requests), (&GroupName::Others, 50));
+}
+
+#[tokio::test]
+async fn the_largest_groups_are_those_of_the_order_and_a_second_question_can_ask_for_them() {
+    let calls = (1..=6_u32).map(|n| UsageRecord {
+        asked_model: format!("model-{}", n.min(4)),
+        cost_micros: if n == 2 { 1000 } else { i64::from(n) },
+        at: UnixMs(START.0 + i64::from(n) * BUCKET_MS),
+        ..record(n)
+    });
+    let (_folder, db) = world(&calls.collect::<Vec<_>>()).await;
+    let mut question = Question::new(UsageFilter::default(), GroupBy::Model);
+    (question.order, question.apart) = (OrderBy::Cost, Apart::Largest(2));
+    let report = db.usage_report(&question).await.unwrap();
+    let costs = |groups: &[Group]| -> Vec<(GroupName, i64)> {
+        groups.iter().map(|group| (group.name.clone(), group.sums.cost_micros)).collect()
+    };
+    let model = |n: u32| GroupName::Model(format!("model-{n}"));
+    let expected = [(model(2), 1000), (model(4), 15), (GroupName::Others, 4)];
+    assert_eq!(costs(&report.groups), expected);
+
+    let keys = report.groups.iter().filter_map(|group| group.key.clone());
+    question.apart = Apart::These(keys.collect());
+    question.filter.from = Some(UnixMs(START.0 + 4 * BUCKET_MS));
+    let later = db.usage_report(&question).await.unwrap();
+    assert_eq!(costs(&later.groups), [(model(4), 15), (model(2), 0)]);
+    question.filter.to = Some(UnixMs(START.0 + 4 * BUCKET_MS));
+    question.filter.from = None;
+    let earlier = db.usage_report(&question).await.unwrap();
+    assert_eq!(costs(&earlier.groups), [(model(2), 1000), (model(4), 0), (GroupName::Others, 4)]);
+    assert_eq!(db.usage_begins().await.unwrap(), Some(bucket_of(UnixMs(START.0 + BUCKET_MS))));
+}
+
+#[tokio::test]
+async fn calls_are_grouped_by_endpoint_client_and_status() {
+    let records = mixed();
+    let (_folder, db) = world(&records).await;
+    for (by, expected) in [
+        (GroupBy::Endpoint, vec![(GroupName::Endpoint("chat".into()), 40)]),
+        (GroupBy::Client, vec![(GroupName::Client(records[0].client_kind.clone()), 40)]),
+        (GroupBy::Status, [(200, 24), (404, 8), (502, 8)].map(|(s, n)| (GroupName::Status(s), n)).to_vec()),
+    ] {
+        let report = db.usage_report(&Question::new(UsageFilter::default(), by)).await.unwrap();
+        let found: Vec<_> =
+            report.groups.iter().map(|group| (group.name.clone(), group.sums.requests)).collect();
+        assert_eq!(found, expected, "{by:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,10 @@
 
 use crate::{
     model::fix::{Fix, KEPT_FIELDS, Rename},
-    protocol::{error_body::ErrorBody, shape},
+    protocol::{
+        error_body::ErrorBody,
+        shape::{self, FormField},
+    },
 };
 
 /// A field that was refused, and what to do about it.
@@ -84,18 +87,38 @@ const TWINS: [(&str, &str); 2] =
 /// The fields of the top level of `sent` that the body of a refusal names as unknown or not supported; never one that
 /// makes the request what it is. What a client wrote into a field proves nothing about it.
 pub fn rejected_fields(body: &[u8], sent: &[u8]) -> Vec<RejectedField> {
+    rejected(body, &shape::field_names(sent), |name| shape::field_value(sent, name).unwrap_or_default())
+}
+
+/// The same of a form: never a file, a long text, or the format that an answer is asked for in unless it is the usual one.
+pub fn rejected_form_fields(body: &[u8], sent: &[FormField]) -> Vec<RejectedField> {
+    let may_go = |field: &&FormField| {
+        let text = field.text.as_deref().filter(|_| !field.is_file);
+        text.is_some_and(|text| field.plain_name() != "response_format" || text == "json")
+    };
+    let mut names: Vec<String> =
+        sent.iter().filter(may_go).map(|field| field.plain_name().to_owned()).collect();
+    names.sort();
+    names.dedup();
+    let value = |name: &str| {
+        let named = sent.iter().filter(|field| field.plain_name() == name);
+        named.filter_map(|field| field.text.as_deref()).collect::<Vec<_>>().join(" ")
+    };
+    rejected(body, &names, value)
+}
+
+fn rejected(body: &[u8], names: &[String], value: impl Fn(&str) -> String) -> Vec<RejectedField> {
     let body = ErrorBody::read(body);
     if body.html {
         return Vec::new();
     }
     let text = [body.message.as_str(), body.raw.as_deref().unwrap_or_default()].join(" | ");
     let text: String = text.to_lowercase().chars().filter(|char| *char != '\\').take(16_384).collect();
-    let names = shape::field_names(sent);
     let told = |name: &&String| {
         let code = body.code.as_deref().unwrap_or_default().to_lowercase();
         let by_code = body.param.as_deref() == Some(name)
             && ["unknown_parameter", "unsupported_parameter", "extra_forbidden"].contains(&code.as_str());
-        by_code || is_refused(&text, &name.to_lowercase(), &names)
+        by_code || is_refused(&text, &name.to_lowercase(), names)
     };
     let remedy = |name: &String| {
         let twin = TWINS.iter().find(|(one, _)| name.eq_ignore_ascii_case(one)).map(|(_, other)| *other);
@@ -108,15 +131,15 @@ pub fn rejected_fields(body: &[u8], sent: &[u8]) -> Vec<RejectedField> {
         .iter()
         .filter(|name| !KEPT_FIELDS.iter().any(|kept| name.eq_ignore_ascii_case(kept)))
         .filter(told)
-        .filter(|name| !says_so_itself(sent, name))
+        .filter(|name| !says_so_itself(&value(name)))
         .take(MAX_FIELDS)
         .map(|name| RejectedField { name: name.clone(), remedy: remedy(name) })
         .collect()
 }
 
 /// Whether a field's own value has such words: an upstream that repeats it says nothing.
-fn says_so_itself(sent: &[u8], name: &str) -> bool {
-    let value = shape::field_value(sent, name).unwrap_or_default().to_lowercase();
+fn says_so_itself(value: &str) -> bool {
+    let value = value.to_lowercase();
     [BEFORE, AFTER].into_iter().flatten().any(|words| value.contains(words))
         || value.contains("extra_forbidden")
 }

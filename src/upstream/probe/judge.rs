@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::question::{ARGUMENT, Colour, Dialect, Question, TOOL};
-use crate::model::{probe::ProbeVerdict, usage::OutcomeClass};
+use crate::model::{
+    probe::{ANY_JSON, JSON_BY_SCHEMA, ProbeVerdict},
+    usage::OutcomeClass,
+};
 
 /// What one call shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +139,7 @@ fn judge_vision(expected: [Colour; 2], text: &str) -> Finding {
 }
 
 fn judge_json(schema: bool, text: &str) -> Finding {
-    let way = if schema { "json_schema" } else { "json_object" };
+    let way = if schema { JSON_BY_SCHEMA } else { ANY_JSON };
     match serde_json::from_str::<Value>(text) {
         Ok(value) if value.get("sum").is_some() => shows(ProbeVerdict::Ok, way),
         Ok(_) => {

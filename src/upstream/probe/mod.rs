@@ -163,8 +163,7 @@ impl Asker<'_> {
         };
         let status = response.status();
         let accepted = (200..300).contains(&status) && status != 204;
-        let find = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-        *observed = Some((accepted, self.provider.observe(find, self.now)));
+        *observed = Some((accepted, self.provider.observe(response.header_texts(), self.now)));
         let secrets = secrets_of(self.channel, self.key);
         if !accepted {
             let body = response.read_prefix(MAX_ERROR_BYTES).await;

@@ -5,20 +5,28 @@
 
 mod access_tokens;
 pub mod account;
+pub mod budgets;
 mod capacity;
 pub mod chains;
 pub mod channels;
+pub mod chosen;
 pub mod confirm;
+mod documents;
 pub mod grants;
-mod health;
+pub(in crate::web) mod health;
+pub mod live;
 pub mod log;
 pub mod login;
 mod models;
 mod notifications;
 pub mod openclaw;
+mod overview;
+pub mod playground;
 pub mod preferences;
+mod prices;
 pub mod ranking;
 mod routes;
+mod search;
 pub mod settings;
 pub mod setup;
 pub mod setup_code;
@@ -33,8 +41,7 @@ use axum::{
     Router,
     extract::{Request, State},
     middleware::Next,
-    response::{IntoResponse, Redirect, Response},
-    routing::get,
+    response::{IntoResponse, Response},
 };
 use futures_util::future::BoxFuture;
 use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
@@ -67,6 +74,14 @@ pub struct Shared {
     pub changing: tokio::sync::Mutex<()>,
     /// Begins repairs and knows how they stand, if the server can.
     pub repairs: Option<crate::repair::desk::Repairs>,
+    /// Pieces of pages that keep themselves up to date, and their numbers.
+    pub live: live::Pieces,
+    /// The numbers of the overview.
+    pub figures: overview::Figures,
+    /// What was found out about the installation last, and the codes of the test of streams.
+    pub diagnostics: health::Diagnostics,
+    /// Calls of the playground that may be under way.
+    pub playground: playground::Places,
     /// Makes a backup, if the server can.
     pub backup: Option<MakeBackup>,
 }
@@ -93,10 +108,12 @@ pub fn router(site: Site) -> Router {
     let csrf = CsrfLayer::new()
         .with_rejection_response(|_| Error::Forbidden("the request came from another site").into_response());
     Router::new()
-        .route("/", get(async || Redirect::to("/channels")))
+        .merge(overview::router())
+        .merge(budgets::router())
         .merge(capacity::router())
         .merge(chains::router())
         .merge(channels::router())
+        .merge(documents::router())
         .merge(routes::router())
         .merge(log::router())
         .merge(login::router())
@@ -104,8 +121,11 @@ pub fn router(site: Site) -> Router {
         .merge(models::router())
         .merge(notifications::router())
         .merge(openclaw::router())
+        .merge(playground::router())
         .merge(preferences::router())
+        .merge(prices::router())
         .merge(ranking::router())
+        .merge(search::router())
         .merge(tokens::router())
         .merge(setup::router())
         .merge(account::router())

@@ -92,10 +92,9 @@ impl Row {
             priority: entry.channel.priority,
             class,
             verdict,
-            why: candidate
-                .hurdle
-                .as_ref()
-                .map_or_else(String::new, |hurdle| limits::hurdle(t, hurdle, name_of)),
+            why: candidate.hurdle.as_ref().map_or_else(String::new, |hurdle| {
+                limits::of_candidate(t, hurdle, candidate.last_resort, name_of)
+            }),
             back: candidate.ready_at.map(|at| {
                 let moment = limits::coming(t, at, now, zone);
                 Moment { text: i.back_at(&moment.text), ..moment }

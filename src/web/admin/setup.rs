@@ -18,13 +18,12 @@ use super::{
     channels::{PresetFacts, choices, learn, parse_models, parse_redirects, pasted_keys, preset_choices},
     confirm::LEAST_CHARACTERS,
     login::start_session,
-    openclaw::pretty,
     tokens::{Snippet, reveal_purpose, snippets},
     visit::{Chrome, FlashKind, Operator, Section, Visit, render, render_with, see_other, see_other_with},
 };
 use crate::{
     error::{Error, Result},
-    export::openclaw::{ApiKey, for_token},
+    export::openclaw::World,
     model::{
         catalog::Catalog,
         channel::{Channel, ChannelModel, EffectiveTimeouts},
@@ -50,6 +49,7 @@ use crate::{
     upstream::{client::Clients, models::fetch_models},
     web::{
         Site,
+        exports::snippet,
         form::{FieldErrors, Fields},
         public_url::PublicUrl,
     },
@@ -403,6 +403,7 @@ async fn listed_models(
         redirects: Vec::new(),
         limits: Vec::new(),
         shaping: Default::default(),
+        budget: None,
     };
     let limits = catalog.load().timeouts(&channel);
     let timeouts = EffectiveTimeouts {
@@ -513,11 +514,12 @@ struct WaitingFragment {
 async fn show_waiting(
     State(db): State<Db>,
     State(shared): State<Arc<Shared>>,
-    State(catalog): State<Arc<Catalog>>,
+    State(store): State<CatalogStore>,
     operator: Operator,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
+    let catalog = store.load();
     let query = Fields::parse(query.unwrap_or_default().as_bytes());
     let token: Option<&Arc<Token>> = match query.text("token") {
         "" => catalog.tokens().max_by_key(|token| token.id),
@@ -534,10 +536,17 @@ async fn show_waiting(
     let shown = if shared.grants.allowed(operator.session, &reveal_purpose(token.id), db.now()) {
         let value = db.reveal_token(token.id).await?;
         let url = PublicUrl::of(&catalog.settings, &headers, operator.visit.https);
-        let config = for_token(&catalog, token, &url.base_url(), ApiKey::Literal(value.expose()), &[]);
+        let (providers, base_url) = (store.providers().load(), url.base_url());
+        let world = World {
+            catalog: &catalog,
+            providers: &providers,
+            token,
+            base_url: &base_url,
+            value: Some(value.expose()),
+        };
         Some(Shown {
             snippets: snippets(&url.base_url(), value.expose(), model.as_deref().unwrap_or("MODEL")),
-            openclaw: pretty(&config),
+            openclaw: snippet(&world, operator.t()),
             base_url: url.base_url(),
             value,
         })

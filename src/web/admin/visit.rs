@@ -19,7 +19,7 @@ use crate::{
         user::User,
     },
     storage::StorageResult,
-    web::{Site, assets, client::ClientAddress},
+    web::{Site, admin::search::places::key_of, assets, client::ClientAddress},
 };
 
 /// Headers of every page. Scripts and styles come from ourselves only, and nobody may frame a page.
@@ -69,6 +69,8 @@ pub struct Visit {
     flash: Option<Flash>,
     operator: Option<(User, SessionId)>,
     alarm: Option<String>,
+    /// What is being captured, and where to see to it.
+    capture: Option<(String, String)>,
 }
 
 impl Visit {
@@ -110,6 +112,7 @@ impl Visit {
             user_agent: header(header::USER_AGENT).unwrap_or_default().chars().take(200).collect(),
             flash: cookies.get(FLASH_COOKIE).and_then(|cookie| Flash::decode(cookie.value())),
             alarm: site.admin.alarm(Messages::of(language)),
+            capture: captured(site, Messages::of(language)).filter(|_| operator.is_some()),
             operator,
         }
     }
@@ -122,7 +125,9 @@ impl Visit {
             flash: self.flash.clone(),
             operator: self.operator.as_ref().map(|(user, _)| user.name.clone()),
             alarm: self.alarm.clone(),
+            capture: self.capture.clone(),
             path: self.path.clone(),
+            search: None,
             section,
         }
     }
@@ -141,6 +146,15 @@ impl Visit {
     pub fn user(&self) -> Option<&User> {
         self.operator.as_ref().map(|(user, _)| user)
     }
+}
+
+/// Says whose requests and answers are being captured, if anybody's are.
+fn captured(site: &Site, t: Messages) -> Option<(String, String)> {
+    let (catalog, now) = (site.catalog.load(), site.clock.now());
+    let capture = catalog.captures().iter().find(|capture| capture.runs(now))?;
+    let token = catalog.token(capture.token_id)?;
+    let until = capture.ends_at.zoned(&catalog.zone).strftime("%Y-%m-%d %H:%M").to_string();
+    Some((t.capture.notice(&token.name, &until), format!("/tokens/{}#capture", token.id)))
 }
 
 /// Where a change of language comes back to. A form may have been sent to a path that has no page of its own.
@@ -248,6 +262,8 @@ where
 pub enum Section {
     /// Outside the navigation: login, set-up, errors.
     None,
+    /// How the pool does now.
+    Overview,
     /// Channels and their keys.
     Channels,
     /// What upstreams list.
@@ -258,13 +274,17 @@ pub enum Section {
     Chains,
     /// Tokens.
     Tokens,
+    /// Calls to try out.
+    Playground,
     /// The usage log.
     Log,
     /// Usage per token, key, channel and model.
     Usage,
+    /// Budgets and prices.
+    Budgets,
     /// What the pool can do, and where calls go.
     Capacity,
-    /// Repairs.
+    /// How channels, keys and models do; repairs and diagnostics.
     Health,
     /// The OpenClaw page.
     OpenClaw,
@@ -286,8 +306,12 @@ pub struct Chrome {
     pub operator: Option<String>,
     /// Something that the operator should know at once.
     pub alarm: Option<String>,
+    /// What is being captured, and the page where it can be stopped.
+    pub capture: Option<(String, String)>,
     /// Path and query of this page.
     pub path: String,
+    /// What is looked for, on the page of the search.
+    pub search: Option<String>,
     section: Section,
 }
 
@@ -297,6 +321,8 @@ pub struct NavigationItem {
     pub href: &'static str,
     /// Its text.
     pub label: &'static str,
+    /// The key that leads there after `g`.
+    pub key: &'static str,
     /// Whether the page belongs to it.
     pub current: bool,
 }
@@ -306,13 +332,16 @@ impl Chrome {
     pub fn navigation(&self) -> Vec<NavigationItem> {
         let t = &self.t.common;
         [
+            (Section::Overview, "/", t.nav_overview()),
             (Section::Channels, "/channels", t.nav_channels()),
             (Section::Models, "/upstream-models", t.nav_models()),
             (Section::Ranking, "/ranking", t.nav_ranking()),
             (Section::Chains, "/chains", t.nav_chains()),
             (Section::Tokens, "/tokens", t.nav_tokens()),
+            (Section::Playground, "/playground", t.nav_playground()),
             (Section::Log, "/log", t.nav_log()),
             (Section::Usage, "/usage", t.nav_usage()),
+            (Section::Budgets, "/budgets", self.t.budgets.nav()),
             (Section::Capacity, "/capacity", t.nav_capacity()),
             (Section::Health, "/health", t.nav_health()),
             (Section::OpenClaw, "/openclaw", t.nav_openclaw()),
@@ -320,14 +349,57 @@ impl Chrome {
             (Section::Account, "/account", t.nav_account()),
         ]
         .into_iter()
-        .map(|(section, href, label)| NavigationItem { href, label, current: section == self.section })
+        .map(|(section, href, label)| NavigationItem {
+            href,
+            label,
+            key: key_of(href),
+            current: section == self.section,
+        })
         .collect()
+    }
+
+    /// What is to be known of this page, if it is one of the main pages.
+    pub fn about(&self) -> Option<About> {
+        self.operator.as_ref()?;
+        let a = self.t.about;
+        let (text, document) = match self.path.split('?').next().unwrap_or_default() {
+            "/" => (a.overview(), "health"),
+            "/channels" => (a.channels(), "providers"),
+            "/upstream-models" => (a.models(), "models"),
+            "/ranking" | "/ranking/weights" | "/ranking/names" => (a.ranking(), "ranking"),
+            "/chains" => (a.chains(), "chains"),
+            "/tokens" => (a.tokens(), "limits"),
+            "/playground" => (a.playground(), "playground"),
+            "/log" | "/log/turns" => (a.log(), "usage-log"),
+            "/usage" => (a.usage(), "usage"),
+            "/budgets" => (a.budgets(), "budgets"),
+            "/prices" => (a.prices(), "budgets"),
+            "/capacity" => (a.capacity(), "capacity"),
+            "/routes" => (a.routes(), "capacity"),
+            "/health" | "/health/diagnostics" => (a.health(), "health"),
+            "/health/repair" => (a.repair(), "repair"),
+            "/openclaw" => (a.openclaw(), "openclaw"),
+            "/settings" => (a.settings(), "settings"),
+            "/account" => (a.account(), "api"),
+            "/notifications" => (a.notifications(), "notifications"),
+            "/api" => (a.api(), "api"),
+            _ => return None,
+        };
+        Some(About { text, document })
     }
 
     /// The URL of an embedded file.
     pub fn asset(&self, path: &str) -> String {
         assets::url(path)
     }
+}
+
+/// Help on a page.
+pub struct About {
+    /// What the page is for.
+    pub text: &'static str,
+    /// The document with the rest.
+    pub document: &'static str,
 }
 
 /// A message about what the last form did, shown once on the next page.
@@ -389,7 +461,15 @@ impl Flash {
 
 /// Sends the browser on to a page after a form did its work (303).
 pub fn see_other(path: &str) -> Response {
-    Redirect::to(path).into_response()
+    // A part of it may come from a form, and a header takes no control characters.
+    let mut target = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            0x21..=0x7e => target.push(char::from(byte)),
+            _ => target.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    Redirect::to(&target).into_response()
 }
 
 /// The same, with a message on the next page.

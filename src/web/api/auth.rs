@@ -39,7 +39,7 @@ pub const PASSWORD_HEADER: &str = "x-onepool-password";
 /// Addresses that wait after failed tries; beyond them the oldest one is forgotten.
 const MOST_WAITING: usize = 10_000;
 
-/// Slows down whoever guesses access tokens: failed tries count against limits like the login's, and an address beyond
+/// Slows down whoever guesses access tokens, or another secret that has tries of its own: failed tries count against limits like the login's, and an address beyond
 /// them waits, whatever it presents. Good tries count for nothing, so scripts may be as busy as they like.
 #[derive(Debug, Default)]
 pub struct FailedTries {
@@ -49,14 +49,14 @@ pub struct FailedTries {
 
 impl FailedTries {
     /// In how many seconds an address may try again, if it must wait.
-    fn wait(&self, ip: IpAddr, now: UnixMs) -> Option<u64> {
+    pub(in crate::web) fn wait(&self, ip: IpAddr, now: UnixMs) -> Option<u64> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let left = waiting.get(&network(ip)).filter(|until| **until > now)?.since(now);
         Some(left.as_secs() + u64::from(left.subsec_nanos() > 0))
     }
 
     /// Counts a failed try; after too many the address waits.
-    fn count(&self, ip: IpAddr, now: UnixMs) {
+    pub(in crate::web) fn count(&self, ip: IpAddr, now: UnixMs) {
         let Err(wait_s) = self.throttle.check(ip, "", now) else { return };
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.retain(|_, until| *until > now);
@@ -145,7 +145,8 @@ async fn caller(site: &Site, parts: &Parts) -> Result<Caller> {
     })
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The credential that a request presents, if any.
+pub(in crate::web) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, value) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let value = value.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !value.is_empty()).then_some(value)

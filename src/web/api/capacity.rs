@@ -481,6 +481,8 @@ pub struct RouteCandidate {
     ready_at: Option<At>,
     /// Why it is not tried now.
     hurdle: Option<HurdleView>,
+    /// Whether it rests, and a call that nobody else can serve would try it all the same.
+    last_resort: bool,
 }
 
 /// Where a call would go.
@@ -524,9 +526,10 @@ impl RoutesView {
             ready_at: candidate.ready_at.map(At::from),
             hurdle: candidate.hurdle.as_ref().map(|hurdle| {
                 let (kind, holder, limit, rest) = parts(hurdle, now);
-                let message = limits::hurdle(t, hurdle, |id| format!("#{id}"));
+                let message = limits::of_candidate(t, hurdle, candidate.last_resort, |id| format!("#{id}"));
                 HurdleView { kind, holder, limit, rest, message }
             }),
+            last_resort: candidate.last_resort,
         };
         Self {
             steps: report.steps.clone(),

@@ -25,7 +25,7 @@ use crate::{
         usage::OutcomeClass,
     },
     pool::{
-        input::{Faults, KeyInput, LimitInput, Limited, PlainSecret, check_limits},
+        input::{Faults, KeyInput, LimitInput, Limited, PlainSecret, QuotaInput, check_limits},
         rules,
         upkeep::{
             answered, belongs_to_key, concerns_key, end_rests, key_rest, models_to_check, patient_timeouts,
@@ -96,6 +96,8 @@ pub struct KeyView {
     state: KeyState,
     /// The limits that are declared on it; the channel has more.
     limits: Vec<LimitInput>,
+    /// How much its calls may spend; what is spent is in the list of budgets.
+    budget: Option<QuotaInput>,
     /// Why it rests for every model, and until when.
     rest: Option<RestView>,
     /// What its last test found.
@@ -242,6 +244,7 @@ impl KeyView {
                 (true, None) => KeyState::Available,
             },
             limits: key.limits.iter().map(LimitInput::of).collect(),
+            budget: key.budget.as_ref().map(QuotaInput::of),
             rest: rest.map(|rest| RestView::of(rest, now)),
             last_check: row.last_check.as_ref().map(CheckView::of),
         }
@@ -402,6 +405,7 @@ impl KeysInput {
                         secret,
                         quota_group: quota_group.clone(),
                         limits: Vec::new(),
+                        budget: None,
                     },
                     true,
                 )),
@@ -473,6 +477,9 @@ pub struct KeySettingsInput {
     /// What is allowed to this key alone, per `key` or `key_model`; at most 20.
     #[serde(default)]
     limits: Vec<LimitInput>,
+    /// How much its calls may spend; null: no budget.
+    #[serde(default)]
+    budget: Option<QuotaInput>,
 }
 
 fn yes() -> bool {
@@ -488,6 +495,7 @@ async fn change(asked: Asked<KeyId, (), Patch<KeySettingsInput>>) -> Result<Show
         quota_group: key.quota_group.clone(),
         enabled: key.enabled,
         limits: key.limits.iter().map(LimitInput::of).collect(),
+        budget: key.budget.as_ref().map(QuotaInput::of),
     })?;
     let group = new.quota_group.as_deref().filter(|group| !group.is_empty());
     let mut faults = Faults::default();
@@ -496,9 +504,11 @@ async fn change(asked: Asked<KeyId, (), Patch<KeySettingsInput>>) -> Result<Show
     let provider = site.catalog.provider_of(&entry.channel);
     let limits =
         check_limits(&new.limits, Limited { key: true, provider: Some(&provider) }, "", t, &mut faults);
+    let budget = new.budget.as_ref().and_then(|budget| budget.check("budget", t, &mut faults));
     faults.or(())?;
     let quota_group = group.map(str::to_owned);
-    let changed = Key { label: new.label, quota_group, enabled: new.enabled, limits, ..(*key).clone() };
+    let enabled = new.enabled;
+    let changed = Key { label: new.label, quota_group, enabled, limits, budget, ..(*key).clone() };
     site.db.change_key(&changed).await?;
     site.catalog.reload().await?;
     Ok(Shown(view(site, key.id).await?))

@@ -2,7 +2,7 @@
 //!
 //! - [`endpoint`]: what an endpoint is; its handler's types are also its documentation.
 //! - [`auth`], [`input`], [`refusal`]: who asks, what is sent, and why it is refused.
-//! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `ranking`, `tokens`, `usage`, `settings`, `pool`, `server`,
+//! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `ranking`, `tokens`, `budgets`, `usage`, `settings`, `pool`, `server`,
 //! - One file per noun: `channels`, `keys`, `models`, `probes`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `pool`, `server`,
 //! - One file per noun: `channels`, `keys`, `models`, `rests`, `capacity`, `chains`, `tokens`, `usage`, `settings`, `notifications`, `pool`, `server`,
 //!   `account`.
@@ -10,6 +10,7 @@
 
 mod account;
 pub mod auth;
+pub mod budgets;
 pub mod capacity;
 mod chains;
 mod channels;
@@ -20,6 +21,7 @@ mod keys;
 pub mod models;
 mod new_channel;
 mod notifications;
+mod openclaw;
 mod page;
 mod pool;
 pub mod probes;
@@ -31,6 +33,7 @@ mod server;
 mod settings;
 mod shapes;
 mod tokens;
+mod turns;
 mod usage;
 mod usage_report;
 
@@ -84,10 +87,16 @@ pub fn nouns() -> Vec<Noun> {
             ranking::endpoints(),
         ),
         noun("Tokens", "What clients present, and what they may do with it.", tokens::endpoints()),
+        noun(
+            "Budgets and prices",
+            "What may be spent, what is spent, and what models cost.",
+            budgets::endpoints(),
+        ),
         noun("Usage", "The log of calls, and sums of it.", usage::endpoints()),
         noun("Settings", "The server's settings.", settings::endpoints()),
         noun("Notifications", "Who is told of what happens in the pool.", notifications::endpoints()),
         noun("Pool", "The pool as a whole: declared, exported, backed up.", pool::endpoints()),
+        noun("OpenClaw", "Configuration for OpenClaw.", openclaw::endpoints()),
         noun("Server", "The server as a whole.", server::endpoints()),
         noun("Repair", "Looking after the installation, and what that found.", repair::endpoints()),
         noun("Account", "The account that the access token belongs to.", account::endpoints()),

@@ -122,6 +122,10 @@ pub struct DiscoveredView {
     tools: Option<bool>,
     /// Whether it reasons before it answers.
     reasoning: Option<bool>,
+    /// Whether it hears sound in messages.
+    audio: Option<bool>,
+    /// Whether it answers by a JSON schema.
+    json_schema: Option<bool>,
     /// What it costs.
     price: Option<PriceInput>,
     /// Whether it costs nothing within the provider's limits.
@@ -158,6 +162,8 @@ impl DiscoveredView {
             output: Content::all_of(facts.output),
             tools: facts.tools,
             reasoning: facts.reasoning,
+            audio: facts.audio,
+            json_schema: facts.schema,
             price: facts.price.map(PriceInput::of),
             free: facts.free,
             callable: model.callable(),

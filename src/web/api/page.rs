@@ -7,12 +7,10 @@ use serde_json::{Map, Value};
 use super::{document::document, nouns};
 use crate::{
     error::Result,
+    export::openclaw::shell_quoted,
     web::{
         Site,
-        admin::{
-            openclaw::shell_quoted,
-            visit::{Chrome, Operator, Section, render},
-        },
+        admin::visit::{Chrome, Operator, Section, render},
         public_url::PublicUrl,
     },
 };

@@ -1,22 +1,20 @@
-//! The server as a whole: its status, the models that clients see, and OpenClaw's configuration.
+//! The server as a whole: its status, and the models that clients see.
 
 use axum::http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    endpoint::{Asked, Endpoint, Free, Query, Shown},
-    refusal::{Refusal, Result},
+    endpoint::{Asked, Endpoint, Query, Shown},
+    refusal::Result,
     shapes::{At, NamedPageQuery},
 };
 use crate::{
-    export::openclaw::{ApiKey, KEY_VARIABLE, for_token},
-    model::{id::TokenId, recording::Broken},
+    model::recording::Broken,
     pool::{
         input::{ModelDetails, ModelInput},
         upkeep::key_rest,
     },
-    web::public_url::PublicUrl,
 };
 
 /// The endpoints of this file.
@@ -25,8 +23,6 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::GET, "/api/status", "Show how the server is", status),
         Endpoint::new(Method::GET, "/api/models", "List public models and who serves them", models)
             .about("What clients may ask for, by name, with every channel and upstream's model behind it."),
-        Endpoint::new(Method::GET, "/api/openclaw", "Export OpenClaw's configuration", openclaw)
-            .about("The part of `openclaw.json` that makes OpenClaw use this server with a token."),
     ]
 }
 
@@ -215,50 +211,4 @@ async fn models(asked: Asked<(), Query<NamedPageQuery>>) -> Result<Shown<ModelLi
         })
         .collect();
     Ok(Shown(ModelList { items, next }))
-}
-
-/// What to export.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct OpenClawQuery {
-    /// The token that OpenClaw is to use.
-    token_id: i64,
-    /// A model to offer; may be given several times, the first one is the primary. Left out: all that the token may use.
-    #[serde(default)]
-    model: Vec<String>,
-    /// How the token's value stands in the file: as a variable (`environment`, the default) or as it is (`literal`).
-    #[serde(default)]
-    key: KeyForm,
-}
-
-/// How a token's value stands in an exported file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyForm {
-    /// As `${ONEPOOL_API_KEY}`.
-    #[default]
-    Environment,
-    /// As it is.
-    Literal,
-}
-
-async fn openclaw(asked: Asked<(), Query<OpenClawQuery>>) -> Result<Free> {
-    let site = &asked.site;
-    let catalog = site.catalog.load();
-    let query = &asked.query.0;
-    let id = TokenId(query.token_id);
-    let token = catalog.token(id).ok_or_else(|| Refusal::at("token_id", "There is no such token."))?;
-    let may_use = |name: &str| catalog.models_for(token).any(|model| model.name.eq_ignore_ascii_case(name));
-    if let Some(name) = query.model.iter().find(|name| !may_use(name)) {
-        let name = crate::pool::rules::shortened(name);
-        return Err(Refusal::at("model", format!("The token may not use `{name}`, or nobody serves it.")));
-    }
-    let url = PublicUrl::of(&catalog.settings, &asked.headers, asked.caller.https);
-    let value = match query.key {
-        KeyForm::Environment => None,
-        KeyForm::Literal => Some(site.db.reveal_token(id).await?),
-    };
-    let key =
-        value.as_ref().map_or(ApiKey::Environment(KEY_VARIABLE), |value| ApiKey::Literal(value.expose()));
-    Ok(Free(for_token(&catalog, token, &url.base_url(), key, &query.model)))
 }

@@ -20,6 +20,8 @@ use super::{
 use crate::{
     error::Error,
     model::{
+        budget::Owner,
+        capture::LENGTH,
         id::TokenId,
         secret::Secret,
         token::{ClientProfile, Token},
@@ -27,9 +29,13 @@ use crate::{
     pool::input::{Decimal, Faults, PlainSecret, QuotaInput, TokenInput},
     storage::{
         StorageError,
+        token_clients::{RecentModel, TokenClient},
         tokens::{NewToken, PreviousValue, TokenRow, ValueProblem, check_value, new_value},
     },
-    web::{Site, admin::tokens::new_token},
+    web::{
+        Site,
+        admin::tokens::{erase_captured, new_token},
+    },
 };
 
 /// The longest grace time: 30 days.
@@ -67,6 +73,17 @@ pub fn endpoints() -> Vec<Endpoint> {
             .fails(StatusCode::CONFLICT, "The value is taken."),
         Endpoint::new(Method::POST, "/api/tokens/{id}/revoke-previous", "End replaced values at once", revoke_previous),
         Endpoint::new(Method::POST, "/api/tokens/{id}/reset-quota", "Start a token's quota anew", reset_quota),
+        Endpoint::new(Method::GET, "/api/tokens/{id}/capture", "Show a token's capture", show_capture),
+        Endpoint::new(Method::PUT, "/api/tokens/{id}/capture", "Capture a token's requests and answers", start_capture)
+            .about(
+                "For 15 minutes to 24 hours. Every page of the admin says so meanwhile. What was captured is shown on the pages \
+                 of calls, not by this API, and erases itself 6 hours after the end.",
+            )
+            .example(json!({"minutes": 60}))
+            .fails(StatusCode::CONFLICT, "Another token's calls are being captured."),
+        Endpoint::new(Method::POST, "/api/tokens/{id}/capture/stop", "Stop a token's capture", stop_capture)
+            .about("What was captured stays for 6 hours."),
+        Endpoint::new(Method::DELETE, "/api/tokens/{id}/capture", "Stop and erase a token's capture", erase_capture),
     ]
 }
 
@@ -117,7 +134,7 @@ impl TokenView {
         let token = &row.token;
         let input = TokenInput::of(token);
         let ended = token.expires_at.is_some_and(|end| end <= now);
-        let used_up = token.quota.is_some_and(|quota| row.spent >= quota.limit);
+        let used_up = token.quota.is_some_and(|quota| quota.stops() && row.spent >= quota.limit);
         let zone = &site.catalog.load().zone;
         Self {
             id: token.id.0,
@@ -151,13 +168,39 @@ pub struct TokenList {
     next: Option<String>,
 }
 
-/// A token with the replaced values that still work.
+/// A token with the replaced values that still work, and who used it for what.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TokenDetails {
     /// The token.
     token: TokenView,
     /// Replaced values that still work, the one that ends last first.
     previous_values: Vec<PreviousView>,
+    /// The programs that used it, the last one first; at most 8 are known.
+    clients: Vec<ClientView>,
+    /// The models of its last 1000 calls, the one asked for last first; at most 10.
+    recent_models: Vec<RecentModelView>,
+}
+
+/// A program that used a token.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ClientView {
+    /// What kind of client it is, as in the usage log.
+    kind: String,
+    /// Its version, or the name and version of the library that it calls with; null if it tells neither.
+    version: Option<String>,
+    /// When its last call arrived.
+    last_seen_at: At,
+}
+
+/// A model that a token asked for lately.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RecentModelView {
+    /// The model as asked.
+    model: String,
+    /// How many of the last 1000 calls asked for it.
+    calls: u32,
+    /// When the last of them arrived.
+    last_used_at: At,
 }
 
 /// A replaced value that still works.
@@ -246,7 +289,19 @@ async fn show(asked: Asked<TokenId>) -> Result<Shown<TokenDetails>> {
     };
     let previous_values =
         asked.site.db.previous_values(asked.path).await?.into_iter().map(previous).collect();
-    Ok(Shown(TokenDetails { token, previous_values }))
+    let client = |client: TokenClient| ClientView {
+        kind: client.kind,
+        version: client.version,
+        last_seen_at: client.last_at.into(),
+    };
+    let clients = asked.site.db.token_clients(asked.path).await?.into_iter().map(client).collect();
+    let recent = |recent: RecentModel| RecentModelView {
+        model: recent.model,
+        calls: recent.calls,
+        last_used_at: recent.last_at.into(),
+    };
+    let recent_models = asked.site.db.recent_models(asked.path).await?.into_iter().map(recent).collect();
+    Ok(Shown(TokenDetails { token, previous_values, clients, recent_models }))
 }
 
 async fn create(asked: Asked<(), (), NewTokenInput>) -> Result<Created<TokenWithValue>> {
@@ -305,6 +360,7 @@ async fn save(site: &Site, known: &Token, new: Token) -> Result<Shown<TokenView>
 async fn delete(asked: Asked<TokenId>) -> Result<Gone> {
     asked.site.db.delete_token(asked.path).await?;
     asked.site.catalog.reload().await?;
+    asked.site.captures.erase(asked.path).await.map_err(|error| Error::Internal(error.into()))?;
     Ok(Gone)
 }
 
@@ -359,6 +415,85 @@ async fn reset_quota(asked: Asked<TokenId>) -> Result<Shown<TokenView>> {
     };
     let start = quota.reset.period_start(site.clock.now(), &site.catalog.load().zone);
     site.db.reset_spending(token.id, start).await?;
-    site.meters.reset(token.id);
+    site.meters.reset(Owner::Token(token.id));
     Ok(Shown(view(site, token.id).await?))
+}
+
+/// For how long to capture.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CaptureInput {
+    /// How many minutes.
+    #[schema(minimum = 15, maximum = 1440)]
+    minutes: u32,
+}
+
+/// How the capture of a token stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CaptureView {
+    /// Whether calls that arrive now are captured.
+    running: bool,
+    /// When it began; null if there is none.
+    started_at: Option<At>,
+    /// When it ends, or ended.
+    ends_at: Option<At>,
+    /// When what was captured erases itself.
+    erased_at: Option<At>,
+    /// Who switched it on.
+    started_by: Option<String>,
+    /// Calls that are kept.
+    calls: usize,
+    /// The bytes that they take.
+    bytes: u64,
+}
+
+async fn capture_view(site: &Site, id: TokenId) -> Result<Shown<CaptureView>> {
+    find(site, id).await?;
+    let captures = site.db.captures().await?;
+    let capture = captures.into_iter().find(|capture| capture.token_id == id);
+    let (calls, bytes) = if capture.is_some() { site.captures.size(id).await } else { (0, 0) };
+    Ok(Shown(CaptureView {
+        running: capture.as_ref().is_some_and(|capture| capture.runs(site.clock.now())),
+        started_at: capture.as_ref().map(|capture| At(capture.started_at)),
+        ends_at: capture.as_ref().map(|capture| At(capture.ends_at)),
+        erased_at: capture.as_ref().map(|capture| At(capture.keep_until)),
+        started_by: capture.map(|capture| capture.started_by),
+        calls,
+        bytes,
+    }))
+}
+
+async fn show_capture(asked: Asked<TokenId>) -> Result<Shown<CaptureView>> {
+    capture_view(&asked.site, asked.path).await
+}
+
+async fn start_capture(asked: Asked<TokenId, (), Body<CaptureInput>>) -> Result<Shown<CaptureView>> {
+    let (site, t) = (&asked.site, asked.caller.t());
+    let minutes = asked.body.0.minutes;
+    let length = Duration::from_secs(60) * minutes;
+    if !LENGTH.contains(&length) {
+        return Err(Refusal::at("minutes", t.common.field_out_of_range(15, 24 * 60)));
+    }
+    match site.db.start_capture(asked.path, length, &asked.caller.user.name).await {
+        Err(StorageError::Taken(_)) => {
+            return Err(Refusal::new(StatusCode::CONFLICT, "capture_running", t.capture.other_runs()));
+        }
+        other => other?,
+    };
+    site.catalog.reload().await?;
+    tracing::info!(account = asked.caller.user.name, token = %asked.path, minutes, "a capture was started by a script");
+    capture_view(site, asked.path).await
+}
+
+async fn stop_capture(asked: Asked<TokenId>) -> Result<Shown<CaptureView>> {
+    find(&asked.site, asked.path).await?;
+    asked.site.db.stop_capture(asked.path).await?;
+    asked.site.catalog.reload().await?;
+    capture_view(&asked.site, asked.path).await
+}
+
+async fn erase_capture(asked: Asked<TokenId>) -> Result<Gone> {
+    find(&asked.site, asked.path).await?;
+    erase_captured(&asked.site, asked.path).await?;
+    Ok(Gone)
 }

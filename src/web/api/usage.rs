@@ -15,7 +15,7 @@ use crate::{
     model::{
         id::{ChannelId, KeyId, RequestId, TokenId},
         time::UnixMs,
-        usage::{CallResult, Endpoint as Called, OutcomeClass, TokenCounts, WaitReason},
+        usage::{CallResult, Endpoint as Called, OutcomeClass, TokenCounts, WaitReason, trace_id},
     },
     pool::{
         input::{Decimal, Faults},
@@ -30,7 +30,10 @@ use crate::{
 };
 
 /// The longest text of a filter, in characters; models' names are at most this long.
-const MAX_CHARS: usize = 200;
+pub(super) const MAX_CHARS: usize = 200;
+
+/// What a status looks like.
+pub(super) const STATUS_SHAPE: &str = "Use a status such as `429`, or a class of them such as `4xx`.";
 
 /// When the database gives up.
 pub(super) const TOO_SLOW: &str = "The question takes the database too long; narrow it down.";
@@ -42,6 +45,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .about("The newest first. No prompt and no answer is kept.")
             .fails(StatusCode::SERVICE_UNAVAILABLE, TOO_SLOW),
         super::usage_report::endpoint(),
+        super::turns::endpoint(),
         Endpoint::new(Method::GET, "/api/usage/{id}", "Show a call with its attempts", show)
             .about("`id` is the request's id, which the client got as `x-request-id`."),
     ]
@@ -83,15 +87,25 @@ pub struct UsageQuery {
     client: Option<String>,
     /// A part of the request's id or of the trace id.
     search: Option<String>,
+    /// The trace id: 32 hexadecimal digits.
+    trace_id: Option<String>,
     /// The most items of the answer.
     #[schema(minimum = 1, maximum = 500, default = 100)]
-    limit: Option<i64>,
+    pub(super) limit: Option<i64>,
     /// Where to go on: `next` of the answer before.
     cursor: Option<String>,
 }
 
 impl UsageQuery {
-    fn filter(&self, t: Messages) -> Result<UsageFilter, Faults> {
+    /// Where the answer begins.
+    pub(super) fn place(&self) -> Result<Place> {
+        Ok(match &self.cursor {
+            Some(cursor) => Place::Before(cursor.parse::<Cursor>().map_err(|()| unknown_cursor())?),
+            None => Place::Newest,
+        })
+    }
+
+    pub(super) fn filter(&self, t: Messages) -> Result<UsageFilter, Faults> {
         let mut faults = Faults::default();
         for (field, text) in [
             ("model", &self.model),
@@ -109,23 +123,20 @@ impl UsageQuery {
         if matches!((from, to), (Some(from), Some(to)) if from >= to) {
             faults.add("to", t.log.range_backwards());
         }
-        let result = match self.result.as_deref() {
-            None => None,
-            Some("failed") => Some(ResultFilter::Failed),
-            Some(name) => {
-                let result = CallResult::from_name(name).map(ResultFilter::Is);
-                if result.is_none() {
-                    faults.add("result", "Use `failed`, or a result as calls have it, such as `timeout`.");
-                }
-                result
-            }
-        };
+        let result = result_filter(self.result.as_deref(), &mut faults);
         let status = self.status.as_deref().and_then(|text| {
             let range = status_range(text);
             if range.is_none() {
-                faults.add("status", "Use a status such as `429`, or a class of them such as `4xx`.");
+                faults.add("status", STATUS_SHAPE);
             }
             range
+        });
+        let trace = self.trace_id.as_deref().and_then(|text| {
+            let trace = trace_id(text);
+            if trace.is_none() {
+                faults.add("trace_id", t.log.trace_unreadable());
+            }
+            trace
         });
         faults.or(UsageFilter {
             from,
@@ -142,7 +153,22 @@ impl UsageQuery {
             status,
             client_kind: self.client.clone(),
             search: self.search.clone(),
+            trace,
         })
+    }
+}
+
+/// Which ends of a call a text means.
+pub(super) fn result_filter(text: Option<&str>, faults: &mut Faults) -> Option<ResultFilter> {
+    match text? {
+        "failed" => Some(ResultFilter::Failed),
+        name => {
+            let result = CallResult::from_name(name).map(ResultFilter::Is);
+            if result.is_none() {
+                faults.add("result", "Use `failed`, or a result as calls have it, such as `timeout`.");
+            }
+            result
+        }
     }
 }
 
@@ -175,7 +201,7 @@ pub struct KeyNameView {
     deleted: bool,
 }
 
-fn token_name(token: &Named<TokenId>) -> NamedView {
+pub(super) fn token_name(token: &Named<TokenId>) -> NamedView {
     NamedView { id: token.id.0, name: token.name.clone(), deleted: token.deleted }
 }
 
@@ -360,10 +386,7 @@ async fn list(asked: Asked<(), Query<UsageQuery>>) -> Result<Shown<CallList>> {
     let query = &asked.query.0;
     let filter = query.filter(asked.caller.t())?;
     let limit = Page::read(query.limit, None)?.limit();
-    let place = match &query.cursor {
-        Some(cursor) => Place::Before(cursor.parse::<Cursor>().map_err(|()| unknown_cursor())?),
-        None => Place::Newest,
-    };
+    let place = query.place()?;
     let page = asked.site.db.usage_page(&filter, place, limit).await?;
     let next = page.rows.last().filter(|_| page.older).map(|row| row.cursor().to_string());
     Ok(Shown(CallList { items: page.rows.iter().map(CallView::of).collect(), next }))

@@ -8,13 +8,33 @@ use super::{
     endpoint::{Asked, Endpoint, Query, Shown},
     refusal::{Refusal, Result},
     shapes::{At, dollars},
-    usage::{CountsView, NamedView, at, channel_name},
+    usage::{CountsView, MAX_CHARS, NamedView, STATUS_SHAPE, at, channel_name, result_filter},
 };
 use crate::{
-    pool::{input::Decimal, rules::optional_time},
-    storage::usage_query::report::{Group, GroupBy, GroupName, Sums},
+    i18n::Messages,
+    model::{
+        id::{ChannelId, KeyId, TokenId},
+        usage::Endpoint as Called,
+    },
+    pool::{
+        input::{Decimal, Faults},
+        rules::optional_time,
+    },
+    storage::usage_query::{
+        UsageFilter,
+        report::{Group, GroupBy, GroupName, MAX_GROUPS, MOST_GROUPS, Series, Sums},
+        steps::Step,
+    },
     web::{
-        admin::usage::period::{Choice, Period},
+        admin::{
+            log::status_range,
+            usage::{
+                csv::before_of,
+                explore::{DRAWN_GROUPS, Plan},
+                metric::{Metric, Unit},
+                period::{Choice, Period},
+            },
+        },
         form::{FieldErrors, Fields},
     },
 };
@@ -23,8 +43,9 @@ use crate::{
 pub fn endpoint() -> Endpoint {
     Endpoint::new(Method::GET, "/api/usage/report", "Sum up calls", report)
         .about(
-            "Sums over a period by token, channel, key, model as asked, or upstream's model. They are kept when the log's own rows \
-             are deleted. Borders are moved outwards to whole quarters of an hour.",
+            "Sums over a period by token, channel, key, model as asked, upstream's model, endpoint, client or status, and a time \
+             series of one metric. The options have the names that they have in the address of the page /usage. Sums are kept \
+             when the log's own rows are deleted. Borders are moved outwards to whole quarters of an hour.",
         )
         .fails(StatusCode::SERVICE_UNAVAILABLE, super::usage::TOO_SLOW)
 }
@@ -33,6 +54,8 @@ pub fn endpoint() -> Endpoint {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReportQuery {
+    /// The number of the time series, which also makes a group large; `requests` by default.
+    metric: Option<Metric>,
     /// What to have one line for; `token` by default.
     by: Option<GroupBy>,
     /// A ready-made period; `24h` by default, if neither `from` nor `to` is given.
@@ -45,11 +68,89 @@ pub struct ReportQuery {
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default, deserialize_with = "optional_time")]
     to: Option<jiff::Timestamp>,
+    /// The step of the time series; one that suits the period by default. A longer one is taken where there would be more than
+    /// 400.
+    step: Option<Step>,
+    /// Whether to sum up the period before as well: as long, and right before; of days and months that are not over, the same
+    /// part.
+    compare: Option<bool>,
+    /// The most groups that are kept apart.
+    #[schema(minimum = 1, maximum = 10_000, default = 200)]
+    limit: Option<i64>,
+    /// Only this token: its id.
+    token: Option<i64>,
+    /// Only this channel: its id; 0 stands for calls that reached none.
+    channel: Option<i64>,
+    /// Only this key: its id; 0 stands for calls that reached none.
+    key: Option<i64>,
+    /// Only this model, as asked or as served; `*` stands for any text.
+    model: Option<String>,
+    /// Only this model as asked, the whole name.
+    asked: Option<String>,
+    /// Only this upstream's model, the whole name.
+    upstream: Option<String>,
+    /// Only this endpoint.
+    endpoint: Option<Called>,
+    /// Only streaming, or only not streaming.
+    stream: Option<bool>,
+    /// Only this end: a result as calls have it, or `failed` for all but `ok`.
+    result: Option<String>,
+    /// Only this status: `429`, or `4xx`.
+    status: Option<String>,
+    /// Only this kind of client; `*` stands for any text.
+    client: Option<String>,
+}
+
+impl ReportQuery {
+    fn filter(&self, t: Messages) -> Result<UsageFilter, Faults> {
+        let mut faults = Faults::default();
+        for (field, text) in [
+            ("model", &self.model),
+            ("asked", &self.asked),
+            ("upstream", &self.upstream),
+            ("client", &self.client),
+        ] {
+            if text.as_ref().is_some_and(|text| text.chars().count() > MAX_CHARS) {
+                faults.add(field, t.common.field_too_long(MAX_CHARS));
+            }
+        }
+        let result = result_filter(self.result.as_deref(), &mut faults);
+        let status = self.status.as_deref().and_then(|text| {
+            let range = status_range(text);
+            if range.is_none() {
+                faults.add("status", STATUS_SHAPE);
+            }
+            range
+        });
+        faults.or(UsageFilter {
+            token: self.token.map(TokenId),
+            channel: self.channel.map(ChannelId),
+            key: self.key.map(KeyId),
+            model: self.model.clone(),
+            asked_model: self.asked.clone(),
+            served_model: self.upstream.clone(),
+            endpoint: self.endpoint,
+            stream: self.stream,
+            result,
+            status,
+            client_kind: self.client.clone(),
+            ..UsageFilter::default()
+        })
+    }
 }
 
 /// A ready-made period, in the server's time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 pub enum ReportPeriod {
+    /// The running quarter of an hour and the hour before it.
+    #[serde(rename = "1h")]
+    Hour,
+    /// Today.
+    #[serde(rename = "today")]
+    Today,
+    /// Yesterday.
+    #[serde(rename = "yesterday")]
+    Yesterday,
     /// The running hour and the 23 before it.
     #[serde(rename = "24h")]
     Day,
@@ -59,9 +160,15 @@ pub enum ReportPeriod {
     /// Today and the 29 days before.
     #[serde(rename = "30d")]
     Month,
+    /// This month.
+    #[serde(rename = "month")]
+    ThisMonth,
     /// Today and the 89 days before.
     #[serde(rename = "90d")]
     Quarter,
+    /// Today and the 364 days before.
+    #[serde(rename = "365d")]
+    Year,
     /// Everything.
     #[serde(rename = "all")]
     All,
@@ -70,10 +177,15 @@ pub enum ReportPeriod {
 impl ReportPeriod {
     fn choice(self) -> Choice {
         match self {
+            Self::Hour => Choice::Hour,
+            Self::Today => Choice::Today,
+            Self::Yesterday => Choice::Yesterday,
             Self::Day => Choice::Day,
             Self::Week => Choice::Week,
             Self::Month => Choice::Month,
+            Self::ThisMonth => Choice::ThisMonth,
             Self::Quarter => Choice::Quarter,
+            Self::Year => Choice::Year,
             Self::All => Choice::All,
         }
     }
@@ -88,10 +200,84 @@ pub struct ReportView {
     from: Option<At>,
     /// The end of the period, which is outside; null means now.
     to: Option<At>,
+    /// The number of the time series.
+    metric: Metric,
     /// Of all calls.
     totals: SumsView,
-    /// By group, the one with the most calls first. Beyond 200 groups the rest is summed up as `others`.
+    /// What the calls would have cost by list prices, less what they did cost, in dollars. It is summed up by whole hours (UTC), and
+    /// by token, channel or key: null if the period begins or ends within one, or anything else was asked for.
+    saved: Option<Decimal>,
+    /// By group, the largest one first. Beyond `limit` groups the rest is summed up as `others`.
     groups: Vec<GroupView>,
+    /// The metric step by step; null if there was never a call.
+    series: Option<SeriesView>,
+    /// The period before, if `compare` asks for it.
+    before: Option<BeforeView>,
+}
+
+/// The sums of the period before.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BeforeView {
+    /// Its start.
+    from: At,
+    /// Its end, which is outside.
+    to: At,
+    /// Of all calls.
+    totals: SumsView,
+    /// The metric step by step.
+    values: Vec<Option<Decimal>>,
+}
+
+/// A metric step by step: a count, dollars or milliseconds; null where no call has one.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SeriesView {
+    /// How long a step is.
+    step: Step,
+    /// Where each step begins.
+    starts: Vec<At>,
+    /// Of all calls.
+    totals: Vec<Option<Decimal>>,
+    /// Of the 8 largest groups, and of all others.
+    groups: Vec<SeriesGroupView>,
+}
+
+/// A metric of a group step by step.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SeriesGroupView {
+    /// What it is.
+    kind: GroupKind,
+    /// The id of the token, channel or key, or the status.
+    id: Option<i64>,
+    /// The name of the token, channel or model, or the key's label.
+    name: String,
+    /// The values.
+    values: Vec<Option<Decimal>>,
+}
+
+fn values(metric: Metric, points: &[Sums]) -> Vec<Option<Decimal>> {
+    let number = |value| match metric.unit() {
+        Unit::Micros => dollars(value),
+        Unit::Count | Unit::Ms => Decimal::of(value, 0),
+    };
+    points.iter().map(|sums| metric.value(sums).map(number)).collect()
+}
+
+impl SeriesView {
+    fn of(metric: Metric, series: &Series) -> Self {
+        Self {
+            step: series.steps.step(),
+            starts: series.steps.starts().iter().copied().map(At).collect(),
+            totals: values(metric, &series.whole),
+            groups: series
+                .groups
+                .iter()
+                .map(|group| {
+                    let (kind, id, name, _) = identity(&group.name);
+                    SeriesGroupView { kind, id, name: name.to_owned(), values: values(metric, &group.points) }
+                })
+                .collect(),
+        }
+    }
 }
 
 /// Sums of calls.
@@ -101,8 +287,12 @@ pub struct SumsView {
     requests: i64,
     /// Calls that were answered completely.
     ok: i64,
-    /// Calls that were not.
+    /// Those of them that took one attempt.
+    ok_at_once: i64,
+    /// Calls that were not answered completely.
     failed: i64,
+    /// Calls that took more than one attempt.
+    retried: i64,
     /// Token counts.
     tokens: CountsView,
     /// Calls whose counts are an estimate.
@@ -117,6 +307,16 @@ pub struct SumsView {
     total_p50_ms: Option<u32>,
     /// The time to the end that 95 of 100 calls did not exceed, in milliseconds.
     total_p95_ms: Option<u32>,
+    /// The time to the first content that 99 of 100 calls did not exceed, in milliseconds.
+    first_token_p99_ms: Option<u32>,
+    /// The time to the end that 99 of 100 calls did not exceed, in milliseconds.
+    total_p99_ms: Option<u32>,
+    /// The median time spent waiting in line, in milliseconds.
+    queue_p50_ms: Option<u32>,
+    /// The time spent waiting in line that 95 of 100 calls did not exceed, in milliseconds.
+    queue_p95_ms: Option<u32>,
+    /// The time spent waiting in line that 99 of 100 calls did not exceed, in milliseconds.
+    queue_p99_ms: Option<u32>,
 }
 
 impl SumsView {
@@ -124,7 +324,9 @@ impl SumsView {
         Self {
             requests: sums.requests,
             ok: sums.ok,
+            ok_at_once: sums.ok_at_once,
             failed: sums.failed(),
+            retried: sums.retried,
             tokens: sums.tokens.into(),
             estimated: sums.estimated,
             cost: dollars(sums.cost_micros),
@@ -132,6 +334,11 @@ impl SumsView {
             first_token_p95_ms: sums.first_token.quantile(0.95),
             total_p50_ms: sums.total.quantile(0.5),
             total_p95_ms: sums.total.quantile(0.95),
+            first_token_p99_ms: sums.first_token.quantile(0.99),
+            total_p99_ms: sums.total.quantile(0.99),
+            queue_p50_ms: sums.queue.quantile(0.5),
+            queue_p95_ms: sums.queue.quantile(0.95),
+            queue_p99_ms: sums.queue.quantile(0.99),
         }
     }
 }
@@ -152,6 +359,12 @@ pub enum GroupKind {
     Model,
     /// An upstream's model.
     Upstream,
+    /// An endpoint.
+    Endpoint,
+    /// A kind of client.
+    Client,
+    /// A status.
+    Status,
     /// All further groups.
     Others,
 }
@@ -161,7 +374,7 @@ pub enum GroupKind {
 pub struct GroupView {
     /// What it is.
     kind: GroupKind,
-    /// The id of the token, channel or key.
+    /// The id of the token, channel or key, or the status.
     id: Option<i64>,
     /// The name of the token, channel or model, or the key's label.
     name: String,
@@ -173,6 +386,8 @@ pub struct GroupView {
     deleted: bool,
     /// Its calls.
     sums: SumsView,
+    /// Its calls in the period before, if `compare` asks for it.
+    before: Option<SumsView>,
     /// Its upstream calls, also those that another key or channel answered in the end; only by channel, key and
     /// upstream's model.
     attempts: Option<AttemptSums>,
@@ -187,21 +402,27 @@ pub struct AttemptSums {
     failed: i64,
 }
 
+/// Kind, id, name, and whether it was deleted.
+fn identity(name: &GroupName) -> (GroupKind, Option<i64>, &str, bool) {
+    match name {
+        GroupName::None => (GroupKind::None, None, "", false),
+        GroupName::Others => (GroupKind::Others, None, "", false),
+        GroupName::Token(token) => (GroupKind::Token, Some(token.id.0), token.name.as_str(), token.deleted),
+        GroupName::Channel(channel) => {
+            (GroupKind::Channel, Some(channel.id.0), channel.name.as_str(), channel.deleted)
+        }
+        GroupName::Key(key, _) => (GroupKind::Key, Some(key.id.0), key.label.as_str(), key.deleted),
+        GroupName::Model(name) => (GroupKind::Model, None, name.as_str(), false),
+        GroupName::Upstream(name) => (GroupKind::Upstream, None, name.as_str(), false),
+        GroupName::Endpoint(name) => (GroupKind::Endpoint, None, name.as_str(), false),
+        GroupName::Client(name) => (GroupKind::Client, None, name.as_str(), false),
+        GroupName::Status(status) => (GroupKind::Status, Some(i64::from(*status)), "", false),
+    }
+}
+
 impl GroupView {
-    fn of(group: &Group) -> Self {
-        let (kind, id, name, deleted) = match &group.name {
-            GroupName::None => (GroupKind::None, None, "", false),
-            GroupName::Others => (GroupKind::Others, None, "", false),
-            GroupName::Token(token) => {
-                (GroupKind::Token, Some(token.id.0), token.name.as_str(), token.deleted)
-            }
-            GroupName::Channel(channel) => {
-                (GroupKind::Channel, Some(channel.id.0), channel.name.as_str(), channel.deleted)
-            }
-            GroupName::Key(key, _) => (GroupKind::Key, Some(key.id.0), key.label.as_str(), key.deleted),
-            GroupName::Model(name) => (GroupKind::Model, None, name.as_str(), false),
-            GroupName::Upstream(name) => (GroupKind::Upstream, None, name.as_str(), false),
-        };
+    fn of(group: &Group, before: Option<&[Group]>) -> Self {
+        let (kind, id, name, deleted) = identity(&group.name);
         let (last4, channel) = match &group.name {
             GroupName::Key(key, channel) => (Some(key.last4.clone()), channel.as_ref().map(channel_name)),
             _ => (None, None),
@@ -214,6 +435,7 @@ impl GroupView {
             channel,
             deleted,
             sums: SumsView::of(&group.sums),
+            before: before.map(|groups| SumsView::of(before_of(groups, group).unwrap_or(&Sums::default()))),
             attempts: group
                 .attempts
                 .as_ref()
@@ -224,29 +446,59 @@ impl GroupView {
 
 async fn report(asked: Asked<(), Query<ReportQuery>>) -> Result<Shown<ReportView>> {
     let (site, t) = (&asked.site, asked.caller.t());
-    let ReportQuery { by, period, from, to } = asked.query.0;
-    let given = from.is_some() || to.is_some();
-    if given && period.is_some() {
+    let query = &asked.query.0;
+    let given = query.from.is_some() || query.to.is_some();
+    if given && query.period.is_some() {
         return Err(Refusal::at("period", "Give either `period`, or `from` and `to`."));
     }
-    let choice = period.map_or(if given { Choice::Range } else { Choice::Day }, ReportPeriod::choice);
+    let usual = if given { Choice::Range } else { Choice::Day };
+    let choice = query.period.map_or(usual, ReportPeriod::choice);
     let now = site.clock.now();
-    let zone = &site.catalog.load().zone;
-    let mut read = Period::read(&Fields::default(), choice, now, zone, t, &mut FieldErrors::default());
+    let zone = site.catalog.load().zone.clone();
+    let mut period = Period::read(&Fields::default(), choice, now, &zone, t, &mut FieldErrors::default());
     if given {
-        (read.from, read.to) = (from.map(at), to.map(at));
-        if matches!((read.from, read.to), (Some(from), Some(to)) if from >= to) {
+        (period.from, period.to) = (query.from.map(at), query.to.map(at));
+        if matches!((period.from, period.to), (Some(from), Some(to)) if from >= to) {
             return Err(Refusal::at("to", t.log.range_backwards()));
         }
     }
-    let read = read.aligned();
-    let by = by.unwrap_or(GroupBy::Token);
-    let report = site.db.usage_report(read.from, read.to, by).await?;
+    let period = period.aligned();
+    let mut filter = query.filter(t)?;
+    (filter.from, filter.to) = (period.from, period.to);
+    let usual = MAX_GROUPS as i64;
+    let limit =
+        usize::try_from(query.limit.unwrap_or(usual)).ok().filter(|limit| (1..=MOST_GROUPS).contains(limit));
+    let plan = Plan {
+        metric: query.metric.unwrap_or(Metric::Requests),
+        by: query.by.unwrap_or(GroupBy::Token),
+        filter,
+        before: query.compare.unwrap_or(false).then(|| period.before(now, &zone)).flatten(),
+        step: query.step,
+        groups: limit.ok_or_else(|| Refusal::at("limit", t.cli.give_integer(1, MOST_GROUPS as i64)))?,
+        series_groups: DRAWN_GROUPS,
+        now,
+        zone,
+    };
+    let found = plan.ask(&site.db).await?;
+    let before_groups = found.before.as_ref().map(|before| before.groups.as_slice());
     Ok(Shown(ReportView {
-        by,
-        from: read.from.map(At),
-        to: read.to.map(At),
-        totals: SumsView::of(&report.sums),
-        groups: report.groups.iter().map(GroupView::of).collect(),
+        by: plan.by,
+        from: period.from.map(At),
+        to: period.to.map(At),
+        metric: plan.metric,
+        totals: SumsView::of(&found.report.sums),
+        saved: found.saved_micros.map(dollars),
+        groups: found.report.groups.iter().map(|group| GroupView::of(group, before_groups)).collect(),
+        series: found.report.series.as_ref().map(|series| SeriesView::of(plan.metric, series)),
+        before: found.before.as_ref().zip(plan.before).map(|(before, (from, to))| BeforeView {
+            from: At(from),
+            to: At(to),
+            totals: SumsView::of(&before.sums),
+            values: before
+                .series
+                .as_ref()
+                .map(|series| values(plan.metric, &series.whole))
+                .unwrap_or_default(),
+        }),
     }))
 }

@@ -30,17 +30,23 @@ pub fn token(parts: &Parts, catalog: &Catalog, now: UnixMs) -> Result<Arc<Token>
         .ok_or(bad("This token is not known here."))?;
     let token = &found.token;
     let refused = |ending| Refused { ending, token: Some(token.clone()) };
-    if !token.enabled {
-        return Err(refused(Ending::BadToken { message: "This token is switched off." }));
-    }
-    if token.expires_at.is_some_and(|end| now >= end) {
-        return Err(refused(Ending::BadToken { message: "This token has ended." }));
+    if let Some(ending) = state(token, now) {
+        return Err(refused(ending));
     }
     let address = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
     if !token.allows_address(address.unwrap_or(Ipv4Addr::UNSPECIFIED.into())) {
         return Err(refused(Ending::AddressNotAllowed));
     }
     Ok(token.clone())
+}
+
+/// Why a token may not be used now, wherever the call comes from.
+pub(super) fn state(token: &Token, now: UnixMs) -> Option<Ending> {
+    if !token.enabled {
+        return Some(Ending::BadToken { message: "This token is switched off." });
+    }
+    let ended = token.expires_at.is_some_and(|end| now >= end);
+    ended.then_some(Ending::BadToken { message: "This token has ended." })
 }
 
 /// The credential that a request presents, if any.

@@ -113,7 +113,7 @@ async fn collect(
                 match piece {
                     Piece::Begin(part) => {
                         fields.begin(&part).map_err(refused)?;
-                        draft.begin(&part).await?;
+                        draft.begin(part);
                         if fields.is_in_model() {
                             draft.place_model();
                         }

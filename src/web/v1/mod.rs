@@ -5,11 +5,14 @@
 
 pub mod auth;
 mod body;
+mod capture;
+mod clawrouter;
 mod client_kind;
 mod form;
 mod jobs;
 mod models;
 mod openclaw_export;
+pub mod own;
 mod unserved;
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
@@ -32,7 +35,12 @@ use tower_http::{
 };
 
 use self::auth::Refused;
-use super::{Site, client::ClientAddress, face};
+use super::{
+    Site,
+    admin::health::{STREAM_TEST_PATH, stream_test},
+    client::ClientAddress,
+    face,
+};
 use crate::{
     error::Error,
     model::{
@@ -61,6 +69,7 @@ pub fn router(site: Site) -> Router {
             .route(&format!("{prefix}/models/{{*id}}"), get(models::show));
         router = jobs::add(unserved::add(router, prefix), prefix);
     }
+    router = clawrouter::add(router);
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
@@ -69,6 +78,7 @@ pub fn router(site: Site) -> Router {
         .max_age(std::time::Duration::from_secs(86_400));
     router
         .route("/openclaw.json5", get(openclaw_export::show))
+        .route(STREAM_TEST_PATH, get(stream_test))
         .route("/v1", any(async || Error::NotFound))
         .route("/v1/", any(async || Error::NotFound))
         .route("/v1/{*rest}", any(async || Error::NotFound))
@@ -112,6 +122,12 @@ async fn relay_on(endpoint: Endpoint, site: &Site, request: Request, remixes: Op
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.extensions);
     let client = parts.extensions.get::<ClientAddress>().map(|client| client.ip);
+    let is_form = match endpoint.shape().body {
+        RequestBody::Json => false,
+        RequestBody::Form => true,
+        RequestBody::Either => remixes.is_none() && form::is_form(&parts.headers),
+    };
+    let (client_kind, client_version) = client_kind::of(&parts.headers);
     let call = |token, body, form| Call {
         request_id,
         token,
@@ -121,7 +137,8 @@ async fn relay_on(endpoint: Endpoint, site: &Site, request: Request, remixes: Op
         at,
         arrived,
         client_address: client.unwrap_or(std::net::Ipv4Addr::UNSPECIFIED.into()),
-        client_kind: client_kind::of(&parts.headers),
+        client_kind,
+        client_version,
         trace_id: client_kind::trace_id(&parts.headers),
         session: client_kind::session(&parts.headers),
         cache: response_cache::asked(&parts.headers),
@@ -132,37 +149,49 @@ async fn relay_on(endpoint: Endpoint, site: &Site, request: Request, remixes: Op
             &parts.headers,
             parts.extensions.get::<ClientAddress>().is_some_and(|client| client.https),
         ),
-        remixes: remixes.clone(),
+        remixes,
         passed: client_kind::passed(endpoint, &parts.headers),
     };
     let relay: Arc<Relay> = site.relay.clone();
-    let token = match auth::token(&parts, &site.catalog.load(), at) {
-        Ok(token) => token,
-        Err(Refused { ending, token }) => {
-            body::discard(body, &parts.headers, site.config.max_body_bytes).await;
-            return into_response(match token {
-                Some(token) => relay.turn_away(call(token, Bytes::new(), None), &ending).await,
-                None => error_answer(&ending.told(ClientProfile::Generic), Some(endpoint), request_id),
-            });
-        }
-    };
     let limit = site.config.max_body_bytes;
-    let is_form = match endpoint.shape().body {
-        RequestBody::Json => false,
-        RequestBody::Form => true,
-        RequestBody::Either => remixes.is_none() && form::is_form(&parts.headers),
+    let found = {
+        let catalog = site.catalog.load();
+        auth::token(&parts, &catalog, at).map(|token| {
+            // Nearly always none: a comparison, and a pointer that the call carries along.
+            let capture = catalog.capture_of(token.id, at).cloned().map(Box::new);
+            (token, capture)
+        })
     };
-    if is_form {
-        let limit = usize::try_from(endpoint.shape().max_form_bytes).unwrap_or(limit).min(limit);
-        let read = form::read(body, &parts.headers, endpoint, limit, relay.uploads(), request_id);
-        return into_response(match Box::pin(read).await {
-            Ok(form) => relay.serve(call(token, Bytes::new(), Some(form))).await,
-            Err(ending) => relay.turn_away(call(token, Bytes::new(), None), &ending).await,
-        });
-    }
-    into_response(match body::read(body, &parts.headers, limit).await {
-        Ok(body) => relay.serve(call(token, body, None)).await,
-        Err(ending) => relay.turn_away(call(token, Bytes::new(), None), &ending).await,
+    let read = match found {
+        Err(Refused { ending, token }) => {
+            body::discard(body, &parts.headers, limit).await;
+            Err((token, ending))
+        }
+        Ok((token, capture)) if is_form => {
+            let limit = usize::try_from(endpoint.shape().max_form_bytes).unwrap_or(limit).min(limit);
+            let read = form::read(body, &parts.headers, endpoint, limit, relay.uploads(), request_id);
+            match Box::pin(read).await {
+                Ok(form) => Ok((token, capture, Bytes::new(), Some(form))),
+                Err(ending) => Err((Some(token), ending)),
+            }
+        }
+        Ok((token, capture)) => match body::read(body, &parts.headers, limit).await {
+            Ok(body) => Ok((token, capture, body, None)),
+            Err(ending) => Err((Some(token), ending)),
+        },
+    };
+    // What each of them awaits is large, so each stands here once.
+    into_response(match read {
+        Ok((token, capture, body, form)) => {
+            let taking = capture.and_then(|capture| site.captures.begin(&capture, request_id, &body));
+            let answer = relay.serve(call(token, body, form)).await;
+            match taking {
+                None => answer,
+                Some(taking) => capture::copied(answer, taking),
+            }
+        }
+        Err((Some(token), ending)) => relay.turn_away(call(token, Bytes::new(), None), &ending).await,
+        Err((None, ending)) => error_answer(&ending.told(ClientProfile::Generic), Some(endpoint), request_id),
     })
 }
 

@@ -28,6 +28,7 @@ impl Browser {
             secret: Secret::new(secret),
             quota_group: group.map(str::to_owned),
             limits: Vec::new(),
+            budget: None,
         };
         let keys = [
             key("key-one-aaaa", Some("mine")),
@@ -160,6 +161,7 @@ async fn what_nobody_knows_is_said_to_be_unknown() {
         secret: Secret::new("key-aaaa"),
         quota_group: None,
         limits: Vec::new(),
+        budget: None,
     }];
     browser.app.site().db.add_keys(ChannelId(1), &keys).await.unwrap();
     browser.app.site().catalog.reload().await.unwrap();

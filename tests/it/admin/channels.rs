@@ -82,6 +82,7 @@ impl Browser {
         let report = Report {
             class,
             asked: Some(Duration::from_secs(134)),
+            counted: false,
             status: Some(429),
             detail: "slow <b>down</b>".into(),
         };

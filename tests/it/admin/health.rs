@@ -30,7 +30,7 @@ impl Browser {
 #[tokio::test]
 async fn a_look_shows_its_report_and_changes_nothing() {
     let browser = Browser::start().await;
-    let page = browser.get("/health").await;
+    let page = browser.get("/health/repair").await;
     assert_eq!(page.status, StatusCode::OK);
     for text in ["All background tasks run.", "Memory left", "Nothing has been looked at yet."] {
         assert!(page.has(text), "{text}");
@@ -38,10 +38,10 @@ async fn a_look_shows_its_report_and_changes_nothing() {
     assert!(page.has("href=\"/health\" aria-current=\"page\""), "it is in the navigation");
     assert!(!page.has("restart_openclaw"), "OpenClaw is not on this machine");
 
-    let begun = browser.post("/health", "do=look").await;
+    let begun = browser.post("/health/repair", "do=look").await;
     assert_eq!(begun.status, StatusCode::SEE_OTHER);
-    eventually("the report is there", async || browser.get("/health").await.has("only looked")).await;
-    let page = browser.get("/health").await;
+    eventually("the report is there", async || browser.get("/health/repair").await.has("only looked")).await;
+    let page = browser.get("/health/repair").await;
     for text in ["The database is whole.", "No key is switched on.", "OpenClaw is not installed"] {
         assert!(page.has(text), "{text}");
     }
@@ -58,6 +58,7 @@ async fn a_repair_gives_stuck_places_back_and_its_report_is_kept() {
         secret: Secret::new("key-one-aaaa"),
         quota_group: None,
         limits: Vec::new(),
+        budget: None,
     };
     site.db.add_keys(ChannelId(1), &[key]).await.unwrap();
     site.catalog.reload().await.unwrap();
@@ -67,11 +68,11 @@ async fn a_repair_gives_stuck_places_back_and_its_report_is_kept() {
     site.db.set_key_enabled(KeyId(1), false).await.unwrap();
     site.catalog.reload().await.unwrap();
     browser.clock.advance(Duration::from_secs(4 * 3600));
-    assert!(browser.get("/health").await.has("1 calls hold their place for more than 3 hours"));
+    assert!(browser.get("/health/repair").await.has("1 calls hold their place for more than 3 hours"));
 
-    browser.post("/health", "do=repair").await;
+    browser.post("/health/repair", "do=repair").await;
     eventually("the report is there", async || {
-        browser.get("/health").await.has("The places of 1 calls were given back")
+        browser.get("/health/repair").await.has("The places of 1 calls were given back")
     })
     .await;
     eventually("it is kept", async || site.db.last_repair().await.unwrap().is_some()).await;
@@ -79,6 +80,6 @@ async fn a_repair_gives_stuck_places_back_and_its_report_is_kept() {
     drop(held);
     assert!(site.dispatch.lock().under_way().is_empty(), "nothing is given back a second time");
     assert!(site.db.last_repair().await.unwrap().unwrap().contains("slots_released"));
-    let chinese = browser.in_chinese("/health").await;
+    let chinese = browser.in_chinese("/health/repair").await;
     assert!(chinese.has("已收回 1 个调用的名额"), "a report is kept in both languages");
 }

@@ -4,11 +4,13 @@ mod account;
 mod capacity;
 mod chains;
 mod channels;
+mod chosen;
 mod health;
 mod limits;
 mod models;
 mod notifications;
 mod ranking;
+mod search;
 mod tokens;
 
 use std::time::Duration;
@@ -109,7 +111,12 @@ impl Browser {
     async fn add_channel(&self, models: &[(&str, bool)]) {
         let models = models.iter().map(|(name, priced)| ChannelModel {
             name: (*name).to_owned(),
-            price: priced.then_some(Price { input: 1_000_000, cached: None, output: 1_000_000 }),
+            price: priced.then_some(Price {
+                input: 1_000_000,
+                cached: None,
+                output: 1_000_000,
+                reasoning: None,
+            }),
             ..Default::default()
         });
         let channel = NewChannel {
@@ -123,6 +130,7 @@ impl Browser {
             groups: Vec::new(),
             headers: Vec::new(),
             proxy: None,
+            budget: None,
             timeouts: Default::default(),
             allow_private: true,
             note: String::new(),

@@ -119,6 +119,7 @@ async fn the_page_asks_upstreams_and_says_which_gave_no_list() {
             secret: Secret::new("key-0000"),
             quota_group: None,
             limits: Vec::new(),
+            budget: None,
         };
         site.db.add_keys(id, &[key]).await.unwrap();
     }
@@ -223,6 +224,7 @@ async fn what_a_model_can_do_is_found_out_by_a_button_and_shown_in_tags() {
         secret: Secret::new("key-0"),
         quota_group: None,
         limits: Vec::new(),
+        budget: None,
     };
     site.db.add_keys(id, &[key]).await.unwrap();
     site.catalog.reload().await.unwrap();

@@ -24,6 +24,7 @@ async fn listed(browser: &Browser, name: &str, models: &[String]) -> ChannelId {
         secret: Secret::new(format!("key-of-{name}")),
         quota_group: None,
         limits: Vec::new(),
+        budget: None,
     };
     site.db.add_keys(id, &[key]).await.unwrap();
     let model = |name: &String| {

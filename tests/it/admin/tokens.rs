@@ -159,9 +159,72 @@ async fn the_openclaw_page_and_the_command_it_gives_yield_the_same_models() {
     );
     assert_eq!(call(&browser, "/openclaw.json5", "sk-wrong").await.status, StatusCode::UNAUTHORIZED);
 
+    // The command has fetched both models, so the page tells what the next one changes, and the next one takes back.
+    let aliased = "/openclaw.json5?model=beta&model=alpha&alias=alpha:a&image_model=none";
+    assert!(call(&browser, aliased, VALUE).await.body.contains(r#""onepool/alpha":{"alias":"a"}"#));
+    let page = browser.get("/openclaw?token=1&model=beta").await;
+    for text in ["Models that are gone", "alpha", "Alias of alpha", "a → none"] {
+        assert!(page.has(text), "{text} is missing in {}", page.body);
+    }
+    let look = call(&browser, "/openclaw.json5?model=beta&remember=false", VALUE).await;
+    assert!(look.body.contains(r#""onepool/alpha":null"#), "{}", look.body);
+    assert!(
+        browser.get("/openclaw?token=1&model=beta").await.has("Models that are gone"),
+        "a look is no export"
+    );
+    let file = browser.get("/openclaw/file?token=1&model=beta&alias=beta:b").await;
+    assert!(file.body.contains(r#""onepool/*": {}"#) && !file.body.contains("null"), "{}", file.body);
+    assert!(browser.get("/openclaw?token=1&model=beta&alias:beta=b").await.has("Nothing has changed."));
+    assert_eq!(browser.post("/openclaw/copied?token=1&model=alpha", "").await.status, StatusCode::NO_CONTENT);
+    assert!(browser.get("/openclaw?token=1&model=alpha").await.has("Nothing has changed."));
+
+    for (query, option) in [
+        ("modle=beta", "modle"),
+        ("model=nobody", "model"),
+        ("provider=a.b", "provider"),
+        ("alias=beta:x&alias=alpha:X", "alias"),
+        ("model=beta&alias=alpha:x", "alias"),
+        ("image_model=beta", "image_model"),
+        ("part=media&speech=beta", "speech"),
+    ] {
+        let refused = call(&browser, &format!("/openclaw.json5?{query}"), VALUE).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{query}: {}", refused.body);
+        let body: serde_json::Value = serde_json::from_str(&refused.body).unwrap();
+        assert_eq!(body["error"]["param"], option, "{query}: {body}");
+        let page = browser.get(&format!("/openclaw?token=1&{query}")).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+        assert!(!page.has("config patch"), "{query}: nothing to apply");
+    }
+    assert!(
+        browser.get("/openclaw?token=1&model=alpha").await.has("Nothing has changed."),
+        "nothing was written"
+    );
+
     let literal = "/openclaw?token=1&key=literal";
     assert!(browser.get(literal).await.has(VALUE), "the session has just made the token");
     browser.wait(6 * MINUTES);
     assert!(browser.get(literal).await.location.starts_with("/tokens/1/value?next=%2Fopenclaw%3Ftoken%3D1"));
     browser.app.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_tokens_page_shows_its_clients_with_their_versions_and_the_models_they_asked_for() {
+    let browser = Browser::start().await;
+    browser.add_channel(&[("small-model", false)]).await;
+    add_token(&browser, "").await;
+    assert!(browser.get("/tokens/1").await.has("No client has used this token yet."));
+    let request = Request::post("/v1/chat/completions").header(header::HOST, "pool.lan:3000");
+    let request = request.header(header::AUTHORIZATION, format!("Bearer {VALUE}"));
+    let request =
+        request.header("x-client", "openclaw/2026.9.6").header(header::USER_AGENT, "OpenAI/JS 7.15.0");
+    let body = r#"{"model": "Nobody-Has-<This>", "messages": [{"role": "user", "content": "hi"}]}"#;
+    let answer = browser.send(request.body(Body::from(body)).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    browser.app.flush_usage().await;
+    let page = browser.get("/tokens/1").await;
+    for text in ["<code>openclaw</code>", "2026.9.6", "Nobody-Has-&#60;This&#62;", "just now"] {
+        assert!(page.has(text), "{text}: {}", page.body);
+    }
+    assert!(!page.has("Nobody-Has-<This>"));
+    assert!(page.has("href=\"/log/turns?token=1\""), "{}", page.body);
 }

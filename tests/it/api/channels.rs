@@ -202,6 +202,7 @@ async fn rests_are_listed_and_ended_one_by_one_or_all_of_a_channel() {
         let report = Report {
             class: OutcomeClass::RateLimited,
             asked: None,
+            counted: false,
             status: Some(429),
             detail: "wait".into(),
         };
@@ -248,5 +249,39 @@ async fn rests_are_listed_and_ended_one_by_one_or_all_of_a_channel() {
     assert_eq!(api.delete("/api/channels/1").await.status, 204);
     assert_eq!(api.get("/api/rests").await["items"], json!([]), "the channel's rests go with it");
     assert_refused(&api.delete("/api/channels/1").await, 404, "not_found");
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn how_a_channels_requests_are_shaped_is_set_shown_kept_and_checked() {
+    let api = Api::start().await;
+    let mut channel = full();
+    channel["provider"] = "openrouter".into();
+    let shaping = json!({"fixes": {"cache-control": true}, "response_cache_s": 300});
+    channel["shaping"] = shaping.clone();
+    channel["models"][0] = json!({"name": "plain", "endpoints": ["chat", "responses"]});
+    let made = api.post("/api/channels", channel.clone()).await;
+    assert_eq!((made.status, &made.json()["shaping"]), (201, &shaping), "{}", made.text());
+    assert_eq!(made.json()["models"][0]["endpoints"], json!(["chat", "responses"]));
+    let kept = api.patch("/api/channels/1", json!({"note": "x"})).await.json();
+    assert_eq!((&kept["shaping"], &kept["models"]), (&shaping, &made.json()["models"]));
+    // A part of it replaces all of it, as with every other object; an empty one takes all away.
+    let less = json!({"fixes": {"cache-control": false}});
+    let reply = api.patch("/api/channels/1", json!({"shaping": less})).await;
+    assert_eq!((reply.status, &reply.json()["shaping"]["fixes"]), (200, &less["fixes"]), "{}", reply.text());
+    for (wrong, field) in [
+        (json!({"fixes": {"no-such-fix": true}}), "shaping.fixes.no-such-fix"),
+        (json!({"response_cache_s": 0}), "shaping.response_cache_s"),
+        (json!({"response_cache_s": 86_401}), "shaping.response_cache_s"),
+    ] {
+        let reply = api.patch("/api/channels/1", json!({"shaping": wrong})).await;
+        assert_refused(&reply, 422, "invalid_input");
+        assert_eq!(fields(&reply), [field], "{}", reply.text());
+    }
+    let mut other = full();
+    (other["name"], other["shaping"]) = ("Other".into(), json!({"response_cache_s": 60}));
+    let reply = api.post("/api/channels", other).await;
+    assert_refused(&reply, 422, "invalid_input");
+    assert_eq!(fields(&reply), ["shaping.response_cache_s"], "only OpenRouter has such a cache");
     api.stop().await;
 }

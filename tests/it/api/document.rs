@@ -110,6 +110,7 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
     let (api, upstream) = (Api::start().await, Upstream::start());
     let channel = json!({
         "name": "full", "base_url": upstream.base_url(), "allow_private": true, "groups": ["g"], "note": "n",
+        "budget": {"unit": "tokens", "limit": 1_000_000, "reset": "hour", "warn_at": [50], "at_limit": "warn"},
         "headers": {"X-Secret": "header-value-that-is-secret"}, "timeouts": {"idle_ms": 9000},
         "limits": [{"max": 40, "window": "1m"}],
         "models": ["n", {"name": "m", "context_window": 8192, "vision": true, "price": {"input": 1, "output": 2}}],
@@ -134,13 +135,22 @@ async fn every_thing_that_can_be_read_answers_as_documented_and_tells_no_secret(
     upstream.fail_next([Some(Fault::RateLimitedSeconds)]);
     let chain = json!({"name": "c", "steps": ["m", {"model": "gone", "spill_ms": "never"}]});
     assert_eq!(api.post("/api/chains", chain).await.status, 201);
+    let own = json!({"model": "m", "price": {"input": 1, "cached": 0.5, "output": 2, "reasoning": 3}, "unit_prices": {"image": 0.04}});
+    assert_eq!(api.send(Method::PUT, "/api/prices/own", Some(own)).await.status, 200);
     let name = json!({"name": "n", "model": "m"});
     assert_eq!(api.post("/api/ranking/names", name).await.status, 201);
-    let webhook = json!({"name": "ops", "url": "https://hooks.example/secret-of-the-address",
+    let webhook = json!({"name": "ops", "url": "http://127.0.0.1:9/secret-of-the-address", "allow_private": true,
         "secret": "header-value-that-is-secret", "events": ["key_invalid"]});
     assert_eq!(api.post("/api/notification-targets", webhook).await.status, 201);
+    assert_eq!(api.send(Method::POST, "/api/notification-targets/1/test", None).await.status, 200);
     let call = api.app.chat(true, "words=3").await;
     assert_eq!(call.status, 200);
+    let traced = |request: reqwest::RequestBuilder| {
+        request
+            .bearer_auth(TOKEN)
+            .header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    };
+    assert_eq!(api.app.chat_with(traced).await.status, 200);
     api.app.app.flush_usage().await;
     let request_id = call.header("x-request-id").unwrap().to_owned();
     assert_eq!(api.get("/api/rests").await["items"].as_array().unwrap().len(), 1);

@@ -7,6 +7,7 @@ mod chains;
 mod channels;
 mod discovery;
 mod document;
+mod explorer;
 mod keys;
 mod limits;
 mod notifications;

@@ -21,7 +21,9 @@ async fn a_script_adds_changes_tests_and_removes_a_webhook_without_ever_reading_
     assert_eq!(made.status, 201, "{}", made.text());
     assert_refused(&api.post("/api/notification-targets", allowed).await, 409, "conflict");
     let tested = api.send(Method::POST, "/api/notification-targets/1/test", None).await.json();
-    assert_eq!((&tested["ok"], &tested["detail"]), (&json!(true), &json!("HTTP 200")));
+    assert_eq!((&tested["ok"], &tested["detail"]), (&json!(true), &json!("status 200")));
+    let sent = api.get("/api/notification-targets/1/deliveries").await;
+    assert_eq!((&sent["items"][0]["test"], &sent["items"][0]["ok"]), (&json!(true), &json!(true)));
     let change = json!({"enabled": false, "events": ["models_appeared"]});
     let changed = api.send(Method::PATCH, "/api/notification-targets/1", Some(change)).await.json();
     assert_eq!((&changed["enabled"], &changed["events"]), (&json!(false), &json!(["models_appeared"])));
@@ -35,6 +37,41 @@ async fn a_script_adds_changes_tests_and_removes_a_webhook_without_ever_reading_
     }
     assert_eq!(api.send(Method::DELETE, "/api/notification-targets/1", None).await.status, 204);
     assert_eq!(api.send(Method::GET, "/api/notification-targets/1", None).await.status, 404);
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn each_way_to_reach_people_takes_its_own_fields_and_no_others() {
+    let api = Api::start().await;
+    let answer = r#"{"errcode":93000,"errmsg":"invalid webhook url t0ken-1"}"#;
+    let receiver = Raw::answer(move |_, socket| write_json(socket, answer));
+    let url = format!("http://{}/send?key=t0ken-1", receiver.address());
+    let robot = json!({"name": "robot", "transport": "wecom", "url": url, "allow_private": true, "events": ["digest"],
+        "quiet_hours": "22:00-07:30", "digest_weekly": true});
+    let made = api.post("/api/notification-targets", robot).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let tested = api.send(Method::POST, "/api/notification-targets/1/test", None).await;
+    let said = tested.json();
+    assert_eq!((&said["ok"], &said["fault"]), (&json!(false), &json!("rejected")));
+    assert!(
+        said["detail"].as_str().unwrap().contains("93000") && !tested.text().contains("t0ken-1"),
+        "{said}"
+    );
+    let mail = json!({"name": "mail", "transport": "email", "server": "smtp.example.com", "from": "a@b.example",
+        "to": ["c@d.example"], "events": ["digest"]});
+    let made = api.post("/api/notification-targets", mail.clone()).await.json();
+    assert_eq!(
+        (&made["transport"], &made["port"], &made["security"]),
+        (&json!("email"), &json!(587), &json!("starttls"))
+    );
+    let mut wrong = mail;
+    wrong["name"] = "other".into();
+    wrong["chat"] = "-100".into();
+    assert_refused(&api.post("/api/notification-targets", wrong).await, 422, "invalid_input");
+    let other_way = json!({"transport": "bark"});
+    let refused = api.send(Method::PATCH, "/api/notification-targets/2", Some(other_way)).await;
+    assert_refused(&refused, 422, "invalid_input");
+    assert!(refused.text().contains("cannot be changed"), "{}", refused.text());
     api.stop().await;
 }
 

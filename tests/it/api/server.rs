@@ -65,8 +65,28 @@ async fn openclaws_configuration_names_the_variable_unless_the_value_is_asked_fo
     assert!(!export.to_string().contains(value));
     let literal = api.get("/api/openclaw?token_id=1&key=literal").await;
     assert_eq!(literal["models"]["providers"]["onepool"]["apiKey"], value);
-    let refused = api.send(Method::GET, "/api/openclaw?token_id=1&model=c", None).await;
-    assert_eq!(fields(&refused), ["model"]);
+    let chosen =
+        "/api/openclaw?token_id=1&provider=pool&alias=a:x&primary=b&fallback=none&variable=KEY&form=patch";
+    let export = api.get(chosen).await;
+    assert_eq!(export["models"]["providers"]["pool"]["apiKey"], "${KEY}");
+    assert_eq!(
+        export["agents"]["defaults"],
+        json!({"model": {"primary": "pool/b", "fallbacks": []}, "models": {"pool/a": {"alias": "x"}}})
+    );
+    for (query, option) in [
+        ("model=c", "model"),
+        ("primary=c", "primary"),
+        ("provider=openai", "provider"),
+        ("alias=a", "alias"),
+        ("alias=a:x&alias=b:x", "alias"),
+        ("pdf_model=first", "pdf_model"),
+        ("part=media&video=a", "video"),
+        ("form=json", "form"),
+        ("modle=a", "modle"),
+    ] {
+        let refused = api.send(Method::GET, &format!("/api/openclaw?token_id=1&{query}"), None).await;
+        assert_eq!(fields(&refused), [option], "{query}");
+    }
     api.stop().await;
 }
 

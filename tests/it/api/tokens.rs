@@ -16,7 +16,7 @@ async fn a_token_is_made_changed_and_deleted_and_the_pages_agree() {
     let api = Api::start().await;
     let input = json!({
         "name": "laptop", "models": ["gpt-*"], "groups": ["free"], "cidrs": ["127.0.0.0/8"],
-        "expires_at": "2027-01-01T00:00:00Z", "quota": {"unit": "dollars", "limit": 2.5, "reset": "month"},
+        "expires_at": "2027-01-01T00:00:00Z", "quota": {"unit": "dollars", "limit": 2.5, "reset": "month", "warn_at": [50, 80], "at_limit": "warn"},
         "requests_per_minute": 60, "profile": "openclaw", "note": "Lin's",
     });
     let made = api.post("/api/tokens", input.clone()).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Api, assert_refused};
+use super::{Api, assert_refused, fields};
 use crate::support::{
     app::{TestApp, eventually},
     upstream::{Fault, Upstream},
@@ -140,5 +140,67 @@ async fn a_report_sums_up_what_the_log_lists() {
     assert_eq!((&channel["name"], &channel["attempts"]), (&json!("u"), &json!({"total": 3, "failed": 1})));
     let nothing = api.get("/api/usage/report?to=2020-01-01T00:00:00Z").await;
     assert_eq!((&nothing["totals"]["requests"], &nothing["groups"]), (&json!(0), &json!([])));
+    api.stop().await;
+}
+
+#[tokio::test]
+async fn calls_with_one_trace_id_are_listed_as_a_turn_and_found_by_it() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let (api, _upstream) = with_calls().await;
+    let traced = |span: &str| {
+        let parent = format!("00-{}-{span}-01", TRACE.to_uppercase());
+        api.app.chat_with(move |request| {
+            request
+                .bearer_auth(crate::support::app::TOKEN)
+                .header("traceparent", parent)
+                .header("x-client", "openclaw/2026.9.6")
+        })
+    };
+    assert_eq!(traced("00f067aa0ba902b7").await.status, 200);
+    assert_eq!(traced("00f067aa0ba902b8").await.status, 200);
+    api.app.app.flush_usage().await;
+    let turns = api.get("/api/usage/turns").await;
+    let items = turns["items"].as_array().unwrap();
+    assert_eq!((items.len(), &turns["next"]), (1, &Value::Null));
+    let calls = api.get(&format!("/api/usage?trace_id={TRACE}")).await;
+    let calls = calls["items"].as_array().unwrap();
+    assert_eq!(calls.len(), 2);
+    let sum = |of: &dyn Fn(&Value) -> f64| calls.iter().map(of).sum::<f64>();
+    let turn = &items[0];
+    assert_eq!(
+        (&turn["trace_id"], &turn["token"]["name"], &turn["client_kind"]),
+        (&json!(TRACE), &json!("test"), &json!("openclaw"))
+    );
+    assert_eq!(
+        (&turn["calls"], &turn["failed"], &turn["models"], &turn["result"]),
+        (&json!(2), &json!(0), &json!(["m"]), &json!("ok"))
+    );
+    let prompt = sum(&|call| call["tokens"]["prompt"].as_f64().unwrap());
+    assert_eq!(turn["tokens"]["prompt"].as_f64(), Some(prompt));
+    let cost = sum(&|call| call["cost"].as_f64().unwrap());
+    assert!((turn["cost"].as_f64().unwrap() - cost).abs() < 1e-9, "{turn}");
+    for (query, count) in [("result=failed", 0), ("model=m", 1), ("token_id=99", 0)] {
+        let found = api.get(&format!("/api/usage/turns?{query}")).await;
+        assert_eq!(found["items"].as_array().unwrap().len(), count, "{query}");
+    }
+    for path in ["/api/usage", "/api/usage/turns"] {
+        let refused = api.send(Method::GET, &format!("{path}?trace_id=abc"), None).await;
+        assert_refused(&refused, 422, "invalid_input");
+        assert_eq!(fields(&refused), ["trace_id"]);
+    }
+
+    let token = api.get("/api/tokens/1").await;
+    assert_eq!(
+        (
+            &token["clients"][0]["kind"],
+            &token["clients"][0]["version"],
+            token["clients"].as_array().unwrap().len()
+        ),
+        (&json!("openclaw"), &json!("2026.9.6"), 2)
+    );
+    assert_eq!(
+        (&token["recent_models"][0]["model"], &token["recent_models"][0]["calls"]),
+        (&json!("m"), &json!(4))
+    );
     api.stop().await;
 }

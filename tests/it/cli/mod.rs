@@ -3,6 +3,7 @@
 mod chains;
 mod discovery;
 mod onboarding;
+mod openclaw;
 mod output;
 mod ranking;
 mod repair;

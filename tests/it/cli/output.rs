@@ -95,12 +95,14 @@ fn json_is_json_and_never_holds_a_secret() {
         &["chains", "list", "--json"],
         &["chains", "show", "auto", "--json"],
         &["chains", "edit", "auto", "--step", "glm5=500", "--json"],
+        &["budgets", "--json"],
         &["capacity", "--json"],
         &["explain", "--json", "glm5"],
         &["tokens", "--json"],
         &["tokens", "list", "--json"],
         &["tokens", "show", "laptop", "--json"],
         &["tokens", "edit", "laptop", "--note", "n", "--json"],
+        &["tokens", "capture", "laptop", "--for", "15m", "--json"],
         &["usage", "--json"],
         &["usage", "log", "--json"],
         &["usage", "report", "--by", "day", "--json"],
@@ -115,8 +117,13 @@ fn json_is_json_and_never_holds_a_secret() {
         &["list", "--all", "--json"],
         &["switch", "--json", "m"],
         &["scan", "--no-probe", "--json"],
+        &["openclaw", "apply", "--dry-run", "--json"],
+        &["openclaw", "status", "--json"],
+        &["openclaw", "probe", "--url", "http://127.0.0.1:9", "--json"],
         &["repair", "--dry-run", "--json"],
         &["repair", "--json"],
+        &["diagnose", "--offline", "--json"],
+        &["diagnose", "--json"],
     ];
     let mut seen: BTreeSet<String> = REVEALING.iter().map(|name| (*name).to_owned()).collect();
     for arguments in [&[&edit[..]], sweep].concat() {

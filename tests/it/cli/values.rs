@@ -184,6 +184,10 @@ fn every_field_of_a_token_has_an_option() {
                 "dollars",
                 "--quota-reset",
                 "month",
+                "--quota-warn-at",
+                "50,80",
+                "--quota-at-limit",
+                "warn",
                 "--requests-per-minute",
                 "60",
                 "--profile",
@@ -202,7 +206,7 @@ fn every_field_of_a_token_has_an_option() {
     let shown = folder.run(&["tokens", "show", "CI", "--json"]).json()["token"].clone();
     let expected = json!({
         "name": "ci", "models": ["gpt-*", "m"], "groups": ["g"], "cidrs": ["10.0.0.0/8"],
-        "expires_at": "2099-01-31T18:00:00Z", "quota": {"unit": "dollars", "limit": 2.5, "reset": "month"},
+        "expires_at": "2099-01-31T18:00:00Z", "quota": {"unit": "dollars", "limit": 2.5, "reset": "month", "warn_at": [50, 80], "at_limit": "warn"},
         "requests_per_minute": 60, "profile": "openclaw", "note": "n", "enabled": false, "usable": false,
     });
     for (field, value) in expected.as_object().unwrap() {
@@ -400,7 +404,25 @@ fn openclaw_gets_a_reference_to_the_token_unless_its_value_is_asked_for() {
         (&provider["apiKey"], &provider["baseUrl"]),
         (&json!(value), &json!("https://pool.example/v1"))
     );
-    assert!(export(&["--model", "other"]).refused(2).contains("--model"));
+    let aliased = ["--alias", "m:x", "--provider", "pool", "--variable", "KEY", "--patch"];
+    let patch = export(&aliased).json();
+    assert_eq!(patch["agents"]["defaults"]["models"], json!({"pool/m": {"alias": "x"}}));
+    let look = export(&["--provider", "pool", "--patch", "--preview"]).json();
+    let taken_back = json!({"pool/m": {"alias": null}});
+    assert_eq!(look["agents"]["defaults"]["models"], taken_back, "the last export is remembered");
+    assert_eq!(export(&["--provider", "pool", "--patch"]).json()["agents"]["defaults"]["models"], taken_back);
+    assert!(export(&["--provider", "pool"]).json()["agents"]["defaults"].get("models").is_none());
+    for (flag, value) in [
+        ("--model", "other"),
+        ("--primary", "other"),
+        ("--provider", "a.b"),
+        ("--alias", "m"),
+        ("--image-model", "m"),
+        ("--variable", "key"),
+    ] {
+        assert!(export(&[flag, value]).refused(2).contains(flag), "{flag}");
+    }
+    assert!(export(&["--media", "--speech", "m"]).refused(2).contains("--speech"));
     export(&["--token", "nobody"]).refused(1);
     export(&["--url", "pool"]).refused(2);
 }

@@ -1,11 +1,11 @@
 //! Large uploads and downloads: what they take of memory, and that nothing of them stays.
 
-use std::io;
+use std::{io, process::Command};
 
 use futures_util::stream;
 
 use super::{Fake, Folder, alone, beside, many_files};
-use crate::support::app::TOKEN;
+use crate::support::app::{Reply, TOKEN};
 
 const UPLOADS: usize = 50;
 const UPLOAD_BYTES: usize = 25_000_000;
@@ -93,6 +93,55 @@ async fn fifty_large_uploads_at_once_and_a_large_download_take_little_memory() {
     assert!(above(after_video) <= 10, "{after_video} KiB after the video, {idle} idle");
     assert!(above(after_uploads) <= 120, "{after_uploads} KiB after the uploads, {idle} idle");
     assert_eq!(std::fs::read_dir(folder.data().join("uploads")).expect("the folder").count(), 0);
+    server.signal("TERM");
+    assert_eq!(server.exit().await, Some(0));
+}
+
+/// Ways to give a process file systems of its own: as root, and as anybody where that is allowed.
+const OWN_MOUNTS: [&[&str]; 2] = [&["-m"], &["-rm"]];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_that_fills_the_disk_is_a_507_and_gives_the_room_back() {
+    let _alone = alone().await;
+    // A disk of one megabyte, which only the server sees.
+    let mount = "mount -t tmpfs -o size=1m,mode=700 uploads";
+    let folder_to_try = tempfile::tempdir().expect("a folder");
+    let works = |flags: &&&[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(**flags).args(["sh", "-c", &format!("{mount} \"$0\"")]).arg(folder_to_try.path());
+        command.output().is_ok_and(|output| output.status.success())
+    };
+    let Some(flags) = OWN_MOUNTS.iter().find(works) else {
+        println!("skipped: this machine lets the test mount no file system of its own (unshare -m, -rm)");
+        return;
+    };
+    let fake = Fake::start();
+    let folder = Folder::new(&fake, &[]).await;
+    let uploads = folder.data().join("uploads");
+    std::fs::create_dir(&uploads).expect("the folder");
+    let mut command = Command::new("unshare");
+    let script = format!("{mount} '{}' && exec \"$0\"", uploads.display());
+    command.args(*flags).args(["sh", "-c", &script]);
+    let mut server = folder.start_by(command, &[]);
+    let http = super::client();
+    let send = async |length: usize| {
+        let file = reqwest::multipart::Part::bytes(vec![7; length]).file_name("a.mp3");
+        let form = reqwest::multipart::Form::new().text("model", "m").part("file", file);
+        let request =
+            http.post(server.url("/v1/audio/transcriptions")).bearer_auth(TOKEN).multipart(form).send();
+        Reply::read(request.await.expect("an answer")).await
+    };
+    for _ in 0..3 {
+        let full = send(3_000_000).await;
+        assert_eq!((full.status, full.code().as_str()), (507, "insufficient_storage"), "{}", full.text());
+        // Nearly all of the disk is free again.
+        let fits = send(900_000).await;
+        assert_eq!(fits.status, 200, "{}", fits.text());
+    }
+    assert_eq!(fake.calls().await.len(), 3, "what cannot be kept is not sent");
+    let seen = format!("/proc/{}/root{}", server.child.id(), uploads.display());
+    assert_eq!(std::fs::read_dir(seen).expect("the folder as the server sees it").count(), 0);
+    assert!(folder.log().contains("an upload cannot be kept"), "{}", folder.log());
     server.signal("TERM");
     assert_eq!(server.exit().await, Some(0));
 }

@@ -14,7 +14,14 @@ use onepool::{
         time::{Clock, UnixMs},
         token::ClientProfile,
     },
-    storage::{channels::NewChannel, tokens::NewToken},
+    storage::{
+        channels::NewChannel,
+        tokens::NewToken,
+        usage_query::{
+            UsageFilter,
+            report::{GroupBy, Question, Sums},
+        },
+    },
 };
 use serde_json::{Value, json};
 
@@ -103,6 +110,7 @@ impl TestApp {
                 secret: Secret::new(*key),
                 quota_group: None,
                 limits: Vec::new(),
+                budget: None,
             })
             .collect();
         db.add_keys(id, &keys).await.expect("keys");
@@ -204,7 +212,7 @@ pub fn model(name: &str) -> ChannelModel {
         name: name.into(),
         context_window: Some(32_768),
         max_output: Some(1000),
-        price: Some(Price { input: 1_000_000, cached: None, output: 2_000_000 }),
+        price: Some(Price { input: 1_000_000, cached: None, output: 2_000_000, reasoning: None }),
         ..ChannelModel::default()
     }
 }
@@ -307,9 +315,22 @@ pub async fn usage_rows(database: &std::path::Path) -> Vec<Value> {
     rows.iter().map(|row| serde_json::from_str(row).expect("JSON")).collect()
 }
 
+/// The sums of all calls, and how many attempts they took.
+pub async fn sums(db: &onepool::storage::Db) -> (Sums, i64) {
+    let report =
+        db.usage_report(&Question::new(UsageFilter::default(), GroupBy::Channel)).await.expect("a report");
+    let attempts = report.groups.iter().filter_map(|group| Some(group.attempts.as_ref()?.all())).sum();
+    (report.sums, attempts)
+}
+
 /// A number from a database file.
 pub async fn number(database: &std::path::Path, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(&mut connect(database).await).await.expect("a number")
+}
+
+/// Changes a database file behind the server's back.
+pub async fn execute(database: &std::path::Path, sql: &'static str) {
+    sqlx::query(sql).execute(&mut connect(database).await).await.expect("a change");
 }
 
 async fn connect(database: &std::path::Path) -> sqlx::SqliteConnection {

@@ -297,6 +297,23 @@ async fn what_was_made_by_hand_hides_a_managed_chain_and_may_name_another() {
 }
 
 #[tokio::test]
+async fn of_two_builds_of_the_chains_the_later_one_knows_what_came_between() {
+    let (app, upstream) = (app().await, Upstream::start());
+    upstream.set_models(&["a"]);
+    let site = app.app.site().clone();
+    let under_way = site.catalog.hold_for_chains().await;
+    #[expect(clippy::disallowed_methods, reason = "a task of the test, which waits for it")]
+    let later = tokio::spawn(async move { site.rebuild_chains().await.unwrap() });
+    app.channel_with("c", &upstream.base_url(), &["key-1"], |channel| channel.models = vec![free("a")]).await;
+    assert_eq!(steps(&app, "auto"), [] as [Vec<String>; 0], "nobody has built it yet");
+    assert!(!later.is_finished(), "it waits for the one under way");
+    drop(under_way);
+    later.await.unwrap();
+    assert_eq!(steps(&app, "auto"), [["a@c"]]);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_token_needs_the_chain_in_its_scope_and_its_groups_at_the_channels() {
     let (app, upstream) = (app().await, Upstream::start());
     upstream.set_models(&["a"]);

@@ -1,7 +1,9 @@
 //! The endpoints of clients.
 
+mod budgets;
 mod capabilities;
 mod chains;
+mod clawrouter;
 mod drain;
 mod endpoints;
 mod envelope;
@@ -12,6 +14,8 @@ mod managed;
 mod models;
 mod network;
 mod openrouter;
+mod outages;
+mod prices;
 mod providers;
 mod queue;
 mod quotas;

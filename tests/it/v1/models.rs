@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use onepool::model::{
+    chain::{Chain, ChainStep},
     channel::ChannelModel,
+    endpoint::Endpoint,
+    id::ChainId,
     token::{Quota, QuotaReset, QuotaUnit},
 };
 
@@ -35,6 +38,7 @@ async fn models_are_listed_as_clients_read_them() {
     app.channel_with("d", &upstream.base_url(), &["key-2"], |channel| {
         let mut weaker = model("weaker");
         weaker.context_window = Some(8192);
+        weaker.vision = Some(false);
         channel.models = vec![weaker];
         channel.redirects = vec![redirect("able", "weaker")];
     })
@@ -175,6 +179,72 @@ async fn a_page_of_another_origin_may_call_with_a_token() {
 }
 
 #[tokio::test]
+async fn a_model_has_every_field_that_clients_look_for_and_what_is_unknown_is_left_out() {
+    let (app, upstream) = (TestApp::start().await, Upstream::start());
+    app.token().await;
+    app.channel_with("c", &upstream.base_url(), &["key-1"], |channel| {
+        let mut full = model("full");
+        (full.vision, full.tools, full.reasoning) = (Some(true), Some(true), Some(true));
+        full.endpoints = [Endpoint::Chat, Endpoint::Responses].into_iter().collect();
+        let mut plain = model("plain");
+        (plain.vision, plain.tools, plain.reasoning) = (Some(false), Some(false), Some(false));
+        let mut voice = ChannelModel { name: "voice".into(), ..ChannelModel::default() };
+        voice.endpoints = [Endpoint::Speech].into_iter().collect();
+        channel.models =
+            vec![full, plain, voice, ChannelModel { name: "bare".into(), ..ChannelModel::default() }];
+    })
+    .await;
+    let steps = ["full", "plain"].map(|model| ChainStep { model: model.into(), spill_ms: None });
+    let chain = Chain { id: ChainId(0), name: "both".into(), enabled: true, steps: steps.into() };
+    app.app.site().db.create_chain(&chain).await.unwrap();
+    app.reload().await;
+    let list = get(&app, "/v1/models").await.json();
+    let found = |id: &str| {
+        let of = |model: &&Value| model["id"] == id;
+        let mut model = list["data"].as_array().unwrap().iter().find(of).unwrap().clone();
+        for always in ["id", "name"] {
+            assert_eq!(model.as_object_mut().unwrap().remove(always), Some(json!(id)));
+        }
+        for (always, value) in
+            [("object", json!("model")), ("created", json!(0)), ("owned_by", json!("onepool"))]
+        {
+            assert_eq!(model.as_object_mut().unwrap().remove(always), Some(value), "{id}");
+        }
+        model
+    };
+    let limits = json!({
+        "context_length": 32_768, "context_window": 32_768, "max_input_tokens": 32_768,
+        "max_completion_tokens": 1000, "max_output_tokens": 1000,
+    });
+    let with = |more: Value| {
+        let mut all = limits.clone();
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    let full = json!({
+        "input_modalities": ["text", "image"], "output_modalities": ["text"],
+        "architecture": {"input_modalities": ["text", "image"], "output_modalities": ["text"]},
+        "supports_vision": true, "supports_function_calling": true, "supports_reasoning": true, "reasoning": true,
+        "supported_parameters": ["tools", "tool_choice", "reasoning"],
+        "supported_endpoints": ["/v1/chat/completions", "/v1/responses"],
+    });
+    assert_eq!(found("full"), with(full));
+    let plain = json!({
+        "input_modalities": ["text"], "architecture": {"input_modalities": ["text"]}, "supports_vision": false,
+        "supports_function_calling": false, "supports_reasoning": false, "reasoning": false, "supported_parameters": [],
+    });
+    assert_eq!(found("plain"), with(plain.clone()));
+    assert_eq!(found("both"), with(plain), "a chain has what all its models have");
+    assert_eq!(found("bare"), json!({}));
+    let voice = json!({
+        "output_modalities": ["audio"], "architecture": {"output_modalities": ["audio"]},
+        "supported_endpoints": ["/v1/audio/speech"],
+    });
+    assert_eq!(found("voice"), voice);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_token_that_counts_dollars_sees_no_model_without_a_price() {
     let app = TestApp::start().await;
     let upstream = Upstream::start();
@@ -183,7 +253,7 @@ async fn a_token_that_counts_dollars_sees_no_model_without_a_price() {
     })
     .await;
     app.token_with(|token| {
-        token.quota = Some(Quota { unit: QuotaUnit::Dollars, limit: 1_000_000, reset: QuotaReset::Never });
+        token.quota = Some(Quota::new(QuotaUnit::Dollars, 1_000_000, QuotaReset::Never));
     })
     .await;
     let listed = get(&app, "/v1/models").await.json();

@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use onepool::model::secret::Secret;
+use onepool::model::{endpoint::Endpoint, secret::Secret};
 use serde_json::json;
 
 use crate::support::{
-    app::{TestApp, chat, model},
+    app::{Reply, TestApp, chat, model},
     raw::{Raw, read_request},
     upstream::{Fault, Upstream, answer, refusing_base_url},
 };
@@ -135,6 +135,48 @@ async fn an_http_proxy_is_asked_for_the_upstream_by_name() {
         heads[0]
     );
     assert!(heads[0].to_lowercase().contains("proxy-authorization: basic "), "{}", heads[0]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_form_goes_through_a_channels_proxy_whole_and_again_to_the_next_key() {
+    let (app, upstream) = (TestApp::start().await, Upstream::start());
+    app.token().await;
+    let lengths: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let proxy = Raw::start({
+        let (lengths, address) = (lengths.clone(), upstream.address());
+        move |mut client| {
+            let Some(request) = read_request(&client) else { return };
+            let head = request.head.replacen("http://upstream.invalid", "", 1);
+            lengths.lock().unwrap().push(request.body.len());
+            let mut target = TcpStream::connect(address).unwrap();
+            target.write_all(head.as_bytes()).unwrap();
+            target.write_all(&request.body).unwrap();
+            // An answer with a length reads like a request with one.
+            let Some(answer) = read_request(&target) else { return };
+            let head = answer.head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+            let _ = client.write_all(head.as_bytes()).and_then(|()| client.write_all(&answer.body));
+        }
+    });
+    app.channel_with("c", "http://upstream.invalid/v1", &["key-1", "key-2"], |channel| {
+        channel.proxy = Some(Secret::new(format!("http://{}", proxy.address())));
+        channel.endpoints = [Endpoint::Transcriptions].into_iter().collect();
+    })
+    .await;
+    for (calls, length) in [2000, 700_000].into_iter().enumerate() {
+        upstream.fail_next([Some(Fault::Status500)]);
+        let file = reqwest::multipart::Part::bytes(vec![7; length]).file_name("a.mp3");
+        let form = reqwest::multipart::Form::new().text("model", "m").part("file", file);
+        let request = app.request(reqwest::Method::POST, "/v1/audio/transcriptions").multipart(form);
+        let reply = Reply::read(request.send().await.expect("an answer")).await;
+        let row = app.rows().await.remove(0);
+        assert_eq!((reply.status, &reply.json()["text"]), (200, &json!("heard abc")), "{row}");
+        let seen = upstream.inferences();
+        assert_eq!(seen.len(), 2 * (calls + 1));
+        assert!(seen[2 * calls..].iter().all(|call| call.form.as_ref().unwrap().files[0].length == length));
+    }
+    // The proxy saw how long each form is: none was cut into chunks.
+    assert!(lengths.lock().unwrap().iter().all(|length| *length > 2000), "{lengths:?}");
     app.stop().await;
 }
 

@@ -24,7 +24,7 @@ const CHAT: &str = "/v1/chat/completions";
 const SPENT: &str = "SELECT COALESCE(SUM(spent), 0) FROM token_spending";
 
 fn quota(unit: QuotaUnit, limit: i64, reset: QuotaReset) -> Option<Quota> {
-    Some(Quota { unit, limit, reset })
+    Some(Quota::new(unit, limit, reset))
 }
 
 async fn set_quota(app: &TestApp, id: TokenId, quota: Option<Quota>) {

@@ -59,7 +59,7 @@ async fn another_key_takes_over_while_one_rests() {
 }
 
 #[tokio::test]
-async fn a_refused_key_rests_for_an_hour_for_every_model_and_the_operator_can_end_that() {
+async fn a_refused_key_rests_for_every_model_until_the_operator_or_a_call_without_another_way_ends_that() {
     let (app, upstream) = (start().await, Upstream::start());
     let channel = app
         .channel_with("c", &upstream.base_url(), &["key-1"], |channel| channel.models.push(model("n")))
@@ -83,11 +83,14 @@ async fn a_refused_key_rests_for_an_hour_for_every_model_and_the_operator_can_en
 
     upstream.fail_all(Fault::Unauthorized);
     assert_eq!(ask(&app, "m").await.status, 502);
-    upstream.heal();
-    app.clock.advance(Duration::from_secs(3599));
-    assert_eq!(ask(&app, "m").await.status, 503);
     app.clock.advance(Duration::from_secs(1));
-    assert_eq!(ask(&app, "m").await.status, 200, "it comes back by itself");
+    assert_eq!(ask(&app, "n").await.status, 502, "a call that nobody else can serve finds out, in vain");
+    upstream.heal();
+    assert_eq!(ask(&app, "n").await.status, 503, "but not in the same moment");
+    app.clock.advance(Duration::from_secs(1));
+    assert_eq!(ask(&app, "n").await.status, 200);
+    let resting = app.app.site().dispatch.lock().rests().all_active(app.clock.steady()).count();
+    assert_eq!(resting, 0, "it is over for all");
     app.stop().await;
 }
 
@@ -117,6 +120,7 @@ async fn keys_of_one_account_rest_together() {
         secret: Secret::new(key),
         quota_group: group.map(str::to_owned),
         limits: Vec::new(),
+        budget: None,
     };
     let keys = [key("key-1", Some("acme")), key("key-2", Some("acme")), key("key-3", None)];
     app.app.site().db.add_keys(channel, &keys).await.unwrap();
@@ -142,9 +146,12 @@ async fn rests_survive_a_restart() {
     let data = app.stop().await;
     clock.advance(Duration::from_secs(1800));
     let app = TestApp::start_in(data, clock, &NO_WAITING).await;
-    let reply = ask(&app, "m").await;
-    assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1800")));
-    assert_eq!(upstream.inferences().len(), 1);
+    let left: Vec<Duration> = {
+        let now = app.clock.steady();
+        let pool = app.app.site().dispatch.lock();
+        pool.rests().all_active(now).map(|(_, rest)| rest.until.since(now)).collect()
+    };
+    assert_eq!(left, [Duration::from_secs(1800)]);
     app.stop().await;
 }
 
@@ -208,14 +215,19 @@ async fn a_success_of_the_last_resort_ends_the_doubt() {
 #[tokio::test]
 async fn a_daily_limit_without_a_time_is_tried_again_after_an_hour_not_after_seconds() {
     let (app, upstream) = (start().await, Upstream::start());
-    app.channel("c", &upstream, &["key-1"]).await;
+    app.channel_with("c", &upstream.base_url(), &["key-1"], |channel| channel.priority = 1).await;
+    app.channel("beside", &upstream, &["key-2"]).await;
     upstream.fail_next([Some(Fault::RateLimitedDaily)]);
-    let limited = ask(&app, "m").await;
-    assert_eq!((limited.status, limited.header("retry-after")), (429, Some("3600")));
-    app.clock.advance(Duration::from_secs(3599));
-    assert_eq!(ask(&app, "m").await.status, 429);
-    assert_eq!(upstream.inferences().len(), 1, "the limited key is left alone");
-    app.clock.advance(Duration::from_secs(1));
+    let of_limited =
+        || upstream.inferences().iter().filter(|call| call.key.as_deref() == Some("key-1")).count();
     assert_eq!(ask(&app, "m").await.status, 200);
+    for _ in 0..59 {
+        app.clock.advance(Duration::from_secs(60));
+        assert_eq!(ask(&app, "m").await.status, 200);
+    }
+    assert_eq!(of_limited(), 1, "the limited key is left alone while another one serves");
+    app.clock.advance(Duration::from_secs(60));
+    assert_eq!(ask(&app, "m").await.status, 200);
+    assert_eq!(of_limited(), 2);
     app.stop().await;
 }

@@ -4,7 +4,7 @@ use onepool::model::channel::Price;
 use serde_json::{Value, json};
 
 use crate::support::{
-    app::{TOKEN, TestApp, chat, model, number, redirect},
+    app::{TOKEN, TestApp, chat, model, number, redirect, sums},
     upstream::{Fault, Upstream},
 };
 
@@ -23,7 +23,8 @@ async fn a_row_says_who_asked_what_which_way_it_took_and_what_it_cost() {
     let second = app
         .channel_with("good", &good.base_url(), &["sk-upstream-good-1"], |channel| {
             let mut model = model("good-name");
-            model.price = Some(Price { input: 3_000_000, cached: Some(500_000), output: 10_000_000 });
+            model.price =
+                Some(Price { input: 3_000_000, cached: Some(500_000), output: 10_000_000, reasoning: None });
             channel.models = vec![model];
             channel.redirects = vec![redirect("smart", "good-name")];
         })
@@ -188,7 +189,7 @@ async fn every_call_of_a_token_has_one_row_and_the_id_that_the_client_saw() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn roll_ups_are_the_sums_of_the_rows() {
+async fn sums_are_those_of_the_rows() {
     let (app, upstream) = (TestApp::start().await, Upstream::start());
     app.token().await;
     app.channel_with("c", &upstream.base_url(), &["key-1", "key-2"], |channel| {
@@ -214,24 +215,25 @@ async fn roll_ups_are_the_sums_of_the_rows() {
         futures_util::future::join_all(calls).await;
     }
     assert_eq!(app.rows().await.len(), 40);
-    for (rollup, rows) in [
-        ("SELECT SUM(requests) FROM rollups", "SELECT COUNT(*) FROM usage"),
-        ("SELECT SUM(prompt_tokens) FROM rollups", "SELECT SUM(prompt_tokens) FROM usage"),
-        ("SELECT SUM(completion_tokens) FROM rollups", "SELECT SUM(completion_tokens) FROM usage"),
-        ("SELECT SUM(cached_tokens) FROM rollups", "SELECT SUM(cached_tokens) FROM usage"),
-        ("SELECT SUM(cost_micros) FROM rollups", "SELECT SUM(cost_micros) FROM usage"),
-        ("SELECT SUM(estimated) FROM rollups", "SELECT SUM(estimated) FROM usage"),
-        ("SELECT SUM(retried) FROM rollups", "SELECT COUNT(*) FROM usage WHERE attempt_count > 1"),
-        (
-            "SELECT SUM(requests) FROM rollups WHERE result = 'ok'",
-            "SELECT COUNT(*) FROM usage WHERE result = 'ok'",
-        ),
-        ("SELECT SUM(requests) FROM rollups WHERE stream", "SELECT COUNT(*) FROM usage WHERE stream"),
-        ("SELECT SUM(attempts) FROM attempt_rollups", "SELECT COUNT(*) FROM attempts"),
-        ("SELECT SUM(attempt_count) FROM usage", "SELECT COUNT(*) FROM attempts"),
-    ] {
-        let database = app.database();
-        assert_eq!(number(&database, rollup).await, number(&database, rows).await, "{rollup}");
+    let db = &app.app.site().db;
+    // As rows, and then in sheets.
+    for _ in 0..2 {
+        let (sums, attempts) = sums(db).await;
+        for (sum, rows) in [
+            (sums.requests, "SELECT COUNT(*) FROM usage"),
+            (sums.tokens.prompt as i64, "SELECT SUM(prompt_tokens) FROM usage"),
+            (sums.tokens.completion as i64, "SELECT SUM(completion_tokens) FROM usage"),
+            (sums.tokens.cached as i64, "SELECT SUM(cached_tokens) FROM usage"),
+            (sums.cost_micros, "SELECT SUM(cost_micros) FROM usage"),
+            (sums.estimated, "SELECT SUM(estimated) FROM usage"),
+            (sums.retried, "SELECT COUNT(*) FROM usage WHERE attempt_count > 1"),
+            (sums.ok, "SELECT COUNT(*) FROM usage WHERE result = 'ok'"),
+            (attempts, "SELECT COUNT(*) FROM attempts"),
+            (attempts, "SELECT SUM(attempt_count) FROM usage"),
+        ] {
+            assert_eq!(sum, number(&app.database(), rows).await, "{rows}");
+        }
+        db.fold_usage(1000).await.expect("sheets");
     }
     app.stop().await;
 }

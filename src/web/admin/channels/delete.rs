@@ -1,6 +1,5 @@
 //! Asks before a channel or a key goes, and says what depends on it.
 
-use askama::Template;
 use axum::{
     extract::{Path, State},
     response::Response,
@@ -16,44 +15,12 @@ use crate::{
     pool::upkeep::{belongs_to_key, concerns_channel, end_rests},
     web::{
         Site,
-        admin::visit::{Chrome, FlashKind, Operator, Section, render, see_other_with},
+        admin::{
+            chosen::{DeletePage, Fact},
+            visit::{FlashKind, Operator, Section, render, see_other_with},
+        },
     },
 };
-
-/// Of a long list of names only these many are shown.
-const MAX_NAMES: usize = 50;
-
-#[derive(Template)]
-#[template(path = "pages/channels/delete.html")]
-struct DeletePage {
-    c: Chrome,
-    title: String,
-    text: &'static str,
-    facts: Vec<Fact>,
-    action: String,
-    back: String,
-}
-
-/// Something that depends on what is to be deleted.
-struct Fact {
-    text: String,
-    names: Vec<String>,
-}
-
-impl Fact {
-    fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), names: Vec::new() }
-    }
-
-    fn list(text: impl Into<String>, mut names: Vec<String>) -> Self {
-        let more = names.len().saturating_sub(MAX_NAMES);
-        names.truncate(MAX_NAMES);
-        if more > 0 {
-            names.push(format!("… +{more}"));
-        }
-        Self { text: text.into(), names }
-    }
-}
 
 /// `GET /channels/{id}/delete`.
 pub(super) async fn ask_channel(
@@ -69,8 +36,8 @@ pub(super) async fn ask_channel(
     if !entry.keys.is_empty() {
         facts.push(Fact::plain(t.delete_keys(entry.keys.len())));
     }
-    let models = models_of_only(&catalog, id);
-    let tokens = tokens_of_only(&catalog, id);
+    let models = models_of_only(&catalog, |other| other == id);
+    let tokens = tokens_of_only(&catalog, |other| other == id);
     if models.is_empty() && tokens.is_empty() {
         facts.push(Fact::plain(t.delete_nothing()));
     }
@@ -87,17 +54,18 @@ pub(super) async fn ask_channel(
         facts,
         action: format!("/channels/{id}/delete"),
         back: format!("/channels/{id}"),
+        picks: Vec::new(),
     })
 }
 
-/// Public models that no other channel serves.
-fn models_of_only(catalog: &Catalog, id: ChannelId) -> Vec<String> {
-    let only = |model: &&PublicModel| model.routes.iter().all(|route| route.channel.channel.id == id);
+/// Public models that only channels which go serve.
+pub(super) fn models_of_only(catalog: &Catalog, goes: impl Fn(ChannelId) -> bool) -> Vec<String> {
+    let only = |model: &&PublicModel| model.routes.iter().all(|route| goes(route.channel.channel.id));
     catalog.models().filter(only).map(|model| model.name.clone()).collect()
 }
 
-/// Tokens that could call something, and nothing any more without the channel.
-fn tokens_of_only(catalog: &Catalog, id: ChannelId) -> Vec<String> {
+/// Tokens that could call something, and nothing any more without the channels which go.
+pub(super) fn tokens_of_only(catalog: &Catalog, goes: impl Fn(ChannelId) -> bool) -> Vec<String> {
     catalog
         .tokens()
         .filter(|token| {
@@ -107,7 +75,7 @@ fn tokens_of_only(catalog: &Catalog, id: ChannelId) -> Vec<String> {
                 .map(|route| &route.channel.channel)
                 .filter(|channel| token.allows_groups(&channel.groups))
                 .peekable();
-            routes.peek().is_some() && routes.all(|channel| channel.id == id)
+            routes.peek().is_some() && routes.all(|channel| goes(channel.id))
         })
         .map(|token| token.name.clone())
         .collect()
@@ -144,6 +112,7 @@ pub(super) async fn ask_key(
         facts: if last { vec![Fact::plain(t.delete_last_key())] } else { Vec::new() },
         action: format!("{at}/delete"),
         back: at,
+        picks: Vec::new(),
     })
 }
 

@@ -27,6 +27,7 @@ use crate::{
     web::{
         Site,
         admin::{
+            budgets::BudgetFields,
             confirm::confirm_password,
             visit::{Chrome, FlashKind, Operator, Section, render, render_with, see_other_with},
         },
@@ -190,7 +191,12 @@ impl FormPage {
     fn rest_open(&self) -> bool {
         let folded = ["name", "base_url", "plan", "protocol", "models", "redirects", "allow_private", "note"];
         let wrong = folded.iter().any(|field| self.errors.find(field).is_some());
-        !self.new || wrong || self.routing_open() || self.network_open() || self.form.provider == GENERIC
+        !self.new
+            || wrong
+            || self.routing_open()
+            || self.network_open()
+            || BudgetFields::is_wrong(&self.errors)
+            || self.form.provider == GENERIC
     }
 
     /// Whether the rarely used fields should be open, because one of them has a message.
@@ -203,6 +209,11 @@ impl FormPage {
         ["headers", "proxy", "connect_s", "first_byte_s", "idle_s"]
             .iter()
             .any(|field| self.errors.find(field).is_some())
+    }
+
+    /// The same for the fields of the budget, which are open where there is one.
+    fn budget_open(&self) -> bool {
+        !self.form.budget.unit.is_empty() || BudgetFields::is_wrong(&self.errors)
     }
 
     /// The same for the fields of requests.
@@ -388,9 +399,13 @@ pub(in crate::web::admin) fn pasted_keys(t: Messages, text: &str) -> (Vec<Pasted
     let mut keys = Vec::new();
     for line in parse_pasted(text) {
         match line.key {
-            Ok(secret) => {
-                keys.push(PastedKey { label: line.label, secret, quota_group: None, limits: Vec::new() })
-            }
+            Ok(secret) => keys.push(PastedKey {
+                label: line.label,
+                secret,
+                quota_group: None,
+                limits: Vec::new(),
+                budget: None,
+            }),
             Err(found) if problem.is_none() => {
                 problem = Some(t.channels.paste_problem(line.line, &paste_problem(t, found)));
             }

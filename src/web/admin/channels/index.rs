@@ -12,7 +12,10 @@ use super::state;
 use crate::{
     error::Result,
     model::id::ChannelId,
-    storage::usage_query::report::{Group, GroupBy, GroupName},
+    storage::usage_query::{
+        UsageFilter,
+        report::{Group, GroupBy, GroupName, Question},
+    },
     web::{
         Site,
         admin::visit::{Chrome, Operator, Section, render},
@@ -56,7 +59,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// work with, also when the database is busy.
 async fn figures(site: &Site) -> HashMap<ChannelId, Group> {
     let since = site.clock.now() - DAY;
-    match site.db.usage_report(Some(since), None, GroupBy::Channel).await {
+    let filter = UsageFilter { from: Some(since), ..UsageFilter::default() };
+    match site.db.usage_report(&Question::new(filter, GroupBy::Channel)).await {
         Ok(report) => report
             .groups
             .into_iter()

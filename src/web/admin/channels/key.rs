@@ -16,6 +16,7 @@ use crate::{
     error::{Error, Result},
     i18n::Messages,
     model::{
+        budget::Owner,
         catalog::{Catalog, ChannelEntry},
         key::{CheckKind, CheckStep, Key, KeyVerdict},
     },
@@ -23,7 +24,10 @@ use crate::{
     scheduler::rest::Scope,
     web::{
         Site,
-        admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
+        admin::{
+            budgets::{self, BudgetFields, BudgetView},
+            visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
+        },
         form::{FieldErrors, Fields},
     },
 };
@@ -43,6 +47,9 @@ struct KeyPage {
     added_at: String,
     label: String,
     group: String,
+    budget: BudgetFields,
+    budget_view: Option<BudgetView>,
+    saved: String,
     /// Who set the group, if it was not an operator.
     group_hint: &'static str,
     errors: FieldErrors,
@@ -94,7 +101,7 @@ impl StepRow {
 }
 
 /// What is proved about a key, in a sentence.
-fn verdict_text(t: Messages, verdict: KeyVerdict) -> &'static str {
+pub(super) fn verdict_text(t: Messages, verdict: KeyVerdict) -> &'static str {
     let d = t.discovery;
     match verdict {
         KeyVerdict::Callable => d.verdict_callable(),
@@ -114,7 +121,8 @@ pub(super) async fn show(
     let key = find_key(&entry, &key)?;
     let label = key.label.clone();
     let group = key.quota_group.clone().unwrap_or_default();
-    page(&site, &operator, &entry, &key, StatusCode::OK, (label, group), FieldErrors::default()).await
+    let typed = (label, group, BudgetFields::of(key.budget));
+    page(&site, &operator, &entry, &key, StatusCode::OK, typed, FieldErrors::default()).await
 }
 
 async fn page(
@@ -123,10 +131,12 @@ async fn page(
     entry: &ChannelEntry,
     key: &Key,
     status: StatusCode,
-    (label, group): (String, String),
+    (label, group, budget): (String, String, BudgetFields),
     errors: FieldErrors,
 ) -> Result<Response> {
     let t = operator.t();
+    let budget_view = budgets::view_of(&site.db, &site.catalog.load(), t, Owner::Key(key.id)).await?;
+    let saved = budgets::saved_text(&site.db, t, Some(Owner::Key(key.id))).await?;
     let rows = site.db.key_rows(entry.channel.id).await?;
     let row = rows.into_iter().find(|row| row.id == key.id).ok_or(Error::NotFound)?;
     let catalog = site.catalog.load();
@@ -150,6 +160,9 @@ async fn page(
             added_at: row.created_at.zoned(&catalog.zone).strftime("%Y-%m-%d %H:%M").to_string(),
             label,
             group,
+            budget,
+            budget_view,
+            saved,
             group_hint: if row.grouped_by_provider {
                 t.onboarding.group_told_hint()
             } else {
@@ -207,11 +220,14 @@ pub(super) async fn update(
             errors.add(field, t.common.field_too_long(MAX_NAME_CHARS));
         }
     }
+    let typed = BudgetFields::read(&fields);
+    let budget = typed.validate(t, &mut errors);
     if !errors.is_empty() {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        return page(&site, &operator, &entry, &key, status, (label, group), errors).await;
+        return page(&site, &operator, &entry, &key, status, (label, group, typed), errors).await;
     }
-    site.db.update_key(key.id, &label, Some(group.as_str()).filter(|group| !group.is_empty())).await?;
+    let quota_group = Some(group).filter(|group| !group.is_empty());
+    site.db.change_key(&Key { label, quota_group, budget, ..(*key).clone() }).await?;
     site.catalog.reload().await?;
     Ok(see_other_with(&key_path(&entry, &key), FlashKind::Ok, t.common.saved()))
 }

@@ -65,6 +65,7 @@ pub(super) async fn paste(
                 secret,
                 quota_group: quota_group.clone(),
                 limits: Vec::new(),
+                budget: None,
             })
         })
         .collect();

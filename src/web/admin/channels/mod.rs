@@ -2,7 +2,8 @@
 //!
 //! `index` lists them, `form` adds and edits, `show` is a channel's page with its keys, models and rests; what
 //! its forms do is in `keys`, `models` and `rests`;
-//! `limits` is a page for a channel's and for a key's. `state` and `gauges` say how things stand. `delete` asks first.
+//! `limits` is a page for a channel's and for a key's. `state` and `gauges` say how things stand. `delete` asks first;
+//! `several` does to many of them what the rows do to one.
 
 mod delete;
 mod form;
@@ -13,8 +14,9 @@ mod keys;
 mod limits;
 mod models;
 mod rests;
+mod several;
 mod show;
-mod state;
+pub(in crate::web::admin) mod state;
 mod validate;
 
 pub(in crate::web::admin) use form::{PresetFacts, choices, pasted_keys, preset_choices, provider_name};
@@ -42,6 +44,7 @@ use crate::{
 pub fn router() -> Router<Site> {
     Router::new()
         .route("/channels", get(index::show))
+        .route("/channels/chosen", get(several::to_channels).post(several::change_channels))
         .route("/channels/new", get(form::show_new).post(form::create))
         .route("/channels/{id}", get(show::show))
         .route("/channels/{id}/edit", get(form::show_edit).post(form::update))
@@ -56,6 +59,7 @@ pub fn router() -> Router<Site> {
         .route("/channels/{id}/limits", get(limits::show).post(limits::save))
         .route("/channels/{id}/keys/{key}/limits", get(limits::show_of_key).post(limits::save_of_key))
         .route("/channels/{id}/keys", get(show::to_channel).post(keys::paste))
+        .route("/channels/{id}/keys/chosen", get(show::to_channel).post(several::change_keys))
         .route("/channels/{id}/keys/{key}", get(key::show).post(key::update))
         .route("/channels/{id}/keys/{key}/enabled", post(key::set_enabled))
         .route("/channels/{id}/keys/{key}/pause", get(key::to_key).post(rests::pause_key))

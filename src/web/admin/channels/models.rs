@@ -23,6 +23,7 @@ use crate::{
         channel::{Channel, ChannelModel, Price},
         decimal,
         endpoint::Endpoints,
+        unit_price::UnitPrices,
     },
     pool::{
         rules::{DOLLAR_PLACES, MAX_MODELS, MAX_PRICE_MICROS, is_model_name, is_price},
@@ -92,6 +93,8 @@ pub(super) struct ModelRow {
     pub input: String,
     pub cached: String,
     pub output: String,
+    pub thinking: String,
+    pub units: String,
     pub endpoints: String,
     pub remove: bool,
 }
@@ -140,6 +143,8 @@ impl ModelsForm {
             "input",
             "cached",
             "output",
+            "thinking",
+            "units",
             "endpoints",
         ]
         .into_iter()
@@ -159,6 +164,8 @@ impl ModelsForm {
                 input: next("input"),
                 cached: next("cached"),
                 output: next("output"),
+                thinking: next("thinking"),
+                units: next("units"),
                 endpoints: next("endpoints"),
                 remove: removed.contains(&index),
             })
@@ -241,6 +248,8 @@ impl ModelsForm {
             ("input", c.price_input()),
             ("cached", c.price_cached()),
             ("output", c.price_output()),
+            ("thinking", c.price_reasoning()),
+            ("units", c.unit_prices()),
             ("endpoints", c.endpoints()),
         ];
         let of_rows = (0..self.rows.len()).flat_map(|row| {
@@ -277,6 +286,8 @@ impl ModelRow {
             input: price(model.price.map(|price| price.input)),
             cached: price(model.price.and_then(|price| price.cached)),
             output: price(model.price.map(|price| price.output)),
+            thinking: price(model.price.and_then(|price| price.reasoning)),
+            units: model.unit_prices.as_ref().map(ToString::to_string).unwrap_or_default(),
             endpoints: model.endpoints.to_string(),
             remove: false,
         }
@@ -296,6 +307,11 @@ impl ModelRow {
             errors.add(format!("endpoints-{index}"), message);
             Endpoints::default()
         });
+        let unit_prices = UnitPrices::parse(&self.units).unwrap_or_else(|entry| {
+            let shown: String = entry.chars().take(80).collect();
+            errors.add(format!("units-{index}"), t.channels.unit_price_invalid(&shown));
+            UnitPrices::default()
+        });
         ChannelModel {
             name: self.name.clone(),
             endpoints,
@@ -305,6 +321,7 @@ impl ModelRow {
             tools: parse_choice(&self.tools),
             reasoning: parse_choice(&self.reasoning),
             price: self.price(t, index, errors),
+            unit_prices: (!unit_prices.is_empty()).then(|| Box::new(unit_prices)),
         }
     }
 
@@ -316,15 +333,15 @@ impl ModelRow {
             }
             value
         };
-        let (input, cached, output) =
-            (dollars("input", &self.input), dollars("cached", &self.cached), dollars("output", &self.output));
+        let (input, cached) = (dollars("input", &self.input), dollars("cached", &self.cached));
+        let (output, reasoning) = (dollars("output", &self.output), dollars("thinking", &self.thinking));
         match (self.input.is_empty(), self.output.is_empty()) {
             (false, false) => {}
-            (true, true) if self.cached.is_empty() => {}
+            (true, true) if self.cached.is_empty() && self.thinking.is_empty() => {}
             (true, _) => errors.add(format!("input-{index}"), t.channels.price_incomplete()),
             (_, true) => errors.add(format!("output-{index}"), t.channels.price_incomplete()),
         }
-        Some(Price { input: input?, cached, output: output? })
+        Some(Price { input: input?, cached, output: output?, reasoning })
     }
 }
 
@@ -487,6 +504,8 @@ pub(super) async fn apply(
         .all("offer")
         .filter_map(|value| serde_json::from_str::<ChannelModel>(value).ok())
         .filter(|model| is_model_name(&model.name) && model.price.is_none_or(is_price))
+        // No list names these; what the channel says of them stays.
+        .map(|model| ChannelModel { unit_prices: None, ..model })
         .take(MAX_MODELS)
         .collect();
     let models = merged_models(&entry.channel, chosen);
@@ -515,13 +534,30 @@ mod tests {
     fn prices_are_read_exactly_in_dollars_per_million() {
         let form = sent(&format!("model=a&{ROW}&input=0.15&cached=0.075&output=.6"));
         let models = form.validate(t()).unwrap();
-        assert_eq!(models[0].price, Some(Price { input: 150_000, cached: Some(75_000), output: 600_000 }));
+        assert_eq!(
+            models[0].price,
+            Some(Price { input: 150_000, cached: Some(75_000), output: 600_000, reasoning: None })
+        );
         assert_eq!(
             (models[0].context_window, models[0].vision, models[0].tools, models[0].reasoning),
             (Some(131_072), Some(true), None, Some(false))
         );
         let row = ModelRow::of(&models[0]);
         assert_eq!((row.input.as_str(), row.cached.as_str(), row.output.as_str()), ("0.15", "0.075", "0.6"));
+    }
+
+    #[test]
+    fn prices_per_unit_are_read_from_one_line_and_shown_as_they_were_written() {
+        let prices = "input=&cached=&output=";
+        let units = "image%3D0.04+image%2F1024x1024%2Fhigh%3D0.167";
+        let models = sent(&format!("model=a&{ROW}&{prices}&units={units}")).validate(t()).unwrap();
+        let read = models[0].unit_prices.as_ref().unwrap();
+        assert_eq!((read.image, read.image_by["1024x1024/high"]), (Some(40_000), 167_000));
+        assert_eq!(ModelRow::of(&models[0]).units, "image=0.04 image/1024x1024/high=0.167");
+        let mut form = sent(&format!("model=a&{ROW}&{prices}&units=image%3D0.04+picture%3D1"));
+        form.errors = form.validate(t()).unwrap_err();
+        let c = t().channels;
+        assert_eq!(form.messages(t()), [c.row_error(1, c.unit_prices(), &c.unit_price_invalid("picture=1"))]);
     }
 
     #[test]

@@ -87,6 +87,10 @@ fn model(entry: &ChannelEntry, fields: &Fields) -> Result<Option<String>> {
 }
 
 fn pause(site: &Site, operator: &Operator, scope: &Scope, fields: &Fields, back: &str) -> Result<Response> {
+    let back = match fields.raw("back") {
+        "" => back,
+        back => local_path(back),
+    };
     let minutes: u64 = fields.text("minutes").parse().unwrap_or(0);
     let length = Duration::from_secs(minutes.saturating_mul(60));
     if length.is_zero() || length > MAX_PAUSE {

@@ -18,18 +18,24 @@ use super::{
 use crate::{
     error::Result,
     i18n::Messages,
+    inspect::price::prices,
     model::{
-        catalog::ChannelEntry,
+        budget::Owner,
+        catalog::{Catalog, ChannelEntry},
         channel::{Channel, Protocol},
         decimal,
         key::KeyCheck,
+        token::{Quota, QuotaUnit},
     },
     pool::{account::Accounts, rules, upkeep::models_to_check},
     provider::{GENERIC, Providers},
     storage::discovery::ModelFilter,
     web::{
         Site,
-        admin::visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
+        admin::{
+            budgets::{self, BudgetView},
+            visit::{Chrome, FlashKind, Operator, Section, render_with, see_other, see_other_with},
+        },
         form::{FieldErrors, Fields},
     },
 };
@@ -46,6 +52,10 @@ struct ShowPage {
     enabled: bool,
     badge: state::Badge,
     facts: Vec<(&'static str, String)>,
+    budget_view: Option<BudgetView>,
+    saved: String,
+    /// That a budget in dollars does not see what has no price; empty if nothing is to be known.
+    unpriced: String,
     rests: Vec<state::RestRow>,
     gauges: Gauges,
     no_limits: &'static str,
@@ -150,6 +160,21 @@ pub(super) async fn to_channel(_operator: Operator, Path(id): Path<String>) -> R
     }
 }
 
+/// What is to be known where a budget in dollars does not see what models cost.
+fn unpriced(t: Messages, entry: &ChannelEntry, catalog: &Catalog) -> String {
+    let id = entry.channel.id;
+    let counts_dollars =
+        |budget: &Option<Quota>| budget.is_some_and(|budget| budget.unit == QuotaUnit::Dollars);
+    if !counts_dollars(&entry.channel.budget) && !entry.keys.iter().any(|key| counts_dollars(&key.budget)) {
+        return String::new();
+    }
+    let rows = prices(catalog).into_iter();
+    match rows.filter(|row| row.channel == id && !row.charged && !row.free).count() {
+        0 => String::new(),
+        count => t.budgets.unpriced(count),
+    }
+}
+
 /// The page with the given state of its forms.
 pub(super) async fn page(
     site: &Site,
@@ -172,6 +197,9 @@ pub(super) async fn page(
     let provider = providers.of(&entry.channel.provider);
     let filter = ModelFilter { channel: Some(entry.channel.id), not_offered: true, ..ModelFilter::default() };
     let (_, new_models) = site.db.discovered_models(&filter, 0, 0).await?;
+    let owner = Owner::Channel(entry.channel.id);
+    let budget_view = budgets::view_of(&site.db, &catalog, t, owner).await?;
+    let saved = budgets::saved_text(&site.db, t, Some(owner)).await?;
     let page = {
         let pool = site.dispatch.lock();
         let book = pool.rests();
@@ -207,6 +235,9 @@ pub(super) async fn page(
             enabled: entry.channel.enabled,
             badge: state::of_channel(t, entry, book, now.steady),
             facts: facts(t, entry, &providers),
+            budget_view,
+            saved,
+            unpriced: unpriced(t, entry, &catalog),
             rests: state::rest_rows(t, entry, None, book, now, &catalog.zone),
             gauges,
             no_limits: if has_tightest { t.inspect.no_shared_limits() } else { t.inspect.no_limits() },

@@ -13,12 +13,13 @@ use crate::{
         now::Now,
         rest::{Rest, RestBook, Scope},
     },
+    web::format::Moment,
 };
 
 use super::key_name;
 
 /// A state in a word, and why.
-pub(super) struct Badge {
+pub(in crate::web::admin) struct Badge {
     /// The style sheet's class.
     pub class: &'static str,
     /// The word.
@@ -72,7 +73,13 @@ pub(super) fn of_channel(t: Messages, entry: &ChannelEntry, book: &RestBook, now
 }
 
 /// The state of a key.
-pub(super) fn of_key(t: Messages, entry: &ChannelEntry, key: &Key, book: &RestBook, now: UnixMs) -> Badge {
+pub(in crate::web::admin) fn of_key(
+    t: Messages,
+    entry: &ChannelEntry,
+    key: &Key,
+    book: &RestBook,
+    now: UnixMs,
+) -> Badge {
     if !key.enabled {
         return Badge::new("", t.channels.state_off());
     }
@@ -89,6 +96,9 @@ fn resting(t: Messages, rest: &Rest, now: UnixMs) -> Badge {
     if rest.is_pause() {
         // No fault, so nothing to be warned of.
         return Badge::new("", t.channels.state_paused(&left(rest, now))).because(t, rest);
+    }
+    if rest.class == OutcomeClass::BudgetReached {
+        return Badge::new("warn", t.channels.state_budget()).because(t, rest);
     }
     Badge::new("warn", t.channels.state_resting(&left(rest, now))).because(t, rest)
 }
@@ -113,6 +123,8 @@ pub(super) struct RestRow {
     pub left: String,
     /// When it comes back, exactly.
     pub until: String,
+    /// The same for programs.
+    pub until_iso: String,
     /// Whether an operator wanted it.
     pub paused: bool,
     /// The scope, as the form sends it back.
@@ -140,12 +152,15 @@ pub(super) fn rest_rows(
             only.map_or_else(|| concerns_channel(entry, scope), |key| concerns_key(entry, key, scope))
         })
         .filter_map(|(scope, rest)| {
+            let ends_at = now.to_wall(rest.until);
+            let until = Moment::new(t, ends_at, ends_at, zone);
             let row = RestRow {
                 what: what(t, entry, scope),
                 reason: reason(t, rest),
                 detail: rest.detail.clone(),
                 left: left(rest, now.steady),
-                until: now.to_wall(rest.until).zoned(zone).strftime("%Y-%m-%d %H:%M:%S %:z").to_string(),
+                until: until.exact,
+                until_iso: until.iso,
                 paused: rest.is_pause(),
                 scope: serde_json::to_string(scope).ok()?,
             };
@@ -195,6 +210,7 @@ pub(super) fn class_name(t: Messages, class: OutcomeClass) -> &'static str {
         OutcomeClass::Ambiguous => t.class_ambiguous(),
         OutcomeClass::ClientClosed => t.class_client_closed(),
         OutcomeClass::Paused => t.class_paused(),
+        OutcomeClass::BudgetReached => t.class_budget_reached(),
     }
 }
 
@@ -202,7 +218,10 @@ pub(super) fn class_name(t: Messages, class: OutcomeClass) -> &'static str {
 pub(super) fn advice(t: Messages, class: OutcomeClass) -> &'static str {
     let t = t.channels;
     match class {
-        OutcomeClass::Success | OutcomeClass::ClientClosed | OutcomeClass::Paused => "",
+        OutcomeClass::Success
+        | OutcomeClass::ClientClosed
+        | OutcomeClass::Paused
+        | OutcomeClass::BudgetReached => "",
         OutcomeClass::RateLimited => t.advice_rate_limited(),
         OutcomeClass::ModelUnavailable => t.advice_model_unavailable(),
         OutcomeClass::KeyInvalid => t.advice_key_invalid(),

@@ -15,7 +15,10 @@ use crate::{
     },
     provider::{Provider, Providers},
     storage::channels::NewChannel,
-    web::form::{FieldErrors, Fields},
+    web::{
+        admin::budgets::BudgetFields,
+        form::{FieldErrors, Fields},
+    },
 };
 
 /// Stands for a part of a secret that is not shown.
@@ -44,6 +47,7 @@ pub(super) struct ChannelForm {
     /// Fixes that are switched, one per line.
     pub fixes: String,
     pub response_cache_s: String,
+    pub budget: BudgetFields,
     pub allow_private: bool,
     pub note: String,
     pub enabled: bool,
@@ -100,6 +104,7 @@ impl ChannelForm {
                 .shaping
                 .response_cache_s
                 .map_or_else(String::new, |seconds| seconds.to_string()),
+            budget: BudgetFields::of(channel.budget),
             allow_private: channel.allow_private,
             note: channel.note.clone(),
             enabled: channel.enabled,
@@ -131,6 +136,7 @@ impl ChannelForm {
             idle_s: text("idle_s"),
             fixes: text("fixes"),
             response_cache_s: text("response_cache_s"),
+            budget: BudgetFields::read(fields),
             allow_private: fields.checked("allow_private"),
             note: text("note"),
             enabled: fields.checked("enabled"),
@@ -192,6 +198,7 @@ impl ChannelForm {
             idle_ms: or_note(&mut errors, "idle_s", parse_seconds(t, &self.idle_s)),
         };
         let shaping = self.checked_shaping(t, providers.of(provider), existing, &mut errors);
+        let budget = self.budget.validate(t, &mut errors);
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -216,6 +223,7 @@ impl ChannelForm {
             // They have a page of their own.
             limits: existing.map(|channel| channel.limits.clone()).unwrap_or_default(),
             shaping,
+            budget,
         })
     }
 

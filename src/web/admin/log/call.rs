@@ -6,26 +6,32 @@ use askama::Template;
 use axum::{
     Router,
     extract::{Path, State},
+    http::HeaderMap,
     response::Response,
     routing::get,
 };
 
 use super::{
+    list::RowView,
     names::{Label, result_style},
+    turns::{self, TurnView},
     waterfall::{Waterfall, class_style},
 };
 use crate::{
+    capture::Captures,
     error::{Error, Result},
     i18n::Messages,
-    model::{catalog::Catalog, id::RequestId, time::Clock},
+    model::{capture::CapturedCall, catalog::Catalog, id::RequestId, time::Clock},
     storage::{
-        Db,
+        Db, StorageError,
         usage_query::rows::{AttemptRow, UsageRow},
     },
     web::{
         Site,
         admin::visit::{Chrome, Operator, Section, render},
-        format::{Moment, NOTHING, approximate, count, duration, exact_money, optional_duration},
+        format::{Moment, NOTHING, approximate, bytes, count, duration, exact_money, optional_duration},
+        public_url::PublicUrl,
+        snippet,
     },
 };
 
@@ -99,6 +105,16 @@ struct CallPage {
     attempts: Vec<AttemptView>,
     /// Whether any of them was waited for.
     waited: bool,
+    /// The turn that it belongs to.
+    turn: Option<TurnView>,
+    /// All calls of the turn, if it has others.
+    rows: Vec<RowView>,
+    /// A request that asks the same, without what was said.
+    curl: String,
+    /// What was said, if it was captured, and the sizes of request and answer.
+    captured: Option<CapturedCall>,
+    captured_sizes: (String, String),
+    nothing: &'static str,
 }
 
 async fn show(
@@ -106,15 +122,31 @@ async fn show(
     State(catalog): State<Arc<Catalog>>,
     State(clock): State<Clock>,
     operator: Operator,
+    State(captures): State<Captures>,
+    headers: HeaderMap,
     Path(request_id): Path<String>,
 ) -> Result<Response> {
     let request_id: RequestId = request_id.parse().map_err(|_| Error::NotFound)?;
     let (row, attempts) = db.usage_find(request_id).await?.ok_or(Error::NotFound)?;
-    let t = operator.t();
+    let (t, now) = (operator.t(), clock.now());
+    let turn = match &row.trace_id {
+        Some(trace) => match turns::with_calls(&db, row.token.id, trace).await {
+            // The call is to be seen all the same.
+            Err(StorageError::TooSlow) => None,
+            found => found?,
+        },
+        None => None,
+    };
+    let base_url = PublicUrl::of(&catalog.settings, &headers, operator.visit.https).base_url();
+    let kept =
+        catalog.captures().iter().any(|capture| capture.token_id == row.token.id && now < capture.keep_until);
+    let captured = if kept { captures.find(row.token.id, request_id).await } else { None };
+    let asked = snippet::placeholder(row.endpoint, &row.asked_model, row.stream);
+    let others = turn.iter().filter(|(_, rows)| rows.len() > 1).flat_map(|(_, rows)| rows);
     let page = CallPage {
         c: operator.chrome(Section::Log),
         request_id: row.request_id.to_string(),
-        time: Moment::new(t, row.at, clock.now(), &catalog.zone),
+        time: Moment::new(t, row.at, now, &catalog.zone),
         style: result_style(row.result),
         status: row.status,
         result: t.log.result_name(row.result),
@@ -128,6 +160,20 @@ async fn show(
         summary: t.log.waterfall_summary(attempts.len(), &duration(t, row.total_ms)),
         attempts: (1..).zip(&attempts).map(|(number, attempt)| view(t, number, attempt)).collect(),
         waited: attempts.iter().any(|attempt| attempt.waited_ms > 0),
+        rows: others
+            .map(|other| RowView {
+                current: other.request_id == row.request_id,
+                ..RowView::new(t, other, now, &catalog.zone)
+            })
+            .collect(),
+        turn: turn.as_ref().map(|(turn, _)| TurnView::new(t, turn, now, &catalog.zone)),
+        curl: snippet::curl(&base_url, row.endpoint, &asked),
+        captured_sizes: captured
+            .as_ref()
+            .map(|call| (bytes(call.request_bytes), bytes(call.answer_bytes)))
+            .unwrap_or_default(),
+        captured,
+        nothing: NOTHING,
     };
     render(&page)
 }
@@ -136,7 +182,7 @@ fn fields(t: Messages, row: &UsageRow) -> Vec<Vec<Field>> {
     let l = t.log;
     let tokens = |value: u64| approximate(count(value), row.estimated);
     let stream = if row.stream { t.common.yes() } else { t.common.no() };
-    let (mut pictures, mut characters, mut sound, mut video) = (None, None, None, None);
+    let (mut pictures, mut characters, mut sound, mut video, mut searches) = (None, None, None, None, None);
     if let Some(units) = &row.units {
         let kind = [&units.image_size, &units.image_quality].into_iter().flatten();
         let kind: String = kind.map(|word| format!(" · {word}")).collect();
@@ -148,10 +194,17 @@ fn fields(t: Messages, row: &UsageRow) -> Vec<Vec<Field>> {
             let size = units.video_size.as_ref().map(|size| format!(" · {size}")).unwrap_or_default();
             approximate(duration(t, video_ms), units.estimated) + &size
         });
+        searches = (units.searches > 0).then(|| approximate(count(units.searches), units.estimated));
         sound = (heard_ms > 0).then(|| approximate(duration(t, heard_ms), units.estimated));
     }
-    let used =
-        [(l.pictures(), pictures), (l.characters(), characters), (l.sound(), sound), (l.video(), video)];
+    let used = [
+        (l.pictures(), pictures),
+        (l.characters(), characters),
+        (l.sound(), sound),
+        (l.video(), video),
+        (l.searches(), searches),
+    ];
+    let guessed = row.estimated || row.units.as_ref().is_some_and(|units| units.estimated);
     let used = used.into_iter().filter_map(|(name, value)| Some(Field::new(name, value?)));
     let mut fields = vec![
         vec![
@@ -171,10 +224,7 @@ fn fields(t: Messages, row: &UsageRow) -> Vec<Vec<Field>> {
             Field::part(l.cached_tokens(), tokens(row.tokens.cached)),
             Field::new(l.completion_tokens(), tokens(row.tokens.completion)),
             Field::part(l.reasoning_tokens(), tokens(row.tokens.reasoning)),
-            Field::new(
-                l.cost(),
-                approximate(exact_money(row.cost_micros), row.estimated && row.cost_micros != 0),
-            ),
+            Field::new(l.cost(), approximate(exact_money(row.cost_micros), guessed && row.cost_micros != 0)),
         ],
         vec![
             Field::code(l.error_code(), row.error_code.clone()),

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     i18n::Messages,
-    model::{catalog::Catalog, time::Clock},
+    model::{catalog::Catalog, decimal, time::Clock, usage::Units},
     storage::{
         Db, StorageError,
         usage_query::{
@@ -44,7 +44,8 @@ const CHUNK_ROWS: usize = 1000;
 /// The first line of a file of calls.
 pub const COLUMNS: &str = "time,request_id,token,asked_model,served_model,channel,key,endpoint,stream,status,result,\
     error_code,attempts,queue_ms,first_token_ms,total_ms,prompt_tokens,cached_tokens,completion_tokens,\
-    reasoning_tokens,estimated,cost_dollars,client_address,client_kind,trace_id\r\n";
+    reasoning_tokens,estimated,cost_dollars,client_address,client_kind,trace_id,images,\
+    image_size,image_quality,audio_seconds,characters,video_seconds,video_size,searches,units_estimated\r\n";
 
 /// `GET /log.csv`.
 pub fn router() -> Router<Site> {
@@ -130,6 +131,14 @@ impl File {
 pub fn line(row: &UsageRow, zone: &TimeZone) -> String {
     let number = |value: u64| value.to_string();
     let optional = |value: &Option<String>| value.clone().unwrap_or_default();
+    // Beside tokens: empty where a call uses none of it.
+    let none = Units::default();
+    let units = row.units.as_ref().unwrap_or(&none);
+    let used = |count: u64| if count == 0 { String::new() } else { number(count) };
+    let seconds = |ms: u64| match i64::try_from(ms) {
+        Ok(ms @ 1..) => decimal::show(ms, 3),
+        _ => String::new(),
+    };
     let cells = [
         row.at.zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string(),
         row.request_id.to_string(),
@@ -156,6 +165,15 @@ pub fn line(row: &UsageRow, zone: &TimeZone) -> String {
         row.client_address.clone(),
         row.client_kind.clone(),
         optional(&row.trace_id),
+        used(units.images),
+        optional(&units.image_size),
+        optional(&units.image_quality),
+        seconds(units.audio_ms),
+        used(units.characters),
+        seconds(units.video_ms),
+        optional(&units.video_size),
+        used(units.searches),
+        row.units.as_ref().map(|units| units.estimated.to_string()).unwrap_or_default(),
     ];
     let mut line = cells.iter().map(|text| cell(text)).collect::<Vec<_>>().join(",");
     line.push_str("\r\n");
@@ -215,7 +233,26 @@ mod tests {
         assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
         assert!(lines[1].contains(",laptop,\"'=HYPERLINK(1)\",llama,Groq <free>,…bbbb,chat,true,200,ok,"));
         assert!(lines[1].contains(",0.000007,"));
+        assert!(lines[1].ends_with(",curl,,,,,,,,,,"), "{}", lines[1]);
         assert_eq!(browser.get("/log.csv?status=odd").await.status, 400);
+    }
+
+    #[tokio::test]
+    async fn what_a_call_used_beside_tokens_has_columns_of_its_own() {
+        let units = Units {
+            images: 2,
+            image_size: Some("1024x1024".into()),
+            audio_ms: 3500,
+            searches: 1,
+            estimated: true,
+            ..Units::default()
+        };
+        let browser = Browser::new(&[UsageRecord { units: Some(Box::new(units)), ..record(1) }]).await;
+        let file = browser.get("/log.csv").await;
+        let lines: Vec<&str> = file.text.split("\r\n").collect();
+        let columns = "images,image_size,image_quality,audio_seconds,characters,video_seconds,video_size,searches,units_estimated";
+        assert!(lines[0].ends_with(columns), "{}", lines[0]);
+        assert!(lines[1].ends_with(",2,1024x1024,,3.5,,,,1,true"), "{}", lines[1]);
     }
 
     #[tokio::test]

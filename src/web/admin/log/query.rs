@@ -6,7 +6,7 @@ use crate::{
     i18n::Messages,
     model::{
         time::UnixMs,
-        usage::{CallResult, Endpoint},
+        usage::{CallResult, Endpoint, trace_id},
     },
     storage::usage_query::{
         ResultFilter, UsageFilter,
@@ -22,9 +22,9 @@ use crate::{
 const MAX_CHARS: usize = 200;
 
 /// The fields of the filter, beside the period.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "token", "channel", "key", "model", "asked", "upstream", "endpoint", "stream", "result", "status",
-    "client", "q",
+    "client", "q", "trace",
 ];
 
 /// The filter as the visitor wrote it and as it was understood.
@@ -41,11 +41,16 @@ pub struct LogQuery {
 }
 
 impl LogQuery {
-    /// Reads a URL's query.
+    /// Reads a URL's query; without a period it means all time.
     pub fn read(query: &str, now: UnixMs, zone: &TimeZone, t: Messages) -> Self {
+        Self::read_in(Choice::All, query, now, zone, t)
+    }
+
+    /// The same with another period where the URL names none.
+    pub fn read_in(default: Choice, query: &str, now: UnixMs, zone: &TimeZone, t: Messages) -> Self {
         let fields = Fields::parse(query.as_bytes());
         let mut errors = FieldErrors::default();
-        let period = Period::read(&fields, Choice::All, now, zone, t, &mut errors);
+        let period = Period::read(&fields, default, now, zone, t, &mut errors);
         let mut texts = Vec::new();
         for name in FIELDS {
             let text = fields.text(name);
@@ -68,6 +73,11 @@ impl LogQuery {
     /// A field as it was written.
     pub fn text(&self, name: &str) -> &str {
         self.texts.iter().find(|(field, _)| *field == name).map_or("", |(_, text)| text)
+    }
+
+    /// The fields that narrow the log down, as they were written.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.texts.iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (*name, text.as_str()))
     }
 
     /// How many fields narrow the log down, beside the period.
@@ -120,6 +130,10 @@ impl LogQuery {
         if status.is_none() && some("status").is_some() {
             wrong.push(("status", t.log.status_unreadable()));
         }
+        let trace = trace_id(self.text("trace"));
+        if trace.is_none() && some("trace").is_some() {
+            wrong.push(("trace", t.log.trace_unreadable()));
+        }
         let filter = UsageFilter {
             from: self.period.from,
             to: self.period.to,
@@ -135,6 +149,7 @@ impl LogQuery {
             status,
             client_kind: some("client"),
             search: some("q"),
+            trace,
         };
         for (name, message) in wrong {
             self.errors.add(name, message);
@@ -187,8 +202,9 @@ mod tests {
     #[test]
     fn what_a_field_cannot_mean_is_told_at_the_field_and_kept() {
         let long = "x".repeat(300);
-        let query = read(&format!("status=6xx&token=me&endpoint=pictures&stream=maybe&result=odd&q={long}"));
-        for name in ["status", "token", "endpoint", "stream", "result", "q"] {
+        let query =
+            read(&format!("status=6xx&token=me&endpoint=pictures&stream=maybe&result=odd&trace=ab&q={long}"));
+        for name in ["status", "token", "endpoint", "stream", "result", "q", "trace"] {
             assert!(query.errors.find(name).is_some(), "{name}");
         }
         assert_eq!(query.text("status"), "6xx");

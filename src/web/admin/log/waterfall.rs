@@ -1,5 +1,6 @@
 //! The course of a call: numbers for an SVG that the server draws.
 
+use super::names::result_style;
 use crate::{
     i18n::Messages,
     model::usage::OutcomeClass,
@@ -52,21 +53,39 @@ pub struct Waterfall {
 }
 
 impl Waterfall {
+    /// Draws the calls of a turn, in the order of their arrival, to scale.
+    pub fn of_calls(t: Messages, rows: &[UsageRow]) -> Self {
+        let start = rows.iter().map(|row| row.at).min().unwrap_or_default();
+        let since = |row: &UsageRow| row.at.since(start).as_millis().try_into().unwrap_or(u64::MAX);
+        let end = rows.iter().map(|row| since(row).saturating_add(row.total_ms.into())).max();
+        let scale = Scale { end: end.unwrap_or(0).max(1) };
+        let mut lines = Lines::default();
+        for (number, row) in (1..).zip(rows) {
+            let begin = since(row);
+            let (end, style) = (begin.saturating_add(row.total_ms.into()), result_style(row.result));
+            let first = row.first_token_ms.map(|ms| begin.saturating_add(ms.into()).min(end));
+            let bars = match first {
+                Some(first) => vec![scale.bar("wait", begin, first), scale.bar(style, first, end)],
+                None => vec![scale.bar(style, begin, end)],
+            };
+            let result = t.log.result_name(row.result);
+            lines.add(
+                format!("{number}. {} · {result} · {}", row.asked_model, duration(t, row.total_ms)),
+                bars,
+            );
+        }
+        lines.on(t, &scale, None)
+    }
+
     /// Draws a call and its attempts to scale.
     pub fn new(t: Messages, row: &UsageRow, attempts: &[AttemptRow]) -> Self {
         let ends =
             attempts.iter().map(|attempt| u64::from(attempt.started_ms) + u64::from(attempt.duration_ms));
         let end = ends.chain([row.total_ms.into(), row.queue_ms.into(), 1]).max().unwrap_or(1);
-        let place = |ms: u64| LEFT + (RIGHT - LEFT) * ms.min(end) / end;
-        let bar = |style, from: u64, to: u64| {
-            let (x, right) = (place(from), place(to));
-            Bar { style, x: x.min(RIGHT - 2), width: (right - x).max(2) }
-        };
-        let mut lines = Vec::new();
-        let mut add = |label: String, bars: Vec<Bar>| {
-            let y = HEAD + LINE * lines.len() as u64;
-            lines.push(Line { label, text_y: y + 16, bar_y: y + 22, bars });
-        };
+        let scale = Scale { end };
+        let bar = |style, from: u64, to: u64| scale.bar(style, from, to);
+        let mut lines = Lines::default();
+        let mut add = |label: String, bars: Vec<Bar>| lines.add(label, bars);
         let queued = |ms: u32, reason: &str| {
             let parts = [t.log.queue(), &duration(t, ms), reason];
             parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
@@ -101,17 +120,51 @@ impl Waterfall {
             let to = u64::from(row.total_ms);
             add(queued(unattended, ""), vec![bar("queue", to - u64::from(unattended), to)]);
         }
-        let height = HEAD + LINE * lines.len() as u64 + 8;
-        Self {
-            lines,
+        let first_token = row.first_token_ms.map(|ms| scale.place(ms.into()));
+        lines.on(t, &scale, first_token)
+    }
+}
+
+/// Milliseconds to units of the drawing.
+struct Scale {
+    /// What the right border stands for; at least 1.
+    end: u64,
+}
+
+impl Scale {
+    fn place(&self, ms: u64) -> u64 {
+        LEFT + u64::try_from(u128::from(RIGHT - LEFT) * u128::from(ms.min(self.end)) / u128::from(self.end))
+            .unwrap_or(0)
+    }
+
+    fn bar(&self, style: &'static str, from: u64, to: u64) -> Bar {
+        let (x, right) = (self.place(from), self.place(to));
+        Bar { style, x: x.min(RIGHT - 2), width: (right - x).max(2) }
+    }
+}
+
+/// The lines of a drawing while it is made.
+#[derive(Default)]
+struct Lines(Vec<Line>);
+
+impl Lines {
+    fn add(&mut self, label: String, bars: Vec<Bar>) {
+        let y = HEAD + LINE * self.0.len() as u64;
+        self.0.push(Line { label, text_y: y + 16, bar_y: y + 22, bars });
+    }
+
+    /// The drawing, with lines down at each quarter.
+    fn on(self, t: Messages, scale: &Scale, first_token: Option<u64>) -> Waterfall {
+        Waterfall {
+            height: HEAD + LINE * self.0.len() as u64 + 8,
+            lines: self.0,
             grid: (0..=4)
                 .map(|part| {
-                    let ms = end * part / 4;
-                    (place(ms), duration(t, u32::try_from(ms).unwrap_or(u32::MAX)))
+                    let ms = scale.end / 4 * part + scale.end % 4 * part / 4;
+                    (scale.place(ms), duration(t, u32::try_from(ms).unwrap_or(u32::MAX)))
                 })
                 .collect(),
-            first_token: row.first_token_ms.map(|ms| place(ms.into())),
-            height,
+            first_token,
         }
     }
 }
@@ -125,7 +178,8 @@ pub fn class_style(class: OutcomeClass) -> &'static str {
         | OutcomeClass::ClientError
         | OutcomeClass::Ambiguous
         | OutcomeClass::ClientClosed
-        | OutcomeClass::Paused => "warn",
+        | OutcomeClass::Paused
+        | OutcomeClass::BudgetReached => "warn",
         OutcomeClass::KeyInvalid | OutcomeClass::OutOfCredit | OutcomeClass::HostError => "bad",
     }
 }

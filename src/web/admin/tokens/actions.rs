@@ -13,7 +13,7 @@ use axum::{
 use super::{edit::token_id, local_minute, masked, reveal_purpose};
 use crate::{
     error::{Error, Result},
-    model::{catalog::Catalog, id::TokenId},
+    model::{budget::Owner, catalog::Catalog, id::TokenId},
     storage::{Db, tokens::new_value},
     web::{
         Site,
@@ -90,7 +90,7 @@ async fn reset_quota(
     if let Some(quota) = token.quota {
         let start = quota.reset.period_start(site.clock.now(), &site.catalog.load().zone);
         site.db.reset_spending(id, start).await?;
-        site.meters.reset(id);
+        site.meters.reset(Owner::Token(id));
     }
     Ok(back(id, operator.t().tokens.spent_was_reset()))
 }
@@ -134,7 +134,9 @@ async fn ask(
 }
 
 async fn delete(State(site): State<Site>, operator: Operator, Path(id): Path<String>) -> Result<Response> {
-    site.db.delete_token(token_id(&id)?).await?;
+    let id = token_id(&id)?;
+    site.db.delete_token(id).await?;
     site.catalog.reload().await?;
+    site.captures.erase(id).await.map_err(|error| Error::Internal(error.into()))?;
     Ok(see_other_with("/tokens", FlashKind::Ok, operator.t().common.deleted()))
 }

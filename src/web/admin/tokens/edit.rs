@@ -13,18 +13,24 @@ use axum::{
 
 use super::{
     QuotaView, TokenState,
+    capture::CaptureView,
     form::{TokenForm, new_token},
     local_minute, masked, reveal_purpose, warnings,
 };
 use crate::{
     error::{Error, Result},
     i18n::Messages,
-    model::{catalog::Catalog, id::TokenId, token::Token},
-    storage::{Db, StorageError},
+    model::{budget::Owner, catalog::Catalog, id::TokenId, token::Token},
+    storage::StorageError,
     web::{
         Site,
-        admin::visit::{Chrome, FlashKind, Operator, Section, render, render_with, see_other_with},
+        admin::{
+            budgets,
+            usage::period::url,
+            visit::{Chrome, FlashKind, Operator, Section, render, render_with, see_other_with},
+        },
         form::{FieldErrors, Fields},
+        format::{Moment, NOTHING, count},
     },
 };
 
@@ -124,12 +130,33 @@ struct ShowPage {
     masked: String,
     created: String,
     last_used: String,
+    clients: Vec<ClientView>,
+    models: Vec<ModelView>,
+    log_path: String,
+    turns_path: String,
     class: &'static str,
     state: &'static str,
     on: bool,
     quota: Option<QuotaView>,
+    saved: String,
     previous: Vec<PreviousView>,
     warnings: Vec<String>,
+    capture: CaptureView,
+}
+
+/// A program that used the token.
+struct ClientView {
+    kind: String,
+    version: String,
+    seen: Moment,
+}
+
+/// A model that it asked for lately.
+struct ModelView {
+    model: String,
+    calls: String,
+    last: Moment,
+    href: String,
 }
 
 struct PreviousView {
@@ -139,7 +166,7 @@ struct PreviousView {
 
 impl ShowPage {
     async fn of(
-        db: &Db,
+        site: &Site,
         operator: &Operator,
         catalog: &Catalog,
         id: TokenId,
@@ -147,6 +174,7 @@ impl ShowPage {
         errors: FieldErrors,
     ) -> Result<Self> {
         let t = operator.t();
+        let db = &site.db;
         let (now, zone) = (db.now(), &catalog.zone);
         let row = db.find_token_row(id, now, zone).await?.ok_or(Error::NotFound)?;
         let state = TokenState::of(&row, now);
@@ -167,10 +195,34 @@ impl ShowPage {
                 Some(at) => local_minute(at, zone),
                 None => t.tokens.never_used().to_owned(),
             },
+            clients: db
+                .token_clients(id)
+                .await?
+                .into_iter()
+                .map(|client| ClientView {
+                    kind: client.kind,
+                    version: client.version.unwrap_or_else(|| NOTHING.into()),
+                    seen: Moment::new(t, client.last_at, now, zone),
+                })
+                .collect(),
+            models: db
+                .recent_models(id)
+                .await?
+                .into_iter()
+                .map(|recent| ModelView {
+                    calls: count(recent.calls.into()),
+                    last: Moment::new(t, recent.last_at, now, zone),
+                    href: url("/log", [("token", id.to_string()), ("asked", recent.model.clone())]),
+                    model: recent.model,
+                })
+                .collect(),
+            log_path: url("/log", [("token", id.to_string())]),
+            turns_path: url("/log/turns", [("token", id.to_string())]),
             class: state.class(),
             state: state.label(&t),
             on: token.enabled,
             quota: token.quota.map(|quota| QuotaView::of(quota, row.spent, &t, now, zone)),
+            saved: budgets::saved_text(db, t, Some(Owner::Token(id))).await?,
             previous: previous
                 .into_iter()
                 .map(|value| PreviousView {
@@ -179,18 +231,19 @@ impl ShowPage {
                 })
                 .collect(),
             warnings: warnings(token, catalog, &t),
+            capture: CaptureView::of(site, t, id).await,
         })
     }
 }
 
 async fn show(
-    State(db): State<Db>,
+    State(site): State<Site>,
     State(catalog): State<Arc<Catalog>>,
     operator: Operator,
     Path(id): Path<String>,
 ) -> Result<Response> {
     let id = token_id(&id)?;
-    render(&ShowPage::of(&db, &operator, &catalog, id, None, FieldErrors::default()).await?)
+    render(&ShowPage::of(&site, &operator, &catalog, id, None, FieldErrors::default()).await?)
 }
 
 async fn update(
@@ -216,7 +269,7 @@ async fn update(
             Err(error) => return Err(error.into()),
         }
     }
-    let page = ShowPage::of(&site.db, &operator, &catalog, id, Some(form), errors).await?;
+    let page = ShowPage::of(&site, &operator, &catalog, id, Some(form), errors).await?;
     render_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 

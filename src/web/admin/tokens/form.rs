@@ -10,11 +10,14 @@ use crate::{
         id::TokenId,
         secret::Secret,
         time::UnixMs,
-        token::{ClientProfile, Quota, QuotaReset, QuotaUnit, Token},
+        token::{AtLimit, ClientProfile, Quota, QuotaReset, QuotaUnit, Token, WarnLevels},
     },
     pool::rules::{self, REQUESTS_PER_MINUTE, TOKEN_WEIGHT},
     storage::tokens::{NewToken, ValueProblem, check_value, new_value},
-    web::form::{FieldErrors, Fields},
+    web::{
+        admin::budgets::BudgetFields,
+        form::{FieldErrors, Fields},
+    },
 };
 
 /// When a token ends, as the form offers it.
@@ -37,6 +40,9 @@ pub struct TokenForm {
     pub quota_unit: String,
     pub quota_limit: String,
     pub quota_reset: String,
+    pub quota_warn_at: String,
+    /// An [`AtLimit`].
+    pub quota_at_limit: String,
     pub requests_per_minute: String,
     pub weight: String,
     pub profile: String,
@@ -50,6 +56,7 @@ impl TokenForm {
         Self {
             expiry: "never".into(),
             quota_reset: QuotaReset::Month.as_str().into(),
+            quota_warn_at: WarnLevels::default().to_string(),
             profile: ClientProfile::Generic.as_str().into(),
             enabled: true,
             ..Self::default()
@@ -75,6 +82,8 @@ impl TokenForm {
                 })
                 .unwrap_or_default(),
             quota_reset: token.quota.map_or(QuotaReset::Month, |quota| quota.reset).as_str().into(),
+            quota_warn_at: token.quota.map(|quota| quota.warn_at).unwrap_or_default().to_string(),
+            quota_at_limit: token.quota.map_or(AtLimit::Stop, |quota| quota.at_limit).as_str().into(),
             requests_per_minute: token.requests_per_minute.map(|rate| rate.to_string()).unwrap_or_default(),
             weight: token.weight.to_string(),
             profile: token.profile.as_str().into(),
@@ -108,6 +117,8 @@ impl TokenForm {
             quota_unit: text("quota_unit"),
             quota_limit: text("quota_limit"),
             quota_reset: text("quota_reset"),
+            quota_warn_at: text("quota_warn_at"),
+            quota_at_limit: text("quota_at_limit"),
             requests_per_minute: text("requests_per_minute"),
             weight: text("weight"),
             profile: text("profile"),
@@ -252,13 +263,14 @@ impl TokenForm {
             return None;
         };
         let reset = QuotaReset::from_name(&self.quota_reset).unwrap_or(QuotaReset::Never);
-        match rules::read_quota(*t, unit, &self.quota_limit, reset) {
-            Ok(quota) => Some(quota),
-            Err(message) => {
-                errors.add("quota_limit", message);
-                None
-            }
+        let quota = rules::read_quota(*t, unit, &self.quota_limit, reset);
+        let quota = quota.map_err(|message| errors.add("quota_limit", message)).ok();
+        let warn_at = WarnLevels::parse(&self.quota_warn_at);
+        if warn_at.is_none() {
+            errors.add("quota_warn_at", t.budgets.levels_wrong(WarnLevels::MOST));
         }
+        let at_limit = AtLimit::from_name(&self.quota_at_limit).unwrap_or_default();
+        Some(Quota { warn_at: warn_at?, at_limit, ..quota? })
     }
 
     fn weight(&self, t: &Messages, errors: &mut FieldErrors) -> u32 {
@@ -314,13 +326,13 @@ impl TokenForm {
     }
 
     /// The choices of the quota's reset, with their labels.
-    pub fn reset_choices(t: &Messages) -> [(&'static str, &'static str); 4] {
-        [
-            (QuotaReset::Never.as_str(), t.token_form.reset_never()),
-            (QuotaReset::Day.as_str(), t.token_form.reset_day()),
-            (QuotaReset::Week.as_str(), t.token_form.reset_week()),
-            (QuotaReset::Month.as_str(), t.token_form.reset_month()),
-        ]
+    pub fn reset_choices(t: &Messages) -> [(&'static str, &'static str); 5] {
+        BudgetFields::resets(t)
+    }
+
+    /// The choices of what happens when the quota is used up, with their labels.
+    pub fn at_limit_choices(t: &Messages) -> [(&'static str, &'static str); 2] {
+        BudgetFields::at_limits(t)
     }
 }
 
@@ -429,7 +441,7 @@ mod tests {
             groups: vec!["a".into(), "b c".into()],
             cidrs: vec!["192.0.2.1/32".parse().unwrap()],
             expires_at: Some(UnixMs(1_700_000_012_345)),
-            quota: Some(Quota { unit: QuotaUnit::Dollars, limit: 2_500_000, reset: QuotaReset::Week }),
+            quota: Some(Quota::new(QuotaUnit::Dollars, 2_500_000, QuotaReset::Week)),
             requests_per_minute: Some(7),
             weight: 3,
             profile: ClientProfile::OpenClaw,

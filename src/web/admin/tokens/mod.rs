@@ -3,9 +3,11 @@
 //! A handler that changes a token reloads the catalog before it answers, so that a revoked value is refused from then on.
 
 mod actions;
+mod capture;
 mod edit;
 mod form;
 mod index;
+mod several;
 mod value;
 
 use axum::Router;
@@ -21,12 +23,18 @@ use crate::{
     web::{Site, format::money},
 };
 
+pub(in crate::web) use capture::erase_all as erase_captured;
 pub(in crate::web) use form::new_token;
 pub use value::{Snippet, reveal_purpose, snippets};
 
 /// `/tokens` and everything below it.
 pub fn router() -> Router<Site> {
-    index::router().merge(edit::router()).merge(value::router()).merge(actions::router())
+    index::router()
+        .merge(several::router())
+        .merge(edit::router())
+        .merge(value::router())
+        .merge(actions::router())
+        .merge(capture::router())
 }
 
 /// How long before its end a token counts as one that ends soon.
@@ -49,7 +57,7 @@ impl TokenState {
             Self::Off
         } else if token.expires_at.is_some_and(|end| end <= now) {
             Self::Expired
-        } else if token.quota.is_some_and(|quota| row.spent >= quota.limit) {
+        } else if token.quota.is_some_and(|quota| quota.stops() && row.spent >= quota.limit) {
             Self::UsedUp
         } else if token.expires_at.is_some_and(|end| end <= now + ENDS_SOON) {
             Self::EndsSoon
@@ -230,7 +238,7 @@ mod tests {
         let soon = row(|row| row.token.expires_at = Some(now + Duration::from_secs(3600)));
         assert_eq!(TokenState::of(&soon, now), TokenState::EndsSoon);
         let quota = |row: &mut TokenRow| {
-            row.token.quota = Some(Quota { unit: QuotaUnit::Requests, limit: 10, reset: QuotaReset::Day });
+            row.token.quota = Some(Quota::new(QuotaUnit::Requests, 10, QuotaReset::Day));
             row.spent = 10;
         };
         assert_eq!(TokenState::of(&row(quota), now), TokenState::UsedUp);

@@ -12,15 +12,15 @@ use axum::{
 use super::{edit::token_id, warnings};
 use crate::{
     error::{Error, Result},
-    export::openclaw::{ApiKey, for_token},
+    export::openclaw::{ExportOptions, PROVIDER_ID, World, apply_command, replace_path, shell_quoted},
     model::{catalog::Catalog, id::TokenId, secret::Secret, token::Token},
     web::{
         Site,
         admin::{
             confirm::confirm_password,
-            openclaw::{apply_command, pretty, shell_quoted},
             visit::{Chrome, Operator, Section, local_path, render, render_with, see_other},
         },
+        exports::snippet,
         form::{FieldErrors, Fields},
         public_url::PublicUrl,
     },
@@ -96,7 +96,11 @@ async fn show(
     let value = site.db.reveal_token(id).await?;
     let catalog = site.catalog.load();
     let url = PublicUrl::of(&catalog.settings, &headers, operator.visit.https);
-    let export = for_token(&catalog, &token, &url.base_url(), ApiKey::Literal(value.expose()), &[]);
+    let (providers, base_url) = (site.catalog.providers().load(), url.base_url());
+    let shown = Some(value.expose());
+    let world =
+        World { catalog: &catalog, providers: &providers, token: &token, base_url: &base_url, value: shown };
+    let openclaw = snippet(&world, operator.t());
     let model = first_model(&catalog, &token);
     render(&ValuePage {
         c: operator.chrome(Section::Tokens),
@@ -106,11 +110,11 @@ async fn show(
         has_model: model.is_some(),
         warnings: warnings(&token, &catalog, &operator.t()),
         snippets: snippets(&url.base_url(), value.expose(), model.as_deref().unwrap_or("MODEL")),
-        openclaw: pretty(&export),
+        openclaw,
         apply: format!(
             "export ONEPOOL_API_KEY={}\n{}",
             shell_quoted(value.expose()),
-            apply_command(&url.url, &[])
+            apply_command(&url.url, &ExportOptions::default(), &[replace_path(PROVIDER_ID)], false)
         ),
         name: token.name,
         value,

@@ -1,195 +1,378 @@
-//! The bar chart of requests over time: numbers for an SVG that the server draws.
+//! The time series as a drawing that the server makes: stacked bars of what adds up, lines of percentiles. Everything in
+//! it is also in a table, so the drawing itself is hidden from screen readers.
 
-use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use jiff::{Span, ToSpan, civil::Date, tz::TimeZone};
+use jiff::tz::TimeZone;
 
-use super::period::{Period, start_of_day};
+use super::metric::{Metric, Unit};
 use crate::{
     i18n::Messages,
     model::time::UnixMs,
-    storage::usage_query::report::Point,
-    web::format::{number, short_count},
+    storage::usage_query::{
+        report::{Series, Sums},
+        steps::Step,
+    },
 };
 
 /// Where the bars stand, in units of the drawing.
-const LEFT: i64 = 48;
+const LEFT: i64 = 64;
 const RIGHT: i64 = 992;
-const TOP: i64 = 12;
-const BOTTOM: i64 = 196;
+const TOP: i64 = 14;
+const BOTTOM: i64 = 216;
 
-const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
+/// The widest bar: of few steps, most of the drawing stays empty.
+const MAX_BAR: i64 = 84;
 
-/// The most bars; longer periods show their last ones.
-const MAX_BARS: usize = 400;
+/// How many groups are drawn as lines: more of them can't be told apart.
+const MAX_LINES: usize = 5;
+/// How many groups the title of a bar names.
+const TITLE_GROUPS: usize = 5;
 
-/// What a bar stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// An hour.
-    Hour,
-    /// A local day.
-    Day,
-    /// A local month.
-    Month,
+/// What is drawn of a group.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// The style sheet's class: `g0` and on, `gx` of all others, `all` of all calls.
+    pub class: String,
+    /// What it is called.
+    pub name: String,
+    /// The path.
+    pub path: String,
 }
 
-/// A bar: all of it is failures at the bottom and answers above.
+/// A step: what is seen when it is pointed at, and where it leads.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Bar {
-    /// When it begins.
-    pub when: String,
-    /// All calls.
-    pub requests: String,
-    /// Those that failed.
-    pub failed: String,
-    /// All of it in words.
-    pub title: String,
+pub struct Hit {
     /// Left border.
     pub x: i64,
     /// Width.
     pub width: i64,
-    /// Top and height of the part that stands for answers.
-    pub answered: (i64, i64),
-    /// Top and height of the part that stands for failures.
-    pub failures: (i64, i64),
+    /// All of it in words.
+    pub title: String,
+    /// Its calls in the log.
+    pub href: String,
 }
 
-/// The drawing.
+/// A line of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Row {
+    /// When it begins.
+    pub when: String,
+    /// Its calls in the log.
+    pub href: String,
+    /// A number for each column.
+    pub cells: Vec<String>,
+}
+
+/// The drawing and its table.
 #[derive(Debug)]
 pub struct Chart {
-    /// What a bar stands for.
+    /// What a step is.
     pub step: Step,
-    /// The bars, from left to right.
-    pub bars: Vec<Bar>,
+    /// Lines in place of bars.
+    pub lines: bool,
     /// Lines across, each with its height and its number.
     pub grid: Vec<(i64, String)>,
-    /// Texts below bars, each with its place.
+    /// Texts below steps, each with its place.
     pub ticks: Vec<(i64, String)>,
+    /// What is drawn, from back to front.
+    pub layers: Vec<Layer>,
+    /// The course of the period before.
+    pub before: Option<String>,
+    /// The steps.
+    pub hits: Vec<Hit>,
+    /// The headings of the table, beside that of the time.
+    pub columns: Vec<String>,
+    /// The table.
+    pub rows: Vec<Row>,
+}
+
+/// What a drawing is made from.
+pub struct Sheet<'a> {
+    /// The language.
+    pub t: Messages,
+    /// Which number.
+    pub metric: Metric,
+    /// The steps.
+    pub series: &'a Series,
+    /// The names of the series' groups, in their order.
+    pub names: &'a [String],
+    /// The period before.
+    pub before: Option<&'a Series>,
+    /// Whose clock the steps are labelled by.
+    pub zone: &'a TimeZone,
+    /// Where a step leads, from its start to its end.
+    pub link: &'a dyn Fn(UnixMs, Option<UnixMs>) -> String,
 }
 
 impl Chart {
-    /// Adds quarters of an hour up to bars over a period that ends now or earlier; `None` if there is nothing to draw.
-    pub fn new(
-        t: Messages,
-        series: &BTreeMap<UnixMs, Point>,
-        period: &Period,
-        now: UnixMs,
-        zone: &TimeZone,
-    ) -> Option<Self> {
-        let (first, last) = (*series.first_key_value()?.0, *series.last_key_value()?.0);
-        let end = period.to.unwrap_or(now).min(now).max(UnixMs(last.0.saturating_add(1)));
-        let mut start = period.from.unwrap_or(first);
-        if end.0.saturating_sub(start.0) > 92 * DAY_MS {
-            start = start.max(first);
+    /// A drawing of a series; `None` if there is nothing to see in it.
+    pub fn new(sheet: &Sheet<'_>) -> Option<Self> {
+        let Sheet { t, metric, series, names, before, .. } = *sheet;
+        let lines = !metric.adds_up();
+        let value = |sums: &Sums| metric.value(sums).unwrap_or(0).max(0);
+        let most = |points: &[Sums]| points.iter().map(value).max().unwrap_or(0);
+        let before = before.map(|before| before.whole.as_slice()).filter(|points| most(points) > 0);
+        if most(&series.whole) == 0 && before.is_none() {
+            return None;
         }
-        let (step, starts) = starts(start, end, zone)?;
-        let mut points = vec![Point::default(); starts.len()];
-        for (bucket, point) in series {
-            // What lies before the first bar of a very long period is left out of the drawing.
-            let Some(index) = starts.partition_point(|start| start <= bucket).checked_sub(1) else {
+        let drawn = series.groups.len().min(if lines { MAX_LINES } else { usize::MAX });
+        let groups = || series.groups.iter().zip(names).take(drawn);
+        let of_lines = groups().map(|(group, _)| most(&group.points)).max().filter(|_| lines).unwrap_or(0);
+        let highest = most(&series.whole).max(before.map_or(0, most)).max(of_lines);
+        let (tick, top) = scale(highest, metric.unit());
+        let plan = Plan { count: series.whole.len(), top };
+        let labels = labels(sheet);
+
+        let others = |index: usize| {
+            index + 1 == series.groups.len() && series.groups[index].name.is_others() && index > 0
+        };
+        let class = |index: usize| if others(index) { "gx".to_owned() } else { format!("g{index}") };
+        let mut layers = Vec::new();
+        if lines {
+            for (index, (group, name)) in groups().enumerate() {
+                let path = plan.line(group.points.iter().map(|sums| metric.value(sums)));
+                layers.push(Layer { class: class(index), name: name.clone(), path });
+            }
+            let path = plan.line(series.whole.iter().map(|sums| metric.value(sums)));
+            layers.push(Layer { class: "all".into(), name: t.usage.all_calls().to_owned(), path });
+        } else if series.groups.is_empty() {
+            let path = plan.bars(&series.whole.iter().map(|sums| (0, value(sums))).collect::<Vec<_>>());
+            layers.push(Layer { class: "g0".into(), name: t.usage.all_calls().to_owned(), path });
+        } else {
+            let mut below = vec![0_i64; series.whole.len()];
+            for (index, (group, name)) in groups().enumerate() {
+                let spans: Vec<(i64, i64)> = below
+                    .iter()
+                    .zip(&group.points)
+                    .map(|(below, sums)| (*below, below.saturating_add(value(sums))))
+                    .collect();
+                layers.push(Layer { class: class(index), name: name.clone(), path: plan.bars(&spans) });
+                below = spans.into_iter().map(|(_, above)| above).collect();
+            }
+        }
+        let course = before.map(|points| plan.line(points.iter().map(|sums| metric.value(sums))));
+
+        let mut columns = vec![metric.label(t).to_owned()];
+        columns.extend(groups().map(|(_, name)| name.clone()));
+        columns.extend(before.map(|_| t.usage.period_before().to_owned()));
+        let starts = series.steps.starts();
+        let (mut hits, mut rows) = (Vec::new(), Vec::new());
+        for (index, start) in starts.iter().enumerate() {
+            let whole = &series.whole[index];
+            let of_groups = groups().map(|(group, name)| (name, &group.points[index]));
+            let mut cells = vec![metric.text(t, whole)];
+            cells.extend(of_groups.clone().map(|(_, sums)| metric.text(t, sums)));
+            if let Some(points) = before {
+                cells.push(points.get(index).map(|sums| metric.text(t, sums)).unwrap_or_default());
+            }
+            let mut title = t.usage.bar_title(&labels[index], &metric.exact_text(t, whole));
+            let mut parts: Vec<_> = of_groups.filter(|(_, sums)| value(sums) > 0).collect();
+            parts.sort_by_key(|(_, sums)| std::cmp::Reverse(value(sums)));
+            for (name, sums) in parts.into_iter().take(TITLE_GROUPS) {
+                let name: String = name.chars().take(40).collect();
+                let _ = write!(title, "\n{name}: {}", metric.text(t, sums));
+            }
+            let href = (sheet.link)(*start, starts.get(index + 1).copied());
+            let (x, next) = (plan.place(index), plan.place(index + 1));
+            hits.push(Hit { x, width: (next - x).max(1), title, href: href.clone() });
+            rows.push(Row { when: labels[index].clone(), href, cells });
+        }
+        let grid = (0..=top / tick).map(|line| {
+            let value = line * tick;
+            (plan.height(value), metric.short(t, value))
+        });
+        Some(Self {
+            step: series.steps.step(),
+            lines,
+            grid: grid.collect(),
+            ticks: ticks(sheet, &plan),
+            layers,
+            before: course,
+            hits,
+            columns,
+            rows,
+        })
+    }
+}
+
+/// Where things are.
+struct Plan {
+    count: usize,
+    top: i64,
+}
+
+impl Plan {
+    /// The left border of a step.
+    fn place(&self, index: usize) -> i64 {
+        LEFT + (RIGHT - LEFT) * index as i64 / self.count.max(1) as i64
+    }
+
+    /// How high up a number is.
+    fn height(&self, value: i64) -> i64 {
+        // 128 bits, because a number times the height may be larger than 64.
+        let height = i128::from(value.clamp(0, self.top)) * i128::from(BOTTOM - TOP) / i128::from(self.top);
+        BOTTOM - i64::try_from(height).unwrap_or(BOTTOM - TOP)
+    }
+
+    /// A box for each step, from a number to another.
+    fn bars(&self, spans: &[(i64, i64)]) -> String {
+        let mut path = String::new();
+        for (index, (from, to)) in spans.iter().enumerate().filter(|(_, (from, to))| to > from) {
+            let (x, next) = (self.place(index), self.place(index + 1));
+            let gap = i64::from(next - x > 3) + i64::from(next - x > 10) + i64::from(next - x > 24) * 2;
+            let width = (next - x - gap).clamp(1, MAX_BAR);
+            let x = x + (next - x - gap - width) / 2;
+            let bottom = self.height(*from);
+            // What stands alone can be seen, however small it is.
+            let top = self.height(*to).min(bottom - i64::from(*from == 0)).max(TOP);
+            if top < bottom {
+                let _ = write!(path, "M{x} {bottom}V{top}h{width}V{bottom}z");
+            }
+        }
+        path
+    }
+
+    /// A line through the middles of the steps, with gaps where there is no number.
+    fn line(&self, values: impl Iterator<Item = Option<i64>>) -> String {
+        let mut path = String::new();
+        let mut drawing = false;
+        for (index, value) in values.enumerate().take(self.count) {
+            let Some(value) = value else {
+                drawing = false;
                 continue;
             };
-            points[index].requests = points[index].requests.saturating_add(point.requests);
-            points[index].failed = points[index].failed.saturating_add(point.failed);
+            let x = (self.place(index) + self.place(index + 1)) / 2;
+            // A line of no length is a dot, since lines have round ends.
+            let _ = match drawing {
+                true => write!(path, "L{x} {}", self.height(value)),
+                false => write!(path, "M{x} {}h0", self.height(value)),
+            };
+            drawing = true;
         }
-        Some(draw(t, step, &starts, &points, zone))
+        path
     }
 }
 
-/// The starts of the bars from the one that `start` lies in to the last before `end`.
-fn starts(start: UnixMs, end: UnixMs, zone: &TimeZone) -> Option<(Step, Vec<UnixMs>)> {
-    let (step, mut starts) = match end.0.saturating_sub(start.0) {
-        ..=259_200_000 => {
-            let offset = i64::from(zone.to_offset(start.timestamp()).seconds()) * 1000;
-            let first = start.0 - (start.0 + offset).rem_euclid(HOUR_MS);
-            (Step::Hour, (0..=73).map(|hour| UnixMs(first + hour * HOUR_MS)).collect::<Vec<_>>())
-        }
-        span if span <= 120 * DAY_MS => {
-            let days = |day: Date| day.series(1.day()).take(122);
-            let first = start.zoned(zone).date();
-            (Step::Day, days(first).filter_map(|day| start_of_day(day, zone)).collect())
-        }
-        _ => {
-            let last = end.zoned(zone).date().first_of_month();
-            let months = (0..MAX_BARS as i64).rev();
-            let first = start.zoned(zone).date().first_of_month();
-            let months = months.map(|back| last.saturating_sub(Span::new().months(back)));
-            let starts = months.filter(|month| *month >= first).filter_map(|month| start_of_day(month, zone));
-            (Step::Month, starts.collect())
-        }
-    };
-    starts.retain(|start| *start < end);
-    (!starts.is_empty()).then_some((step, starts))
-}
-
-fn draw(t: Messages, step: Step, starts: &[UnixMs], points: &[Point], zone: &TimeZone) -> Chart {
-    let most = points.iter().map(|point| point.requests).max().unwrap_or(0);
-    let top = round_up(most);
-    // 128 bits, because a sum of calls times the height may be larger than 64.
-    let height = |value: i64| {
-        let height = i128::from(value.max(0)) * i128::from(BOTTOM - TOP) / i128::from(top);
-        // What there is can be seen.
-        i64::try_from(height).unwrap_or(BOTTOM - TOP).max(i64::from(value > 0)).min(BOTTOM - TOP)
-    };
-    let count = starts.len().max(1) as i64;
-    let place = |index: usize| LEFT + (RIGHT - LEFT) * index as i64 / count;
-    let label = |start: UnixMs, long: bool| {
-        let pattern = match (step, long) {
-            (Step::Hour, true) => t.format.day_and_time(),
-            (Step::Hour, false) => "%H:%M",
-            (Step::Day, _) => t.format.day(),
-            (Step::Month, _) => t.format.month(),
-        };
-        start.zoned(zone).strftime(pattern).to_string()
-    };
-    let bars = starts
-        .iter()
-        .zip(points)
-        .enumerate()
-        .map(|(index, (start, point))| {
-            let (x, next) = (place(index), place(index + 1));
-            let gap = i64::from(next - x > 4) + i64::from(next - x > 12);
-            let failures = height(point.failed);
-            let answered = (height(point.requests) - failures).max(i64::from(point.requests > point.failed));
-            let when = label(*start, true);
-            let (requests, failed) = (number(point.requests), number(point.failed));
-            Bar {
-                title: t.usage.bar_title(&when, &requests, &failed),
-                when,
-                requests,
-                failed,
-                x,
-                width: (next - x - gap).max(1),
-                answered: (BOTTOM - failures - answered, answered),
-                failures: (BOTTOM - failures, failures),
-            }
-        })
-        .collect();
-    let every = starts.len().div_ceil(8).max(1);
-    let ticks = starts.iter().enumerate().step_by(every);
-    Chart {
-        step,
-        bars,
-        grid: [0, top / 2, top]
-            .map(|value| (BOTTOM - height(value), short_count(value.unsigned_abs())))
-            .to_vec(),
-        ticks: ticks.map(|(index, start)| (place(index), label(*start, false))).collect(),
+/// The distance of the lines across and the highest of them: at most five lines, at numbers that are easily read.
+fn scale(highest: i64, unit: Unit) -> (i64, i64) {
+    let highest = highest.max(1);
+    // A minute has 60 seconds, and an hour 60 minutes.
+    const TIMES: [i64; 12] = [
+        15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 900_000, 1_800_000, 3_600_000, 7_200_000,
+        14_400_000, 28_800_000,
+    ];
+    let lines = |tick: i64| (highest - 1) / tick + 1;
+    if unit == Unit::Ms
+        && highest > 30_000
+        && let Some(tick) = TIMES.into_iter().find(|tick| lines(*tick) <= 4)
+    {
+        return (tick, lines(tick) * tick);
     }
-}
-
-/// The next of 2, 4, 10, 20, 40, 100 ...: even, so that half of it is a whole number.
-fn round_up(most: i64) -> i64 {
-    let mut unit = 1_i64;
+    let mut power = 1_i64;
     loop {
-        for factor in [2, 4, 10] {
-            let value = unit.saturating_mul(factor);
-            if value >= most {
-                return value;
+        for factor in [1, 2, 5] {
+            let tick = power.saturating_mul(factor);
+            if lines(tick) <= 4 {
+                return (tick, lines(tick).saturating_mul(tick));
             }
         }
-        unit = unit.saturating_mul(10);
+        power = power.saturating_mul(10);
+    }
+}
+
+/// When each step begins, as the table says it. In the hour that comes twice the offset tells which one is meant.
+fn labels(sheet: &Sheet<'_>) -> Vec<String> {
+    let format = sheet.t.format;
+    let starts = sheet.series.steps.starts();
+    let pattern = match sheet.series.steps.step() {
+        Step::Quarter | Step::Hour => format.day_and_time(),
+        Step::Month => format.month(),
+        Step::Day | Step::Week => {
+            let years = (starts.first(), starts.last());
+            let year = |at: Option<&UnixMs>| at.map(|at| at.zoned(sheet.zone).year());
+            if year(years.0) == year(years.1) { format.day() } else { format.full_day() }
+        }
+    };
+    let text = |at: &UnixMs| at.zoned(sheet.zone).strftime(pattern).to_string();
+    let mut texts: Vec<String> = starts.iter().map(text).collect();
+    let mut seen = std::collections::HashMap::new();
+    for (index, text) in texts.clone().into_iter().enumerate() {
+        if let Some(other) = seen.insert(text, index) {
+            for twice in [other, index] {
+                texts[twice] =
+                    starts[twice].zoned(sheet.zone).strftime(&format!("{pattern} %:z")).to_string();
+            }
+        }
+    }
+    texts
+}
+
+/// At most nine texts below the steps. Between hours, the day stands below its first one.
+fn ticks(sheet: &Sheet<'_>, plan: &Plan) -> Vec<(i64, String)> {
+    let format = sheet.t.format;
+    let (step, starts) = (sheet.series.steps.step(), sheet.series.steps.starts());
+    let short = matches!(step, Step::Quarter | Step::Hour);
+    let local = |index: usize| starts[index].zoned(sheet.zone);
+    let is_midnight = |index: &usize| local(*index).hour() == 0 && local(*index).minute() == 0;
+    let least = starts.len().div_ceil(8).max(1);
+    let every = match step {
+        Step::Quarter => [1, 2, 4, 8, 16, 24].into_iter().find(|every| *every >= least).unwrap_or(least),
+        Step::Hour => [1, 2, 3, 4, 6, 12, 24].into_iter().find(|every| *every >= least).unwrap_or(least),
+        _ => least,
+    };
+    let first = if short { (0..starts.len()).find(is_midnight).unwrap_or(0) % every } else { 0 };
+    (first..starts.len())
+        .step_by(every)
+        .map(|index| {
+            let pattern = match step {
+                Step::Quarter | Step::Hour if is_midnight(&index) => format.day(),
+                Step::Quarter | Step::Hour => "%H:%M",
+                Step::Day | Step::Week => format.day(),
+                Step::Month => format.month(),
+            };
+            let middle = (plan.place(index) + plan.place(index + 1)) / 2;
+            (middle, local(index).strftime(pattern).to_string())
+        })
+        .collect()
+}
+
+/// A row of small bars, as wide as a line of a table has room: a course at a glance.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Spark {
+    /// The path of what was answered and what was not.
+    pub path: String,
+    /// The path of what was not answered, over it.
+    pub failed: String,
+    /// All of it in words.
+    pub title: String,
+}
+
+impl Spark {
+    /// Width and height of the drawing.
+    pub const SIZE: (i64, i64) = (112, 24);
+
+    /// Calls of a group, step by step.
+    pub fn new(t: Messages, points: &[Sums]) -> Self {
+        let (width, height) = Self::SIZE;
+        let most = points.iter().map(|sums| sums.requests).max().unwrap_or(0).max(1);
+        let place = |index: usize| width * index as i64 / points.len().max(1) as i64;
+        let draw = |value: &dyn Fn(&Sums) -> i64| {
+            let mut path = String::new();
+            for (index, sums) in points.iter().enumerate().filter(|(_, sums)| value(sums) > 0) {
+                let tall = i128::from(value(sums)) * i128::from(height) / i128::from(most);
+                let tall = i64::try_from(tall).unwrap_or(height).clamp(1, height);
+                let (x, next) = (place(index), place(index + 1));
+                let _ = write!(path, "M{x} {height}v-{tall}h{}v{tall}z", (next - x - 2).max(1));
+            }
+            path
+        };
+        let numbers: Vec<String> = points.iter().map(|sums| sums.requests.to_string()).collect();
+        Self {
+            path: draw(&|sums| sums.requests),
+            failed: draw(&Sums::failed),
+            title: t.usage.spark_title(points.len(), &numbers.join(", ")),
+        }
     }
 }
 
@@ -198,10 +381,9 @@ mod tests {
     use super::*;
     use crate::{
         i18n::Lang,
-        storage::rollups::BUCKET_MS,
-        web::{
-            admin::usage::period::Choice,
-            form::{FieldErrors, Fields},
+        storage::usage_query::{
+            report::{GroupName, GroupSeries},
+            steps::Steps,
         },
     };
 
@@ -209,53 +391,103 @@ mod tests {
         UnixMs(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
     }
 
-    fn chart(query: &str, zone: &str, now: &str, series: &[(&str, i64, i64)]) -> Option<Chart> {
-        let (zone, now) = (TimeZone::get(zone).unwrap(), at(now));
-        let fields = Fields::parse(query.as_bytes());
-        let t = Messages::of(Lang::En);
-        let period = Period::read(&fields, Choice::All, now, &zone, t, &mut FieldErrors::default());
-        let point = |(when, requests, failed): &(&str, i64, i64)| {
-            (at(when), Point { requests: *requests, failed: *failed })
+    fn calls(requests: i64, failed: i64) -> Sums {
+        Sums { requests, ok: requests - failed, ..Sums::default() }
+    }
+
+    /// Two groups with the same calls each, every so many hours.
+    fn chart(metric: Metric, zone: &str, period: (&str, &str), points: &[Sums]) -> Option<Chart> {
+        let zone = TimeZone::get(zone).unwrap();
+        let steps = Steps::new(Step::Hour, at(period.0), at(period.1), &zone);
+        let points: Vec<Sums> = points.iter().cycle().take(steps.starts().len()).cloned().collect();
+        let twice = |sums: &Sums| {
+            let mut both = sums.clone();
+            both.merge(sums);
+            both
         };
-        Chart::new(t, &series.iter().map(point).collect(), &period.aligned(), now, &zone)
+        let series = Series {
+            steps,
+            whole: points.iter().map(twice).collect(),
+            groups: [GroupName::Model("a".into()), GroupName::Others]
+                .map(|name| GroupSeries { name, points: points.clone() })
+                .to_vec(),
+        };
+        let link = |from: UnixMs, to: Option<UnixMs>| format!("/{}-{}", from.0, to.map_or(0, |to| to.0));
+        Chart::new(&Sheet {
+            t: Messages::of(Lang::En),
+            metric,
+            series: &series,
+            names: &["a".to_owned(), "others".to_owned()],
+            before: None,
+            zone: &zone,
+            link: &link,
+        })
+    }
+
+    const DAY: (&str, &str) = ("2026-05-01T00:00:00Z", "2026-05-02T00:00:00Z");
+
+    #[test]
+    fn groups_stand_on_each_other_and_every_step_is_in_the_table() {
+        let chart = chart(Metric::Requests, "UTC", DAY, &[calls(500, 0), calls(0, 0)]).unwrap();
+        assert_eq!((chart.hits.len(), chart.rows.len(), chart.layers.len()), (24, 24, 2));
+        assert_eq!(
+            chart.grid.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(),
+            ["0", "500", "1,000"]
+        );
+        let (low, high) = (&chart.layers[0], &chart.layers[1]);
+        assert_eq!((low.class.as_str(), high.class.as_str()), ("g0", "gx"));
+        let middle = (TOP + BOTTOM) / 2;
+        assert!(low.path.starts_with(&format!("M{LEFT} {BOTTOM}V{middle}h")), "{}", low.path);
+        assert!(high.path.starts_with(&format!("M{LEFT} {middle}V{TOP}h")), "{}", high.path);
+        assert_eq!(low.path.matches('M').count(), 12, "a step without calls has no bar");
+        assert_eq!(chart.rows[0].cells, ["1,000", "500", "500"]);
+        assert_eq!(chart.hits[0].title, "May 1, 00:00: 1,000\na: 500\nothers: 500");
+        assert_eq!(chart.hits[0].href, format!("/{}-{}", at(DAY.0).0, at("2026-05-01T01:00:00Z").0));
+        assert!(chart.ticks.len() <= 9 && chart.ticks[0].1 == "May 1" && chart.ticks[1].1 == "03:00");
     }
 
     #[test]
-    fn bars_are_local_hours_or_days_and_hold_every_call() {
-        let series = [("2026-03-29T00:45:00Z", 3, 0), ("2026-03-29T22:15:00Z", 5, 5)];
-        let hours = chart("period=24h", "Asia/Kolkata", "2026-03-29T23:10:00Z", &series).unwrap();
-        assert_eq!((hours.step, hours.bars.len()), (Step::Hour, 24));
-        assert_eq!(hours.bars[1].title, "Mar 29, 06:00: 3 requests, 0 failed");
-        // The day on which the clocks change has 23 hours, and the evening belongs to the next day.
-        let days = chart("period=7d", "Europe/Berlin", "2026-03-29T23:10:00Z", &series).unwrap();
-        assert_eq!((days.step, days.bars.len()), (Step::Day, 7));
-        assert_eq!((days.bars[5].when.as_str(), days.bars[5].requests.as_str()), ("Mar 29", "3"));
-        assert_eq!((days.bars[6].when.as_str(), days.bars[6].failed.as_str()), ("Mar 30", "5"));
-        let months = chart("", "UTC", "2027-01-10T00:00:00Z", &series).unwrap();
-        assert_eq!((months.step, months.bars.len()), (Step::Month, 11));
-        assert_eq!(months.bars[0].requests, "8");
+    fn percentiles_are_lines_with_gaps() {
+        let mut fast = calls(1, 0);
+        fast.total.add(1000);
+        let chart = chart(Metric::TotalP95, "UTC", DAY, &[fast, calls(0, 0)]).unwrap();
+        assert!(chart.lines);
+        assert_eq!(chart.layers.last().unwrap().class, "all");
+        assert_eq!(chart.layers[0].path.matches("h0").count(), 12);
+        assert!(!chart.layers[0].path.contains('L'));
+        assert_eq!(chart.rows[1].cells, ["—", "—", "—"]);
     }
 
     #[test]
-    fn a_bar_is_as_high_as_its_calls_and_failures_can_be_seen() {
-        let series = [("2026-03-29T01:00:00Z", 1000, 1), ("2026-03-29T02:00:00Z", 500, 0)];
-        let chart = chart("period=24h", "UTC", "2026-03-29T02:30:00Z", &series).unwrap();
-        let [.., high, half] = chart.bars.as_slice() else { panic!() };
-        assert_eq!(high.failures.1, 1);
-        assert_eq!(high.answered.0, TOP);
-        assert_eq!(half.answered.1 * 2, BOTTOM - TOP);
-        assert_eq!(chart.grid.last().unwrap(), &(TOP, "1,000".to_owned()));
+    fn the_hour_that_comes_twice_says_which_one_it_is() {
+        let period = ("2026-10-24T23:00:00Z", "2026-10-25T03:00:00Z");
+        let chart = chart(Metric::Requests, "Europe/Berlin", period, &[calls(1, 0)]).unwrap();
+        let when: Vec<&str> = chart.rows.iter().map(|row| row.when.as_str()).collect();
+        assert_eq!(when, ["Oct 25, 01:00", "Oct 25, 02:00 +02:00", "Oct 25, 02:00 +01:00", "Oct 25, 03:00"]);
     }
 
     #[test]
-    fn absurd_periods_and_counts_are_still_bounded() {
-        assert!(chart("period=7d", "UTC", "2026-03-29T02:30:00Z", &[]).is_none());
-        let series = [("2026-03-29T01:00:00Z", i64::MAX, i64::MAX)];
-        let years = "from=0001-01-01&to=9998-12-31";
-        let chart = chart(years, "UTC", "2026-03-29T02:30:00Z", &series).unwrap();
-        assert!(chart.bars.len() <= MAX_BARS);
-        assert!(chart.bars.iter().all(|bar| bar.answered.0 >= TOP && bar.failures.0 >= TOP));
-        assert_eq!(chart.bars.iter().filter(|bar| bar.requests != "0").count(), 1);
-        assert_eq!(BUCKET_MS * 4, HOUR_MS);
+    fn absurd_counts_stay_within_the_drawing_and_nothing_is_no_drawing() {
+        assert!(chart(Metric::Requests, "UTC", DAY, &[calls(0, 0)]).is_none());
+        assert!(chart(Metric::Errors, "UTC", DAY, &[calls(9, 0)]).is_none());
+        let chart = chart(Metric::Errors, "UTC", DAY, &[calls(i64::MAX, i64::MAX), calls(1, 1)]).unwrap();
+        let heights = chart.layers.iter().flat_map(|layer| layer.path.split('V').skip(1));
+        for height in heights {
+            let height: i64 = height.split(['h', 'z']).next().unwrap().parse().unwrap();
+            assert!((TOP..=BOTTOM).contains(&height), "{height}");
+        }
+        for highest in [1, 2, 3, 7, 99, 1_234, 59_000, 61_000, 4_000_000, i64::MAX] {
+            for unit in [Unit::Count, Unit::Ms] {
+                let (tick, top) = scale(highest, unit);
+                assert!(top >= highest && tick > 0 && top / tick <= 5, "{highest}: {tick} {top}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_spark_shows_failures_over_calls() {
+        let spark = Spark::new(Messages::of(Lang::En), &[calls(10, 5), calls(0, 0), calls(1, 0)]);
+        assert!(spark.path.starts_with("M0 24v-24h") && spark.failed == "M0 24v-12h35v12z", "{spark:?}");
+        assert!(spark.title.contains("10, 0, 1"), "{}", spark.title);
     }
 }

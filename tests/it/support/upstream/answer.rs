@@ -6,6 +6,9 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
+/// How OpenClaw begins the message that it adds after its user's words.
+const OPENCLAW_CONTEXT: &str = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>";
+
 /// How fast and how much the fake answers when the prompt does not say.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -66,8 +69,10 @@ pub struct Answer {
     pub words: usize,
     /// From the prompt: `first=<ms>` and `delay=<ms>`.
     pub pace: Pace,
-    /// From the prompt: `tool=1` answers with a tool call.
-    pub tool: bool,
+    /// From the prompt: `tool=1` answers with a call of `look_up`, `tool=<name>` with one of that function.
+    pub tool: Option<String>,
+    /// From the prompt: `arguments=<JSON without blanks>` of the tool call.
+    pub arguments: Option<String>,
     /// From the prompt: `reasoning=<pieces>` of `reasoning_content` come first.
     pub reasoning: usize,
     /// Words in the prompt.
@@ -79,7 +84,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads the directives (`marker=abc words=20 delay=5`) from the last user message, the prompt or the input.
+    /// Reads the directives (`marker=abc words=20 delay=5`) from the last user message, the prompt or the input. What
+    /// OpenClaw adds after its user's words is passed over.
     pub fn to(kind: Kind, body: &Value, index: usize, pace: Pace) -> Self {
         let prompts = match kind {
             Kind::Chat => body["messages"]
@@ -87,6 +93,7 @@ impl Answer {
                 .into_iter()
                 .flatten()
                 .map(|message| content_text(&message["content"]))
+                .filter(|text| !text.starts_with(OPENCLAW_CONTEXT))
                 .collect(),
             Kind::Completion => texts(&body["prompt"]),
             Kind::Embedding => texts(&body["input"]),
@@ -99,7 +106,8 @@ impl Answer {
             marker: "hello".to_owned(),
             words: pace.words,
             pace,
-            tool: false,
+            tool: None,
+            arguments: None,
             reasoning: 0,
             prompt_tokens: prompts.iter().map(|prompt| prompt.split_whitespace().count() as u64).sum(),
             cached_tokens: 0,
@@ -113,7 +121,9 @@ impl Answer {
                 Some(("words", value)) => answer.words = number(value) as usize,
                 Some(("delay", value)) => answer.pace.chunk = Duration::from_millis(number(value)),
                 Some(("first", value)) => answer.pace.first = Duration::from_millis(number(value)),
-                Some(("tool", value)) => answer.tool = value == "1",
+                Some(("tool", "1")) => answer.tool = Some("look_up".to_owned()),
+                Some(("tool", value)) => answer.tool = Some(value.to_owned()),
+                Some(("arguments", value)) => answer.arguments = Some(value.to_owned()),
                 Some(("reasoning", value)) => answer.reasoning = number(value) as usize,
                 Some(("cached", value)) => answer.cached_tokens = number(value),
                 _ => {}
@@ -146,7 +156,7 @@ impl Answer {
 
     /// How many pieces of content the answer has.
     pub fn pieces(&self) -> usize {
-        self.reasoning + if self.tool { 2 } else { self.words + 1 }
+        self.reasoning + if self.tool.is_some() { 2 } else { self.words + 1 }
     }
 
     /// The chunk with the role; a text completion has none.
@@ -165,12 +175,12 @@ impl Answer {
         }
         let delta = match index.checked_sub(self.reasoning) {
             None => json!({"reasoning_content": format!("thought{index} ")}),
-            Some(0) if self.tool => json!({"tool_calls": [{
+            Some(0) if let Some(name) = &self.tool => json!({"tool_calls": [{
                 "index": 0, "id": format!("call_{}", self.index), "type": "function",
-                "function": {"name": "look_up", "arguments": "{\"marker\":"},
+                "function": {"name": name, "arguments": self.tool_arguments().0},
             }]}),
-            Some(_) if self.tool => json!({"tool_calls": [{
-                "index": 0, "function": {"arguments": format!("\"{}\"}}", self.marker)},
+            Some(_) if self.tool.is_some() => json!({"tool_calls": [{
+                "index": 0, "function": {"arguments": self.tool_arguments().1},
             }]}),
             Some(index) => json!({"content": piece(&self.marker, self.words, index)}),
         };
@@ -211,11 +221,12 @@ impl Answer {
         match self.kind {
             Kind::Chat => {
                 let mut message = json!({"role": "assistant", "content": self.text()});
-                if self.tool {
+                if let Some(name) = &self.tool {
                     message["content"] = Value::Null;
+                    let (begin, end) = self.tool_arguments();
                     message["tool_calls"] = json!([{
                         "id": format!("call_{}", self.index), "type": "function",
-                        "function": {"name": "look_up", "arguments": format!("{{\"marker\":\"{}\"}}", self.marker)},
+                        "function": {"name": name, "arguments": begin + &end},
                     }]);
                 }
                 if self.reasoning > 0 {
@@ -246,6 +257,14 @@ impl Answer {
         }
     }
 
+    /// The arguments of the tool call in two pieces, the first of which ends with the first colon.
+    fn tool_arguments(&self) -> (String, String) {
+        let arguments =
+            self.arguments.clone().unwrap_or_else(|| format!("{{\"marker\":\"{}\"}}", self.marker));
+        let at = arguments.find(':').map_or(arguments.len(), |colon| colon + 1);
+        (arguments[..at].to_owned(), arguments[at..].to_owned())
+    }
+
     fn vector(&self, input: &str) -> Value {
         let numbers = embedding(input);
         if self.base64 {
@@ -270,7 +289,7 @@ impl Answer {
     }
 
     fn finish_reason(&self) -> &'static str {
-        if self.tool { "tool_calls" } else { "stop" }
+        if self.tool.is_some() { "tool_calls" } else { "stop" }
     }
 }
 

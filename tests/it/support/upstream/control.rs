@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{
     Books, Call, Fault, Pace,
-    reply::Reply,
-    vendor::{KeyRules, KeyState, RetryAfter},
+    reply::{self, Reply},
+    vendor::{Day, KeyRules, KeyState, RetryAfter},
 };
 
 /// Answers a control request:
@@ -17,6 +17,7 @@ use super::{
 ///   "window_ms"?, "concurrency"?, "retry_after"?: true}`
 /// - `POST faults` `{"fault": name | null, "key"? , "model"?, "next"?: count, "models_list"?: true}`
 /// - `POST pace` `{"first_ms", "chunk_ms", "words"}`
+/// - `POST day` `{"calls"}`: a day of ModelScope begins, in which each model gives so many
 /// - `POST reset`: no faults, no calls
 /// - `GET calls`, `GET faults`, `GET connections`
 pub(super) fn answer(books: &mut Books, method: &str, path: &str, body: &[u8]) -> Reply {
@@ -72,6 +73,11 @@ pub(super) fn answer(books: &mut Books, method: &str, path: &str, body: &[u8]) -
             };
             json!({})
         }
+        ("POST", "day") => {
+            let Some(calls) = body["calls"].as_u64() else { return refuse("calls") };
+            books.day = Some(Day::of_modelscope(calls as usize));
+            json!({})
+        }
         ("POST", "reset") => {
             books.next.clear();
             books.by_key.clear();
@@ -114,6 +120,13 @@ fn set_fault(books: &mut Books, fault: Option<Fault>, body: &Value) {
 }
 
 fn describe(call: &Call) -> Value {
+    let form = call.form.as_ref().map(|form| {
+        let files = form
+            .files
+            .iter()
+            .map(|file| json!({"field": file.field, "name": file.name, "length": file.length}));
+        json!({"texts": form.texts, "files": files.collect::<Vec<_>>()})
+    });
     json!({
         "index": call.index,
         "connection": call.connection,
@@ -123,7 +136,10 @@ fn describe(call: &Call) -> Value {
         "key": call.key,
         "model": call.model,
         "body": call.body,
+        "form": form,
+        "started_ms": (reply::now().saturating_sub(call.started.elapsed())).as_millis() as u64,
         "fault": call.fault.map(Fault::name),
+        "refused": call.refused,
         "end": format!("{:?}", call.end),
         "ended_after_ms": call.ended_after.map(|after| after.as_millis() as u64),
         "pieces": call.pieces,

@@ -165,6 +165,8 @@ faults! {
     RateLimitedBare: RateLimited, Both;
     /// 429 with `Retry-After: 7`.
     RateLimitedSeconds: RateLimited, Both;
+    /// 429 with `Retry-After: 2`.
+    RateLimitedTwoSeconds: RateLimited, Both;
     /// 429 with `Retry-After` as a date, 9 s ahead.
     RateLimitedHttpDate: RateLimited, Both;
     /// 429 with `retry-after-ms: 2500`.

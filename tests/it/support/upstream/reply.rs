@@ -56,8 +56,9 @@ fn rate_limited(message: &str) -> Reply {
     Reply::error(429, message, "requests", "rate_limit_exceeded")
 }
 
+/// The time since 1970.
 #[expect(clippy::disallowed_methods, reason = "a vendor has a clock of its own")]
-fn now() -> Duration {
+pub fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock after 1970")
 }
 
@@ -79,6 +80,7 @@ pub fn of_fault(fault: Fault, key: &str) -> Option<Reply> {
 
         Fault::RateLimitedBare => rate_limited("Rate limit reached"),
         Fault::RateLimitedSeconds => rate_limited("Rate limit reached").header("retry-after", "7"),
+        Fault::RateLimitedTwoSeconds => rate_limited("Rate limit reached").header("retry-after", "2"),
         Fault::RateLimitedHttpDate => {
             let at = jiff::Timestamp::from_second(now().as_secs() as i64 + 9).expect("a date in this age");
             let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&at);

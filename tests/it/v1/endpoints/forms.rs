@@ -220,3 +220,105 @@ async fn what_a_killed_server_left_is_gone_after_the_next_start() {
     assert_eq!(left_over(&app), 0);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_field_of_a_form_that_an_upstream_does_not_know_is_dropped_once_named_and_remembered() {
+    let (app, upstream) = serving_all().await;
+    upstream.reject_field("temperature", 400, r#"{"error":{"message":"Unknown parameter: 'temperature'."}}"#);
+    for (number, length) in [1000, 600_000].into_iter().enumerate() {
+        let form = Form::new().text("model", "public").text("temperature", "0.2").part("file", file(length));
+        let reply = send(&app, TRANSCRIPTIONS, form.text("language", "de")).await;
+        assert_eq!(
+            (reply.status, reply.header("x-onepool-dropped")),
+            (200, Some("temperature")),
+            "{}",
+            reply.text()
+        );
+        let form = upstream.inferences().pop().unwrap().form.unwrap();
+        let texts: Vec<_> = form.texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        assert_eq!((texts, form.files[0].length), (vec![("language", "de"), ("model", "n")], length));
+        assert_eq!(upstream.inferences().len(), number + 2, "it is not sent there again");
+    }
+    assert_eq!(left_over(&app), 0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn files_prompts_and_the_format_of_an_answer_are_never_dropped() {
+    let (app, upstream) = serving_all().await;
+    let picture = || Part::bytes(sound(500)).file_name("a.png").mime_str("image/png").unwrap();
+    let edit = || {
+        Form::new()
+            .text("model", "m")
+            .text("prompt", "A hat")
+            .part("image", picture())
+            .part("mask", picture())
+    };
+    upstream.reject_field(
+        "prompt",
+        400,
+        r#"{"error":{"message":"mask is not supported, prompt is not supported"}}"#,
+    );
+    let reply = send(&app, EDITS, edit()).await;
+    assert_eq!((reply.status, upstream.inferences().len()), (400, 1), "{}", reply.text());
+    upstream.reject_field(
+        "response_format",
+        400,
+        r#"{"error":{"message":"response_format is not supported"}}"#,
+    );
+    let words = |format: &'static str| {
+        Form::new().text("model", "m").text("response_format", format).part("file", file(10))
+    };
+    assert_eq!(send(&app, TRANSCRIPTIONS, words("srt")).await.status, 400);
+    assert_eq!(upstream.inferences().len(), 2, "what is answered as JSON would be no subtitles");
+    assert_eq!(send(&app, TRANSCRIPTIONS, words("json")).await.status, 200);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_providers_fixes_reach_the_fields_of_forms() {
+    let data = std::sync::Arc::new(tempfile::tempdir().unwrap());
+    let folder = data.path().join("data/providers");
+    std::fs::create_dir_all(&folder).unwrap();
+    let rule = |id: &str, fix: Value| {
+        json!({"id": id, "endpoints": ["transcriptions"], "fix": fix, "confidence": "medium",
+            "source": "https://example.com/docs"})
+    };
+    let file_of_provider = json!({"id": "mine", "name": {"en": "Mine", "zh": "我的"}, "checked": "2026-11-20",
+    "sources": ["https://example.com/docs"], "status": "unknown", "base_urls": [],
+    "fixes": [
+        rule("lang", json!({"rename": {"from": "language", "to": "lang"}})),
+        rule("no-temperature", json!({"drop": ["temperature", "file"]})),
+        rule("format", json!({"replace": {"field": "response_format", "from": "json", "to": "verbose_json"}})),
+        rule("task", json!({"set": {"field": "task", "value": "transcribe"}})),
+    ]});
+    std::fs::write(folder.join("mine.json"), file_of_provider.to_string()).unwrap();
+    let app = TestApp::start_in(data, onepool::model::time::Clock::system(), &[]).await;
+    let upstream = Upstream::start();
+    app.token().await;
+    app.channel_with("c", &upstream.base_url(), &["sk-upstream-1"], |channel| {
+        channel.provider = "mine".into();
+        channel.endpoints = super::every();
+    })
+    .await;
+    for length in [10, 600_000] {
+        let form = Form::new()
+            .text("temperature", "0.2")
+            .text("language", "de")
+            .part("file", file(length))
+            .text("response_format", "json")
+            .text("model", "m");
+        let reply = send(&app, TRANSCRIPTIONS, form).await;
+        assert_eq!(
+            (reply.status, reply.header("x-onepool-dropped")),
+            (200, Some("temperature")),
+            "{}",
+            reply.text()
+        );
+        let form = upstream.inferences().pop().unwrap().form.unwrap();
+        let expected =
+            json!({"lang": "de", "response_format": "verbose_json", "model": "m", "task": "transcribe"});
+        assert_eq!((json!(form.texts), form.files[0].length), (expected, length));
+    }
+    app.stop().await;
+}

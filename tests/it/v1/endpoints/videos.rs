@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{all, serving_all};
 use crate::support::{
-    app::{Reply, TOKEN, TestApp, number},
+    app::{Reply, TOKEN, TestApp, execute, number},
     upstream::{Fault, Upstream, jobs::byte_at},
 };
 
@@ -375,5 +375,27 @@ async fn asking_for_a_video_counts_among_the_tokens_requests_per_minute() {
     let fourth = get(&app, &path).await;
     assert_eq!((fourth.status, fourth.code().as_str()), (429, "rate_limit_exceeded"));
     assert!(fourth.header("retry-after").is_some());
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_video_that_cannot_be_noted_is_a_503_without_the_vendors_id_and_is_in_the_log() {
+    let (app, upstream) = serving_all().await;
+    // What a full disk or a broken file does to the one statement.
+    execute(
+        &app.database(),
+        "CREATE TRIGGER broken BEFORE INSERT ON upstream_jobs BEGIN SELECT RAISE(FAIL, 'disk I/O error'); END",
+    )
+    .await;
+    let reply = app.post(PATH, &json!({"model": "public", "prompt": "A hat"})).await;
+    assert_eq!((reply.status, reply.code().as_str()), (503, "not_recording"), "{}", reply.text());
+    hides_the_vendor(&upstream, &reply.text());
+    assert!(!reply.text().contains("disk I/O"), "{}", reply.text());
+    let rows = app.rows().await;
+    assert_eq!((rows.len(), &rows[0]["code"]), (1, &json!("not_recording")), "{rows:#?}");
+    assert_eq!(get(&app, PATH).await.json()["data"], json!([]), "no half of a row");
+    execute(&app.database(), "DROP TRIGGER broken").await;
+    let id = make(&app, "A hat").await;
+    assert_eq!(get(&app, &format!("{PATH}/{id}")).await.status, 200);
     app.stop().await;
 }

@@ -279,7 +279,7 @@ test('the log is filtered in the address, paged and downloaded', async () => {
   await follow('Older')
   assert.ok(await rows.count() > 10)
   await follow('Newest')
-  await page.locator('summary').first().click()
+  await page.locator('details.filters summary').click()
   await send({ model: 'nobo*' }, 'Apply')
   assert.match(page.url(), /model=nobo/)
   assert.equal(await rows.count(), 1)

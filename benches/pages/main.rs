@@ -146,7 +146,6 @@ async fn explorer(folder: &Path) -> bool {
             let times = ask(&db, &question).await;
             good &= print(&format!("{name} by {by}"), &times, MOST_EXPLORER);
         }
-        // These have no bound of their own.
         let filters = [
             ("one token", UsageFilter { token: Some(onepool::model::id::TokenId(1)), ..filter.clone() }),
             (
@@ -154,12 +153,14 @@ async fn explorer(folder: &Path) -> bool {
                 UsageFilter { channel: Some(onepool::model::id::ChannelId(7)), ..filter.clone() },
             ),
             ("models by a pattern", UsageFilter { model: Some("vendor-1/*".into()), ..filter.clone() }),
+            ("what streams", UsageFilter { stream: Some(true), ..filter.clone() }),
         ];
         for (what, filter) in filters {
             let mut question = Question::new(filter, GroupBy::Model);
             question.steps = Some(Steps::new(step, from, now_ms, &zone));
             question.series_groups = 8;
-            print(&format!("{name} by model of {what}"), &ask(&db, &question).await, Duration::MAX);
+            let times = ask(&db, &question).await;
+            good &= print(&format!("{name} by model of {what}"), &times, MOST_EXPLORER);
         }
     }
     let mut question = Question::new(UsageFilter::default(), GroupBy::Model);

@@ -14,7 +14,7 @@ use super::{
     rollups::{BUCKET_MS, bucket_of},
     sheets::{
         days::Dimension,
-        scan::{Ask, AttemptOf, Source},
+        scan::{Ask, AttemptOf, AttemptsBy, Source},
     },
     usage_query::bounded,
 };
@@ -212,7 +212,7 @@ impl Db {
         let mut reader = self.bounded_reader(TRIED_LIMIT).await?;
         let mut snapshot = reader.connection().begin().await.map_err(bounded)?;
         let source = Source::open(&mut snapshot, &self.words, &ask).await?;
-        let found = source.attempts_by_step(&mut snapshot, Some).await?;
+        let found = source.attempts_by_step(&mut snapshot, &AttemptsBy::All).await?;
         snapshot.commit().await.map_err(bounded)?;
         reader.finish().await?;
         let success = source.word(OutcomeClass::Success.as_str());

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sqlx::FromRow;
 
 use super::{
-    CALL_COLUMNS, Entry, Kind, QUARTERS, call, flag,
+    CALL_COLUMNS, Entry, Kind, QUARTER, QUARTERS, call, flag,
     fold::{ByDay, append},
 };
 use crate::storage::{
@@ -120,7 +120,7 @@ fn entries(row: &OldSums) -> Vec<(i64, Entry)> {
     let number = |value: i64| value.max(0).unsigned_abs();
     let quarter = row.bucket.div_euclid(BUCKET_MS);
     let mut each = vec![0; CALL_COLUMNS];
-    each[call::QUARTER] = number(quarter.rem_euclid(QUARTERS));
+    each[QUARTER] = number(quarter.rem_euclid(QUARTERS));
     each[call::TOKEN] = number(row.token_id);
     each[call::CHANNEL] = number(row.channel_id);
     each[call::KEY] = number(row.key_id);

@@ -53,10 +53,12 @@ impl Kind {
     }
 }
 
-/// The columns of calls. The numbers are in the database. Models, endpoints, clients and results are words; 0 is "none".
+/// The column of calls and of attempts that has the quarter of the day: 0 to 95. Entries are sorted by it.
+const QUARTER: usize = 0;
+
+/// The further columns of calls. The numbers are in the database. Models, endpoints, clients and results are words; 0 is
+/// "none".
 mod call {
-    /// Of the day: 0 to 95. Entries are sorted by it.
-    pub const QUARTER: usize = 0;
     pub const TOKEN: usize = 1;
     pub const CHANNEL: usize = 2;
     pub const KEY: usize = 3;
@@ -80,9 +82,8 @@ mod call {
 }
 const CALL_COLUMNS: usize = 20;
 
-/// The columns of attempts.
+/// The further columns of attempts.
 mod attempt {
-    pub const QUARTER: usize = 0;
     pub const CHANNEL: usize = 1;
     pub const KEY: usize = 2;
     pub const MODEL: usize = 3;
@@ -121,11 +122,11 @@ impl Table {
 
     /// Sorts the entries by quarter, if they are not; those of one quarter stay in their order.
     fn sort(&mut self) {
-        if self.columns[0].is_sorted() {
+        if self.columns[QUARTER].is_sorted() {
             return;
         }
         let mut order: Vec<usize> = (0..self.entries).collect();
-        order.sort_by_key(|place| self.columns[0][*place]);
+        order.sort_by_key(|place| self.columns[QUARTER][*place]);
         for column in &mut self.columns {
             *column = order.iter().map(|place| column[*place]).collect();
         }
@@ -133,7 +134,7 @@ impl Table {
 
     /// The places of the entries of some quarters of the day.
     fn range(&self, from: u64, to: u64) -> std::ops::Range<usize> {
-        let quarters = &self.columns[0];
+        let quarters = &self.columns[QUARTER];
         let start = quarters.partition_point(|quarter| *quarter < from);
         start..start.max(quarters.partition_point(|quarter| *quarter < to))
     }
@@ -175,6 +176,55 @@ impl Table {
         // 0, "none", becomes a bin that there is not.
         count(first, value(call::FIRST).wrapping_sub(1));
         count(total, value(call::TOTAL));
+        Ok(())
+    }
+
+    /// Adds all entries of calls to the same sums: as [`add_to`](Self::add_to) each, and quicker.
+    fn add_all_to(&self, totals: &mut Totals, results: &Results) -> StorageResult<()> {
+        let flags = &self.columns[call::FLAGS];
+        if flags.iter().any(|flags| flags & flag::CORRECTION != 0) {
+            return (0..self.entries).try_for_each(|place| self.add_to(totals, place, results));
+        }
+        let (mut word, mut result) = (0, None);
+        for (found, flags) in self.columns[call::RESULT].iter().zip(flags) {
+            if result.is_none() || *found != word {
+                (word, result) = (*found, Some(results.place(*found)?));
+            }
+            let retried = u64::from(flags & flag::RETRIED != 0);
+            totals.sums[sum::RETRIED] += retried;
+            totals.sums[sum::ESTIMATED] += u64::from(flags & flag::ESTIMATED != 0);
+            match result {
+                Some(OK_PLACE) => {
+                    totals.sums[sum::OK] += 1;
+                    totals.sums[sum::OK_AT_ONCE] += 1 - retried;
+                }
+                Some(place) => totals.failures[place] += 1,
+                None => {}
+            }
+        }
+        totals.sums[sum::REQUESTS] += self.entries as u64;
+        for (sum, column) in [
+            (sum::COST, call::COST),
+            (sum::PROMPT, call::PROMPT),
+            (sum::COMPLETION, call::COMPLETION),
+            (sum::CACHED, call::CACHED),
+            (sum::REASONING, call::REASONING),
+            (sum::QUEUE_MS, call::QUEUE_MS),
+        ] {
+            let more = self.columns[column].iter().fold(0_u64, |sum, value| sum.saturating_add(*value));
+            totals.sums[sum] = totals.sums[sum].saturating_add(more);
+        }
+        let [queue, first, total] = &mut totals.histograms;
+        // 0, "none", becomes a bin that there is not.
+        for (bins, column, less) in
+            [(queue, call::QUEUE, 0), (first, call::FIRST, 1), (total, call::TOTAL, 0)]
+        {
+            for bin in &self.columns[column] {
+                if let Some(bin) = bins.get_mut(bin.wrapping_sub(less) as usize) {
+                    *bin = bin.saturating_add(1);
+                }
+            }
+        }
         Ok(())
     }
 }
@@ -261,7 +311,7 @@ impl CallRow {
         let number = |value: i64| value.max(0).unsigned_abs();
         let bin = |ms: i64| bin_of(u32::try_from(ms.max(0)).unwrap_or(u32::MAX)) as u64;
         let mut entry = vec![0; CALL_COLUMNS];
-        entry[call::QUARTER] = number(self.quarter().rem_euclid(QUARTERS));
+        entry[QUARTER] = number(self.quarter().rem_euclid(QUARTERS));
         entry[call::TOKEN] = number(self.token_id);
         entry[call::CHANNEL] = number(self.channel_id);
         entry[call::KEY] = number(self.key_id);
@@ -309,7 +359,7 @@ impl AttemptRow {
     fn entry(&self) -> Entry {
         let number = |value: i64| value.max(0).unsigned_abs();
         let mut entry = vec![0; ATTEMPT_COLUMNS];
-        entry[attempt::QUARTER] = number(self.quarter().rem_euclid(QUARTERS));
+        entry[QUARTER] = number(self.quarter().rem_euclid(QUARTERS));
         entry[attempt::CHANNEL] = number(self.channel_id);
         entry[attempt::KEY] = number(self.key_id);
         entry[attempt::MODEL] = number(self.model);

@@ -19,7 +19,7 @@ use crate::{
         sheets::{
             classes_of,
             days::Dimension,
-            scan::{Ask, AttemptOf, Source},
+            scan::{Ask, AttemptOf, AttemptsBy, Source},
         },
     },
 };
@@ -109,13 +109,14 @@ impl Db {
             starts,
         };
         let source = Source::open(&mut snapshot, &self.words, &ask).await?;
-        let places = Places::of(of, |model| source.word(model));
-        let found = source.attempts_by_step(&mut snapshot, move |attempt| places.find(attempt)).await?;
+        let places = places_of(of, |model| source.word(model));
+        let found = source.attempts_by_step(&mut snapshot, &attempts_by(&places)).await?;
         snapshot.commit().await.map_err(bounded)?;
         reader.finish().await?;
         let classes = classes_of(&self.words);
-        for ((row, piece, class), attempts) in found {
-            let cell = rows.get_mut(row).and_then(|row| row.get_mut(piece));
+        for ((of, piece, class), attempts) in found {
+            let Some(row) = places.get(&of) else { continue };
+            let cell = rows.get_mut(*row).and_then(|row| row.get_mut(piece));
             if let (Some(cell), Some(class)) = (cell, classes.get(&class)) {
                 cell.add(*class, i64::try_from(attempts).unwrap_or(i64::MAX));
             }
@@ -124,43 +125,29 @@ impl Db {
     }
 }
 
-/// The row of each channel, key, or model at a channel, by their numbers in sheets.
-#[derive(Default)]
-struct Places {
-    channels: HashMap<u64, usize>,
-    keys: HashMap<u64, usize>,
-    models: HashMap<(u64, u64), usize>,
+/// The row of each channel, key, or model at a channel, by their numbers in sheets. `word` gives the number of a model's name;
+/// one without a number has no attempts.
+fn places_of(of: &[CellsOf], word: impl Fn(&str) -> Option<u64>) -> HashMap<AttemptOf, usize> {
+    let attempt_of = |of: &CellsOf| {
+        Some(match of {
+            CellsOf::Channel(id) => AttemptOf { channel: id.0.unsigned_abs(), ..AttemptOf::default() },
+            CellsOf::Key(id) => AttemptOf { key: id.0.unsigned_abs(), ..AttemptOf::default() },
+            CellsOf::Model(id, model) => {
+                AttemptOf { channel: id.0.unsigned_abs(), model: word(model)?, ..AttemptOf::default() }
+            }
+        })
+    };
+    of.iter().enumerate().filter_map(|(row, of)| Some((attempt_of(of)?, row))).collect()
 }
 
-impl Places {
-    /// `word` gives the number of a model's name; one without a number has no attempts.
-    fn of(of: &[CellsOf], word: impl Fn(&str) -> Option<u64>) -> Self {
-        let mut places = Self::default();
-        for (row, of) in of.iter().enumerate() {
-            match of {
-                CellsOf::Channel(id) => {
-                    places.channels.insert(id.0.unsigned_abs(), row);
-                }
-                CellsOf::Key(id) => {
-                    places.keys.insert(id.0.unsigned_abs(), row);
-                }
-                CellsOf::Model(id, model) => {
-                    if let Some(model) = word(model) {
-                        places.models.insert((id.0.unsigned_abs(), model), row);
-                    }
-                }
-            }
-        }
-        places
-    }
-
-    fn find(&self, attempt: AttemptOf) -> Option<usize> {
-        let row = match (self.channels.is_empty(), self.keys.is_empty()) {
-            (false, _) => self.channels.get(&attempt.channel),
-            (_, false) => self.keys.get(&attempt.key),
-            _ => self.models.get(&(attempt.channel, attempt.model)),
-        };
-        row.copied()
+/// What is read for the rows, which are of one kind.
+fn attempts_by(places: &HashMap<AttemptOf, usize>) -> AttemptsBy {
+    if places.keys().any(|of| of.model > 0) {
+        AttemptsBy::Models(places.keys().map(|of| (of.channel, of.model)).collect())
+    } else if places.keys().any(|of| of.key > 0) {
+        AttemptsBy::Keys(places.keys().map(|of| of.key).collect())
+    } else {
+        AttemptsBy::Channels(places.keys().map(|of| of.channel).collect())
     }
 }
 

@@ -70,7 +70,7 @@ impl Db {
         let mut reader = self.bounded_reader(SUMS_LIMIT).await?;
         let mut snapshot = reader.connection().begin().await.map_err(bounded)?;
         let source = Source::open(&mut snapshot, &self.words, &ask).await?;
-        let (_, whole) = source.sum(&mut snapshot).await?;
+        let whole = source.sum(&mut snapshot, false).await?.whole;
         snapshot.commit().await.map_err(bounded)?;
         reader.finish().await?;
         let of = |place: usize| whole.iter().fold(0, |all: u64, step| all.saturating_add(step.sums[place]));

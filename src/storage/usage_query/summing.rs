@@ -191,7 +191,7 @@ impl Db {
         let mut reader = self.bounded_reader(REPORT_LIMIT).await?;
         let mut snapshot = reader.connection().begin().await.map_err(bounded)?;
         let source = Source::open(&mut snapshot, &self.words, &ask).await?;
-        let (groups, _) = source.sum(&mut snapshot).await?;
+        let groups = source.sum(&mut snapshot, false).await?.groups;
         let last: i64 = sqlx::query_scalar(LAST).fetch_one(&mut *snapshot).await.map_err(bounded)?;
         snapshot.commit().await.map_err(bounded)?;
         reader.finish().await?;
@@ -226,10 +226,12 @@ impl Db {
         // A transaction, so that all parts see the same.
         let mut snapshot = reader.connection().begin().await.map_err(bounded)?;
         let source = Source::open(&mut snapshot, &self.words, &ask).await?;
-        let (groups, whole) = source.sum(&mut snapshot).await?;
+        let with_courses = question.steps.is_some() && question.series_groups > 0;
+        let mut sums = source.sum(&mut snapshot, with_courses).await?;
+        let whole = std::mem::take(&mut sums.whole);
 
         let mut found: HashMap<String, Found> = HashMap::new();
-        for (id, totals) in groups.into_all() {
+        for (id, totals) in std::mem::take(&mut sums.groups).into_all() {
             let (key, text) = group_by.key(id, &source);
             let group = found.entry(key).or_default();
             // The text of the oldest of names that differ in letter case only.
@@ -255,7 +257,7 @@ impl Db {
                 places.flat_map(|(place, group)| group.ids.iter().map(move |id| (*id, place))).collect();
             let points = match own {
                 [] => Vec::new(),
-                _ => source.courses(&mut snapshot, places, own.len()).await?,
+                _ => source.courses(&mut snapshot, &sums, places, own.len()).await?,
             };
             let own_keys: HashSet<&String> = own.iter().collect();
             let others = question.series_groups > 0 && found.keys().any(|key| !own_keys.contains(key));

@@ -1,0 +1,209 @@
+//! Sums of calls: by group, and of all of them by step.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    super::{
+        Kind, Table,
+        totals::{self, Totals},
+    },
+    plan::{DENSE, Plan},
+    reading::{Piece, Sum},
+    sheet::Sheet,
+};
+use crate::storage::StorageResult;
+
+/// How many calls are unpacked at a time, so that they stay near the processor.
+const BLOCK: usize = 1024;
+
+/// How many calls are remembered for a second look; more are read again.
+const MOST_KEPT: usize = 200_000;
+
+/// Sums by group.
+#[derive(Default)]
+pub(in crate::storage) struct Groups {
+    dense: Vec<u32>,
+    sparse: HashMap<u64, u32>,
+    ids: Vec<u64>,
+    totals: Vec<Totals>,
+}
+
+impl Groups {
+    #[inline]
+    fn at(&mut self, id: u64) -> &mut Totals {
+        let slot = if id < DENSE {
+            let place = id as usize;
+            if place >= self.dense.len() {
+                self.dense.resize(place + 1, 0);
+            }
+            &mut self.dense[place]
+        } else {
+            self.sparse.entry(id).or_default()
+        };
+        if *slot == 0 {
+            self.ids.push(id);
+            self.totals.push(Totals::default());
+            *slot = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
+        }
+        &mut self.totals[*slot as usize - 1]
+    }
+
+    /// Every group with its sums, in no order.
+    pub(in crate::storage) fn into_all(self) -> impl Iterator<Item = (u64, Totals)> {
+        self.ids.into_iter().zip(self.totals)
+    }
+}
+
+/// Calls that were unpacked, with their steps.
+pub(super) type Blocks = Vec<(usize, Table)>;
+
+/// Sums by group, and of all calls by step.
+pub(in crate::storage) struct Sums {
+    pub(super) plan: Arc<Plan>,
+    pub(in crate::storage) groups: Groups,
+    /// By step.
+    pub(in crate::storage) whole: Vec<Totals>,
+    /// All calls that were not read as sums of days; `None` if they are too many.
+    pub(super) kept: Option<Blocks>,
+    block: Table,
+}
+
+impl Sums {
+    /// `keep`: whether calls are remembered.
+    pub(super) fn new(plan: Arc<Plan>, keep: bool) -> Self {
+        let whole = vec![Totals::default(); plan.steps];
+        let (kept, block) = (keep.then(Vec::new), Table::empty(Kind::Calls));
+        Self { plan, groups: Groups::default(), whole, kept, block }
+    }
+
+    /// Adds the calls of a sheet that a plan asks for.
+    pub(super) fn add_sheet(&mut self, plan: &Plan, day: i64, sheet: &Sheet<'_>) -> StorageResult<()> {
+        let (columns, group) = (plan.summed(), plan.by.column());
+        for (step, places) in plan.places(day, sheet)? {
+            for places in places.chunks(BLOCK) {
+                sheet.unpack(places, &columns, &mut self.block)?;
+                let (block, results) = (&self.block, &plan.results);
+                block.add_all_to(&mut self.whole[step], results)?;
+                for place in 0..block.entries {
+                    let id = group.map_or(0, |column| block.columns[column][place]);
+                    block.add_to(self.groups.at(id), place, results)?;
+                }
+                if let Some(kept) = &mut self.kept {
+                    kept.push((step, block.clone()));
+                    if kept_calls(kept) > MOST_KEPT {
+                        self.kept = None;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn kept_calls(kept: &Blocks) -> usize {
+    kept.iter().map(|(_, block)| block.entries).sum()
+}
+
+impl Sum for Sums {
+    fn add(&mut self, piece: Piece) -> StorageResult<()> {
+        let plan = self.plan.clone();
+        let results = |word| plan.results.find(word);
+        match piece {
+            Piece::Sheet(read) => self.add_sheet(&plan, read.day, &read.sheet(Kind::Calls)?),
+            Piece::Day { start, data } => {
+                let step = plan.days.get(&start).copied().unwrap_or_default();
+                totals::decode(&data, &results, |id, body| match plan.only {
+                    None => body.add_to(self.groups.at(id)),
+                    Some(only) if only == id => {
+                        body.add_to(self.groups.at(id))?;
+                        body.add_to(&mut self.whole[step])
+                    }
+                    Some(_) => Some(()),
+                })
+            }
+            Piece::Whole { start, data } => {
+                let step = plan.days.get(&start).copied().unwrap_or_default();
+                totals::decode(&data, &results, |_, body| body.add_to(&mut self.whole[step]))
+            }
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (id, totals) in other.groups.into_all() {
+            self.groups.at(id).merge(&totals);
+        }
+        self.whole.iter_mut().zip(&other.whole).for_each(|(mine, other)| mine.merge(other));
+        self.kept = match (self.kept.take(), other.kept) {
+            (Some(mut mine), Some(other)) => {
+                mine.extend(other);
+                (kept_calls(&mine) <= MOST_KEPT).then_some(mine)
+            }
+            _ => None,
+        };
+    }
+}
+
+/// Sums by step of some groups.
+pub(super) struct Courses {
+    plan: Arc<Plan>,
+    places: Arc<HashMap<u64, usize>>,
+    /// By course and step.
+    pub(super) points: Vec<Vec<Totals>>,
+    block: Table,
+}
+
+impl Courses {
+    /// `places` says which course a group belongs to.
+    pub(super) fn new(plan: Arc<Plan>, places: Arc<HashMap<u64, usize>>, courses: usize) -> Self {
+        let points = vec![vec![Totals::default(); plan.steps]; courses];
+        Self { plan, places, points, block: Table::empty(Kind::Calls) }
+    }
+
+    /// Adds calls that were remembered.
+    pub(super) fn add_block(&mut self, step: usize, block: &Table) -> StorageResult<()> {
+        let group = self.plan.by.column();
+        for place in 0..block.entries {
+            let id = group.map_or(0, |column| block.columns[column][place]);
+            if let Some(course) = self.places.get(&id) {
+                block.add_to(&mut self.points[*course][step], place, &self.plan.results)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the calls of a sheet that a plan asks for.
+    pub(super) fn add_sheet(&mut self, plan: &Plan, day: i64, sheet: &Sheet<'_>) -> StorageResult<()> {
+        let columns = plan.summed();
+        for (step, places) in plan.places(day, sheet)? {
+            for places in places.chunks(BLOCK) {
+                let mut block = std::mem::replace(&mut self.block, Table::empty(Kind::Calls));
+                sheet.unpack(places, &columns, &mut block)?;
+                self.add_block(step, &block)?;
+                self.block = block;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sum for Courses {
+    fn add(&mut self, piece: Piece) -> StorageResult<()> {
+        let plan = self.plan.clone();
+        match piece {
+            Piece::Sheet(read) => self.add_sheet(&plan, read.day, &read.sheet(Kind::Calls)?),
+            Piece::Day { start, data } | Piece::Whole { start, data } => {
+                let step = plan.days.get(&start).copied().unwrap_or_default();
+                let (places, points) = (&self.places, &mut self.points);
+                totals::decode(&data, &|word| plan.results.find(word), |id, body| match places.get(&id) {
+                    Some(course) => body.add_to(&mut points[*course][step]),
+                    None => Some(()),
+                })
+            }
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        let points = self.points.iter_mut().flatten().zip(other.points.iter().flatten());
+        points.for_each(|(mine, other)| mine.merge(other));
+    }
+}

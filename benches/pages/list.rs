@@ -47,7 +47,17 @@ pub const ROUTES: &[(&str, Visit)] = &[
     ("/channels/{id}/rests", No(FORWARDS)),
     ("/docs", Page(&["/docs"])),
     ("/docs/{name}", Page(&["/docs/cli", "/docs/limits"])),
-    ("/health", Page(&["/health", "/health?by=key", "/health?by=model", "/health?period=90d", "/health?by=key&period=90d", "/health?by=model&period=90d"])),
+    (
+        "/health",
+        Page(&[
+            "/health",
+            "/health?by=key",
+            "/health?by=model",
+            "/health?period=90d",
+            "/health?by=key&period=90d",
+            "/health?by=model&period=90d",
+        ]),
+    ),
     ("/health/diagnostics", Page(&["/health/diagnostics"])),
     ("/health/diagnostics.txt", No("a file")),
     ("/health/repair", Page(&["/health/repair"])),

@@ -108,11 +108,9 @@ CREATE TABLE sheets (
 );
 CREATE INDEX sheets_day ON sheets (kind, day);
 CREATE TABLE sheet_columns (
-    sheet_id INTEGER NOT NULL,
-    place    INTEGER NOT NULL,
-    data     BLOB NOT NULL,                  -- storage::sheets::column
-    PRIMARY KEY (sheet_id, place)
-) WITHOUT ROWID;
+    id   INTEGER PRIMARY KEY,                -- 32 times that of the sheet, and the place: a search never reads data
+    data BLOB NOT NULL                       -- storage::sheets::column
+);
 
 -- Sums of whole days by one dimension, made of sheets and made anew when they change.
 CREATE TABLE day_sums (

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::AssertSqlSafe;
 
 use super::{
-    ATTEMPT_ROW, AttemptRow, CALL_COLUMNS, CALL_ROW, CallRow, Entry, Kind, QUARTERS, Table, call, column,
-    days, flag, folded_to, read_sheet,
+    ATTEMPT_ROW, AttemptRow, CALL_COLUMNS, CALL_ROW, CallRow, Entry, Kind, PLACES, QUARTERS, Table, call,
+    column, days, flag, folded_to, read_sheet,
 };
 use crate::{
     model::{
@@ -167,14 +167,11 @@ pub(super) async fn append(
                 .execute(&mut **tx)
                 .await?;
             for (place, values) in table.columns.iter().enumerate() {
-                sqlx::query(
-                    "INSERT OR REPLACE INTO sheet_columns (sheet_id, place, data) VALUES ($1, $2, $3)",
-                )
-                .bind(id)
-                .bind(i64::try_from(place).unwrap_or(i64::MAX))
-                .bind(column::encode(values))
-                .execute(&mut **tx)
-                .await?;
+                sqlx::query("INSERT OR REPLACE INTO sheet_columns (id, data) VALUES ($1, $2)")
+                    .bind(id * PLACES + place as i64)
+                    .bind(column::encode(values))
+                    .execute(&mut **tx)
+                    .await?;
             }
         }
     }

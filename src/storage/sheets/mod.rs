@@ -36,6 +36,9 @@ use totals::{Totals, sum};
 /// Quarters of an hour in a day (UTC).
 const QUARTERS: i64 = 96;
 
+/// The numbers of a sheet's columns begin at so many times its own.
+const PLACES: i64 = 32;
+
 /// What a sheet holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -386,8 +389,9 @@ async fn read_sheet(
     entries: usize,
 ) -> StorageResult<Table> {
     let rows: Vec<(i64, Vec<u8>)> =
-        sqlx::query_as("SELECT place, data FROM sheet_columns WHERE sheet_id = $1 ORDER BY place")
-            .bind(id)
+        sqlx::query_as("SELECT id - $1, data FROM sheet_columns WHERE id >= $1 AND id < $2 ORDER BY id")
+            .bind(id * PLACES)
+            .bind((id + 1) * PLACES)
             .fetch_all(connection)
             .await?;
     let mut table = Table { entries, ..Table::empty(kind) };

@@ -17,7 +17,7 @@ use std::{
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::{
-    ATTEMPT_ROW, AttemptRow, CALL_ROW, CallRow, Kind, QUARTERS, Results, Table, call, column,
+    ATTEMPT_ROW, AttemptRow, CALL_ROW, CallRow, Kind, PLACES, QUARTERS, Results, Table, call, column,
     days::Dimension, flag, folded_to, totals::Totals,
 };
 use crate::storage::{StorageResult, rollups::BUCKET_MS, usage_query::bounded, words::Words};
@@ -300,10 +300,11 @@ pub(in crate::storage) async fn first_quarter(
         .await
         .map_err(bounded)?;
     let sheets: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
-        "SELECT s.day, s.entries, c.data FROM sheets s JOIN sheet_columns c ON c.sheet_id = s.id AND c.place = 0 \
+        "SELECT s.day, s.entries, c.data FROM sheets s JOIN sheet_columns c ON c.id = s.id * $2 \
          WHERE s.kind = 0 AND s.day = $1",
     )
     .bind(day)
+    .bind(PLACES)
     .fetch_all(connection)
     .await
     .map_err(bounded)?;

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
-    super::{Kind, list},
+    super::{Kind, PLACES, list},
     plan::Plan,
     sheet::SheetRows,
 };
@@ -95,9 +95,9 @@ impl<S: Sum> Summing<S> {
         columns: &[usize],
     ) -> StorageResult<()> {
         let sql = format!(
-            "SELECT s.id, s.day, s.entries, c.place, c.data FROM sheets s CROSS JOIN sheet_columns c \
-             ON c.sheet_id = s.id AND c.place IN {} WHERE s.kind = {} AND s.day >= $1 AND s.day < $2 \
-             ORDER BY s.day, s.id",
+            "SELECT s.id, s.day, s.entries, c.id % {PLACES}, c.data FROM sheets s CROSS JOIN sheet_columns c \
+             ON c.id >= s.id * {PLACES} AND c.id < (s.id + 1) * {PLACES} AND c.id % {PLACES} IN {} \
+             WHERE s.kind = {} AND s.day >= $1 AND s.day < $2 ORDER BY s.day, s.id",
             list(columns),
             kind as i64
         );

@@ -9,7 +9,9 @@ use jiff::tz::TimeZone;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
 use super::{
-    Kind, QUARTERS, Results, Table, attempt, call, entries_of, list, read_sheet,
+    Kind, QUARTERS, Results, Table,
+    adding::Calls,
+    attempt, call, entries_of, list, read_sheet,
     totals::{self, Totals},
 };
 use crate::{
@@ -245,10 +247,10 @@ impl Sums {
         for by in Dimension::ALL {
             match kind {
                 Kind::Calls => {
-                    let groups = self.calls.entry(by).or_default();
+                    let (groups, calls) = (self.calls.entry(by).or_default(), Calls::of(table));
                     for place in table.range(from, to) {
                         let group = by.column().map_or(0, |column| table.columns[column][place]);
-                        table.add_to(groups.entry(group).or_default(), place, results)?;
+                        calls.add(place, groups.entry(group).or_default(), results)?;
                     }
                 }
                 Kind::Attempts => {

@@ -9,6 +9,7 @@
 //! - [`scan`] reads all three for a question.
 //! - [`convert`] makes sheets of what older versions kept instead.
 
+mod adding;
 mod column;
 mod convert;
 pub(super) mod days;
@@ -31,7 +32,6 @@ use super::{
     words::Words,
 };
 use crate::model::usage::{CallResult, OutcomeClass};
-use totals::{Totals, sum};
 
 /// Quarters of an hour in a day (UTC).
 const QUARTERS: i64 = 96;
@@ -140,95 +140,6 @@ impl Table {
         let quarters = &self.columns[QUARTER];
         let start = quarters.partition_point(|quarter| *quarter < from);
         start..start.max(quarters.partition_point(|quarter| *quarter < to))
-    }
-
-    /// Adds an entry of calls to sums.
-    #[inline]
-    fn add_to(&self, totals: &mut Totals, place: usize, results: &Results) -> StorageResult<()> {
-        let value = |column: usize| self.columns[column][place];
-        let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
-        add(&mut totals.sums[sum::COST], value(call::COST));
-        let flags = value(call::FLAGS);
-        if flags & flag::CORRECTION != 0 {
-            return Ok(());
-        }
-        let result = results.place(value(call::RESULT))?;
-        let (retried, estimated) = (flags & flag::RETRIED != 0, flags & flag::ESTIMATED != 0);
-        let sums = &mut totals.sums;
-        add(&mut sums[sum::REQUESTS], 1);
-        if result == OK_PLACE {
-            add(&mut sums[sum::OK], 1);
-            add(&mut sums[sum::OK_AT_ONCE], u64::from(!retried));
-        } else {
-            add(&mut totals.failures[result], 1);
-        }
-        add(&mut sums[sum::RETRIED], u64::from(retried));
-        add(&mut sums[sum::ESTIMATED], u64::from(estimated));
-        add(&mut sums[sum::PROMPT], value(call::PROMPT));
-        add(&mut sums[sum::COMPLETION], value(call::COMPLETION));
-        add(&mut sums[sum::CACHED], value(call::CACHED));
-        add(&mut sums[sum::REASONING], value(call::REASONING));
-        add(&mut sums[sum::QUEUE_MS], value(call::QUEUE_MS));
-        let [queue, first, total] = &mut totals.histograms;
-        let count = |bins: &mut [u32], bin: u64| {
-            if let Some(bin) = bins.get_mut(bin as usize) {
-                *bin = bin.saturating_add(1);
-            }
-        };
-        count(queue, value(call::QUEUE));
-        // 0, "none", becomes a bin that there is not.
-        count(first, value(call::FIRST).wrapping_sub(1));
-        count(total, value(call::TOTAL));
-        Ok(())
-    }
-
-    /// Adds all entries of calls to the same sums: as [`add_to`](Self::add_to) each, and quicker.
-    fn add_all_to(&self, totals: &mut Totals, results: &Results) -> StorageResult<()> {
-        let flags = &self.columns[call::FLAGS];
-        if flags.iter().any(|flags| flags & flag::CORRECTION != 0) {
-            return (0..self.entries).try_for_each(|place| self.add_to(totals, place, results));
-        }
-        let (mut word, mut result) = (0, None);
-        for (found, flags) in self.columns[call::RESULT].iter().zip(flags) {
-            if result.is_none() || *found != word {
-                (word, result) = (*found, Some(results.place(*found)?));
-            }
-            let retried = u64::from(flags & flag::RETRIED != 0);
-            totals.sums[sum::RETRIED] += retried;
-            totals.sums[sum::ESTIMATED] += u64::from(flags & flag::ESTIMATED != 0);
-            match result {
-                Some(OK_PLACE) => {
-                    totals.sums[sum::OK] += 1;
-                    totals.sums[sum::OK_AT_ONCE] += 1 - retried;
-                }
-                Some(place) => totals.failures[place] += 1,
-                None => {}
-            }
-        }
-        totals.sums[sum::REQUESTS] += self.entries as u64;
-        for (sum, column) in [
-            (sum::COST, call::COST),
-            (sum::PROMPT, call::PROMPT),
-            (sum::COMPLETION, call::COMPLETION),
-            (sum::CACHED, call::CACHED),
-            (sum::REASONING, call::REASONING),
-            (sum::QUEUE_MS, call::QUEUE_MS),
-        ] {
-            let more = self.columns[column].iter().fold(0_u64, |sum, value| sum.saturating_add(*value));
-            totals.sums[sum] = totals.sums[sum].saturating_add(more);
-        }
-        let [queue, first, total] = &mut totals.histograms;
-        // 0, "none", becomes a bin that there is not.
-        for (bins, column, less) in
-            [(queue, call::QUEUE, 0), (first, call::FIRST, 1), (total, call::TOTAL, 0)]
-        {
-            for bin in &self.columns[column] {
-                if let Some(bin) = bins.get_mut(bin.wrapping_sub(less) as usize) {
-                    *bin = bin.saturating_add(1);
-                }
-            }
-        }
-        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 use super::{
     super::{ATTEMPT_COLUMNS, Kind, Table, attempt, call, days::Dimension, totals},
     Source,
-    plan::{Condition, Ids, Plan},
+    plan::{Condition, Plan},
     reading::{Piece, Sum, Summing},
     sheet::Sheet,
 };
@@ -51,17 +51,12 @@ impl AttemptsBy {
     }
 
     fn conditions(&self) -> Vec<Condition> {
-        let of = |column: usize, ids: &mut dyn Iterator<Item = u64>| {
-            let mut wanted = Ids::default();
-            ids.for_each(|id| wanted.insert(id));
-            Condition::In(column, wanted)
-        };
         match self {
-            Self::Channels(ids) => vec![of(attempt::CHANNEL, &mut ids.iter().copied())],
-            Self::Keys(ids) => vec![of(attempt::KEY, &mut ids.iter().copied())],
+            Self::Channels(ids) => vec![Condition::In(attempt::CHANNEL, ids.iter().copied().collect())],
+            Self::Keys(ids) => vec![Condition::In(attempt::KEY, ids.iter().copied().collect())],
             Self::Models(ways) => vec![
-                of(attempt::MODEL, &mut ways.iter().map(|(_, model)| *model)),
-                of(attempt::CHANNEL, &mut ways.iter().map(|(channel, _)| *channel)),
+                Condition::In(attempt::MODEL, ways.iter().map(|(_, model)| *model).collect()),
+                Condition::In(attempt::CHANNEL, ways.iter().map(|(channel, _)| *channel).collect()),
             ],
             Self::All => Vec::new(),
         }

@@ -5,9 +5,10 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     super::{
         Kind, Table,
+        adding::Calls,
         totals::{self, Totals},
     },
-    plan::{DENSE, Plan},
+    plan::{DENSE, Ids, Plan},
     reading::{Piece, Sum},
     sheet::Sheet,
 };
@@ -29,8 +30,9 @@ pub(in crate::storage) struct Groups {
 }
 
 impl Groups {
+    /// Where the sums of a group are.
     #[inline]
-    fn at(&mut self, id: u64) -> &mut Totals {
+    fn slot(&mut self, id: u64) -> usize {
         let slot = if id < DENSE {
             let place = id as usize;
             if place >= self.dense.len() {
@@ -45,7 +47,12 @@ impl Groups {
             self.totals.push(Totals::default());
             *slot = u32::try_from(self.ids.len()).unwrap_or(u32::MAX);
         }
-        &mut self.totals[*slot as usize - 1]
+        *slot as usize - 1
+    }
+
+    fn at(&mut self, id: u64) -> &mut Totals {
+        let slot = self.slot(id);
+        &mut self.totals[slot]
     }
 
     /// Every group with its sums, in no order.
@@ -78,18 +85,22 @@ impl Sums {
 
     /// Adds the calls of a sheet that a plan asks for.
     pub(super) fn add_sheet(&mut self, plan: &Plan, day: i64, sheet: &Sheet<'_>) -> StorageResult<()> {
-        let (columns, group) = (plan.summed(), plan.by.column());
+        let columns = plan.summed();
         for (step, places) in plan.places(day, sheet)? {
-            for places in places.chunks(BLOCK) {
-                sheet.unpack(places, &columns, &mut self.block)?;
-                let (block, results) = (&self.block, &plan.results);
-                block.add_all_to(&mut self.whole[step], results)?;
-                for place in 0..block.entries {
-                    let id = group.map_or(0, |column| block.columns[column][place]);
-                    block.add_to(self.groups.at(id), place, results)?;
+            let order = self.by_slot(plan, sheet, &places)?;
+            for order in order.chunks(BLOCK) {
+                let places: Vec<u32> = order.iter().map(|(_, place)| *place).collect();
+                sheet.unpack(&places, &columns, &mut self.block)?;
+                let calls = Calls::of(&self.block);
+                calls.add_all(&mut self.whole[step], &plan.results)?;
+                let mut start = 0;
+                for group in order.chunk_by(|one, next| one.0 == next.0) {
+                    let totals = &mut self.groups.totals[group[0].0 as usize];
+                    calls.add_range(start..start + group.len(), totals, &plan.results)?;
+                    start += group.len();
                 }
                 if let Some(kept) = &mut self.kept {
-                    kept.push((step, block.clone()));
+                    kept.push((step, self.block.clone()));
                     if kept_calls(kept) > MOST_KEPT {
                         self.kept = None;
                     }
@@ -97,6 +108,20 @@ impl Sums {
             }
         }
         Ok(())
+    }
+
+    /// Calls with the slots of their groups, in the order of these: the sums of a group are looked up once for all its calls.
+    fn by_slot(&mut self, plan: &Plan, sheet: &Sheet<'_>, places: &[u32]) -> StorageResult<Vec<(u32, u32)>> {
+        let Some(group) = plan.by.column() else {
+            let slot = self.groups.slot(0) as u32;
+            return Ok(places.iter().map(|place| (slot, *place)).collect());
+        };
+        let mut ids = Vec::new();
+        sheet.column(group)?.unpack(places, &mut ids);
+        let slots = ids.iter().map(|id| self.groups.slot(*id) as u32);
+        let mut order: Vec<(u32, u32)> = slots.zip(places.iter().copied()).collect();
+        order.sort_unstable_by_key(|(slot, place)| (u64::from(*slot) << 32) | u64::from(*place));
+        Ok(order)
     }
 }
 
@@ -143,10 +168,33 @@ impl Sum for Sums {
     }
 }
 
+/// Which course a group belongs to.
+pub(super) struct Places {
+    groups: Ids,
+    places: HashMap<u64, usize>,
+}
+
+impl Places {
+    pub(super) fn new(places: HashMap<u64, usize>) -> Self {
+        Self { groups: places.keys().copied().collect(), places }
+    }
+
+    /// The groups that belong to one.
+    pub(super) fn groups(&self) -> &Ids {
+        &self.groups
+    }
+
+    /// Most groups belong to none, which is found out without a hash.
+    #[inline]
+    fn find(&self, id: u64) -> Option<usize> {
+        if self.groups.contains(id) { self.places.get(&id).copied() } else { None }
+    }
+}
+
 /// Sums by step of some groups.
 pub(super) struct Courses {
     plan: Arc<Plan>,
-    places: Arc<HashMap<u64, usize>>,
+    places: Arc<Places>,
     /// By course and step.
     pub(super) points: Vec<Vec<Totals>>,
     block: Table,
@@ -154,18 +202,18 @@ pub(super) struct Courses {
 
 impl Courses {
     /// `places` says which course a group belongs to.
-    pub(super) fn new(plan: Arc<Plan>, places: Arc<HashMap<u64, usize>>, courses: usize) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, places: Arc<Places>, courses: usize) -> Self {
         let points = vec![vec![Totals::default(); plan.steps]; courses];
         Self { plan, places, points, block: Table::empty(Kind::Calls) }
     }
 
     /// Adds calls that were remembered.
     pub(super) fn add_block(&mut self, step: usize, block: &Table) -> StorageResult<()> {
-        let group = self.plan.by.column();
+        let (group, calls) = (self.plan.by.column(), Calls::of(block));
         for place in 0..block.entries {
             let id = group.map_or(0, |column| block.columns[column][place]);
-            if let Some(course) = self.places.get(&id) {
-                block.add_to(&mut self.points[*course][step], place, &self.plan.results)?;
+            if let Some(course) = self.places.find(id) {
+                calls.add(place, &mut self.points[course][step], &self.plan.results)?;
             }
         }
         Ok(())
@@ -194,8 +242,8 @@ impl Sum for Courses {
             Piece::Day { start, data } | Piece::Whole { start, data } => {
                 let step = plan.days.get(&start).copied().unwrap_or_default();
                 let (places, points) = (&self.places, &mut self.points);
-                totals::decode(&data, &|word| plan.results.find(word), |id, body| match places.get(&id) {
-                    Some(course) => body.add_to(&mut points[*course][step]),
+                totals::decode(&data, &|word| plan.results.find(word), |id, body| match places.find(id) {
+                    Some(course) => body.add_to(&mut points[course][step]),
                     None => Some(()),
                 })
             }

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::storage::{StorageResult, rollups::BUCKET_MS, usage_query::bounded, words::Words};
 pub(in crate::storage) use attempts::{AttemptOf, AttemptSums, AttemptsBy};
-use calls::Courses;
 pub(in crate::storage) use calls::Sums;
+use calls::{Courses, Places};
 use plan::{Condition, Ids, Plan, split};
 use reading::Summing;
 use sheet::Late;
@@ -196,19 +196,11 @@ impl Source {
     }
 
     fn condition(&self, wanted: &Wanted) -> Condition {
-        let like = |matches: &Arc<dyn Fn(&str) -> bool + Send + Sync>| {
-            let mut ids = Ids::default();
-            for (id, text) in self.words.all() {
-                if matches(&text) {
-                    ids.insert(id.unsigned_abs());
-                }
-            }
-            for (place, text) in self.made_up.iter().enumerate() {
-                if matches(text) {
-                    ids.insert(MADE_UP + place as u64);
-                }
-            }
-            ids
+        let like = |matches: &Arc<dyn Fn(&str) -> bool + Send + Sync>| -> Ids {
+            let known = self.words.all().into_iter();
+            let known = known.filter(|(_, text)| matches(text)).map(|(id, _)| id.unsigned_abs());
+            let made_up = (MADE_UP..).zip(&self.made_up);
+            known.chain(made_up.filter(|(_, text)| matches(text)).map(|(id, _)| id)).collect()
         };
         // What is no word is in no sheet; no entry has this number.
         let word = |text: &str| self.word(text).unwrap_or(u64::MAX);
@@ -258,13 +250,9 @@ impl Source {
         places: HashMap<u64, usize>,
         courses: usize,
     ) -> StorageResult<Vec<Vec<Totals>>> {
-        let mut plan = (*self.plan).clone();
-        if let Some(group) = plan.by.column() {
-            let mut ids = Ids::default();
-            places.keys().for_each(|id| ids.insert(*id));
-            plan.conditions.push(Condition::In(group, ids));
-        }
-        let (plan, places) = (Arc::new(plan), Arc::new(places));
+        let (mut plan, places) = ((*self.plan).clone(), Arc::new(Places::new(places)));
+        plan.conditions.extend(plan.by.column().map(|group| Condition::In(group, places.groups().clone())));
+        let plan = Arc::new(plan);
         let empty = || Courses::new(plan.clone(), places.clone(), courses);
         let (mut course, late) = (empty(), plan.late());
         if let Some(kept) = &sums.kept {

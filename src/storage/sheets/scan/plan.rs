@@ -21,8 +21,16 @@ pub(super) struct Ids {
     more: HashSet<u64>,
 }
 
+impl FromIterator<u64> for Ids {
+    fn from_iter<I: IntoIterator<Item = u64>>(ids: I) -> Self {
+        let mut all = Self::default();
+        ids.into_iter().for_each(|id| all.insert(id));
+        all
+    }
+}
+
 impl Ids {
-    pub(super) fn insert(&mut self, id: u64) {
+    fn insert(&mut self, id: u64) {
         if id < DENSE {
             let place = id as usize;
             self.dense.resize(self.dense.len().max(place + 1), false);

@@ -11,7 +11,7 @@ const axeSource = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8')
 const screenshots = path.join(process.env.CARGO_TARGET_DIR ?? path.join(root, 'target'), 'screenshots')
 
 /** Width and height of the windows that pages must suit. */
-export const windows = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } }
+export const windows = { desktop: { width: 1280, height: 800 }, phone: { width: 360, height: 800 } }
 
 /** Starts the browser. Ask its `newContext` through `openContext`. */
 export async function openBrowser() {

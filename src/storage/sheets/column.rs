@@ -115,7 +115,14 @@ impl<'a> Packed<'a> {
 
     /// Keeps the places whose numbers are such.
     pub(super) fn retain(self, places: &mut Vec<u32>, are: impl Fn(u64) -> bool) {
-        by_width!(self, |value| places.retain(|place| are(value(*place))));
+        // Every place is written, and the next one over it if it is not to stay: no branch that could be foreseen wrongly.
+        let mut kept = 0;
+        by_width!(self, |value| for at in 0..places.len() {
+            let place = places[at];
+            places[kept] = place;
+            kept += usize::from(are(value(place)));
+        });
+        places.truncate(kept);
     }
 
     /// The first place with this number or a larger one; the column is sorted.

@@ -251,7 +251,9 @@ impl Source {
         courses: usize,
     ) -> StorageResult<Vec<Vec<Totals>>> {
         let (mut plan, places) = ((*self.plan).clone(), Arc::new(Places::new(places)));
-        plan.conditions.extend(plan.by.column().map(|group| Condition::In(group, places.groups().clone())));
+        // The first of the conditions, since it usually leaves the fewest.
+        let of_groups = plan.by.column().map(|group| Condition::In(group, places.groups().clone()));
+        plan.conditions.splice(0..0, of_groups);
         let plan = Arc::new(plan);
         let empty = || Courses::new(plan.clone(), places.clone(), courses);
         let (mut course, late) = (empty(), plan.late());

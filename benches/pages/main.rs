@@ -26,7 +26,7 @@ use onepool::{
         Db,
         usage_query::{
             UsageFilter,
-            report::{GroupBy, Question},
+            report::{GroupBy, Measure, OrderBy, Question},
             rows::Place,
             steps::{Step, Steps},
         },
@@ -143,6 +143,7 @@ async fn explorer(folder: &Path) -> bool {
             let mut question = Question::new(filter.clone(), *by);
             question.steps = Some(Steps::new(step, from, now_ms, &zone));
             question.series_groups = 8;
+            question.measure = Some(Measure::Sum(OrderBy::Requests));
             let times = ask(&db, &question).await;
             good &= print(&format!("{name} by {by}"), &times, MOST_EXPLORER);
         }
@@ -159,6 +160,7 @@ async fn explorer(folder: &Path) -> bool {
             let mut question = Question::new(filter, GroupBy::Model);
             question.steps = Some(Steps::new(step, from, now_ms, &zone));
             question.series_groups = 8;
+            question.measure = Some(Measure::Sum(OrderBy::Requests));
             let times = ask(&db, &question).await;
             good &= print(&format!("{name} by model of {what}"), &times, MOST_EXPLORER);
         }

@@ -85,6 +85,19 @@ impl OrderBy {
     }
 }
 
+/// The one number that time series of groups are looked at by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// One that adds up.
+    Sum(OrderBy),
+    /// Times spent waiting in line.
+    Queue,
+    /// Times to the first content.
+    FirstToken,
+    /// Times to the end.
+    Total,
+}
+
 /// A group, so that a second question can ask for it again; [`Group::key`] has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GroupKey(pub(super) String);
@@ -114,6 +127,8 @@ pub struct Question {
     pub steps: Option<Steps>,
     /// How many groups have a time series of their own: the first ones of the answer. The rest are summed up in one.
     pub series_groups: usize,
+    /// What those series are for: their other sums may be 0, which spares reading them. `None`: all sums.
+    pub measure: Option<Measure>,
 }
 
 impl Question {
@@ -126,6 +141,7 @@ impl Question {
             apart: Apart::Largest(MAX_GROUPS),
             steps: None,
             series_groups: 0,
+            measure: None,
         }
     }
 }

@@ -257,7 +257,7 @@ impl Db {
                 places.flat_map(|(place, group)| group.ids.iter().map(move |id| (*id, place))).collect();
             let points = match own {
                 [] => Vec::new(),
-                _ => source.courses(&mut snapshot, &sums, places, own.len()).await?,
+                _ => source.courses(&mut snapshot, &sums, places, own.len(), question.measure).await?,
             };
             let own_keys: HashSet<&String> = own.iter().collect();
             let others = question.series_groups > 0 && found.keys().any(|key| !own_keys.contains(key));

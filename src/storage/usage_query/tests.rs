@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     ResultFilter, UsageFilter, fixtures,
     reader::bounded,
-    report::{Apart, Group, GroupBy, GroupName, MAX_GROUPS, OrderBy, Question, Sums},
+    report::{Apart, Group, GroupBy, GroupName, MAX_GROUPS, Measure, OrderBy, Question, Sums},
     rows::{Cursor, Place, UsagePage},
     steps::{Step, Steps},
 };
@@ -252,6 +252,25 @@ async fn the_report_agrees_with_itself_and_with_the_rows() {
             for (place, whole) in series.whole.iter().enumerate() {
                 let at: Vec<Sums> = series.groups.iter().map(|group| group.points[place].clone()).collect();
                 assert_eq!(&all_of(&at), whole, "{by:?}");
+            }
+            type Number = fn(&Sums) -> String;
+            let measures: [(Measure, Number); 5] = [
+                (Measure::Sum(OrderBy::Failed), |sums| format!("{} {}", sums.requests, sums.failed())),
+                (Measure::Sum(OrderBy::Tokens), |sums| format!("{} {}", sums.estimated, sums.tokens.total())),
+                (Measure::Sum(OrderBy::Cost), |sums| sums.cost_micros.to_string()),
+                (Measure::FirstToken, |sums| format!("{:?}", sums.first_token)),
+                (Measure::Total, |sums| format!("{:?}", sums.total)),
+            ];
+            for (measure, number) in measures {
+                question.measure = Some(measure);
+                let measured = db.usage_report(&question).await.unwrap();
+                assert_eq!((&measured.sums, &measured.groups), (sums, &report.groups));
+                let measured = measured.series.unwrap();
+                assert_eq!(measured.whole, series.whole);
+                for (one, all) in measured.groups.iter().zip(&series.groups) {
+                    let of = |points: &[Sums]| points.iter().map(number).collect::<Vec<_>>();
+                    assert_eq!(of(&one.points), of(&all.points), "{measure:?}");
+                }
             }
             for group in &series.groups {
                 match report.groups.iter().find(|other| other.name == group.name) {

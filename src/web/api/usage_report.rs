@@ -476,6 +476,7 @@ async fn report(asked: Asked<(), Query<ReportQuery>>) -> Result<Shown<ReportView
         step: query.step,
         groups: limit.ok_or_else(|| Refusal::at("limit", t.cli.give_integer(1, MOST_GROUPS as i64)))?,
         series_groups: DRAWN_GROUPS,
+        all_sums: false,
         now,
         zone,
     };

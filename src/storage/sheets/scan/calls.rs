@@ -18,7 +18,7 @@ use crate::storage::StorageResult;
 const BLOCK: usize = if cfg!(test) { 8 } else { 1024 };
 
 /// How many calls are remembered for a second look; more are read again. Tests go both ways.
-const MOST_KEPT: usize = if cfg!(test) { 40 } else { 200_000 };
+const MOST_KEPT: usize = if cfg!(test) { 4 } else { 200_000 };
 
 /// Sums by group.
 #[derive(Default)]
@@ -205,14 +205,16 @@ pub(super) struct Courses {
     places: Arc<Places>,
     /// By course and step.
     pub(super) points: Vec<Vec<Totals>>,
+    /// The columns that are read; the others stand as 0.
+    columns: Vec<usize>,
     block: Table,
 }
 
 impl Courses {
     /// `places` says which course a group belongs to.
-    pub(super) fn new(plan: Arc<Plan>, places: Arc<Places>, courses: usize) -> Self {
+    pub(super) fn new(plan: Arc<Plan>, places: Arc<Places>, courses: usize, columns: Vec<usize>) -> Self {
         let points = vec![vec![Totals::default(); plan.steps]; courses];
-        Self { plan, places, points, block: Table::empty(Kind::Calls) }
+        Self { plan, places, points, columns, block: Table::empty(Kind::Calls) }
     }
 
     /// Adds calls that were remembered.
@@ -229,11 +231,14 @@ impl Courses {
 
     /// Adds the calls of a sheet that a plan asks for.
     pub(super) fn add_sheet(&mut self, plan: &Plan, day: i64, sheet: &Sheet<'_>) -> StorageResult<()> {
-        let columns = plan.summed();
         for (step, places) in plan.places(day, sheet)? {
             for places in places.chunks(BLOCK) {
                 let mut block = std::mem::replace(&mut self.block, Table::empty(Kind::Calls));
-                sheet.unpack(places, &columns, &mut block)?;
+                block.columns.iter_mut().for_each(|column| {
+                    column.clear();
+                    column.resize(places.len(), 0);
+                });
+                sheet.unpack(places, &self.columns, &mut block)?;
                 self.add_block(step, &block)?;
                 self.block = block;
             }

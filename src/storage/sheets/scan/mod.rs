@@ -20,7 +20,12 @@ use super::{
     ATTEMPT_ROW, AttemptRow, CALL_ROW, CallRow, Kind, PLACES, QUARTERS, Results, Table, call, column,
     days::Dimension, flag, folded_to, totals::Totals,
 };
-use crate::storage::{StorageResult, rollups::BUCKET_MS, usage_query::bounded, words::Words};
+use crate::storage::{
+    StorageResult,
+    rollups::BUCKET_MS,
+    usage_query::{bounded, report::Measure},
+    words::Words,
+};
 pub(in crate::storage) use attempts::{AttemptOf, AttemptSums, AttemptsBy};
 pub(in crate::storage) use calls::Sums;
 use calls::{Courses, Places};
@@ -242,20 +247,22 @@ impl Source {
     }
 
     /// The sums by step of groups that have a place in `places`; one list for each of `courses` places. `sums` are what
-    /// [`sum`](Self::sum) gave.
+    /// [`sum`](Self::sum) gave; with a `measure`, other sums than those may be 0.
     pub(in crate::storage) async fn courses(
         &self,
         connection: &mut SqliteConnection,
         sums: &Sums,
         places: HashMap<u64, usize>,
         courses: usize,
+        measure: Option<Measure>,
     ) -> StorageResult<Vec<Vec<Totals>>> {
         let (mut plan, places) = ((*self.plan).clone(), Arc::new(Places::new(places)));
         // The first of the conditions, since it usually leaves the fewest.
         let of_groups = plan.by.column().map(|group| Condition::In(group, places.groups().clone()));
         plan.conditions.splice(0..0, of_groups);
-        let plan = Arc::new(plan);
-        let empty = || Courses::new(plan.clone(), places.clone(), courses);
+        let columns = plan.measured(measure);
+        let (plan, to_read) = (Arc::new(plan.clone()), plan.with_conditions(columns.clone()));
+        let empty = || Courses::new(plan.clone(), places.clone(), courses, columns.clone());
         let (mut course, late) = (empty(), plan.late());
         if let Some(kept) = &sums.kept {
             for (step, block) in kept {
@@ -268,7 +275,7 @@ impl Source {
         }
         let mut summing = Summing::start(course, empty);
         if sums.kept.is_none() {
-            summing.read_sheets(connection, Kind::Calls, &plan.sheet_days(), &plan.columns()).await?;
+            summing.read_sheets(connection, Kind::Calls, &plan.sheet_days(), &to_read).await?;
         }
         summing.read_days(connection, &plan, plan.by.of_calls(), false).await?;
         Ok(summing.finish().await?.points)

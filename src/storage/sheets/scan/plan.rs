@@ -9,7 +9,11 @@ use super::{
     super::{CALL_COLUMNS, QUARTER, QUARTERS, Results, call, days::Dimension},
     sheet::Sheet,
 };
-use crate::storage::{StorageResult, rollups::BUCKET_MS};
+use crate::storage::{
+    StorageResult,
+    rollups::BUCKET_MS,
+    usage_query::report::{Measure, OrderBy},
+};
 
 /// Ids below this have their place in a list; larger ones are looked up.
 pub(super) const DENSE: u64 = 1 << 20;
@@ -138,6 +142,31 @@ impl Plan {
             .into_iter()
             .filter(|column| *column < call::RESULT)
             .chain(call::RESULT..CALL_COLUMNS)
+            .collect()
+    }
+
+    /// The columns that are unpacked for one measure; `None`: for all.
+    pub(super) fn measured(&self, measure: Option<Measure>) -> Vec<usize> {
+        let needed: &[usize] = match measure {
+            None => return self.summed(),
+            Some(Measure::Sum(by)) => match by {
+                OrderBy::Requests | OrderBy::Failed => &[],
+                OrderBy::Tokens => &[call::PROMPT, call::COMPLETION],
+                OrderBy::Prompt => &[call::PROMPT],
+                OrderBy::Completion => &[call::COMPLETION],
+                OrderBy::Cached => &[call::CACHED],
+                OrderBy::Reasoning => &[call::REASONING],
+                OrderBy::Cost => &[call::COST],
+            },
+            Some(Measure::Queue) => &[call::QUEUE],
+            Some(Measure::FirstToken) => &[call::FIRST],
+            Some(Measure::Total) => &[call::TOTAL],
+        };
+        self.by
+            .column()
+            .into_iter()
+            .chain([call::RESULT, call::FLAGS])
+            .chain(needed.iter().copied())
             .collect()
     }
 

@@ -187,7 +187,7 @@ async fn download(
         return Err(Error::BadRequest(t.log.check_filters().into()));
     }
     let of_series = Fields::parse(query.as_bytes()).text("table") == "series";
-    let plan = explorer.plan(now, &zone, MOST_GROUPS, DRAWN_GROUPS);
+    let plan = Plan { all_sums: of_series, ..explorer.plan(now, &zone, MOST_GROUPS, DRAWN_GROUPS) };
     let found = match plan.ask(&site.db).await {
         Err(StorageError::TooSlow) => return Err(Error::Unavailable(t.log.too_slow())),
         other => other?,

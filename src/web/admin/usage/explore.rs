@@ -38,6 +38,8 @@ pub struct Plan {
     pub groups: usize,
     /// How many groups have a time series of their own.
     pub series_groups: usize,
+    /// Whether those time series are to have all sums in place of those that the metric needs.
+    pub all_sums: bool,
     /// The time.
     pub now: UnixMs,
     /// Whose days and hours count.
@@ -94,6 +96,7 @@ impl Plan {
             apart: Apart::Largest(self.groups),
             steps,
             series_groups: self.series_groups,
+            measure: (!self.all_sums).then(|| self.metric.measure()),
         };
         let report = db.usage_report(&question).await?;
         let saved_micros = match saver(&self.filter) {

@@ -7,7 +7,7 @@ use crate::{
     model::token::named_enum,
     storage::{
         rollups::Histogram,
-        usage_query::report::{OrderBy, Sums},
+        usage_query::report::{Measure, OrderBy, Sums},
     },
     web::format::{NOTHING, approximate, duration, exact_money, money, number, plain_money, short_count},
 };
@@ -136,6 +136,16 @@ impl Metric {
             Self::Reasoning => OrderBy::Reasoning,
             Self::Cost => OrderBy::Cost,
             _ => OrderBy::Requests,
+        }
+    }
+
+    /// What its time series needs.
+    pub fn measure(self) -> Measure {
+        match self {
+            Self::FirstP50 | Self::FirstP95 | Self::FirstP99 => Measure::FirstToken,
+            Self::TotalP50 | Self::TotalP95 | Self::TotalP99 => Measure::Total,
+            Self::QueueP50 | Self::QueueP95 | Self::QueueP99 => Measure::Queue,
+            _ => Measure::Sum(self.order()),
         }
     }
 

@@ -265,6 +265,7 @@ async fn sparks(
         group_by: GroupBy::Key,
         order: explorer.metric.order(),
         series_groups: keys.len(),
+        measure: Some(explorer.metric.measure()),
         apart: Apart::These(keys),
         steps: Some(Steps::new(Step::Day, from, now, zone)),
     };

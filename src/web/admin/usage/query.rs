@@ -124,6 +124,7 @@ impl Explorer {
             step: self.step,
             groups,
             series_groups,
+            all_sums: false,
             now,
             zone: zone.clone(),
         }

@@ -327,7 +327,16 @@ const pages = [
       }),
     }).then((answer) => answer.text()).catch(() => {})
     await page.waitForSelector('#under-way')
-    await page.locator('[data-live-pause]').click()
+    const pause = page.locator('[data-live-pause]')
+    const label = await pause.textContent()
+    await pause.click()
+    assert.equal(await pause.textContent(), await pause.getAttribute('data-go-on'))
+    assert.equal(await pause.getAttribute('aria-pressed'), null)
+    const state = page.locator('[data-live-state]')
+    assert.equal(await state.textContent(), await state.getAttribute('data-paused'))
+    await pause.click()
+    assert.equal(await pause.textContent(), label)
+    await pause.click()
   }],
   ['log-live-nothing', '/log?live=true&model=nobody'],
   ['health', '/health'],

@@ -388,6 +388,22 @@ const pages = [
     await page.waitForSelector('#result .outcome')
     for (const details of await page.locator('#result details').all()) await details.evaluate((one) => { one.open = true })
   }],
+  ['playground-back', '/playground?token=2&model=smart', async (page) => {
+    const answer = async (marker) => {
+      await page.fill('#message', `marker=${marker} words=5`)
+      await page.click('#send')
+      await page.waitForSelector('#result .outcome')
+    }
+    await answer('before')
+    await page.goto(`${world.server.url}/account`)
+    await page.goBack()
+    const [kept, drawn] = await page.evaluate(() => [
+      JSON.parse(document.querySelector('#conversation').value || '[]').length, document.querySelectorAll('#messages .said').length,
+    ])
+    assert.equal(kept, drawn, 'what would be sent is what is shown')
+    await answer('after')
+    assert.equal(await page.locator('#messages .said').count(), drawn + 2)
+  }],
   ['playground-tools', '/playground?token=2&model=smart', async (page) => {
     for (const details of await page.locator('main details').all()) await details.evaluate((one) => { one.open = true })
     await page.fill('#tools', await page.locator('#example-tools').textContent())

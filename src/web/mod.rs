@@ -105,7 +105,7 @@ impl Site {
         let catalog = self.catalog.load();
         let quota = match owner {
             Owner::Token(id) => catalog.token(id).and_then(|token| token.quota),
-            _ => declared(&catalog).find(|(other, _)| *other == owner).map(|(_, quota)| quota),
+            _ => declared(&catalog).find(|(payer, _)| Owner::from(*payer) == owner).map(|(_, quota)| quota),
         };
         let Some(quota) = quota else { return Ok(false) };
         if !self.recorder.flush_within(FLUSH).await {

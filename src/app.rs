@@ -208,7 +208,7 @@ impl App {
         });
         tasks.spawn("recorder", copying);
         // What an earlier run left in the journal counts before the first call does.
-        if tokio::time::timeout(REPLAY, recorder.flush()).await.is_err() {
+        if !recorder.flush_within(REPLAY).await {
             tracing::error!(
                 "the journal of the last run is not yet in the database; quotas may be understated"
             );
@@ -247,6 +247,7 @@ impl App {
                 db.clone(),
                 move || retention.load().settings.retention_days,
                 clock.clone(),
+                config.zone.clone(),
                 tasks.stopping(),
             ),
         );
@@ -362,6 +363,7 @@ impl App {
             clients,
             relay,
             meters,
+            recorder: recorder.clone(),
             in_flight,
             captures,
             metrics: web::metrics::Metrics::new(tally),

@@ -99,7 +99,7 @@ for (const part of document.querySelectorAll("[data-live]")) {
   let failures = 0;
   let timer;
   let asking = false;
-  const isPaused = () => button?.getAttribute("aria-pressed") === "true";
+  let paused = false;
   const isHeld = () => "hold" in part.dataset && (part.matches(":hover") || part.contains(document.activeElement));
   // How the same link or region is found in the new part.
   const address = (element) => {
@@ -112,9 +112,9 @@ for (const part of document.querySelectorAll("[data-live]")) {
   };
   const show = () => {
     if (!state) return;
-    state.classList.toggle("stale", failures > 1);
-    state.classList.toggle("paused", isPaused());
-    const text = failures > 1 ? state.dataset.stale : label;
+    state.classList.toggle("stale", failures > 1 && !paused);
+    state.classList.toggle("paused", paused);
+    const text = paused ? state.dataset.paused : failures > 1 ? state.dataset.stale : label;
     if (state.textContent !== text) state.textContent = text;
   };
   const ask = async () => {
@@ -125,7 +125,7 @@ for (const part of document.querySelectorAll("[data-live]")) {
     if (answer.status === 304) return;
     if (!answer.ok) throw new Error(`status ${answer.status}`);
     const text = await answer.text();
-    if (isPaused() || isHeld() || hasSelection()) return;
+    if (paused || isHeld() || hasSelection()) return;
     const known = new Set([...part.querySelectorAll("[data-row]")].map((row) => row.dataset.row));
     const focused = part.contains(document.activeElement) ? address(document.activeElement) : null;
     etag = answer.headers.get("etag") ?? "";
@@ -139,7 +139,7 @@ for (const part of document.querySelectorAll("[data-live]")) {
   const turn = async () => {
     // One question at a time: that of a page that was hidden meanwhile goes on by itself.
     if (asking) return;
-    if (!document.hidden && !isPaused() && !isHeld()) {
+    if (!document.hidden && !paused && !isHeld()) {
       asking = true;
       try {
         await ask();
@@ -159,9 +159,9 @@ for (const part of document.querySelectorAll("[data-live]")) {
     if (!document.hidden) turn();
   });
   button?.addEventListener("click", () => {
-    const paused = !isPaused();
+    // The label alone says what a press does; aria-pressed beside it would say the opposite.
+    paused = !paused;
     button.dataset.pause ??= button.textContent;
-    button.setAttribute("aria-pressed", String(paused));
     button.textContent = paused ? button.dataset.goOn : button.dataset.pause;
     show();
   });

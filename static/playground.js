@@ -24,6 +24,11 @@ if (form) {
     return one;
   };
   const atEnd = () => messages.scrollHeight - messages.scrollTop - messages.clientHeight < 80;
+  // What a browser brings back into a field that nobody sees would be sent without being shown: only what is drawn counts.
+  const keep = () => {
+    if (!messages.querySelector(".said")) conversation = [];
+    find("conversation").value = conversation.length ? JSON.stringify(conversation) : "";
+  };
   const toEnd = () => { messages.scrollTop = messages.scrollHeight; };
 
   const fail = (text) => {
@@ -255,7 +260,7 @@ if (form) {
         fail(wrong || words.lost);
       } else if (answer) {
         conversation.push(...added, answer.message);
-        find("conversation").value = JSON.stringify(conversation);
+        keep();
         form.elements.message.value = form.elements.picture_data.value = form.elements.pictures.value = "";
         askForResults(answer.message.tool_calls);
         (answers.querySelector("textarea") ?? form.elements.message).focus();
@@ -295,5 +300,7 @@ if (form) {
     listModels();
     find("new-chat").href = `/playground?${new URLSearchParams({ token: form.elements.token.value })}`;
   });
+  keep();
+  addEventListener("pageshow", keep);
   toEnd();
 }

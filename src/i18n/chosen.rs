@@ -27,7 +27,8 @@ texts! {
         back: "Back to the list" / "返回列表";
         not_found: "There is no such row, or no longer." / "没有这一项，或已不存在。";
         not_in_channel: "This channel has no such key, or no longer." / "此渠道没有这个密钥，或已不存在。";
-        not_in_time: "Not tested: the others took too long. Select it again." / "未测试：其他密钥耗时过长，请重新选择。";
+        not_in_time: "Not tested: there was no time left, or no answer in time. Select it again." / "未测试：时间已用完，或未及时得到答复，请重新选择。";
+        some_not_in_time(count: usize): "Not tested, because all together took too long: {count}." / "因总耗时过长，{count} 个未测试。";
         capture_kept: "Deleted, but its captured requests could not be erased; the server's log says why." / "已删除，但其抓取的请求未能清除；原因见服务日志。";
         delete_channels_title(count: usize): "Delete these channels ({count})?" / "删除这 {count} 个渠道？";
         delete_keys(count: usize): "Their keys are erased: {count}." / "其密钥将被清除：{count} 个。";

@@ -13,6 +13,7 @@ texts! {
         live_log: "Live log" / "实时日志";
         live_off: "Stop following" / "停止实时更新";
         live_pause: "Pause" / "暂停";
+        live_paused: "Paused" / "已暂停";
         live_go_on: "Go on" / "继续";
         live_hint: "The newest calls come in at the top; pointing at the list holds it still." / "最新的调用显示在最上方；鼠标悬停在列表上时暂停更新。";
         under_way(count: usize): "Under way: {count}" / "进行中：{count}";

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     dispatch::Dispatch,
     model::{
-        budget::{Owner, OwnerKind},
+        budget::{Owner, Payer},
         catalog::Catalog,
         time::UnixMs,
         token::{QuotaReset, QuotaUnit},
@@ -54,14 +54,14 @@ pub struct Parts {
 }
 
 /// What each budget counts.
-type Counts = HashMap<Owner, (QuotaUnit, QuotaReset)>;
+type Counts = HashMap<Payer, (QuotaUnit, QuotaReset)>;
 
 /// Which budgets count.
 #[derive(Default)]
 pub struct Begun {
     known: Counts,
     /// Those that could not begin yet.
-    failed: HashMap<Owner, Failed>,
+    failed: HashMap<Payer, Failed>,
 }
 
 /// A budget that could not begin.
@@ -74,10 +74,10 @@ struct Failed {
 
 impl Begun {
     /// Puts budgets off; says whether one of them never was before.
-    fn put_off(&mut self, owners: impl Iterator<Item = Owner>, now: UnixMs) -> bool {
+    fn put_off(&mut self, payers: impl Iterator<Item = Payer>, now: UnixMs) -> bool {
         let mut news = false;
-        for owner in owners {
-            let failed = self.failed.entry(owner).or_default();
+        for payer in payers {
+            let failed = self.failed.entry(payer).or_default();
             news |= failed.times == 0;
             failed.times = failed.times.saturating_add(1);
             failed.again_at = now + EVERY * (1_u32 << failed.times.min(MOST_DOUBLED));
@@ -95,7 +95,7 @@ pub async fn restore(parts: &Parts) -> StorageResult<Begun> {
     let now = parts.dispatch.now().wall;
     // What nothing is noted of may have come while no server ran.
     let mut known = counts(&catalog);
-    known.retain(|&owner, &mut (unit, reset)| counted(&spent, owner, unit, reset, now, &catalog.zone));
+    known.retain(|&payer, &mut (unit, reset)| counted(&spent, payer.into(), unit, reset, now, &catalog.zone));
     parts
         .meters
         .restore(spent.into_iter().map(|((owner, period, unit), amount)| (owner, period, unit, amount)));
@@ -135,7 +135,7 @@ pub async fn run(parts: Parts, mut begun: Begun, stopping: CancellationToken) {
 }
 
 fn counts(catalog: &Catalog) -> Counts {
-    declared(catalog).map(|(owner, budget)| (owner, (budget.unit, budget.reset))).collect()
+    declared(catalog).map(|(payer, budget)| (payer, (budget.unit, budget.reset))).collect()
 }
 
 async fn look(parts: &Parts, begun: &mut Begun) {
@@ -144,47 +144,47 @@ async fn look(parts: &Parts, begun: &mut Begun) {
     hold(parts, &catalog);
 }
 
-/// Has new budgets count what their periods have seen, all of a kind and a period at once.
+/// Has new budgets count what their periods have seen, all of a period at once.
 async fn begin(parts: &Parts, begun: &mut Begun, catalog: &Catalog) {
     let now = parts.dispatch.now();
     let present = counts(catalog);
-    begun.known.retain(|owner, _| present.contains_key(owner));
-    begun.failed.retain(|owner, _| present.contains_key(owner));
-    let mut due: BTreeMap<(OwnerKind, UnixMs), Vec<(Owner, QuotaUnit)>> = BTreeMap::new();
-    for (&owner, counts) in &present {
-        let waits = begun.failed.get(&owner).is_some_and(|failed| failed.again_at > now.steady);
-        if begun.known.get(&owner) != Some(counts) && !waits {
+    begun.known.retain(|payer, _| present.contains_key(payer));
+    begun.failed.retain(|payer, _| present.contains_key(payer));
+    let mut due: BTreeMap<UnixMs, Vec<(Payer, QuotaUnit)>> = BTreeMap::new();
+    for (&payer, counts) in &present {
+        let waits = begun.failed.get(&payer).is_some_and(|failed| failed.again_at > now.steady);
+        if begun.known.get(&payer) != Some(counts) && !waits {
             let period = counts.1.period_start(now.wall, &catalog.zone);
-            due.entry((owner.kind(), period)).or_default().push((owner, counts.0));
+            due.entry(period).or_default().push((payer, counts.0));
         }
     }
     if due.is_empty() {
         return;
     }
-    if tokio::time::timeout(FLUSH, parts.recorder.flush()).await.is_err() {
-        let owners = due.values().flatten().map(|(owner, _)| *owner);
-        if begun.put_off(owners, now.steady) {
+    if !parts.recorder.flush_within(FLUSH).await {
+        let payers = due.values().flatten().map(|(payer, _)| *payer);
+        if begun.put_off(payers, now.steady) {
             tracing::warn!("new budgets wait for the usage log; trying again");
         }
         return;
     }
-    for ((kind, period), budgets) in due {
-        for (owner, _) in &budgets {
-            if begun.known.remove(owner).is_some() {
-                parts.meters.reset(*owner);
+    for (period, budgets) in due {
+        for (payer, _) in &budgets {
+            if begun.known.remove(payer).is_some() {
+                parts.meters.reset((*payer).into());
             }
         }
-        match parts.db.begin_budgets(kind, period, &budgets).await {
+        match parts.db.begin_budgets(period, &budgets).await {
             Ok(spent) => {
                 parts.meters.restore(spent);
-                for (owner, _) in budgets {
-                    begun.failed.remove(&owner);
-                    begun.known.extend(present.get(&owner).map(|counts| (owner, *counts)));
+                for (payer, _) in budgets {
+                    begun.failed.remove(&payer);
+                    begun.known.extend(present.get(&payer).map(|counts| (payer, *counts)));
                 }
             }
             Err(error) => {
                 let count = budgets.len();
-                if begun.put_off(budgets.into_iter().map(|(owner, _)| owner), now.steady) {
+                if begun.put_off(budgets.into_iter().map(|(payer, _)| payer), now.steady) {
                     tracing::warn!(%error, count, "what new budgets have spent cannot be summed up; trying again");
                 }
                 // The others next time: budgets that are used up wait for this.
@@ -198,16 +198,15 @@ async fn begin(parts: &Parts, begun: &mut Begun, catalog: &Catalog) {
 fn hold(parts: &Parts, catalog: &Catalog) {
     let now = parts.dispatch.now().wall;
     let used_up: Vec<(Scope, UnixMs)> = declared(catalog)
-        .filter(|(owner, budget)| {
-            budget.stops() && parts.meters.spent(*owner, *budget, now, &catalog.zone) >= budget.limit
+        .filter(|&(payer, budget)| {
+            budget.stops() && parts.meters.spent(payer.into(), budget, now, &catalog.zone) >= budget.limit
         })
-        .filter_map(|(owner, budget)| {
-            let scope = match owner {
-                Owner::Key(id) => Scope::Key(id),
-                Owner::Channel(id) => Scope::Channel(id),
-                Owner::Token(_) => return None,
+        .map(|(payer, budget)| {
+            let scope = match payer {
+                Payer::Key(id) => Scope::Key(id),
+                Payer::Channel(id) => Scope::Channel(id),
             };
-            Some((scope, budget.reset.period_end(now, &catalog.zone).unwrap_or(NEVER)))
+            (scope, budget.reset.period_end(now, &catalog.zone).unwrap_or(NEVER))
         })
         .collect();
     for scope in parts.dispatch.hold_for_budgets(&used_up) {
@@ -248,12 +247,12 @@ mod tests {
 
     #[test]
     fn a_budget_that_cannot_begin_is_tried_again_less_and_less_often() {
-        let (owner, now, mut begun) = (Owner::Key(KeyId(2)), UnixMs(1000), Begun::default());
-        assert!(begun.put_off([owner].into_iter(), now));
-        assert_eq!(begun.failed[&owner].again_at, now + EVERY * 2);
+        let (payer, now, mut begun) = (Payer::Key(KeyId(2)), UnixMs(1000), Begun::default());
+        assert!(begun.put_off([payer].into_iter(), now));
+        assert_eq!(begun.failed[&payer].again_at, now + EVERY * 2);
         for _ in 0..50 {
-            assert!(!begun.put_off([owner].into_iter(), now), "it is told once");
+            assert!(!begun.put_off([payer].into_iter(), now), "it is told once");
         }
-        assert_eq!(begun.failed[&owner].again_at, now + EVERY * 256);
+        assert_eq!(begun.failed[&payer].again_at, now + EVERY * 256);
     }
 }

@@ -61,6 +61,24 @@ impl Owner {
     }
 }
 
+/// Who pays an upstream and can have a budget for that: an owner that is no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Payer {
+    /// A key: what its calls spend.
+    Key(KeyId),
+    /// A channel: what all of its keys spend.
+    Channel(ChannelId),
+}
+
+impl From<Payer> for Owner {
+    fn from(payer: Payer) -> Self {
+        match payer {
+            Payer::Key(id) => Self::Key(id),
+            Payer::Channel(id) => Self::Channel(id),
+        }
+    }
+}
+
 /// What a call charges to the budget of its key or its channel; its token's is in the usage record itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {

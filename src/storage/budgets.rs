@@ -11,17 +11,18 @@ use super::{
     Db, StorageError, StorageResult, WriteTransaction, on,
     recording::{groups, placeholders},
     rollups::clamp_amount,
+    spending,
     usage_query::{
         bounded,
         report::{GroupBy, Sums},
     },
 };
 use crate::model::{
-    budget::{Charge, Owner, OwnerKind, Standing},
+    budget::{Charge, Owner, OwnerKind, Payer, Standing},
     catalog::Catalog,
     id::{ChannelId, KeyId},
     time::UnixMs,
-    token::{Quota, QuotaReset, QuotaUnit},
+    token::{Quota, QuotaUnit},
     usage::{CallResult, UsageRecord},
 };
 
@@ -48,12 +49,13 @@ pub(super) fn write(budget: Option<Quota>) -> StorageResult<Option<String>> {
 /// sum would be too small later. It is summed up anew from the roll-ups.
 pub(super) async fn forget_if_other(
     tx: &mut WriteTransaction,
-    owner: Owner,
+    payer: Payer,
     budget: Option<Quota>,
 ) -> StorageResult<()> {
-    let before = budget_of(tx, owner).await?;
+    let before = budget_of(tx, payer).await?;
     let counted = |budget: Option<Quota>| budget.map(|budget| (budget.unit, budget.reset));
     if counted(before) != counted(budget) {
+        let owner = Owner::from(payer);
         sqlx::query("DELETE FROM budget_spending WHERE owner_kind = $1 AND owner_id = $2")
             .bind(owner.kind().as_str())
             .bind(owner.number())
@@ -63,15 +65,13 @@ pub(super) async fn forget_if_other(
     Ok(())
 }
 
-/// The budget of a key or a channel, as the transaction sees it; of a token none.
-async fn budget_of(tx: &mut WriteTransaction, owner: Owner) -> StorageResult<Option<Quota>> {
-    let sql = match owner.kind() {
-        OwnerKind::Key => "SELECT budget FROM keys WHERE id = $1",
-        OwnerKind::Channel => "SELECT budget FROM channels WHERE id = $1",
-        OwnerKind::Token => return Ok(None),
+/// The budget of a key or a channel, as the transaction sees it.
+async fn budget_of(tx: &mut WriteTransaction, payer: Payer) -> StorageResult<Option<Quota>> {
+    let (sql, id) = match payer {
+        Payer::Key(id) => ("SELECT budget FROM keys WHERE id = $1", id.0),
+        Payer::Channel(id) => ("SELECT budget FROM channels WHERE id = $1", id.0),
     };
-    let budget: Option<Option<String>> =
-        sqlx::query_scalar(sql).bind(owner.number()).fetch_optional(&mut **tx).await?;
+    let budget: Option<Option<String>> = sqlx::query_scalar(sql).bind(id).fetch_optional(&mut **tx).await?;
     Ok(budget.flatten().and_then(|text| read(Some(&text)).ok().flatten()))
 }
 
@@ -79,14 +79,15 @@ async fn budget_of(tx: &mut WriteTransaction, owner: Owner) -> StorageResult<Opt
 /// which the call arrived; gives what was charged.
 pub(super) async fn charge_later(
     tx: &mut WriteTransaction,
-    owners: [Owner; 2],
+    payers: [Payer; 2],
     at: UnixMs,
     cost_micros: i64,
     zone: &jiff::tz::TimeZone,
 ) -> StorageResult<Vec<Charge>> {
     let (mut charges, mut books) = (Vec::new(), Books::default());
-    for owner in owners {
-        let Some(budget) = budget_of(tx, owner).await? else { continue };
+    for payer in payers {
+        let Some(budget) = budget_of(tx, payer).await? else { continue };
+        let owner = Owner::from(payer);
         if budget.unit == QuotaUnit::Dollars && cost_micros > 0 {
             let period = budget.reset.period_start(at, zone);
             books.charges.insert((owner, period, budget.unit), cost_micros);
@@ -175,25 +176,45 @@ impl Db {
             .collect()
     }
 
-    /// Notes what tokens, keys or channels (all of one kind) have spent since `period_start` by the usage log, unless more is noted
+    /// Notes what keys and channels have spent since `period_start` by the usage log, unless more is noted
     /// already: a budget that is new counts what its period has seen. Gives what is noted then. Requests are those that were
     /// answered, or broke off. Rows that are still on their way through the recorder are not seen; flush it first.
     ///
-    /// The log is summed up once for all of them; rows that come meanwhile are added in the transaction that writes, which also
+    /// The log is summed up once for all of a kind; rows that come meanwhile are added in the transaction that writes, which also
     /// sees what they charge. Missed are calls that began before there was a budget and end after this.
     ///
     /// Fails with [`TooSlow`](StorageError::TooSlow) if the database needs more than 10 seconds.
     pub async fn begin_budgets(
         &self,
-        kind: OwnerKind,
+        period_start: UnixMs,
+        budgets: &[(Payer, QuotaUnit)],
+    ) -> StorageResult<Vec<(Owner, UnixMs, QuotaUnit, i64)>> {
+        let (mut keys, mut channels) = (Vec::new(), Vec::new());
+        for &(payer, unit) in budgets {
+            match payer {
+                Payer::Key(_) => keys.push((payer.into(), unit)),
+                Payer::Channel(_) => channels.push((payer.into(), unit)),
+            }
+        }
+        let mut noted = Vec::with_capacity(budgets.len());
+        for (group_by, column, budgets) in
+            [(GroupBy::Key, "key_id", keys), (GroupBy::Channel, "channel_id", channels)]
+        {
+            if !budgets.is_empty() {
+                noted.extend(self.begin_of_kind(group_by, column, period_start, &budgets).await?);
+            }
+        }
+        Ok(noted)
+    }
+
+    /// [`begin_budgets`](Self::begin_budgets) of owners that are all of the kind that `column` names.
+    async fn begin_of_kind(
+        &self,
+        group_by: GroupBy,
+        column: &str,
         period_start: UnixMs,
         budgets: &[(Owner, QuotaUnit)],
     ) -> StorageResult<Vec<(Owner, UnixMs, QuotaUnit, i64)>> {
-        let (group_by, column) = match kind {
-            OwnerKind::Token => (GroupBy::Token, "token_id"),
-            OwnerKind::Key => (GroupBy::Key, "key_id"),
-            OwnerKind::Channel => (GroupBy::Channel, "channel_id"),
-        };
         let from = (period_start.0 > 0).then_some(period_start);
         let only = match budgets {
             [(owner, _)] => Some(owner.number()),
@@ -299,17 +320,9 @@ impl Db {
 
     /// What is spent in the periods that `now` lies in, of all kinds of owners.
     async fn spending_of(&self, now: UnixMs, zone: &jiff::tz::TimeZone) -> StorageResult<Spending> {
-        let starts: Vec<String> =
-            QuotaReset::ALL.iter().map(|reset| reset.period_start(now, zone).0.to_string()).collect();
-        let starts = starts.join(", ");
-        let sql = format!(
-            "SELECT 'token', token_id, period_start, unit, spent FROM token_spending \
-             WHERE period_start IN ({starts}) \
-             UNION ALL SELECT owner_kind, owner_id, period_start, unit, spent FROM budget_spending \
-             WHERE period_start IN ({starts})"
-        );
+        let sql = sqlx::AssertSqlSafe(spending_of_periods(&spending::present_starts(now, zone)));
         let rows: Vec<(String, i64, i64, String, i64)> =
-            on!(self.read, |pool| sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(pool))?;
+            on!(self.read, |pool| sqlx::query_as(sql).fetch_all(pool))?;
         let entry = |(kind, id, period, unit, spent): (String, i64, i64, String, i64)| {
             let owner = Owner::of(OwnerKind::from_name(&kind)?, id);
             Some(((owner, UnixMs(period), QuotaUnit::from_name(&unit)?), spent))
@@ -336,6 +349,15 @@ impl Db {
         reader.finish().await?;
         Ok(saved)
     }
+}
+
+/// The statement that finds what all kinds of owners have spent in periods that began at one of these times.
+fn spending_of_periods(starts: &str) -> String {
+    format!(
+        "{} UNION ALL SELECT owner_kind, owner_id, period_start, unit, spent FROM budget_spending \
+         WHERE period_start IN ({starts})",
+        spending::of_periods("'token', token_id, period_start, unit, spent", starts)
+    )
 }
 
 /// Sums up what was saved in some hours.
@@ -385,9 +407,9 @@ async fn note_spent(
 }
 
 /// The budgets of a catalog's keys and channels.
-pub fn declared(catalog: &Catalog) -> impl Iterator<Item = (Owner, Quota)> + '_ {
-    let of_channel = |id: ChannelId, quota: Option<Quota>| Some((Owner::Channel(id), quota?));
-    let of_key = |id: KeyId, quota: Option<Quota>| Some((Owner::Key(id), quota?));
+pub fn declared(catalog: &Catalog) -> impl Iterator<Item = (Payer, Quota)> + '_ {
+    let of_channel = |id: ChannelId, quota: Option<Quota>| Some((Payer::Channel(id), quota?));
+    let of_key = |id: KeyId, quota: Option<Quota>| Some((Payer::Key(id), quota?));
     catalog.channels().flat_map(move |entry| {
         let keys = entry.keys.iter().filter_map(move |key| of_key(key.id, key.budget));
         of_channel(entry.channel.id, entry.channel.budget).into_iter().chain(keys)
@@ -398,7 +420,7 @@ pub fn declared(catalog: &Catalog) -> impl Iterator<Item = (Owner, Quota)> + '_ 
 mod tests {
     use super::*;
     use crate::{
-        model::{channel::Channel, id::TokenId, settings::RuntimeSettings},
+        model::{channel::Channel, id::TokenId, settings::RuntimeSettings, token::QuotaReset},
         storage::{
             channels::NewChannel,
             recording::tests::{open, record},
@@ -453,15 +475,15 @@ mod tests {
         let failed = UsageRecord { result: CallResult::UpstreamError, ..record(2) };
         let yesterday = UsageRecord { at: UnixMs(DAY.0 - 1), ..record(3) };
         db.insert_usage(&[record(1), failed, yesterday]).await.unwrap();
-        let owner = Owner::Channel(channel.id);
+        let owner = Payer::Channel(channel.id);
         for (unit, spent) in
             [(QuotaUnit::Requests, 1), (QuotaUnit::Dollars, 14), (QuotaUnit::Tokens, 10 + 1 + 10 + 2)]
         {
-            let begun = db.begin_budgets(OwnerKind::Channel, DAY, &[(owner, unit)]).await.unwrap();
-            assert_eq!(begun, [(owner, DAY, unit, spent)]);
+            let begun = db.begin_budgets(DAY, &[(owner, unit)]).await.unwrap();
+            assert_eq!(begun, [(owner.into(), DAY, unit, spent)]);
         }
         db.insert_usage(&[charged(7, 77)]).await.unwrap();
-        let again = db.begin_budgets(OwnerKind::Channel, DAY, &[(owner, QuotaUnit::Tokens)]).await.unwrap();
+        let again = db.begin_budgets(DAY, &[(owner, QuotaUnit::Tokens)]).await.unwrap();
         assert_eq!(again[0].3, 23 + 77, "what is noted is not counted twice");
 
         let change = async |budget| {
@@ -487,20 +509,24 @@ mod tests {
         db.fold_usage(100).await.unwrap();
         while db.sum_up_day(DAY, &jiff::tz::TimeZone::UTC).await.unwrap() {}
         db.insert_usage(&[of_key(4, 3, 0), of_key(5, 4, 0)]).await.unwrap();
-        let keys = [3, 4, 5].map(|key| Owner::Key(KeyId(key)));
+        let keys = [3, 4, 5].map(|key| Payer::Key(KeyId(key)));
         let budgets = keys.map(|key| (key, QuotaUnit::Requests));
+        let channel = (Payer::Channel(ChannelId(1)), QuotaUnit::Requests);
         for (since, counts) in
             [(UnixMs(0), [3, 2, 0]), (UnixMs(DAY.0 - 86_400_000), [2, 2, 0]), (DAY, [1, 1, 0])]
         {
-            let begun = db.begin_budgets(OwnerKind::Key, since, &budgets).await.unwrap();
+            let begun = db.begin_budgets(since, &budgets).await.unwrap();
             let expected: Vec<_> = keys
                 .into_iter()
                 .zip(counts)
-                .map(|(key, count)| (key, since, QuotaUnit::Requests, count))
+                .map(|(key, count)| (key.into(), since, QuotaUnit::Requests, count))
                 .collect();
             assert_eq!(begun, expected);
-            let alone = db.begin_budgets(OwnerKind::Key, since, &budgets[..1]).await.unwrap();
+            let alone = db.begin_budgets(since, &budgets[..1]).await.unwrap();
             assert_eq!(alone, expected[..1]);
+            let mixed = db.begin_budgets(since, &[channel, budgets[0]]).await.unwrap();
+            let all = (Owner::Channel(ChannelId(1)), since, QuotaUnit::Requests, counts.iter().sum());
+            assert_eq!(mixed, [expected[0], all], "each kind by its own calls");
         }
     }
 
@@ -516,6 +542,21 @@ mod tests {
         let spent = db.budget_spending().await.unwrap();
         assert_eq!(spent[&(key, DAY, QuotaUnit::Dollars)], 0);
         assert_eq!(spent[&(key, UnixMs(0), QuotaUnit::Dollars)], 5);
+    }
+
+    #[tokio::test]
+    async fn what_is_spent_now_is_found_without_reading_the_periods_that_are_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let starts = spending::present_starts(DAY, &jiff::tz::TimeZone::UTC);
+        let sql = format!("EXPLAIN QUERY PLAN {}", spending_of_periods(&starts));
+        let plan: Vec<(i64, i64, i64, String)> =
+            on!(db.read, |pool| sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(pool)).unwrap();
+        for table in ["token_spending", "budget_spending"] {
+            let mut steps = plan.iter().filter(|(.., step)| step.contains(table)).peekable();
+            assert!(steps.peek().is_some(), "{plan:?}");
+            assert!(steps.all(|(.., step)| step.contains("SEARCH")), "{plan:?}");
+        }
     }
 
     #[tokio::test]

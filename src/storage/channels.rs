@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Db, StorageError, StorageResult, WriteTransaction, budgets, limits::write_limits, on};
 use crate::model::{
-    budget::Owner,
+    budget::Payer,
     channel::{Channel, ChannelModel, Price, Protocol, Redirect, Shaping, Timeouts},
     endpoint::Endpoints,
     id::ChannelId,
@@ -371,7 +371,7 @@ impl Db {
         new: &NewChannel,
     ) -> StorageResult<()> {
         self.check_key_in_force(tx).await?;
-        budgets::forget_if_other(tx, Owner::Channel(id), new.budget).await?;
+        budgets::forget_if_other(tx, Payer::Channel(id), new.budget).await?;
         let headers: Vec<(&str, &str)> =
             new.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
         let headers = zeroize::Zeroizing::new(json(&headers)?);

@@ -2,7 +2,7 @@
 
 use super::{Db, StorageError, StorageResult, WriteTransaction, budgets, limits::write_limits, on};
 use crate::model::{
-    budget::Owner,
+    budget::Payer,
     id::{ChannelId, KeyId},
     key::{Key, KeyCheck, PastedKey},
     time::UnixMs,
@@ -296,7 +296,7 @@ async fn write_key(
 
 /// Sets how much a key's calls may spend.
 async fn write_budget(tx: &mut WriteTransaction, id: KeyId, budget: Option<Quota>) -> StorageResult<()> {
-    budgets::forget_if_other(tx, Owner::Key(id), budget).await?;
+    budgets::forget_if_other(tx, Payer::Key(id), budget).await?;
     let changed = sqlx::query("UPDATE keys SET budget = $1 WHERE id = $2 AND deleted_at IS NULL")
         .bind(budgets::write(budget)?)
         .bind(id.0)

@@ -7,7 +7,7 @@ use super::{
     Db, StorageError, StorageResult, budgets, on, rollups::clamp_amount, sheets::fold, words::NewWords,
 };
 use crate::model::{
-    budget::{Charge, Owner},
+    budget::{Charge, Payer},
     id::{ChannelId, KeyId, RequestId, TokenId},
     time::UnixMs,
     upstream_job::{JobKind, JobPage, UpstreamJob},
@@ -216,8 +216,8 @@ impl Db {
         else {
             return Ok(None);
         };
-        let owners = [Owner::Channel(channel), Owner::Key(key)];
-        let charges = budgets::charge_later(&mut tx, owners, at, cost_micros, zone).await?;
+        let payers = [Payer::Channel(channel), Payer::Key(key)];
+        let charges = budgets::charge_later(&mut tx, payers, at, cost_micros, zone).await?;
         tx.commit().await?;
         words.committed();
         Ok(Some(charges))
@@ -245,6 +245,7 @@ mod tests {
     use super::*;
     use crate::{
         model::{
+            budget::Owner,
             key::PastedKey,
             secret::Secret,
             token::{Quota, QuotaReset, QuotaUnit},

@@ -31,6 +31,7 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{
@@ -55,11 +56,14 @@ use crate::{
         time::Clock,
     },
     ranking::chain::Purpose,
-    relay::{Relay, in_flight::CallsInFlight, quota::Meters},
+    relay::{Relay, in_flight::CallsInFlight, quota::Meters, recorder::Recorder},
     selection::{self, Ranking, Rebuilt, Sources},
     storage::{Db, StorageResult, budgets::declared, catalog::CatalogStore},
     upstream::client::Clients,
 };
+
+/// How long a budget that begins anew waits for calls on their way into the database: somebody waits for the answer.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// What handlers work with. Cheap to clone; a handler names only the parts that it needs (`State<Db>`).
 #[derive(Clone)]
@@ -80,6 +84,8 @@ pub struct Site {
     pub relay: Arc<Relay>,
     /// What tokens have spent.
     pub meters: Meters,
+    /// The calls that have ended and are on their way into the database.
+    pub recorder: Recorder,
     /// The calls under way.
     pub in_flight: CallsInFlight,
     /// What Prometheus is told.
@@ -93,14 +99,20 @@ pub struct Site {
 }
 
 impl Site {
-    /// Has the present period of a budget count from zero again; says whether there is such a budget.
+    /// Has the present period of a budget count from zero again; says whether there is such a budget. Calls that have ended belong
+    /// to what is forgotten, so they are brought into the database first, if that takes no longer than two seconds.
     pub async fn begin_budget_anew(&self, owner: Owner) -> StorageResult<bool> {
         let catalog = self.catalog.load();
         let quota = match owner {
             Owner::Token(id) => catalog.token(id).and_then(|token| token.quota),
-            _ => declared(&catalog).find(|(other, _)| *other == owner).map(|(_, quota)| quota),
+            _ => declared(&catalog).find(|(payer, _)| Owner::from(*payer) == owner).map(|(_, quota)| quota),
         };
         let Some(quota) = quota else { return Ok(false) };
+        if !self.recorder.flush_within(FLUSH).await {
+            tracing::warn!(
+                "a budget begins anew, but calls that ended before are not yet in the database and count"
+            );
+        }
         let start = quota.reset.period_start(self.clock.now(), &catalog.zone);
         self.db.reset_budget(owner, start).await?;
         self.meters.reset(owner);

@@ -327,7 +327,16 @@ const pages = [
       }),
     }).then((answer) => answer.text()).catch(() => {})
     await page.waitForSelector('#under-way')
-    await page.locator('[data-live-pause]').click()
+    const pause = page.locator('[data-live-pause]')
+    const label = await pause.textContent()
+    await pause.click()
+    assert.equal(await pause.textContent(), await pause.getAttribute('data-go-on'))
+    assert.equal(await pause.getAttribute('aria-pressed'), null)
+    const state = page.locator('[data-live-state]')
+    assert.equal(await state.textContent(), await state.getAttribute('data-paused'))
+    await pause.click()
+    assert.equal(await pause.textContent(), label)
+    await pause.click()
   }],
   ['log-live-nothing', '/log?live=true&model=nobody'],
   ['health', '/health'],
@@ -378,6 +387,22 @@ const pages = [
     await page.click('#send')
     await page.waitForSelector('#result .outcome')
     for (const details of await page.locator('#result details').all()) await details.evaluate((one) => { one.open = true })
+  }],
+  ['playground-back', '/playground?token=2&model=smart', async (page) => {
+    const answer = async (marker) => {
+      await page.fill('#message', `marker=${marker} words=5`)
+      await page.click('#send')
+      await page.waitForSelector('#result .outcome')
+    }
+    await answer('before')
+    await page.goto(`${world.server.url}/account`)
+    await page.goBack()
+    const [kept, drawn] = await page.evaluate(() => [
+      JSON.parse(document.querySelector('#conversation').value || '[]').length, document.querySelectorAll('#messages .said').length,
+    ])
+    assert.equal(kept, drawn, 'what would be sent is what is shown')
+    await answer('after')
+    assert.equal(await page.locator('#messages .said').count(), drawn + 2)
   }],
   ['playground-tools', '/playground?token=2&model=smart', async (page) => {
     for (const details of await page.locator('main details').all()) await details.evaluate((one) => { one.open = true })

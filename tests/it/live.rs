@@ -11,7 +11,7 @@ use onepool::{
 };
 
 use crate::support::{
-    app::{Reply, TOKEN, TestApp, eventually},
+    app::{Reply, TOKEN, TestApp, eventually, execute},
     upstream::Upstream,
 };
 
@@ -143,6 +143,27 @@ async fn a_call_under_way_is_shown_with_where_it_is_and_vanishes_when_it_ends() 
     let page = operator.get("/log?live=true").await;
     assert!(page.contains("data-live=\"/log/live?") && page.contains(&format!("/log/{id}")), "{page}");
     assert!(!operator.get("/log").await.contains("data-live="), "only who wants it follows the log");
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_log_is_drawn_from_its_part_alone_and_its_button_says_what_a_press_does() {
+    let app = TestApp::start().await;
+    let operator = Operator::of(&app).await;
+    // The part as somebody else has just had it drawn.
+    let held = async { Ok::<_, std::convert::Infallible>("<p>drawn before</p>".to_owned()) };
+    let page = operator.get("/log?live=true&model=mine").await;
+    let asked =
+        between(&page, "data-live=\"/log/live", "\"").replace("&#38;", "&").replace("=mine", "=theirs");
+    let pieces = &site(&app).site().admin.live;
+    pieces.of(format!("log en {asked}"), Duration::from_secs(600), held).await.unwrap();
+    execute(&app.database(), "DROP TABLE call_attempts").await;
+    execute(&app.database(), "DROP TABLE calls").await;
+    assert_eq!(operator.get_with("/log", &[]).await.status, 500, "the list asks for calls");
+    let page = operator.get("/log?live=true&model=theirs").await;
+    assert!(page.contains("<p>drawn before</p>") && page.contains("/log.csv"), "{page}");
+    let button = between(&page, "data-live-pause=", "</button>");
+    assert!(button.ends_with(">Pause") && !page.contains("aria-pressed"), "{button}");
     app.stop().await;
 }
 

@@ -235,6 +235,8 @@ async fn tools_are_called_answered_and_the_conversation_goes_on() {
     ];
     let text = send(&app, "/playground", form(&fields)).await.text();
     let hidden = text.split("name=\"conversation\" id=\"conversation\" value=\"").nth(1).unwrap();
+    let rest = hidden.split_once('"').unwrap().1;
+    assert!(rest.starts_with(" autocomplete=\"off\">"), "no browser brings back what is not drawn: {rest}");
     let conversation = hidden.split('"').next().unwrap().replace("&#34;", "\"").replace("&#39;", "'");
     let messages: Value = serde_json::from_str(&conversation).unwrap();
     let call = messages[1]["tool_calls"][0]["id"].as_str().unwrap().to_owned();

@@ -336,10 +336,16 @@ impl Recorder {
         }
     }
 
+    /// Flushes, but waits no longer than `limit`; says whether everything is in the database.
+    pub fn flush_within(&self, limit: Duration) -> impl Future<Output = bool> + Send + 'static {
+        let flush = self.flush();
+        async move { tokio::time::timeout(limit, flush).await.is_ok() }
+    }
+
     /// Flushes, but at most for [`Limits::shutdown`], then ends the driver. Says whether everything is in the
     /// database; if not, the rest is in the journal for the next start (or was never written, which is logged).
     pub async fn shutdown(&self) -> bool {
-        let flushed = tokio::time::timeout(self.shared.limits.shutdown, self.flush()).await.is_ok();
+        let flushed = self.flush_within(self.shared.limits.shutdown).await;
         self.shared.stop.cancel();
         flushed
     }

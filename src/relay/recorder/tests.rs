@@ -182,6 +182,19 @@ async fn a_torn_tail_is_skipped_and_a_damaged_file_is_set_aside() {
 }
 
 #[tokio::test]
+async fn a_flush_with_a_limit_ends_in_time_and_says_whether_rows_are_still_on_their_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path(), NEVER).await;
+    let other = open(folder.path()).await;
+    let lock = other.begin().await.unwrap();
+    assert_eq!(running.recorder.record(record(1)).await, Durable::Journaled);
+    assert!(!running.recorder.flush_within(Duration::from_millis(50)).await);
+    lock.rollback().await.unwrap();
+    assert!(running.recorder.flush_within(Duration::from_secs(30)).await);
+    assert_eq!(running.sums().await, sums_of(1));
+}
+
+#[tokio::test]
 async fn a_locked_database_delays_rows_without_losing_any_or_holding_up_a_call() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path(), SOON).await;

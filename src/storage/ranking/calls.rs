@@ -48,9 +48,8 @@ impl Db {
         })?;
         let from = match (read_to, last) {
             (_, None) => return Ok(None),
-            (Some(read), Some(last)) if read == last => return Ok(None),
-            // The log was emptied, and its ids began anew.
-            (Some(read), Some(last)) if read > last => 0,
+            // Ids are never used twice; of those that were read the last ones may be deleted by now.
+            (Some(read), Some(last)) if read >= last => return Ok(None),
             (Some(read), Some(_)) => read,
             (None, Some(_)) => self.first_call_of_days(now).await?,
         };

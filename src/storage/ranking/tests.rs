@@ -61,6 +61,15 @@ async fn each_call_is_measured_once_and_only_what_is_the_models_fault_counts_aga
     db.note_model_signs(NOON).await.unwrap();
     assert_eq!(db.measured_models(NOON).await.unwrap()[&(id, "m".to_owned())].answered, 2);
 
+    // The newest of what was read is the first to go: it came late.
+    let late = UsageRecord { at: UnixMs(NOON.0 - DAY_MS), ..call(8, OutcomeClass::Success, None, NOON) };
+    db.insert_usage(&[late]).await.unwrap();
+    db.note_model_signs(NOON).await.unwrap();
+    db.fold_usage(100).await.unwrap();
+    assert_eq!(db.delete_usage_before(NOON, 100).await.unwrap(), 1);
+    db.note_model_signs(NOON).await.unwrap();
+    assert_eq!(db.measured_models(NOON).await.unwrap()[&(id, "m".to_owned())].answered, 3);
+
     let later = UnixMs(NOON.0 + 7 * DAY_MS);
     assert!(db.measured_models(later).await.unwrap().is_empty(), "a week has passed");
     db.forget_old_model_signs(later).await.unwrap();

@@ -409,14 +409,11 @@ async fn revoke_previous(asked: Asked<TokenId>) -> Result<Shown<Ended>> {
 
 async fn reset_quota(asked: Asked<TokenId>) -> Result<Shown<TokenView>> {
     let site = &asked.site;
-    let token = find(site, asked.path).await?.token;
-    let Some(quota) = token.quota else {
+    find(site, asked.path).await?;
+    if !site.begin_budget_anew(Owner::Token(asked.path)).await? {
         return Err(Refusal::new(StatusCode::CONFLICT, "no_quota", "The token has no quota."));
-    };
-    let start = quota.reset.period_start(site.clock.now(), &site.catalog.load().zone);
-    site.db.reset_spending(token.id, start).await?;
-    site.meters.reset(Owner::Token(token.id));
-    Ok(Shown(view(site, token.id).await?))
+    }
+    Ok(Shown(view(site, asked.path).await?))
 }
 
 /// For how long to capture.

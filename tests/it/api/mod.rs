@@ -2,6 +2,7 @@
 //! may hold a secret.
 
 mod access;
+mod budgets;
 mod capacity;
 mod chains;
 mod channels;

@@ -7,6 +7,7 @@ use axum::{
     response::Response,
 };
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use super::{
     delete::{models_of_only, tokens_of_only},
@@ -17,6 +18,7 @@ use super::{
 use crate::{
     discovery::proof::{self, Depth, Subject},
     error::Result,
+    i18n::Messages,
     model::{
         catalog::{Catalog, ChannelEntry},
         channel::EffectiveTimeouts,
@@ -44,7 +46,7 @@ const MOST_TESTS: usize = 50;
 const TESTS_AT_ONCE: usize = 8;
 /// How long each phase of a test may take.
 const MOST_TEST: Duration = Duration::from_secs(15);
-/// After this no further test begins.
+/// How long all tests may take together: a proxy in front gives up after 60 seconds, and then nobody sees what came of them.
 const LONGEST: Duration = Duration::from_secs(45);
 
 /// `GET /channels/chosen`: where its form stands.
@@ -178,8 +180,9 @@ pub(super) async fn change_keys(
             return Ok(see_other_with(&list, FlashKind::Bad, text));
         }
         Deed::Test => {
-            let rows = test(&site, &operator, &catalog, &entry, &keys).await?;
-            let summary = t.chosen.tested(rows.iter().filter(|row| row.class == "ok").count(), keys.len());
+            let (rows, untested) = test(&site, &operator, &catalog, &entry, &keys).await?;
+            let good = rows.iter().filter(|row| row.class == "ok").count();
+            let summary = tested(t, good, keys.len(), untested);
             failures.extend(rows);
             return show_results(&operator, Section::Channels, summary, failures, &list);
         }
@@ -234,15 +237,15 @@ fn ask_keys(operator: &Operator, entry: &ChannelEntry, keys: &[Arc<Key>], list: 
     })
 }
 
-/// Asks about keys, some at once, and says of each what is proved. What is not begun in time is left for another form; what
-/// was saved stays if the visitor leaves.
+/// Asks about keys, some at once, and says of each what is proved. What has no answer in time is left for another form, and
+/// nothing is noted of it; says how many these are. What was saved stays if the visitor leaves.
 async fn test(
     site: &Site,
     operator: &Operator,
     catalog: &Catalog,
     entry: &ChannelEntry,
     keys: &[Arc<Key>],
-) -> Result<Vec<ResultRow>> {
+) -> Result<(Vec<ResultRow>, usize)> {
     let t = operator.t();
     let provider = site.catalog.provider_of(&entry.channel);
     let patient = patient_timeouts(catalog, &entry.channel);
@@ -251,13 +254,9 @@ async fn test(
         first_byte: patient.first_byte.min(MOST_TEST),
         idle: patient.idle.min(MOST_TEST),
     };
-    let (begun, mut joined) = (site.clock.steady(), false);
+    let (ends, mut joined, mut untested) = (Instant::now() + LONGEST, false, 0);
     let mut rows = Vec::with_capacity(keys.len());
     for some in keys.chunks(TESTS_AT_ONCE) {
-        if site.clock.steady() > begun + LONGEST {
-            rows.extend(some.iter().map(|key| ResultRow::bad(key_name(key), t.chosen.not_in_time())));
-            continue;
-        }
         let subjects: Vec<Subject> =
             some.iter().map(|key| Subject { entry, key, provider: &provider, timeouts }).collect();
         let now = site.clock.now();
@@ -265,8 +264,14 @@ async fn test(
         for subject in &subjects {
             asked.push(proof::check_key(&site.clients, &site.dispatch, subject, None, Depth::Proof, now));
         }
-        let checks = join_all(asked).await;
+        let checks = until(ends, asked).await;
         for (subject, check) in subjects.iter().zip(checks) {
+            let Some(check) = check else {
+                let (name, text) = (key_name(subject.key), t.chosen.not_in_time().to_owned());
+                rows.push(ResultRow { name, class: "warn", text });
+                untested += 1;
+                continue;
+            };
             // One after the other, so that the second key of an account finds the group of the first.
             match proof::save(&site.db, subject, &check).await {
                 Ok(group) => joined |= group.is_some(),
@@ -293,5 +298,64 @@ async fn test(
     if joined {
         site.catalog.reload().await?;
     }
-    Ok(rows)
+    Ok((rows, untested))
+}
+
+/// What came of tests, in a sentence or two.
+fn tested(t: Messages, good: usize, all: usize, untested: usize) -> String {
+    let tested = t.chosen.tested(good, all);
+    if untested == 0 { tested } else { format!("{tested} {}", t.chosen.some_not_in_time(untested)) }
+}
+
+/// What comes of each, all at once; `None` of what is not done by `ends`. What is not begun by then is not begun any more.
+async fn until<T>(ends: Instant, asked: Vec<impl Future<Output = T>>) -> Vec<Option<T>> {
+    if Instant::now() >= ends {
+        return asked.into_iter().map(|_| None).collect();
+    }
+    let bounded = asked.into_iter().map(|one| tokio::time::timeout_at(ends, one));
+    join_all(bounded).await.into_iter().map(Result::ok).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cell::Cell,
+        future::{pending, ready},
+    };
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::i18n::Lang;
+
+    #[tokio::test]
+    async fn what_hangs_is_given_up_in_time_and_what_was_answered_beside_it_is_kept() {
+        let (bound, begun) = (Duration::from_millis(300), Instant::now());
+        let ends = begun + bound;
+        let slow = async |number: u32, wait: Duration| {
+            tokio::time::sleep(wait).await;
+            number
+        };
+        let asked = vec![
+            slow(1, Duration::from_millis(5)).boxed_local(),
+            pending::<u32>().boxed_local(),
+            slow(3, Duration::from_secs(60)).boxed_local(),
+        ];
+        assert_eq!(until(ends, asked).await, [Some(1), None, None]);
+        assert!((bound..bound + Duration::from_secs(20)).contains(&begun.elapsed()));
+        let asks = Cell::new(0);
+        let more = (0..8).map(|_| async { asks.set(asks.get() + 1) }).collect();
+        assert_eq!(until(ends, more).await, [None; 8]);
+        assert_eq!(asks.get(), 0, "nothing else is sent");
+        assert_eq!(until(Instant::now() + LONGEST, vec![ready(5)]).await, [Some(5)]);
+    }
+
+    #[test]
+    fn what_was_not_tested_is_told_beside_what_was() {
+        let told = |lang, untested| tested(Messages::of(lang), 1, 3, untested);
+        assert_eq!(told(Lang::En, 0), "1 of 3 keys are good.");
+        let late = "1 of 3 keys are good. Not tested, because all together took too long: 2.";
+        assert_eq!(told(Lang::En, 2), late);
+        assert_eq!(told(Lang::Zh, 2), "3 个密钥中 1 个可用。 因总耗时过长，2 个未测试。");
+    }
 }

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use super::{
     filters::{Filters, View},
     live,
-    look::look,
+    look::{Look, look},
     names::{Label, result_style},
     query::LogQuery,
 };
@@ -112,7 +112,8 @@ struct LogPage {
     f: Filters,
     problem: Option<&'static str>,
     rows: Vec<RowView>,
-    csv: String,
+    /// The file of these calls; of none there is none.
+    csv: Option<String>,
     newest: Option<String>,
     newer: Option<String>,
     older: Option<String>,
@@ -132,19 +133,19 @@ async fn show(State(site): State<Site>, operator: Operator, RawQuery(query): Raw
     let query = query.unwrap_or_default();
     let q = LogQuery::read(&query, now, zone, t);
     let wants_live = Fields::parse(query.as_bytes()).checked("live");
-    let look = look::<UsagePage>(&site.db, &q, View::Calls, t).await?;
     // What has ended before now does not go on.
     let can_be_live = q.errors.is_empty() && q.place == Place::Newest && q.period.to.is_none();
-    let live = match can_be_live && wants_live {
-        true => Some(live::piece(&site, t, &query).await?),
-        false => None,
+    // The part that keeps itself up to date finds its calls itself, once for all who look.
+    let (live, look) = match can_be_live && wants_live {
+        true => (Some(live::piece(&site, t, &query).await?), Look::nothing()),
+        false => (None, look::<UsagePage>(&site.db, &q, View::Calls, t).await?),
     };
     let names = site.db.usage_names(q.filter.channel).await?;
     let page = LogPage {
         c: operator.chrome(Section::Log),
         problem: look.problem,
         rows: look.page.rows.iter().map(|row| RowView::new(t, row, now, zone)).collect(),
-        csv: q.url_with("/log.csv", []),
+        csv: (live.is_some() || !look.page.rows.is_empty()).then(|| q.url_with("/log.csv", [])),
         newest: look.newest,
         newer: look.newer,
         older: look.older,

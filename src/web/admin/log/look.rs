@@ -104,6 +104,14 @@ pub(super) struct Look<P> {
     pub older: Option<String>,
 }
 
+impl<P: Paged> Look<P> {
+    /// A page for which nothing was looked.
+    pub(super) fn nothing() -> Self {
+        let (problem, newest, newer, older) = (None, None, None, None);
+        Self { status: StatusCode::OK, problem, page: P::empty(), newest, newer, older }
+    }
+}
+
 /// Looks at a page of a view. With wrong fields nothing is looked for (422); what takes too long is said (503).
 pub(super) async fn look<P: Paged>(db: &Db, q: &LogQuery, view: View, t: Messages) -> Result<Look<P>> {
     let (mut status, mut problem, mut page) = (StatusCode::OK, None, P::empty());

@@ -86,12 +86,8 @@ async fn reset_quota(
     Path(id): Path<String>,
 ) -> Result<Response> {
     let id = token_id(&id)?;
-    let token = site.db.find_token(id).await?.ok_or(Error::NotFound)?;
-    if let Some(quota) = token.quota {
-        let start = quota.reset.period_start(site.clock.now(), &site.catalog.load().zone);
-        site.db.reset_spending(id, start).await?;
-        site.meters.reset(Owner::Token(id));
-    }
+    site.db.find_token(id).await?.ok_or(Error::NotFound)?;
+    site.begin_budget_anew(Owner::Token(id)).await?;
     Ok(back(id, operator.t().tokens.spent_was_reset()))
 }
 

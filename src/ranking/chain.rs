@@ -4,7 +4,10 @@
 //! has it in front of all others, whatever its score. What is dead, has no keys or cannot do what the chain is for is left
 //! out, and the chain says why.
 
-use std::collections::BTreeMap;
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, HashSet},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -206,6 +209,7 @@ pub fn build(
         };
         score(evidence, &weights)
     };
+    let pins: HashSet<&Identity> = wishes.pins.iter().collect();
     let mut left_out = Vec::new();
     let mut left_out_counts = BTreeMap::new();
     let mut models = BTreeMap::<Identity, Vec<Candidate<'_>>>::new();
@@ -213,18 +217,22 @@ pub fn build(
     sorted.sort_by_key(|offer| (offer.channel, offer.model));
     let mut last = None;
     for offer in sorted {
-        let Identified { identity: model, kind } = identities.identify(offer.provider, offer.model);
-        let pinned = wishes.pins.contains(&model);
+        // Most of what is left out is only counted, and needs no identity.
+        let identified = OnceCell::new();
+        let identify = || identified.get_or_init(|| identities.identify(offer.provider, offer.model));
+        let is_pinned = || !pins.is_empty() && pins.contains(&identify().identity);
         let twice = last.replace((offer.channel, offer.model)) == Some((offer.channel, offer.model));
-        if let Some(reason) = twice.then_some(Reason::Twice).or_else(|| unfit(offer, purpose, wishes, pinned))
-        {
+        let unfit = || unfit(offer, purpose, wishes.free_only, is_pinned);
+        if let Some(reason) = twice.then_some(Reason::Twice).or_else(unfit) {
             *left_out_counts.entry(reason).or_default() += 1;
             if left_out.len() < MAX_LEFT_OUT {
                 let upstream_model = offer.model.to_owned();
+                let model = identify().identity.clone();
                 left_out.push(LeftOut { channel: offer.channel, upstream_model, model, reason });
             }
             continue;
         }
+        let Identified { identity: model, kind } = identify().clone();
         let weighted = worth(offer, &model).weighted;
         models.entry(model).or_default().push(Candidate { offer, kind, weighted });
     }
@@ -235,7 +243,7 @@ pub fn build(
     let idle_pins = wishes.pins.iter().filter(|pin| !models.contains_key(*pin)).cloned().collect();
     let order = ordered(&models, wishes, MARGIN * weights.sum());
     let mut steps = Vec::new();
-    for (place, model) in (0_u32..).zip(&order) {
+    for (place, model) in (0_u32..).zip(order) {
         let Some(candidates) = models.get(model) else { continue };
         if place as usize >= wishes.most_models {
             *left_out_counts.entry(Reason::BeyondLimit).or_default() += candidates.len();
@@ -248,15 +256,31 @@ pub fn build(
             model: model.clone(),
             kind: *kind,
             keys: offer.keys,
-            pinned: wishes.pins.contains(model),
+            pinned: pins.contains(model),
             score: worth(offer, model),
         }));
     }
     Chain { steps, left_out, left_out_counts, idle_pins }
 }
 
+/// Whether an offer is in a chain for this purpose, or would be if it were alive; a chain may be of free models only. Its order
+/// needs nothing of any other.
+pub fn may_be_step(
+    offer: &Offer<'_>,
+    purpose: Purpose,
+    free_only: bool,
+    is_pinned: impl Fn() -> bool,
+) -> bool {
+    matches!(unfit(offer, purpose, free_only, is_pinned), None | Some(Reason::Dead(_)))
+}
+
 /// Why an offer cannot be in the chain. A pin overrules what is unknown or costs something, not what is impossible.
-fn unfit(offer: &Offer<'_>, purpose: Purpose, wishes: &Wishes<'_>, pinned: bool) -> Option<Reason> {
+fn unfit(
+    offer: &Offer<'_>,
+    purpose: Purpose,
+    free_only: bool,
+    is_pinned: impl Fn() -> bool,
+) -> Option<Reason> {
     if offer.keys == 0 {
         return Some(Reason::NoKeys);
     }
@@ -268,51 +292,55 @@ fn unfit(offer: &Offer<'_>, purpose: Purpose, wishes: &Wishes<'_>, pinned: bool)
     }
     match (purpose, offer.vision, offer.tools) {
         (Purpose::Vision, Some(false), _) => return Some(Reason::NoVision),
-        (Purpose::Vision, None, _) if !pinned => return Some(Reason::VisionUnknown),
+        (Purpose::Vision, None, _) if !is_pinned() => return Some(Reason::VisionUnknown),
         (Purpose::Coding, _, Some(false)) => return Some(Reason::NoTools),
         _ => {}
     }
     match offer.free {
-        Some(false) if wishes.free_only && !pinned => Some(Reason::Paid),
-        None if wishes.free_only && !pinned => Some(Reason::PriceUnknown),
+        Some(false) if free_only && !is_pinned() => Some(Reason::Paid),
+        None if free_only && !is_pinned() => Some(Reason::PriceUnknown),
         _ => None,
     }
 }
 
 /// Pins first; then the models of the chain as it stands, in which one overtakes another only by more than the margin;
 /// a new model takes its place by its score.
-fn ordered(
-    models: &BTreeMap<Identity, Vec<Candidate<'_>>>,
+fn ordered<'a>(
+    models: &'a BTreeMap<Identity, Vec<Candidate<'_>>>,
     wishes: &Wishes<'_>,
     margin: u64,
-) -> Vec<Identity> {
-    let mut order: Vec<Identity> = Vec::with_capacity(models.len());
-    for pin in wishes.pins.iter().filter(|pin| models.contains_key(*pin)) {
-        if !order.contains(pin) {
-            order.push(pin.clone());
+) -> Vec<&'a Identity> {
+    let worth = |of: &Vec<Candidate<'_>>| of.first().map_or(0, |first| first.weighted);
+    let mut order: Vec<(&Identity, u64)> = Vec::with_capacity(models.len());
+    let mut known = HashSet::new();
+    for pin in wishes.pins {
+        if let Some((pin, of)) = models.get_key_value(pin)
+            && known.insert(pin)
+        {
+            order.push((pin, worth(of)));
         }
     }
     let pinned = order.len();
-    let worth =
-        |model: &Identity| models.get(model).and_then(|of| of.first()).map_or(0, |first| first.weighted);
-    let mut old: Vec<&Identity> = Vec::new();
+    let mut old: Vec<(&Identity, u64)> = Vec::new();
     for model in wishes.before {
-        if models.contains_key(model) && !order.contains(model) && !old.contains(&model) {
-            old.push(model);
+        if let Some((model, of)) = models.get_key_value(model)
+            && known.insert(model)
+        {
+            old.push((model, worth(of)));
         }
     }
-    let mut new: Vec<&Identity> =
-        models.keys().filter(|model| !order.contains(model) && !old.contains(model)).collect();
+    let all = models.iter().map(|(model, of)| (model, worth(of)));
+    let mut new: Vec<(&Identity, u64)> = all.filter(|(model, _)| !known.contains(model)).collect();
     // The sort is stable, so equal ones stay in the order of their names.
-    new.sort_by_key(|model| std::cmp::Reverse(worth(model)));
+    new.sort_by_key(|(_, worth)| std::cmp::Reverse(*worth));
     for (model, needed) in
         old.into_iter().map(|model| (model, margin)).chain(new.into_iter().map(|model| (model, 0)))
     {
         let mut at = order.len();
-        while at > pinned && worth(model) > worth(&order[at - 1]).saturating_add(needed) {
+        while at > pinned && model.1 > order[at - 1].1.saturating_add(needed) {
             at -= 1;
         }
-        order.insert(at, model.clone());
+        order.insert(at, model);
     }
-    order
+    order.into_iter().map(|(model, _)| model).collect()
 }

@@ -183,7 +183,8 @@ impl Identities {
     /// What a provider's name for a model stands for.
     pub fn identify(&self, provider: &str, name: &str) -> Identified {
         let whole = lower(name);
-        let joined = self.joined(provider, &whole).or_else(|| self.joined(provider, self.bare(&whole)));
+        let bare = self.bare(&whole);
+        let joined = self.joined(provider, &whole).or_else(|| self.joined(provider, bare));
         if let Some(identity) = joined {
             return Identified { identity: identity.clone(), kind: NameKind::Model };
         }
@@ -195,7 +196,6 @@ impl Identities {
         if is(&self.routers, &whole) {
             return of(&whole, NameKind::Router);
         }
-        let bare = self.bare(&whole);
         if let Some(identity) = self.names.get(bare) {
             return Identified { identity: identity.clone(), kind: NameKind::Model };
         }

@@ -14,22 +14,22 @@ const ALIKE: usize = 400;
 /// table joins to one; letter case does not matter. Else names to propose: those of the models that it could mean, or the likest.
 pub fn model_named<'a>(
     name: &str,
-    offers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    offers: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>,
     identities: &Identities,
 ) -> Result<Identity, Vec<String>> {
     let wanted = name.trim().to_lowercase();
     let itself = identities.identify("", &wanted).identity;
-    let (mut by_name, mut by_identity, mut known) = (BTreeSet::new(), None, BTreeSet::new());
-    for (provider, model) in offers {
+    let offers = offers.into_iter();
+    let (mut by_name, mut by_identity) = (BTreeSet::new(), None);
+    for (provider, model) in offers.clone() {
         let identity = identities.identify(provider, model).identity;
-        if model.to_lowercase() == wanted {
+        let is_named = model.eq_ignore_ascii_case(&wanted);
+        if is_named || !model.is_ascii() && model.to_lowercase() == wanted {
             by_name.insert(identity.clone());
         }
         if identity.as_str() == wanted || identity == itself {
-            by_identity = Some(identity.clone());
+            by_identity = Some(identity);
         }
-        known.insert(identity.as_str().to_owned());
-        known.insert(model.to_owned());
     }
     if let (Some(one), true) = (by_name.first(), by_name.len() == 1) {
         return Ok(one.clone());
@@ -39,6 +39,11 @@ pub fn model_named<'a>(
     }
     if !by_name.is_empty() {
         return Err(by_name.iter().map(ToString::to_string).take(MOST_PROPOSED).collect());
+    }
+    let mut known = BTreeSet::new();
+    for (provider, model) in offers {
+        known.insert(identities.identify(provider, model).identity.as_str().to_owned());
+        known.insert(model.to_owned());
     }
     Err(near(name, known.iter().map(String::as_str), MOST_PROPOSED).into_iter().map(str::to_owned).collect())
 }

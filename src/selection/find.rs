@@ -14,16 +14,16 @@ pub async fn find_model(sources: Sources<'_>, name: &str) -> StorageResult<Resul
     let Sources { db, catalog, providers, now, .. } = sources;
     let tables = providers.ranking().load();
     let identities = tables.identities.clone().with_own(&db.own_model_names().await?);
-    let listed = db.models_to_rank(now).await?.into_iter().map(|(channel, facts)| (channel, facts.id));
-    let mut names: BTreeSet<_> = listed.chain(db.models_passed_over().await?).collect();
+    let listed = db.listed_names(now).await?;
+    let mut names: BTreeSet<_> = listed.iter().map(|(channel, name)| (*channel, name.as_str())).collect();
     for entry in catalog.channels() {
         let (channel, id) = (&entry.channel, entry.channel.id);
-        names.extend(channel.models.iter().map(|model| (id, model.name.clone())));
-        names.extend(channel.redirects.iter().map(|redirect| (id, redirect.upstream.clone())));
+        names.extend(channel.models.iter().map(|model| (id, model.name.as_str())));
+        names.extend(channel.redirects.iter().map(|redirect| (id, redirect.upstream.as_str())));
     }
     let offers = names.iter().filter_map(|(channel, model)| {
         let entry = catalog.channel(*channel).filter(|entry| entry.channel.enabled)?;
-        Some((entry.channel.provider.as_str(), model.as_str()))
+        Some((entry.channel.provider.as_str(), *model))
     });
     Ok(model_named(name, offers, &identities))
 }

@@ -1,22 +1,22 @@
 //! What is known of every model that could be a step: from channels, lists, calls, probes, keys and limits.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    cell::LazyCell,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
 use super::Sources;
 use crate::{
-    dispatch::{Dispatch, Stage},
+    dispatch::Dispatch,
     model::{
-        catalog::{ChannelEntry, Route},
+        catalog::ChannelEntry,
         channel::{ChannelModel, Price},
         id::{ChannelId, KeyId},
-        key::Key,
         managed::ManagedStep,
         probe::{ProbeKind, ProbeResult, ProbeSource},
         time::UnixMs,
-        usage::{Endpoint, OutcomeClass},
+        usage::OutcomeClass,
     },
     provider::{
         Provider,
@@ -39,8 +39,8 @@ use crate::{
 /// The size of a usual call, for limits on model tokens.
 const USUAL: Cost = Cost { input_tokens: 1000, tokens: 1500, most_tokens: 1500, units: 0 };
 
-/// How many models the database is asked about at a time.
-const AT_A_TIME: usize = 200;
+/// About so many keys of models are looked at before others may have the scheduler again.
+const KEYS_AT_A_TIME: usize = 1000;
 
 /// A model at a channel, and all that is known of it.
 pub(super) struct Own {
@@ -69,17 +69,19 @@ pub(super) struct Gathered {
 impl Gathered {
     /// Gathers what these chains can be built from.
     pub async fn of(sources: Sources<'_>, chains: &[ManagedChain]) -> StorageResult<Self> {
-        let Sources { db, catalog, providers, dispatch, now } = sources;
+        let Sources { db, catalog, providers, now, .. } = sources;
         let tables = providers.ranking().load();
         let vendors = providers.load();
+        // What is large is read at the same time.
+        let (to_rank, probed) = tokio::try_join!(db.models_to_rank(now), db.probed_abilities())?;
         let identities = tables.identities.clone().with_own(&db.own_model_names().await?);
-        let mut listed: BTreeMap<(ChannelId, String), ModelFacts> = BTreeMap::new();
-        for (channel, facts) in db.models_to_rank(now).await? {
-            listed.insert((channel, facts.id.clone()), facts);
+        let passed_over = (to_rank.paid, to_rank.silent);
+        let mut listed: BTreeMap<ChannelId, BTreeMap<String, ModelFacts>> = BTreeMap::new();
+        for (channel, facts) in to_rank.models {
+            listed.entry(channel).or_default().insert(facts.id.clone(), facts);
         }
-        let provider_of = |entry: &ChannelEntry| vendors.of(&entry.channel.provider);
         // Models that would be passed over count if they are pinned.
-        let pins: BTreeSet<&Identity> = chains.iter().flat_map(|chain| &chain.pins).collect();
+        let pins: HashSet<&Identity> = chains.iter().flat_map(|chain| &chain.pins).collect();
         if !pins.is_empty() {
             let mut names = db.models_passed_over().await?;
             names.retain(|(channel, name)| {
@@ -90,40 +92,42 @@ impl Gathered {
             });
             for (channel, name) in names {
                 if let Some(facts) = db.find_discovered(channel, &name).await? {
-                    listed.insert((channel, name), facts);
+                    listed.entry(channel).or_default().insert(name, facts);
                 }
             }
         }
         let mut offers: BTreeMap<ChannelId, BTreeMap<String, Own>> = BTreeMap::new();
         for entry in catalog.channels().filter(|entry| entry.channel.enabled) {
-            let id = entry.channel.id;
-            let of_channel = offers.entry(id).or_default();
-            let mut names: BTreeSet<&str> =
-                entry.channel.models.iter().map(|model| model.name.as_str()).collect();
-            names.extend(entry.channel.redirects.iter().map(|redirect| redirect.upstream.as_str()));
-            let from_list = listed
-                .range((id, String::new())..)
-                .take_while(|((channel, _), _)| *channel == id)
-                .map(|((_, name), _)| name.as_str());
-            for name in names.iter().copied().chain(from_list) {
-                if of_channel.contains_key(name) {
-                    continue;
-                }
-                let facts = listed.get(&(id, name.to_owned()));
-                let own = describe(entry, name, names.contains(name), facts, provider_of(entry));
+            let (channel, provider) = (&entry.channel, vendors.of(&entry.channel.provider));
+            let mut listed = listed.remove(&channel.id).unwrap_or_default();
+            let said: HashMap<&str, &ChannelModel> =
+                channel.models.iter().rev().map(|model| (model.name.as_str(), model)).collect();
+            let mut names: BTreeSet<&str> = said.keys().copied().collect();
+            names.extend(channel.redirects.iter().map(|redirect| redirect.upstream.as_str()));
+            let mut of_channel: BTreeMap<String, Own> = BTreeMap::new();
+            for name in names {
+                let own = describe(entry, name, true, said.get(name).copied(), listed.remove(name), provider);
                 of_channel.insert(name.to_owned(), own);
             }
+            for (name, facts) in listed {
+                let own = describe(entry, &name, false, None, Some(facts), provider);
+                of_channel.insert(name, own);
+            }
+            offers.insert(channel.id, of_channel);
         }
-        let passed_over = db.count_passed_over().await?;
         let weights = db.ranking_weights().await?;
         let mut gathered = Self { offers, passed_over, weights, tables, identities };
-        let standing = Standing::of(sources).await?;
-        gathered.add_keys(&standing);
-        gathered.add_measurements(sources).await?;
-        gathered.add_probes(sources).await?;
-        if let Some(dispatch) = dispatch {
-            gathered.add_quotas(dispatch);
+        Standing::of(sources).await?.count_keys(&mut gathered.offers);
+        gathered.add_health(sources).await?;
+        // What probes have shown counts before what lists and operators say.
+        let mut speeds = Vec::new();
+        for result in probed {
+            if let Some(own) = gathered.own_mut(result.channel, &result.model) {
+                own.add_ability(&result, now);
+                speeds.extend(tells_speed(&result, now).then_some(result));
+            }
         }
+        gathered.add_worth(sources, chains, &speeds).await?;
         Ok(gathered)
     }
 
@@ -134,22 +138,9 @@ impl Gathered {
 
     /// All offers, as the ranking takes them.
     pub fn offers(&self) -> Vec<Offer<'_>> {
-        let mut offers = Vec::new();
+        let mut offers = Vec::with_capacity(self.offers.values().map(BTreeMap::len).sum());
         for (channel, models) in &self.offers {
-            offers.extend(models.iter().map(|(model, own)| Offer {
-                channel: *channel,
-                provider: &own.entry.channel.provider,
-                model,
-                keys: own.keys,
-                text: own.text,
-                vision: own.facts.vision,
-                tools: own.facts.tools,
-                free: own.free,
-                context_window: own.facts.context_window,
-                measured: own.measured,
-                quota: own.quota,
-                liveness: &own.liveness,
-            }));
+            offers.extend(models.iter().map(|(model, own)| own.offer(*channel, model)));
         }
         offers
     }
@@ -192,61 +183,90 @@ impl Gathered {
         })
     }
 
-    fn all_mut(&mut self) -> impl Iterator<Item = (ChannelId, &String, &mut Own)> {
-        self.offers
-            .iter_mut()
-            .flat_map(|(&channel, models)| models.iter_mut().map(move |(model, own)| (channel, model, own)))
+    fn own_mut(&mut self, channel: ChannelId, model: &str) -> Option<&mut Own> {
+        self.offers.get_mut(&channel)?.get_mut(model)
     }
 
-    fn add_keys(&mut self, standing: &Standing) {
-        for (channel, model, own) in self.all_mut() {
-            let may = |key: &&Arc<Key>| standing.may_call(channel, key, model);
-            let keys = own.entry.keys.iter().filter(may).count();
-            own.keys = u32::try_from(keys).unwrap_or(u32::MAX);
-        }
-    }
-
-    async fn add_measurements(&mut self, sources: Sources<'_>) -> StorageResult<()> {
-        let mut measured = sources.db.measured_models(sources.now).await?;
-        let mut health = sources.db.model_health().await?;
-        for (channel, model, own) in self.all_mut() {
-            let place = (channel, model.clone());
-            own.measured = measured.remove(&place).unwrap_or_default();
-            own.liveness = health.remove(&place).map_or(Liveness::alive(), |health| health.liveness);
-        }
-        Ok(())
-    }
-
-    /// What probes have shown counts before what lists and operators say.
-    async fn add_probes(&mut self, sources: Sources<'_>) -> StorageResult<()> {
-        let places: Vec<(ChannelId, String)> =
-            self.all_mut().map(|(channel, model, _)| (channel, model.clone())).collect();
-        for places in places.chunks(AT_A_TIME) {
-            let places: Vec<(ChannelId, &str)> =
-                places.iter().map(|(channel, model)| (*channel, model.as_str())).collect();
-            for ((channel, model), results) in sources.db.probes_of(&places).await? {
-                let own = self.offers.get_mut(&channel).and_then(|models| models.get_mut(&model));
-                if let Some(own) = own {
-                    own.add_probes(&results, sources.now);
-                }
+    async fn add_health(&mut self, sources: Sources<'_>) -> StorageResult<()> {
+        for ((channel, model), health) in sources.db.model_health().await? {
+            if let Some(own) = self.own_mut(channel, &model) {
+                own.liveness = health.liveness;
             }
         }
         Ok(())
     }
 
-    fn add_quotas(&mut self, dispatch: &Dispatch) {
-        for (_, model, own) in self.all_mut() {
-            let upstream_model: Arc<str> = model.as_str().into();
-            let route = Route::new(own.entry.clone(), upstream_model, Arc::default(), false);
-            let now = dispatch.now();
-            let mut pool = dispatch.lock();
-            let plan = pool.plan(&[Stage { routes: vec![&route], spill_ms: None }], Endpoint::Chat);
-            own.quota = match pool.left(&plan, USUAL, now) {
+    /// Adds what only the order of those is made from that could be in one of the chains: what was measured, and what is left
+    /// of quotas.
+    async fn add_worth(
+        &mut self,
+        sources: Sources<'_>,
+        chains: &[ManagedChain],
+        speeds: &[ProbeResult],
+    ) -> StorageResult<()> {
+        let identities = &self.identities;
+        let counts = |channel: ChannelId, model: &str, own: &Own| {
+            let identity = LazyCell::new(|| identities.identify(&own.entry.channel.provider, model).identity);
+            let offer = own.offer(channel, model);
+            chains.iter().any(|chain| {
+                let is_pinned = || !chain.pins.is_empty() && chain.pins.contains(&identity);
+                chain::may_be_step(&offer, chain.purpose, chain.free_only, is_pinned)
+            })
+        };
+        let mut counting: Vec<(ChannelId, &str, &mut Own)> = self
+            .offers
+            .iter_mut()
+            .flat_map(|(&channel, models)| {
+                models.iter_mut().map(move |(model, own)| (channel, &**model, own))
+            })
+            .filter(|(channel, model, own)| counts(*channel, model, own))
+            .collect();
+        if counting.is_empty() {
+            return Ok(());
+        }
+        let measured = sources.db.measured_models(sources.now).await?;
+        if let Some(dispatch) = sources.dispatch {
+            add_quotas(&mut counting, dispatch);
+        }
+        let mut place = (ChannelId(0), String::new());
+        for (channel, model, own) in counting {
+            place.0 = channel;
+            place.1.replace_range(.., model);
+            own.measured = measured.get(&place).copied().unwrap_or_default();
+        }
+        for result in speeds {
+            if let Some(own) = self.own_mut(result.channel, &result.model) {
+                own.add_speed(result);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is left of the quotas of some models.
+fn add_quotas(models: &mut [(ChannelId, &str, &mut Own)], dispatch: &Dispatch) {
+    let of = |one: &(ChannelId, &str, &mut Own)| one.2.entry.keys.len() + 1;
+    let mut rest = models;
+    while !rest.is_empty() {
+        // At least one; the scheduler also serves calls, and a pool may have thousands of models with thousands of keys.
+        let mut keys = 0;
+        let some = rest.iter().take_while(|one| {
+            let before = keys;
+            keys += of(one);
+            before < KEYS_AT_A_TIME
+        });
+        let (now_due, later) = rest.split_at_mut(some.count());
+        let mut pool = dispatch.lock();
+        let now = dispatch.now();
+        for (channel, model, own) in now_due {
+            let Some(stem) = pool.find_stem(*channel, model) else { continue };
+            own.quota = match pool.left_of(stem, USUAL, now) {
                 Left::Unknown => Quota::Unknown,
                 Left::Calls(calls) => Quota::Left(calls),
                 Left::NoEnd => Quota::Unlimited,
             };
         }
+        rest = later;
     }
 }
 
@@ -255,10 +275,11 @@ fn describe(
     entry: &Arc<ChannelEntry>,
     name: &str,
     offered: bool,
-    listed: Option<&ModelFacts>,
+    said: Option<&ChannelModel>,
+    listed: Option<ModelFacts>,
     provider: &Provider,
 ) -> Own {
-    let said = entry.channel.model(name);
+    let listed = listed.as_ref();
     let known = provider.known_model(name);
     let takes_images = |facts: &ModelFacts| facts.input.map(|input| input.has(Modality::Image));
     let price = said.and_then(|model| model.price);
@@ -291,9 +312,7 @@ fn describe(
     // What the operator says that it costs, it costs.
     let free = match price {
         Some(price) => Some(price.input == 0 && price.output == 0),
-        None => listed.and_then(|facts| facts.free).or_else(|| {
-            provider.is_free(&ModelFacts { id: name.to_owned(), price: facts.price, ..ModelFacts::default() })
-        }),
+        None => listed.and_then(|facts| facts.free).or_else(|| provider.is_free_at(name, facts.price)),
     };
     Own {
         entry: entry.clone(),
@@ -309,48 +328,68 @@ fn describe(
 }
 
 impl Own {
-    /// Takes over what probes have shown, as far as it still holds. Speeds count if calls of clients have shown none.
-    fn add_probes(&mut self, results: &[ProbeResult], now: UnixMs) {
-        for result in results {
-            let proved = result.proves(now);
-            let ability = match result.kind {
-                ProbeKind::Stream => &mut self.text,
-                ProbeKind::Tools => &mut self.facts.tools,
-                ProbeKind::Vision => &mut self.facts.vision,
-                ProbeKind::Reasoning => &mut self.facts.reasoning,
-                ProbeKind::Json => continue,
-            };
-            *ability = proved.or(*ability);
-            if result.kind == ProbeKind::Stream && result.source == ProbeSource::Probe && proved == Some(true)
-            {
-                let one = |known: &mut Sample, value: Option<u32>| {
-                    if let (0, Some(mean)) = (known.count, value) {
-                        *known = Sample { mean, count: 1 };
-                    }
-                };
-                one(&mut self.measured.first_token_ms, result.first_token_ms);
-                one(&mut self.measured.tokens_per_second, result.tokens_per_second);
-            }
+    /// As the ranking takes it.
+    fn offer<'a>(&'a self, channel: ChannelId, model: &'a str) -> Offer<'a> {
+        Offer {
+            channel,
+            provider: &self.entry.channel.provider,
+            model,
+            keys: self.keys,
+            text: self.text,
+            vision: self.facts.vision,
+            tools: self.facts.tools,
+            free: self.free,
+            context_window: self.facts.context_window,
+            measured: self.measured,
+            quota: self.quota,
+            liveness: &self.liveness,
         }
+    }
+
+    /// Takes over what a probe has shown, as far as it still holds.
+    fn add_ability(&mut self, result: &ProbeResult, now: UnixMs) {
+        let ability = match result.kind {
+            ProbeKind::Stream => &mut self.text,
+            ProbeKind::Tools => &mut self.facts.tools,
+            ProbeKind::Vision => &mut self.facts.vision,
+            ProbeKind::Reasoning => &mut self.facts.reasoning,
+            ProbeKind::Json => return,
+        };
+        *ability = result.proves(now).or(*ability);
+    }
+
+    /// Takes over how fast a probe's answer came, if calls of clients have shown nothing.
+    fn add_speed(&mut self, result: &ProbeResult) {
+        let one = |known: &mut Sample, value: Option<u32>| {
+            if let (0, Some(mean)) = (known.count, value) {
+                *known = Sample { mean, count: 1 };
+            }
+        };
+        one(&mut self.measured.first_token_ms, result.first_token_ms);
+        one(&mut self.measured.tokens_per_second, result.tokens_per_second);
     }
 }
 
-/// Which keys are refused, altogether or for a model.
+/// Whether a result tells how fast its model is: of a probe that was answered, and still holds.
+fn tells_speed(result: &ProbeResult, now: UnixMs) -> bool {
+    result.kind == ProbeKind::Stream
+        && result.source == ProbeSource::Probe
+        && result.proves(now) == Some(true)
+}
+
+/// Which keys are refused, altogether or for some models.
+#[derive(Default)]
 struct Standing {
     keys: HashSet<KeyId>,
     groups: HashSet<(ChannelId, String)>,
-    models_of_keys: HashSet<(KeyId, String)>,
-    models_of_groups: HashSet<(ChannelId, String, String)>,
+    models_of_keys: HashMap<KeyId, HashSet<String>>,
+    models_of_groups: HashMap<(ChannelId, String), HashSet<String>>,
 }
 
 impl Standing {
     async fn of(sources: Sources<'_>) -> StorageResult<Self> {
-        let mut standing = Self {
-            keys: sources.db.refused_keys().await?.into_iter().collect(),
-            groups: HashSet::new(),
-            models_of_keys: HashSet::new(),
-            models_of_groups: HashSet::new(),
-        };
+        let mut standing =
+            Self { keys: sources.db.refused_keys().await?.into_iter().collect(), ..Self::default() };
         match sources.dispatch {
             Some(dispatch) => {
                 let now = dispatch.now().steady;
@@ -381,24 +420,42 @@ impl Standing {
                     self.groups.insert((*channel, group.clone()));
                 }
                 Scope::KeyModel(key, model) if of_model => {
-                    self.models_of_keys.insert((*key, model.clone()));
+                    self.models_of_keys.entry(*key).or_default().insert(model.clone());
                 }
                 Scope::GroupModel(channel, group, model) if of_model => {
-                    self.models_of_groups.insert((*channel, group.clone(), model.clone()));
+                    self.models_of_groups.entry((*channel, group.clone())).or_default().insert(model.clone());
                 }
                 _ => {}
             }
         }
     }
 
-    fn may_call(&self, channel: ChannelId, key: &Key, model: &str) -> bool {
-        let of_group = |group: &String| {
-            self.groups.contains(&(channel, group.clone()))
-                || self.models_of_groups.contains(&(channel, group.clone(), model.to_owned()))
-        };
-        key.enabled
-            && !self.keys.contains(&key.id)
-            && !self.models_of_keys.contains(&(key.id, model.to_owned()))
-            && !key.quota_group.as_ref().is_some_and(of_group)
+    /// Counts the keys that may call each model.
+    fn count_keys(&self, offers: &mut BTreeMap<ChannelId, BTreeMap<String, Own>>) {
+        for (channel, models) in offers {
+            let Some(entry) = models.values().next().map(|own| own.entry.clone()) else { continue };
+            let mut all = 0_usize;
+            // Of each key that is refused for some models: those of its own, and those of its group.
+            let mut refused: Vec<[Option<&HashSet<String>>; 2]> = Vec::new();
+            for key in entry.keys.iter().filter(|key| key.enabled && !self.keys.contains(&key.id)) {
+                let group = key.quota_group.as_ref().map(|group| (*channel, group.clone()));
+                if group.as_ref().is_some_and(|group| self.groups.contains(group)) {
+                    continue;
+                }
+                all += 1;
+                let of_group = group.and_then(|group| self.models_of_groups.get(&group));
+                let of_key = [self.models_of_keys.get(&key.id), of_group];
+                if of_key.iter().any(Option::is_some) {
+                    refused.push(of_key);
+                }
+            }
+            for (model, own) in models {
+                let is_refused = |of_key: &&[Option<&HashSet<String>>; 2]| {
+                    of_key.iter().flatten().any(|models| models.contains(model))
+                };
+                let keys = all - refused.iter().filter(is_refused).count();
+                own.keys = u32::try_from(keys).unwrap_or(u32::MAX);
+            }
+        }
     }
 }

@@ -331,3 +331,6 @@ fn build(chain: &ManagedChain, gathered: &Gathered, before: &[ManagedStep], most
         idle_pins: built.idle_pins,
     }
 }
+
+#[cfg(test)]
+mod tests;

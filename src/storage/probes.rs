@@ -134,6 +134,39 @@ impl Db {
         book(rows)
     }
 
+    /// What is known of the abilities of every model that managed chains ask for, at once, in no order; durations and details are
+    /// left out.
+    pub async fn probed_abilities(&self) -> StorageResult<Vec<ProbeResult>> {
+        type Row<'a> = (i64, String, &'a str, &'a str, i64, Option<i64>, Option<i64>, &'a str);
+        let text: String = on!(self.read, |pool| {
+            sqlx::query_scalar(
+                "SELECT json_group_array(json_array(channel_id, model, kind, verdict, at, first_token_ms,
+                                                    tokens_per_second, source))
+                 FROM probes WHERE kind <> 'json'",
+            )
+            .fetch_one(pool)
+        })?;
+        let rows: Vec<Row<'_>> = serde_json::from_str(&text)
+            .map_err(|error| StorageError::Unreadable(format!("results of probes: {error}")))?;
+        let result =
+            |(channel, model, kind, verdict, at, first_token_ms, tokens_per_second, source): Row<'_>| {
+                let unreadable = |what: &str| StorageError::Unreadable(format!("a probe's {what}"));
+                Ok(ProbeResult {
+                    channel: ChannelId(channel),
+                    model,
+                    kind: ProbeKind::from_name(kind).ok_or_else(|| unreadable("kind"))?,
+                    verdict: ProbeVerdict::from_name(verdict).ok_or_else(|| unreadable("verdict"))?,
+                    at: UnixMs(at),
+                    duration_ms: 0,
+                    first_token_ms: first_token_ms.map(small),
+                    tokens_per_second: tokens_per_second.map(small),
+                    detail: String::new(),
+                    source: ProbeSource::from_name(source).ok_or_else(|| unreadable("source"))?,
+                })
+            };
+        rows.into_iter().map(result).collect()
+    }
+
     /// Notes that a probe is about to make a call, if `allows` says so of those that were made at this channel since a time.
     /// Two programs that ask at once do not both get the last one.
     pub async fn take_probe_call(

@@ -5,8 +5,9 @@
 
 mod calls;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::{Deserialize, de::DeserializeOwned};
 use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{Db, StorageError, StorageResult, WriteTransaction, on};
@@ -78,11 +79,32 @@ pub struct TurnOf {
     pub turn: Turn,
 }
 
+/// What lists say of the models that could be steps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelsToRank {
+    /// Each at its channel, in no order.
+    pub models: Vec<(ChannelId, ModelFacts)>,
+    /// How many models are passed over because they cost something.
+    pub paid: usize,
+    /// How many are passed over because nothing says what they cost.
+    pub silent: usize,
+}
+
 /// A model at a channel.
 type Place = (ChannelId, String);
 
 fn unreadable(what: &str, error: &serde_json::Error) -> StorageError {
     StorageError::Unreadable(format!("{what}: {error}"))
+}
+
+/// Reads what the database has put together into one value: of thousands of rows, that is several times as fast as one by one.
+fn from_json<T: DeserializeOwned>(text: &str, what: &str) -> StorageResult<T> {
+    serde_json::from_str(text).map_err(|error| unreadable(what, &error))
+}
+
+fn places(text: &str) -> StorageResult<Vec<Place>> {
+    let places: Vec<(i64, String)> = from_json(text, "names of models")?;
+    Ok(places.into_iter().map(|(channel, name)| (ChannelId(channel), name)).collect())
 }
 
 fn to_json(value: &impl serde::Serialize, what: &str) -> StorageResult<String> {
@@ -289,59 +311,81 @@ impl Db {
     }
 
     /// What was measured of models in the last days.
-    pub async fn measured_models(&self, now: UnixMs) -> StorageResult<BTreeMap<Place, Measured>> {
-        let rows: Vec<MeasuredRow> = on!(self.read, |pool| {
-            sqlx::query_as(
-                "SELECT channel_id, model, SUM(answered) AS answered, SUM(failed) AS failed,
-                        SUM(first_tokens) AS first_tokens, SUM(first_token_ms) AS first_token_ms,
-                        SUM(speeds) AS speeds, SUM(speed) AS speed
-                 FROM model_days WHERE day > $1 GROUP BY channel_id, model",
+    pub async fn measured_models(&self, now: UnixMs) -> StorageResult<HashMap<Place, Measured>> {
+        let text: String = on!(self.read, |pool| {
+            sqlx::query_scalar(
+                "SELECT json_group_array(json_array(channel_id, model, answered, failed, first_tokens, first_token_ms,
+                                                    speeds, speed))
+                 FROM (SELECT channel_id, model, SUM(answered) AS answered, SUM(failed) AS failed,
+                              SUM(first_tokens) AS first_tokens, SUM(first_token_ms) AS first_token_ms,
+                              SUM(speeds) AS speeds, SUM(speed) AS speed
+                       FROM model_days WHERE day > $1 GROUP BY channel_id, model)",
             )
             .bind(day_of(now) - DAYS)
-            .fetch_all(pool)
+            .fetch_one(pool)
         })?;
+        let rows: Vec<MeasuredRow> = from_json(&text, "what was measured of models")?;
         Ok(rows.into_iter().map(MeasuredRow::measured).collect())
     }
 
     /// What lists say of the models that could be steps: those that cost nothing, and those that their channel offers; also
-    /// some that a list lacks since a short time.
-    pub async fn models_to_rank(&self, now: UnixMs) -> StorageResult<Vec<(ChannelId, ModelFacts)>> {
-        let rows: Vec<(i64, String)> = on!(self.read, |pool| {
+    /// some that a list lacks since a short time. And how many models are [passed over](Self::models_passed_over).
+    pub async fn models_to_rank(&self, now: UnixMs) -> StorageResult<ModelsToRank> {
+        let rows: Vec<(i64, Option<String>, i64, i64)> = on!(self.read, |pool| {
             sqlx::query_as(
-                "SELECT m.channel_id, m.facts FROM discovered_models m
-                 JOIN channels c ON c.id = m.channel_id AND c.deleted_at IS NULL AND c.enabled
-                 WHERE (m.vanished_at IS NULL OR m.vanished_at >= $1) AND (m.free OR EXISTS
-                     (SELECT 1 FROM channel_models o WHERE o.channel_id = m.channel_id AND o.name = m.name))",
+                "SELECT m.channel_id,
+                        '[' || group_concat(m.facts) FILTER (WHERE m.free OR o.name IS NOT NULL) || ']',
+                        COUNT(m.free) FILTER (WHERE m.vanished_at IS NULL AND m.free IS NOT TRUE AND o.name IS NULL),
+                        COUNT(*) FILTER (WHERE m.vanished_at IS NULL AND m.free IS NULL AND o.name IS NULL)
+                 FROM channels c CROSS JOIN discovered_models m ON m.channel_id = c.id
+                 LEFT JOIN channel_models o ON o.channel_id = m.channel_id AND o.name = m.name
+                 WHERE c.deleted_at IS NULL AND c.enabled AND (m.vanished_at IS NULL OR m.vanished_at >= $1)
+                 GROUP BY c.id",
             )
             .bind(now.0 - VANISHED_MS)
             .fetch_all(pool)
         })?;
-        let facts = |(channel, facts): (i64, String)| {
-            let facts =
-                serde_json::from_str(&facts).map_err(|error| unreadable("a discovered model", &error))?;
-            Ok((ChannelId(channel), facts))
-        };
-        rows.into_iter().map(facts).collect()
+        let count = |number: i64| usize::try_from(number).unwrap_or_default();
+        let mut found = ModelsToRank::default();
+        for (channel, facts, paid, silent) in rows {
+            found.paid += count(paid);
+            found.silent += count(silent);
+            let Some(facts) = facts else { continue };
+            let facts: Vec<ModelFacts> = from_json(&facts, "a discovered model")?;
+            found.models.extend(facts.into_iter().map(|facts| (ChannelId(channel), facts)));
+        }
+        Ok(found)
+    }
+
+    /// The names of the models that [could be steps](Self::models_to_rank) and of those that are
+    /// [passed over](Self::models_passed_over), by channel.
+    pub async fn listed_names(&self, now: UnixMs) -> StorageResult<Vec<Place>> {
+        let text: String = on!(self.read, |pool| {
+            sqlx::query_scalar(
+                "SELECT json_group_array(json_array(m.channel_id, m.name))
+                 FROM channels c CROSS JOIN discovered_models m ON m.channel_id = c.id
+                 LEFT JOIN channel_models o ON o.channel_id = m.channel_id AND o.name = m.name
+                 WHERE c.deleted_at IS NULL AND c.enabled AND
+                       (m.vanished_at IS NULL OR m.vanished_at >= $1 AND (m.free OR o.name IS NOT NULL))",
+            )
+            .bind(now.0 - VANISHED_MS)
+            .fetch_one(pool)
+        })?;
+        places(&text)
     }
 
     /// The models that lists have besides, by channel and name: not free, and not offered.
     pub async fn models_passed_over(&self) -> StorageResult<Vec<Place>> {
-        let rows: Vec<(i64, String)> = on!(self.read, |pool| {
-            sqlx::query_as(AssertSqlSafe(format!("SELECT m.channel_id, m.name {PASSED_OVER}")))
-                .fetch_all(pool)
-        })?;
-        Ok(rows.into_iter().map(|(channel, name)| (ChannelId(channel), name)).collect())
-    }
-
-    /// How many of them cost something, and how many do not say.
-    pub async fn count_passed_over(&self) -> StorageResult<(usize, usize)> {
-        let (paid, silent): (i64, i64) = on!(self.read, |pool| {
-            sqlx::query_as(AssertSqlSafe(format!(
-                "SELECT COUNT(m.free), COUNT(*) - COUNT(m.free) {PASSED_OVER}"
-            )))
+        let text: String = on!(self.read, |pool| {
+            sqlx::query_scalar(
+                "SELECT json_group_array(json_array(m.channel_id, m.name)) FROM discovered_models m
+                 JOIN channels c ON c.id = m.channel_id AND c.deleted_at IS NULL AND c.enabled
+                 WHERE m.vanished_at IS NULL AND m.free IS NOT TRUE AND NOT EXISTS
+                     (SELECT 1 FROM channel_models o WHERE o.channel_id = m.channel_id AND o.name = m.name)",
+            )
             .fetch_one(pool)
         })?;
-        Ok((usize::try_from(paid).unwrap_or_default(), usize::try_from(silent).unwrap_or_default()))
+        places(&text)
     }
 
     /// The keys that their last test found to be refused.
@@ -461,11 +505,6 @@ impl Db {
     }
 }
 
-const PASSED_OVER: &str = "FROM discovered_models m
-    JOIN channels c ON c.id = m.channel_id AND c.deleted_at IS NULL AND c.enabled
-    WHERE m.vanished_at IS NULL AND m.free IS NOT TRUE AND NOT EXISTS
-        (SELECT 1 FROM channel_models o WHERE o.channel_id = m.channel_id AND o.name = m.name)";
-
 const HEALTH: &str = "SELECT channel_id, model, liveness, noted_at FROM model_health";
 
 /// Takes note of signs in their order; what is alive again without a trace is forgotten.
@@ -574,7 +613,8 @@ impl HealthRow {
     }
 }
 
-#[derive(FromRow)]
+/// A channel, a model, and the sums of its days, in the order of the table.
+#[derive(Deserialize)]
 struct MeasuredRow {
     channel_id: i64,
     model: String,

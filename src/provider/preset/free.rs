@@ -1,7 +1,9 @@
 //! Whether a model costs nothing, and what a mere name is completed with.
 
+use std::borrow::Cow;
+
 use super::KnownModel;
-use crate::model::limit::fits;
+use crate::model::{channel::Price, limit::fits};
 use crate::provider::{
     Provider,
     listing::{Listing, ListingFault, Modalities, ModelFacts, parse},
@@ -29,17 +31,23 @@ impl Provider {
 
     /// Whether a model of this name is known to cost nothing within the provider's limits.
     pub fn is_free_by_name(&self, name: &str) -> bool {
-        let named = || ModelFacts { id: name.to_owned(), ..ModelFacts::default() };
-        self.free.is_some() && self.is_free(&named()) == Some(true)
+        self.is_free_at(name, None) == Some(true)
     }
 
     /// Whether a model costs nothing within the provider's limits; `None` if nothing says so.
     pub fn is_free(&self, model: &ModelFacts) -> Option<bool> {
+        self.is_free_as(&model.id, model.price, model.free)
+    }
+
+    /// The same of a model of this name, and perhaps of this price by a list.
+    pub fn is_free_at(&self, name: &str, price: Option<Price>) -> Option<bool> {
+        self.is_free_as(name, price, None)
+    }
+
+    fn is_free_as(&self, name: &str, price: Option<Price>, listed: Option<bool>) -> Option<bool> {
         let rule = self.free.as_ref()?;
-        let among = |patterns: &[String]| {
-            let name = model.id.to_ascii_lowercase();
-            patterns.iter().any(|pattern| fits(&pattern.to_ascii_lowercase(), &name))
-        };
+        let name = lower(name);
+        let among = |patterns: &[String]| patterns.iter().any(|pattern| fits(&lower(pattern), &name));
         if among(&rule.except) {
             return Some(false);
         }
@@ -47,11 +55,19 @@ impl Provider {
             return Some(true);
         }
         let by_price = || {
-            let price = model.price.filter(|_| rule.price_zero)?;
+            let price = price.filter(|_| rule.price_zero)?;
             Some(price.input == 0 && price.output == 0)
         };
-        model.free.or_else(by_price).or(rule.others_are_paid.then_some(false))
+        listed.or_else(by_price).or(rule.others_are_paid.then_some(false))
     }
+}
+
+/// In lower case; most names are.
+fn lower(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(text.to_ascii_lowercase());
+    }
+    Cow::Borrowed(text)
 }
 
 /// What the list itself says is believed over what is known of the model.

@@ -2,7 +2,7 @@
 
 use super::super::{
     benchmark::Benchmarks,
-    chain::{Chain, Offer, Purpose, Reason, Wishes, build},
+    chain::{Chain, Offer, Purpose, Reason, Wishes, build, may_be_step},
     identity::{Identities, Identity, NameKind},
     liveness::{Cause, Liveness, Sign},
     score::{Measured, Preset, Quota, Sample, Weights},
@@ -263,4 +263,68 @@ fn a_router_may_be_a_step_and_is_known_as_one() {
     let built = chain(Purpose::Auto, &offers, &wishes());
     let kinds: Vec<NameKind> = built.steps.iter().map(|step| step.kind).collect();
     assert_eq!(kinds, [NameKind::Model, NameKind::Router]);
+}
+
+#[test]
+fn what_may_be_a_step_is_just_what_a_chain_takes_or_would_take_alive() {
+    let mut dead = Liveness::alive();
+    for minute in 0..10 {
+        dead.note(Sign::Failed, UnixMs(minute * 60_000));
+    }
+    assert!(dead.death().is_some());
+    let some = [None, Some(false), Some(true)];
+    let pinned = pins(&["x"]);
+    for purpose in Purpose::ALL {
+        for (free_only, pinned) in [(true, &pinned[..]), (true, &[]), (false, &[])] {
+            for (keys, free, vision, tools, text) in
+                some.iter().flat_map(|a| some.iter().map(move |b| (a, b))).flat_map(|(a, b)| {
+                    [
+                        (0, *a, *b, None, None),
+                        (1, *a, *b, Some(false), None),
+                        (1, *a, *b, None, Some(false)),
+                        (1, *a, *b, Some(true), *b),
+                    ]
+                })
+            {
+                for liveness in [&ALIVE, &dead] {
+                    let one = Offer { keys, free, vision, tools, text, liveness, ..offer(1, "p", "x") };
+                    let wishes = Wishes { free_only, pins: pinned, ..wishes() };
+                    let built = chain(*purpose, std::slice::from_ref(&one), &wishes);
+                    let taken =
+                        !built.steps.is_empty() || matches!(reasons(&built)[..], [(_, Reason::Dead(_))]);
+                    assert_eq!(
+                        may_be_step(&one, *purpose, free_only, || !pinned.is_empty()),
+                        taken,
+                        "{purpose} {free_only} {one:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn thousands_of_models_stand_in_the_order_of_their_scores_behind_pins() {
+    let names: Vec<String> = (0..3000).map(|n| format!("model-{n:04}")).collect();
+    let offers: Vec<Offer<'_>> = names
+        .iter()
+        .enumerate()
+        .map(|(n, name)| Offer {
+            model: name,
+            quota: Quota::Left(n as u64 * 7919 % 1000),
+            ..offer(1, "p", "")
+        })
+        .collect();
+    let pinned = pins(&["model-0777", "nowhere", "model-0003"]);
+    let wishes = Wishes { most_models: 1000, pins: &pinned, ..wishes() };
+    let built = chain(Purpose::Auto, &offers, &wishes);
+    let models = built.models();
+    assert_eq!(models[..2], pins(&["model-0777", "model-0003"]));
+    assert_eq!(built.idle_pins, pins(&["nowhere"]));
+    let ranked: Vec<_> =
+        built.steps[2..].iter().map(|step| (step.score.weighted, step.model.clone())).collect();
+    let mut sorted = ranked.clone();
+    sorted.sort_by(|(one, name), (other, other_name)| other.cmp(one).then(name.cmp(other_name)));
+    assert!(ranked == sorted && models.len() == 1000);
+    assert_eq!(built.left_out_counts.get(&Reason::BeyondLimit), Some(&2000));
 }

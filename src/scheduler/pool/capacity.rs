@@ -184,32 +184,48 @@ impl Pool {
     /// what is left.
     pub fn left(&mut self, plan: &Plan, cost: Cost, now: Now) -> Left {
         let now = self.advance(now);
-        let lanes = self.refreshed_lanes(plan, now);
+        let lanes = self.lanes_of(plan);
+        self.left_of_lanes(&lanes, cost, now)
+    }
+
+    /// The same of one model at its channel.
+    pub fn left_of(&mut self, stem: StemId, cost: Cost, now: Now) -> Left {
+        let now = self.advance(now);
+        let of_stem = &self.stems[stem.0 as usize].lanes;
+        let is_on = |lane: &u32| self.lanes[*lane as usize].place != Place::Off;
+        let lanes: Vec<u32> = of_stem.iter().copied().filter(is_on).collect();
+        self.left_of_lanes(&lanes, cost, now)
+    }
+
+    fn left_of_lanes(&mut self, lanes: &[u32], cost: Cost, now: Now) -> Left {
+        // What is left of each limit, whose usage is brought up to date when it is met first.
         let mut left: HashMap<u32, u64> = HashMap::new();
+        let mut limits: Vec<u32> = Vec::new();
         let (mut calls, mut endless, mut unlimited) = (0u64, false, true);
-        for lane in lanes {
+        for &lane in lanes {
             let cost = self.cost_at(self.lanes[lane as usize].stem, cost);
-            let mut limits: Vec<u32> =
-                self.every_node(lane).flat_map(|node| self.nodes[node as usize].limits.clone()).collect();
+            limits.clear();
+            limits.extend(self.every_node(lane).flat_map(|node| &self.nodes[node as usize].limits));
             unlimited &= limits.is_empty();
             limits.retain(|&limit| {
                 let gauge = &self.gauges[limit as usize];
                 gauge.metric != Metric::Concurrency && cost.of(gauge.metric) > 0 && !gauge.window.is_short()
             });
-            let share = limits
-                .iter()
-                .map(|&limit| {
-                    let gauge = &self.gauges[limit as usize];
-                    let room = || gauge.max.saturating_sub(gauge.used()) / cost.of(gauge.metric).max(1);
-                    *left.entry(limit).or_insert_with(room)
-                })
-                .min();
+            let mut share = None;
+            for &limit in &limits {
+                let of_limit = *left.entry(limit).or_insert_with(|| {
+                    let gauge = &mut self.gauges[limit as usize];
+                    gauge.refresh(now);
+                    gauge.max.saturating_sub(gauge.used()) / cost.of(gauge.metric).max(1)
+                });
+                share = Some(share.map_or(of_limit, |share: u64| share.min(of_limit)));
+            }
             let Some(share) = share else {
                 endless = true;
                 continue;
             };
-            for limit in limits {
-                if let Some(left) = left.get_mut(&limit) {
+            for limit in &limits {
+                if let Some(left) = left.get_mut(limit) {
                     *left = left.saturating_sub(share);
                 }
             }

@@ -118,6 +118,7 @@ pub fn run(call: &Invocation) -> Result<(), Failure> {
             },
             groups: limit,
             series_groups: DRAWN_GROUPS,
+            all_sums: false,
             filter,
             now,
             zone,

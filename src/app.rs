@@ -247,6 +247,7 @@ impl App {
                 db.clone(),
                 move || retention.load().settings.retention_days,
                 clock.clone(),
+                config.zone.clone(),
                 tasks.stopping(),
             ),
         );

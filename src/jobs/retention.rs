@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,6 +24,9 @@ const KEEP_TOKEN_VALUES: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long the spending of a past quota period is kept; three of the longest periods.
 const KEEP_SPENDING: Duration = Duration::from_secs(93 * 24 * 60 * 60);
 
+/// How many periods of each budget are kept at most: those of an hour are many.
+const MOST_PERIODS: u32 = 100;
+
 /// How long it is known which key made a video or stored a response. OpenAI keeps responses for 30 days, and videos for a day
 /// (<https://platform.openai.com/docs/guides/your-data>).
 const KEEP_JOBS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -41,9 +45,9 @@ pub struct Deleted {
 }
 
 /// Deletes usage rows older than `retention_days`, sessions that have ended, token values whose grace time ended 30
-/// days ago, and the spending of quota periods that are long over. May be dropped at any time; what is deleted by then
+/// days ago, and the spending of periods that are long over, or of which a budget has many. May be dropped at any time; what is deleted by then
 /// stays deleted.
-pub async fn run_once(db: &Db, now: UnixMs, retention_days: u32) -> StorageResult<Deleted> {
+pub async fn run_once(db: &Db, now: UnixMs, zone: &TimeZone, retention_days: u32) -> StorageResult<Deleted> {
     let mut deleted = Deleted::default();
     let oldest = now - DAY * retention_days;
     // What is in no sheet yet is not deleted.
@@ -60,15 +64,22 @@ pub async fn run_once(db: &Db, now: UnixMs, retention_days: u32) -> StorageResul
     deleted.jobs = db.delete_upstream_jobs_before(now - KEEP_JOBS).await?;
     db.delete_spending_before(now - KEEP_SPENDING).await?;
     db.delete_budget_spending_before(now - KEEP_SPENDING).await?;
+    db.delete_periods_beyond(MOST_PERIODS, now, zone).await?;
     Ok(deleted)
 }
 
 /// Runs at once and then every hour until it is cancelled. `retention_days` is asked before each run. A run that fails
 /// is logged, and the next one catches up.
-pub async fn run(db: Db, retention_days: impl Fn() -> u32, clock: Clock, cancellation: CancellationToken) {
+pub async fn run(
+    db: Db,
+    retention_days: impl Fn() -> u32,
+    clock: Clock,
+    zone: TimeZone,
+    cancellation: CancellationToken,
+) {
     let runs = async {
         loop {
-            match run_once(&db, clock.now(), retention_days()).await {
+            match run_once(&db, clock.now(), &zone, retention_days()).await {
                 Ok(deleted) if deleted == Deleted::default() => {}
                 Ok(deleted) => tracing::info!(?deleted, "deleted old rows"),
                 Err(error) => tracing::warn!(%error, "could not delete old rows"),
@@ -106,13 +117,13 @@ mod tests {
         let young = (2_001..=2_003).map(|n| UsageRecord { at: now - DAY * 29, ..record(n) });
         db.insert_usage(&old.chain(young).collect::<Vec<_>>()).await.unwrap();
 
-        let deleted = run_once(&db, now, 30).await.unwrap();
+        let deleted = run_once(&db, now, &TimeZone::UTC, 30).await.unwrap();
 
         assert_eq!(deleted.usage_rows, 1_100);
         assert_eq!(number(&db, "SELECT COUNT(*) FROM usage").await, 3);
         assert_eq!(number(&db, "SELECT COUNT(*) FROM attempts").await, 6);
         assert_eq!(all_sums(&db).await.requests, 1_103);
-        assert_eq!(run_once(&db, now, 30).await.unwrap(), Deleted::default());
+        assert_eq!(run_once(&db, now, &TimeZone::UTC, 30).await.unwrap(), Deleted::default());
     }
 
     #[tokio::test]
@@ -158,9 +169,12 @@ mod tests {
             db.create_upstream_job(&job).await.unwrap();
         }
         let thirty_days = made + DAY * 30;
-        assert_eq!(run_once(&db, thirty_days, 3).await.unwrap(), Deleted::default());
+        assert_eq!(run_once(&db, thirty_days, &TimeZone::UTC, 3).await.unwrap(), Deleted::default());
         let late = UnixMs(thirty_days.0 + 1);
-        assert_eq!(run_once(&db, late, 3).await.unwrap(), Deleted { jobs: 2, ..Deleted::default() });
+        assert_eq!(
+            run_once(&db, late, &TimeZone::UTC, 3).await.unwrap(),
+            Deleted { jobs: 2, ..Deleted::default() }
+        );
         for (place, (kind, id)) in ids.iter().enumerate() {
             let found = db.find_upstream_job(token, *kind, id).await.unwrap();
             assert_eq!(found.is_some(), place >= 2, "{kind:?}");

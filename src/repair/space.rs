@@ -47,7 +47,7 @@ async fn rows(place: &Place, notes: &mut Notes<'_>) -> StorageResult<()> {
         }
         return Ok(());
     }
-    let deleted = retention::run_once(&place.db, now, days).await?;
+    let deleted = retention::run_once(&place.db, now, &place.config.zone, days).await?;
     if deleted == retention::Deleted::default() {
         notes.ok("no_old_rows", |t| t.no_old_rows(days));
     } else {

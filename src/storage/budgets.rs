@@ -11,6 +11,7 @@ use super::{
     Db, StorageError, StorageResult, WriteTransaction, on,
     recording::{groups, placeholders},
     rollups::clamp_amount,
+    spending,
     usage_query::{
         bounded,
         report::{GroupBy, Sums},
@@ -21,7 +22,7 @@ use crate::model::{
     catalog::Catalog,
     id::{ChannelId, KeyId},
     time::UnixMs,
-    token::{Quota, QuotaReset, QuotaUnit},
+    token::{Quota, QuotaUnit},
     usage::{CallResult, UsageRecord},
 };
 
@@ -319,17 +320,9 @@ impl Db {
 
     /// What is spent in the periods that `now` lies in, of all kinds of owners.
     async fn spending_of(&self, now: UnixMs, zone: &jiff::tz::TimeZone) -> StorageResult<Spending> {
-        let starts: Vec<String> =
-            QuotaReset::ALL.iter().map(|reset| reset.period_start(now, zone).0.to_string()).collect();
-        let starts = starts.join(", ");
-        let sql = format!(
-            "SELECT 'token', token_id, period_start, unit, spent FROM token_spending \
-             WHERE period_start IN ({starts}) \
-             UNION ALL SELECT owner_kind, owner_id, period_start, unit, spent FROM budget_spending \
-             WHERE period_start IN ({starts})"
-        );
+        let sql = sqlx::AssertSqlSafe(spending_of_periods(&spending::present_starts(now, zone)));
         let rows: Vec<(String, i64, i64, String, i64)> =
-            on!(self.read, |pool| sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(pool))?;
+            on!(self.read, |pool| sqlx::query_as(sql).fetch_all(pool))?;
         let entry = |(kind, id, period, unit, spent): (String, i64, i64, String, i64)| {
             let owner = Owner::of(OwnerKind::from_name(&kind)?, id);
             Some(((owner, UnixMs(period), QuotaUnit::from_name(&unit)?), spent))
@@ -356,6 +349,15 @@ impl Db {
         reader.finish().await?;
         Ok(saved)
     }
+}
+
+/// The statement that finds what all kinds of owners have spent in periods that began at one of these times.
+fn spending_of_periods(starts: &str) -> String {
+    format!(
+        "{} UNION ALL SELECT owner_kind, owner_id, period_start, unit, spent FROM budget_spending \
+         WHERE period_start IN ({starts})",
+        spending::of_periods("'token', token_id, period_start, unit, spent", starts)
+    )
 }
 
 /// Sums up what was saved in some hours.
@@ -418,7 +420,7 @@ pub fn declared(catalog: &Catalog) -> impl Iterator<Item = (Payer, Quota)> + '_ 
 mod tests {
     use super::*;
     use crate::{
-        model::{channel::Channel, id::TokenId, settings::RuntimeSettings},
+        model::{channel::Channel, id::TokenId, settings::RuntimeSettings, token::QuotaReset},
         storage::{
             channels::NewChannel,
             recording::tests::{open, record},
@@ -540,6 +542,21 @@ mod tests {
         let spent = db.budget_spending().await.unwrap();
         assert_eq!(spent[&(key, DAY, QuotaUnit::Dollars)], 0);
         assert_eq!(spent[&(key, UnixMs(0), QuotaUnit::Dollars)], 5);
+    }
+
+    #[tokio::test]
+    async fn what_is_spent_now_is_found_without_reading_the_periods_that_are_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = open(folder.path()).await;
+        let starts = spending::present_starts(DAY, &jiff::tz::TimeZone::UTC);
+        let sql = format!("EXPLAIN QUERY PLAN {}", spending_of_periods(&starts));
+        let plan: Vec<(i64, i64, i64, String)> =
+            on!(db.read, |pool| sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(pool)).unwrap();
+        for table in ["token_spending", "budget_spending"] {
+            let mut steps = plan.iter().filter(|(.., step)| step.contains(table)).peekable();
+            assert!(steps.peek().is_some(), "{plan:?}");
+            assert!(steps.all(|(.., step)| step.contains("SEARCH")), "{plan:?}");
+        }
     }
 
     #[tokio::test]

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Db, StorageError, StorageResult, WriteTransaction, on};
-use crate::model::{id::TokenId, time::UnixMs, token::QuotaUnit};
+use crate::model::{
+    id::TokenId,
+    time::UnixMs,
+    token::{QuotaReset, QuotaUnit},
+};
 
 impl Db {
     /// What a token has spent in the quota period that began at `period_start`: micro-dollars, tokens or requests.
@@ -39,6 +43,22 @@ impl Db {
         on!(self.write, |pool| sqlx::query(SQL).bind(token.0).bind(period_start.0).execute(pool))?;
         Ok(())
     }
+}
+
+/// The statement that finds what tokens have spent in periods that began at one of these times (numbers with commas between
+/// them). It goes by the tokens that there are: each of them has many periods that are over.
+pub(super) fn of_periods(columns: &str, starts: &str) -> String {
+    format!(
+        "SELECT {columns} FROM token_spending \
+         WHERE token_id IN (SELECT id FROM tokens WHERE deleted_at IS NULL) AND period_start IN ({starts})"
+    )
+}
+
+/// The starts of all kinds of periods that `now` lies in, with commas between them.
+pub(super) fn present_starts(now: UnixMs, zone: &jiff::tz::TimeZone) -> String {
+    let starts: Vec<String> =
+        QuotaReset::ALL.iter().map(|reset| reset.period_start(now, zone).0.to_string()).collect();
+    starts.join(", ")
 }
 
 /// Adds to what tokens have spent.

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use rand::distr::{Alphanumeric, SampleString};
 use sqlx::Row;
 
-use super::{Db, StorageError, StorageResult, WriteTransaction, on};
+use super::{Db, StorageError, StorageResult, WriteTransaction, on, spending};
 use crate::model::{
     id::TokenId,
     secret::{Secret, SecretHash},
@@ -194,20 +194,11 @@ impl Db {
             .fetch_all(pool)
         })?;
         let used: HashMap<i64, Option<i64>> = used.into_iter().collect();
-        // A token's period is one of these five; there are never more rows than tokens for each.
         let start = |reset: QuotaReset| reset.period_start(now, zone).0;
-        let spent: Vec<(i64, i64, String, i64)> = on!(self.read, |pool| {
-            sqlx::query_as(
-                "SELECT token_id, period_start, unit, spent FROM token_spending
-                 WHERE period_start IN ($1, $2, $3, $4, $5)",
-            )
-            .bind(start(QuotaReset::Never))
-            .bind(start(QuotaReset::Hour))
-            .bind(start(QuotaReset::Day))
-            .bind(start(QuotaReset::Week))
-            .bind(start(QuotaReset::Month))
-            .fetch_all(pool)
-        })?;
+        let columns = "token_id, period_start, unit, spent";
+        let sql = spending::of_periods(columns, &spending::present_starts(now, zone));
+        let spent: Vec<(i64, i64, String, i64)> =
+            on!(self.read, |pool| sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(pool))?;
         let spent: HashMap<(i64, i64, String), i64> =
             spent.into_iter().map(|(id, start, unit, spent)| ((id, start, unit), spent)).collect();
         let rows = self.tokens().await?.into_iter().map(|token| {

@@ -15,7 +15,9 @@ texts! {
         choose: "Token and models" / "令牌与模型";
         token: "Token" / "令牌";
         models: "Models, in the order in which OpenClaw tries them" / "模型，按 OpenClaw 尝试的顺序排列";
-        models_hint(fallbacks: usize): "The first is the primary model, the next {fallbacks} at most are its fallbacks; all of them can be chosen with /model. None ticked means all." / "第一个为主模型，随后最多 {fallbacks} 个为备用模型；全部都可以用 /model 选择。一个都不勾选表示全部。";
+        models_hint(fallbacks: usize): "The first is the primary model, the next {fallbacks} at most are its fallbacks; all of them can be chosen with /model." / "第一个为主模型，随后最多 {fallbacks} 个为备用模型；全部都可以用 /model 选择。";
+        none_means_all: "None ticked means all." / "一个都不勾选表示全部。";
+        too_many(models: usize, most: usize): "This token may use {models} models, and OpenClaw reads at most {most} at once. Tick the ones that you want, then press Show; or narrow the token’s scope. A chain stands for many models under one name, so a few chains are often enough." / "此令牌可用 {models} 个模型，而 OpenClaw 一次最多读取 {most} 个。请勾选需要的模型再点“生成”，或缩小令牌范围。回退链用一个名称代表多个模型，因此往往勾选几条回退链就够了。";
         alias: "alias" / "别名";
         alias_of(model: &str): "Alias of {model}" / "{model} 的别名";
         stays: "OpenClaw’s present choice stays" / "保留 OpenClaw 现有的选择";

@@ -139,6 +139,40 @@ async fn an_edit_keeps_what_was_not_touched_and_warns_of_models_without_a_price(
 }
 
 #[tokio::test]
+async fn the_openclaw_page_of_more_models_than_openclaw_reads_says_what_to_do_and_takes_a_few_of_them() {
+    let browser = Browser::start().await;
+    let names: Vec<String> = (0..1500).map(|number| format!("model-{number:04}")).collect();
+    let models: Vec<(&str, bool)> = names.iter().map(|name| (name.as_str(), false)).collect();
+    browser.add_channel(&models).await;
+    add_token(&browser, "&profile=openclaw").await;
+    let chain = browser
+        .post("/chains/new", "name=zusammen&enabled=true&model=model-0001&spill=&model=model-0002&spill=")
+        .await;
+    assert_eq!(chain.status, StatusCode::SEE_OTHER, "{}", chain.body);
+
+    let page = browser.get("/openclaw?token=1").await;
+    assert_eq!(page.status, StatusCode::OK);
+    let catalog = browser.app.site().catalog.load();
+    let token = catalog.tokens().next().unwrap();
+    let count = onepool::export::openclaw::models_of(&catalog, token).count();
+    let told = format!("This token may use {count} models, and OpenClaw reads at most 1000");
+    assert!(page.has(&told) && page.has("href=\"/chains\"") && page.has("href=\"/tokens/1\""));
+    assert!(!page.has("role=\"alert\"") && !page.has("None ticked means all") && !page.has("config patch"));
+    let place = |name: &str| page.body.find(&format!("value=\"{name}\"")).unwrap();
+    assert!(place("zusammen") < place("model-0000"), "chains come first");
+    let chosen = browser.get("/openclaw?token=1&model=zusammen&model=model-0007").await;
+    assert_eq!(chosen.status, StatusCode::OK);
+    assert!(
+        chosen.has("onepool/zusammen") && chosen.has("config patch") && !chosen.has("This token may use")
+    );
+    let all: String = names[..1001].iter().map(|name| format!("&model={name}")).collect();
+    let page = browser.get(&format!("/openclaw?token=1{all}")).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(page.has("1001 models are too many"));
+    browser.app.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_openclaw_page_and_the_command_it_gives_yield_the_same_models() {
     let browser = Browser::start().await;
     assert!(browser.get("/openclaw").await.has("Make one first"));

@@ -96,8 +96,14 @@ impl Asked {
         Self { options: options.map(of_page), ticked, aliases, chosen }
     }
 
-    /// The ticked models that are there, in their order, then the others.
-    pub fn models(&self, world: &World<'_>, t: Messages) -> Vec<ModelChoice> {
+    /// Whether a model is ticked.
+    pub fn ticks_any(&self) -> bool {
+        !self.ticked.is_empty()
+    }
+
+    /// The ticked models that are there, in their order, then the others. If these are too many to be meant all together, chains
+    /// come first among them, since a few of those may do.
+    pub fn models(&self, world: &World<'_>, too_many: bool, t: Messages) -> Vec<ModelChoice> {
         let all: Vec<&PublicModel> = models_of(world.catalog, world.token).collect();
         let place = |model: &&PublicModel| self.ticked.iter().position(|name| *name == model.name);
         let mut ticked: Vec<&PublicModel> =
@@ -105,7 +111,11 @@ impl Asked {
         ticked.sort_by_key(place);
         let few = all.len() <= MOST_ALIAS_FIELDS;
         let count = ticked.len();
-        let others = all.iter().copied().filter(|model| place(model).is_none());
+        let mut others: Vec<&PublicModel> =
+            all.iter().copied().filter(|model| place(model).is_none()).collect();
+        if too_many {
+            others.sort_by_key(|model| model.chain.is_none() && !model.managed);
+        }
         let ordered: Vec<&PublicModel> = ticked.into_iter().chain(others).collect();
         let choice = |(position, model): (usize, &PublicModel)| {
             let ticked = position < count;
@@ -114,7 +124,7 @@ impl Asked {
             ModelChoice {
                 name: model.name.clone(),
                 ticked,
-                first: position == 0 && (ticked || count == 0),
+                first: position == 0 && (ticked || (count == 0 && !too_many)),
                 facts: facts(&ExportModel::of(model, world.token, world.providers), t),
                 alias: offered.then(|| alias.unwrap_or_default()),
             }

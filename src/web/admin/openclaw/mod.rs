@@ -30,8 +30,8 @@ use super::{
 use crate::{
     error::{Error, Result},
     export::openclaw::{
-        ExportOptions, Form, KEY_VARIABLE, KeyForm, MAX_FALLBACKS, OptionFault, PROVIDER_ID, Part, World,
-        apply_command, models_of, onboard_command, pretty, shell_quoted,
+        ExportOptions, Form, KEY_VARIABLE, KeyForm, MAX_FALLBACKS, MAX_MODELS, OptionFault, PROVIDER_ID,
+        Part, Problem, World, apply_command, models_of, onboard_command, pretty, shell_quoted,
     },
     i18n::Messages,
     model::{
@@ -68,6 +68,9 @@ struct OpenClawPage {
     media: bool,
     /// Whether the token may use any model of the part.
     has_models: bool,
+    /// How many models the token may use, if they are more than OpenClaw reads at once and none of them is ticked yet.
+    too_many: Option<usize>,
+    most_models: usize,
     models: Vec<ModelChoice>,
     selects: Vec<Select>,
     literal: bool,
@@ -123,6 +126,8 @@ async fn show(
         generic_profile: token.as_ref().is_some_and(|token| token.profile == ClientProfile::Generic),
         media: fields.text("part") == Part::Media.as_str(),
         has_models: false,
+        too_many: None,
+        most_models: MAX_MODELS,
         models: Vec::new(),
         selects: Vec::new(),
         literal: fields.text("key") == "literal",
@@ -159,16 +164,33 @@ async fn show(
         Err(faults) => Err(faults.clone()),
     };
     let world = place.world(&base_url, None);
-    page.models = asked.models(&world, t);
-    page.selects = if page.media { asked.media(&world, t) } else { asked.uses(&world, t) };
-    match result {
-        Ok(made) => page.made = Some(made),
-        Err(faults) => page.tell(&faults, t),
-    }
+    let mut faults = match result {
+        Ok(made) => {
+            page.made = Some(made);
+            Vec::new()
+        }
+        Err(faults) => faults,
+    };
+    // Who has ticked nothing has done nothing wrong: the page says what to do.
+    faults.retain(|fault| match fault.problem {
+        Problem::TooMany { models, .. } if !asked.ticks_any() => {
+            page.too_many = Some(models);
+            false
+        }
+        _ => true,
+    });
+    page.models = asked.models(&world, page.too_many.is_some(), t);
+    page.selects = match page.too_many {
+        _ if page.media => asked.media(&world, t),
+        None => asked.uses(&world, t),
+        // What is used for what is chosen among the models that are ticked.
+        Some(_) => Vec::new(),
+    };
+    page.tell(&faults, t);
     let chosen = !page.provider.is_empty() || !page.variable.is_empty();
     page.more_open =
         chosen || page.errors.find("provider").is_some() || page.errors.find("variable").is_some();
-    let status = if page.made.is_some() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     render_with(status, &page)
 }
 

@@ -149,9 +149,8 @@ mod tests {
                 "INSERT INTO token_spending VALUES (1, {}, 'dollars', 9), (2, 3, 'tokens', 9)",
                 month - 1
             ),
-            format!(
-                "INSERT INTO budget_spending VALUES ('key', 1, 0, 'tokens', 7), ('channel', 1, 3, 'tokens', 8)"
-            ),
+            "INSERT INTO budget_spending VALUES ('key', 1, 0, 'tokens', 7), ('channel', 1, 3, 'tokens', 8)"
+                .to_owned(),
         ] {
             on!(db.write, |pool| sqlx::query(sqlx::AssertSqlSafe(sql)).execute(pool)).unwrap();
         }

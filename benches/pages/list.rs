@@ -91,7 +91,7 @@ pub const ROUTES: &[(&str, Visit)] = &[
     ("/playground/models", Page(&["/playground/models?token=1&q=model-04"])),
     ("/prices", Page(&["/prices", "/prices?q=model-04"])),
     ("/prices/remove", No(FORWARDS)),
-    ("/ranking", Page(&["/ranking"])),
+    ("/ranking", Page(&["/ranking", "/ranking?chain=coding", "/ranking?chain=auto&page=3&q=model"])),
     ("/ranking/names", Page(&["/ranking/names"])),
     ("/ranking/names/remove", No(FORWARDS)),
     ("/ranking/pin", No(FORWARDS)),

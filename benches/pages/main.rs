@@ -89,6 +89,7 @@ async fn run(options: &Options) -> bool {
         make::pool(&db, upstream).await;
         make::calls(&db, options.rows).await;
     }
+    make::ranking(&db).await;
     db.close().await;
     let mut good = room(&options.folder).await;
     good &= explorer(&options.folder).await;

@@ -13,6 +13,7 @@ use onepool::{
         key::PastedKey,
         notice::{EventKind, NewTarget, Policy, Transport, Webhook},
         price::OwnPrice,
+        probe::{ProbeKind, ProbeResult, ProbeSource, ProbeVerdict},
         secret::{Secret, SecretHash},
         time::{Clock, UnixMs},
         token::{AtLimit, Quota, QuotaReset, QuotaUnit, WarnLevels},
@@ -21,7 +22,14 @@ use onepool::{
         },
     },
     provider::listing::{Listing, ModelFacts},
-    storage::{Db, channels::NewChannel, password, tokens::NewToken, vault::Vault},
+    storage::{
+        Db,
+        channels::NewChannel,
+        password,
+        ranking::{MOST_MODELS, ManagedChain},
+        tokens::NewToken,
+        vault::Vault,
+    },
 };
 
 use crate::server::{COOKIE, MASTER_KEY, now};
@@ -95,6 +103,36 @@ pub async fn open(folder: &Path) -> Db {
     std::fs::create_dir_all(&data).expect("a data folder");
     let vault = Vault::new(&Secret::new(MASTER_KEY));
     Db::open(&data.join("onepool.db"), vault, Clock::system()).await.expect("a database")
+}
+
+/// Lets every model into the managed chains, with what its calls and two probes have shown.
+pub async fn ranking(db: &Db) {
+    for chain in db.managed_chains().await.expect("chains") {
+        let wide = ManagedChain { enabled: true, free_only: false, most_models: MOST_MODELS, ..chain };
+        db.update_managed_chain(&wide).await.expect("a chain");
+    }
+    // Each time some of the calls of the last week.
+    for _ in 0..10 {
+        db.note_model_signs(db.now()).await.expect("signs");
+    }
+    let probe = |model: u64, kind: ProbeKind| ProbeResult {
+        channel: ChannelId(channel_of(model) as i64 + 1),
+        model: model_name(model),
+        kind,
+        verdict: ProbeVerdict::Ok,
+        at: db.now(),
+        duration_ms: 900,
+        first_token_ms: Some(200 + (model % 900) as u32),
+        tokens_per_second: Some(20 + (model % 70) as u32),
+        detail: "\"ok\"".to_owned(),
+        source: ProbeSource::Probe,
+    };
+    let probes: Vec<ProbeResult> = (0..MODELS)
+        .flat_map(|model| [probe(model, ProbeKind::Stream), probe(model, ProbeKind::Tools)])
+        .collect();
+    for some in probes.chunks(BATCH) {
+        db.save_probes(some).await.expect("probes");
+    }
 }
 
 /// The value of token 1.

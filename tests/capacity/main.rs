@@ -245,7 +245,13 @@ fn beside<T: Send + 'static>(client: impl Future<Output = T> + Send + 'static) -
 fn client() -> reqwest::Client {
     // Fails if it is installed already.
     _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().expect("a client")
+    // The server lets go of a connection that says nothing for 15 s, which is also the time between two bursts: as with our
+    // nginx, the client is the first to do so, or a call would meet a connection that is just being closed.
+    reqwest::Client::builder()
+        .no_proxy()
+        .pool_idle_timeout(Duration::from_secs(10))
+        .build()
+        .expect("a client")
 }
 
 /// Lets this process, and those that it starts, open as many files as the system allows.

@@ -4,10 +4,7 @@
 //! has it in front of all others, whatever its score. What is dead, has no keys or cannot do what the chain is for is left
 //! out, and the chain says why.
 
-use std::{
-    cell::OnceCell,
-    collections::{BTreeMap, HashSet},
-};
+use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -218,8 +215,7 @@ pub fn build(
     let mut last = None;
     for offer in sorted {
         // Most of what is left out is only counted, and needs no identity.
-        let identified = OnceCell::new();
-        let identify = || identified.get_or_init(|| identities.identify(offer.provider, offer.model));
+        let identify = || identities.identify(offer.provider, offer.model);
         let is_pinned = || !pins.is_empty() && pins.contains(&identify().identity);
         let twice = last.replace((offer.channel, offer.model)) == Some((offer.channel, offer.model));
         let unfit = || unfit(offer, purpose, wishes.free_only, is_pinned);
@@ -227,12 +223,12 @@ pub fn build(
             *left_out_counts.entry(reason).or_default() += 1;
             if left_out.len() < MAX_LEFT_OUT {
                 let upstream_model = offer.model.to_owned();
-                let model = identify().identity.clone();
+                let model = identify().identity;
                 left_out.push(LeftOut { channel: offer.channel, upstream_model, model, reason });
             }
             continue;
         }
-        let Identified { identity: model, kind } = identify().clone();
+        let Identified { identity: model, kind } = identify();
         let weighted = worth(offer, &model).weighted;
         models.entry(model).or_default().push(Candidate { offer, kind, weighted });
     }

@@ -1,7 +1,6 @@
 //! What is known of every model that could be a step: from channels, lists, calls, probes, keys and limits.
 
 use std::{
-    cell::LazyCell,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
@@ -206,10 +205,10 @@ impl Gathered {
     ) -> StorageResult<()> {
         let identities = &self.identities;
         let counts = |channel: ChannelId, model: &str, own: &Own| {
-            let identity = LazyCell::new(|| identities.identify(&own.entry.channel.provider, model).identity);
+            let identify = || identities.identify(&own.entry.channel.provider, model).identity;
             let offer = own.offer(channel, model);
             chains.iter().any(|chain| {
-                let is_pinned = || !chain.pins.is_empty() && chain.pins.contains(&identity);
+                let is_pinned = || !chain.pins.is_empty() && chain.pins.contains(&identify());
                 chain::may_be_step(&offer, chain.purpose, chain.free_only, is_pinned)
             })
         };

@@ -355,6 +355,8 @@ test('a change of the password ends the other sessions; one session can be ended
     const other = await openPage(await openContext(browser))
     await other.goto(`${server.url}/login`)
     await send({ name: 'anna', password }, 'Log in', other)
+    // Away from the overview, which sees by itself that its session has ended.
+    await other.goto(`${server.url}/account`)
     return other
   }
   const [second, third] = [await open(), await open()]

@@ -72,7 +72,8 @@ impl Gathered {
         let tables = providers.ranking().load();
         let vendors = providers.load();
         // What is large is read at the same time.
-        let (to_rank, probed) = tokio::try_join!(db.models_to_rank(now), db.probed_abilities())?;
+        let (to_rank, probed, measured) =
+            tokio::try_join!(db.models_to_rank(now), db.probed_abilities(), db.measured_models(now))?;
         let identities = tables.identities.clone().with_own(&db.own_model_names().await?);
         let passed_over = (to_rank.paid, to_rank.silent);
         let mut listed: BTreeMap<ChannelId, BTreeMap<String, ModelFacts>> = BTreeMap::new();
@@ -126,7 +127,7 @@ impl Gathered {
                 speeds.extend(tells_speed(&result, now).then_some(result));
             }
         }
-        gathered.add_worth(sources, chains, &speeds).await?;
+        gathered.add_worth(sources.dispatch, chains, &measured, &speeds);
         Ok(gathered)
     }
 
@@ -197,12 +198,13 @@ impl Gathered {
 
     /// Adds what only the order of those is made from that could be in one of the chains: what was measured, and what is left
     /// of quotas.
-    async fn add_worth(
+    fn add_worth(
         &mut self,
-        sources: Sources<'_>,
+        dispatch: Option<&Dispatch>,
         chains: &[ManagedChain],
+        measured: &HashMap<(ChannelId, String), Measured>,
         speeds: &[ProbeResult],
-    ) -> StorageResult<()> {
+    ) {
         let identities = &self.identities;
         let counts = |channel: ChannelId, model: &str, own: &Own| {
             let identify = || identities.identify(&own.entry.channel.provider, model).identity;
@@ -220,11 +222,7 @@ impl Gathered {
             })
             .filter(|(channel, model, own)| counts(*channel, model, own))
             .collect();
-        if counting.is_empty() {
-            return Ok(());
-        }
-        let measured = sources.db.measured_models(sources.now).await?;
-        if let Some(dispatch) = sources.dispatch {
+        if let Some(dispatch) = dispatch {
             add_quotas(&mut counting, dispatch);
         }
         let mut place = (ChannelId(0), String::new());
@@ -238,7 +236,6 @@ impl Gathered {
                 own.add_speed(result);
             }
         }
-        Ok(())
     }
 }
 
